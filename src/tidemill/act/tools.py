@@ -1,0 +1,21 @@
+"""What the hands work with: the adapters behind the seams, the project's folder, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.ports import Artifacts, Ledger, ModelFormat, SinkWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The adapters of one project. `clock` gives Unix seconds."""
+
+    root: Path
+    ledger: Ledger
+    artifacts: Artifacts
+    formats: tuple[ModelFormat, ...]
+    sinks: Mapping[str, SinkWriter]
+    clock: Callable[[], float]

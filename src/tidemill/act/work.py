@@ -1,0 +1,181 @@
+"""Do the work of a data step: hand a stage its frames, judge what it gave, name it by content."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.act.frames import PARQUET, Frames, encode
+from tidemill.act.sources import read_file
+from tidemill.decide.check import Checker
+from tidemill.decide.digest import column_hashes, rowset_hash
+from tidemill.domain.binding import Binding, Product, content_of
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import ContractError, SourceError, StepError, TidemillError
+from tidemill.domain.finding import Finding
+from tidemill.domain.fingerprint import object_name
+from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.source import Source
+from tidemill.domain.stage import Stage
+
+Objects = tuple[tuple[bytes, str], ...]
+
+
+def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
+    """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
+    assert stage.function is not None
+    try:
+        return stage.function(**arguments)
+    except TidemillError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the executor's edge: user code may raise anything
+        raise failed(stage, partition, error) from error
+
+
+def failed(stage: Stage, partition: str, error: Exception) -> StepError:
+    """An error of user code as the user should see it: what, where, and only their own frames."""
+    place = "" if partition == WHOLE else f" {partition}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/tidemill/act/" not in frame.filename.replace("\\", "/")
+    ]
+    trace = "".join(traceback.format_list(frames)) + f"{type(error).__name__}: {error}"
+    at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""
+    message = f"{stage.name}{place} raised {type(error).__name__}: {error}{at}"
+    return StepError(message, stage=stage.name, partition=partition, trace=trace)
+
+
+class Workroom:
+    """Executes ingest and transform steps of one run; checkers and opened files are kept over steps."""
+
+    def __init__(self, root: Path, frames: Frames) -> None:
+        self._root = root
+        self._frames = frames
+        self._checkers: dict[str, Checker] = {}
+        self._sources: dict[str, Source[Any]] = {}
+        self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+
+    def ingest(
+        self, stage: Stage, partition: str, files: Sequence[str], history: Sequence[int]
+    ) -> tuple[Product, Objects]:
+        """Read one partition's rows from its files and publish those that pass."""
+        assert stage.output is not None
+        source = self._sources.get(stage.name)
+        if source is None:
+            source = self._sources[stage.name] = call(stage, partition, {})
+        frame = self._rows(stage, source, partition, tuple(files))
+        return self._judged(stage, partition, frame, history)
+
+    def transform(
+        self,
+        stage: Stage,
+        partition: str,
+        inputs: Mapping[str, Sequence[Binding]],
+        history: Sequence[int],
+    ) -> tuple[Product, Objects]:
+        """Call the stage on its inputs and publish the rows that pass."""
+        result = call(stage, partition, self.frames_for(stage, inputs))
+        if isinstance(result, pl.DataFrame):
+            result = result.lazy()
+        if not isinstance(result, pl.LazyFrame):
+            kind = type(result).__name__
+            message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
+            raise StepError(message, stage=stage.name, partition=partition)
+        try:
+            frame = result.collect()
+        except Exception as error:  # noqa: BLE001 - the query may hold user functions
+            raise failed(stage, partition, error) from error
+        return self._judged(stage, partition, frame, history)
+
+    def frames_for(
+        self, stage: Stage, inputs: Mapping[str, Sequence[Binding]]
+    ) -> dict[str, pl.LazyFrame]:
+        """A LazyFrame for every frame input; one that has no partitions is empty."""
+        self._frames.require(inputs)
+        return {
+            item.name: self._frames.load(inputs.get(item.name, ()), item.contract)
+            for item in stage.frames
+            if item.contract is not None
+        }
+
+    def _rows(
+        self, stage: Stage, source: Source[Any], partition: str, files: tuple[str, ...]
+    ) -> pl.DataFrame:
+        """The rows of a partition; files that feed several partitions are opened once for all of them."""
+        assert stage.output is not None
+        known, parts = self._split.get(stage.name, ((), {}))
+        if known != files:
+            frame = self._read(stage, source, files)
+            cut = stage.output.partitioning
+            parts = {WHOLE: frame}
+            if not cut.is_whole:
+                keys = self._checker(stage.output).partition_keys().alias("_key")
+                parts = {
+                    UNPLACED if key[0] is None else str(key[0]): part
+                    for key, part in frame.with_columns(keys)
+                    .partition_by("_key", maintain_order=True, as_dict=True, include_key=False)
+                    .items()
+                }
+            self._split[stage.name] = (files, parts)
+        empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
+        return parts.get(partition, empty)
+
+    def _read(self, stage: Stage, source: Source[Any], files: tuple[str, ...]) -> pl.DataFrame:
+        assert stage.output is not None
+        try:
+            parts = [read_file(source, stage.output, self._root, path) for path in files]
+            if len(parts) == 1:
+                return parts[0].collect()
+            return pl.concat(parts, how="diagonal_relaxed").collect()
+        except PolarsError as error:
+            names = ", ".join(files[:3])
+            raise SourceError(f"{names} can't be read: {error}") from error
+
+    def _checker(self, contract: ContractSpec) -> Checker:
+        known = self._checkers.get(contract.name + contract.place)
+        if known is None:
+            known = self._checkers[contract.name + contract.place] = Checker(contract)
+        return known
+
+    def _judged(
+        self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]
+    ) -> tuple[Product, Objects]:
+        assert stage.output is not None
+        judged = self._checker(stage.output).judge(frame, partition=partition, history=history)
+        refuse(stage, partition, judged.findings)
+        name, payload = self._frames.encode(judged.good)
+        hashes = column_hashes(judged.good)
+        rowset = rowset_hash(judged.good, stage.output.key, hashes)
+        objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
+        quarantine = None
+        if judged.bad is not None and judged.bad.height:
+            objects.append((encode(judged.bad), PARQUET))
+            quarantine = object_name(objects[-1][0], PARQUET)
+        product = Product(
+            content=content_of(hashes, rowset),
+            objects=(name,),
+            columns=hashes,
+            rowset=rowset,
+            rows=judged.good.height,
+            bytes=sum(len(item) for item, _ in objects),
+            quarantine=quarantine,
+            quarantined=judged.bad.height if judged.bad is not None else 0,
+            findings=judged.findings,
+        )
+        return product, tuple(objects)
+
+
+def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
+    """ContractError when a finding says that the partition must not be published."""
+    fatal = [finding for finding in findings if finding.severity == "fail"]
+    if fatal:
+        contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
+        place = "" if partition == WHOLE else f" {partition}"
+        lines = "; ".join(finding.message for finding in fatal)
+        raise ContractError(f"{stage.name}{place} breaks its contract{contract}: {lines}")

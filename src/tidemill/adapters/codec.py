@@ -1,0 +1,157 @@
+"""Events and their parts as JSON text, and back.
+
+An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}. Text of a
+kind or a version that isn't known was written by a newer Tidemill and is refused, never half read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from tidemill.domain.binding import Product
+from tidemill.domain.errors import StorageError
+from tidemill.domain.event import (
+    Attempted,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    Event,
+    Published,
+    RecipeChanged,
+    Removed,
+    RunEnded,
+    RunStarted,
+    SourceSeen,
+    Ticked,
+)
+
+T = TypeVar("T")
+
+VERSION = 1
+KINDS: tuple[type[Event], ...] = (
+    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Published),
+    *(RecipeChanged, Removed, RunEnded, RunStarted, SourceSeen, Ticked),
+)
+
+
+class _Written(msgspec.Struct):
+    kind: str
+    v: int
+    event: Any
+
+
+class _Read(msgspec.Struct):
+    kind: str
+    v: int
+    event: msgspec.Raw
+
+
+class Address(NamedTuple):
+    """What an event is about; None where its kind has no such part."""
+
+    environment: str | None
+    run: str | None
+    stage: str | None
+    partition: str | None
+
+
+_ENCODER = msgspec.json.Encoder()
+_READER = msgspec.json.Decoder(_Read)
+# A decoder per type costs 0.1 ms to build, so each is built when it is first needed. Not strict:
+# JSON has no NaN and no infinity, so such a figure is written as text.
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+_BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in KINDS}
+
+
+def encode(value: Any) -> str:
+    """A record or a mapping as compact JSON text."""
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError as error:
+        raise StorageError(
+            f"{error.object!r} can't be recorded: it is not valid Unicode; if it names a file, "
+            "rename the file and run again"
+        ) from None
+
+
+def decode(kind: type[T], text: str) -> T:
+    """The record that `encode` made `text` of."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
+    try:
+        value: T = decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise StorageError(
+            f"a recorded {kind.__name__} can't be read ({error}): {text[:200]}; "
+            "the ledger was changed by something else: restore it from a copy"
+        ) from error
+    return value
+
+
+def encode_event(event: Event) -> str:
+    """The text of an event, with its kind and the version of its shape."""
+    kind = type(event).__name__
+    fields: Any = event
+    if isinstance(event, Published) and not _finite(event.binding.product):
+        fields = _spelled(msgspec.to_builtins(event))
+    return encode(_Written(kind=kind, v=VERSION, event=fields))
+
+
+def decode_event(text: str) -> Event:
+    """The event that `encode_event` made `text` of; StorageError when a newer Tidemill wrote it."""
+    try:
+        read = _READER.decode(text)
+    except msgspec.DecodeError as error:
+        raise StorageError(f"a recorded event can't be read ({error}): {text[:200]}") from error
+    kind = _BY_NAME.get(read.kind)
+    if kind is None or read.v > VERSION:
+        raise StorageError(
+            f"the ledger holds an event {read.kind} of version {read.v}, this Tidemill knows "
+            f"{'no such event' if kind is None else f'up to version {VERSION}'}: "
+            "a newer one wrote it; pip install -U tidemill"
+        )
+    return decode(kind, bytes(read.event).decode())
+
+
+def address(event: Event) -> Address:
+    """The environment, run, stage and partition that an event is about."""
+    inner: Any = event
+    if isinstance(event, Attempted):
+        inner = event.attempt
+    elif isinstance(event, EffectQueued):
+        inner = event.effect
+    run = event.binding.run if isinstance(event, Published) else getattr(event, "run", None)
+    return Address(
+        getattr(event, "environment", None),
+        run,
+        getattr(inner, "stage", None),
+        getattr(inner, "partition", None),
+    )
+
+
+def _finite(product: Product) -> bool:
+    """Whether every measured figure is a number that JSON has."""
+    if product.artifact is not None and not isfinite(product.artifact.baseline):
+        return False
+    if product.scores is None:
+        return True
+    slices = (part.metrics.values() for part in product.scores.slices)
+    return all(isfinite(x) for each in (product.scores.metrics.values(), *slices) for x in each)
+
+
+def _spelled(value: Any) -> Any:
+    """`value` with every NaN and infinity as text."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(item) for item in value]
+    return value

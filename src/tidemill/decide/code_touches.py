@@ -1,0 +1,173 @@
+"""What code reaches for besides its inputs, by the full name of what it calls.
+
+Keys can't see any of this, so it is named: files, clock, environment, random numbers without a seed,
+the network. Some of it hides what the code does at all; that is refused with a reason.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+TouchKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
+
+# A name stands for all that is below it.
+_TOUCHES: dict[TouchKind, str] = {
+    "reads": """
+        builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
+        tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob sqlite3.connect
+        xml.etree.ElementTree.parse importlib.resources pkgutil.get_data runpy os.open os.fdopen
+        os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists os.path.lexists
+        os.path.isfile os.path.isdir os.path.getsize os.path.getmtime os.path.getctime
+        os.path.getatime os.path.samefile shutil
+        numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap numpy.lib.npyio
+        pyarrow.dataset pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.ParquetFile duckdb
+        joblib.load deltalake pyiceberg h5py
+    """,
+    "clock": """
+        time datetime.datetime.now datetime.datetime.today datetime.datetime.utcnow
+        datetime.date.today
+    """,
+    "environment": """
+        os.environ os.environb os.getenv os.getenvb os.getcwd os.getcwdb os.getpid os.getppid
+        os.getlogin os.getuid os.uname os.cpu_count os.process_cpu_count os.get_terminal_size
+        os.path.abspath os.path.realpath os.path.expanduser os.path.expandvars os.system os.popen
+        pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
+        platform getpass locale subprocess tempfile multiprocessing.cpu_count
+        sys.argv sys.path sys.stdin sys.platform sys.version sys.version_info sys.executable
+        builtins.input
+    """,
+    "random": """
+        random secrets numpy.random os.urandom uuid.uuid1 uuid.uuid4 scipy.stats.qmc
+        builtins.hash
+    """,
+    "network": """
+        requests urllib.request urllib3 http.client httpx aiohttp socket ftplib smtplib imaplib
+        telnetlib xmlrpc.client websockets boto3 botocore fsspec s3fs gcsfs adlfs obstore paramiko
+        psycopg psycopg2 pymysql sqlalchemy.create_engine connectorx grpc openai anthropic
+    """,
+}
+_KIND: dict[str, TouchKind] = {
+    name: kind for kind, names in _TOUCHES.items() for name in names.split()
+}
+_PURE = frozenset(
+    """
+    time.sleep time.strptime time.struct_time numpy.random.Generator numpy.random.BitGenerator
+    random.SystemRandom.seed
+    """.split()
+)
+# Random with no argument, or None; repeatable with any other.
+_SEEDED = frozenset(
+    """
+    random.Random numpy.random.default_rng numpy.random.RandomState numpy.random.mtrand.RandomState
+    numpy.random.SeedSequence numpy.random.bit_generator.SeedSequence numpy.random.PCG64
+    numpy.random._pcg64.PCG64 numpy.random.PCG64DXSM numpy.random.MT19937
+    numpy.random._mt19937.MT19937 numpy.random.Philox numpy.random._philox.Philox
+    numpy.random.SFC64 numpy.random._sfc64.SFC64 numpy.random._generator.default_rng
+    """.split()
+)
+_ALIASES = {
+    "posix": "os",
+    "nt": "os",
+    "_io": "io",
+    "_socket": "socket",
+    "posixpath": "os.path",
+    "ntpath": "os.path",
+    "genericpath": "os.path",
+}
+_RUNS = "it runs code that is only known while it runs"
+_IMPORTS = "it imports what is only known while it runs"
+_FRAMES = "it looks up variables by their names"
+_SELF = "it looks at signatures, annotations or source, which don't count otherwise"
+_BLIND = {
+    "builtins.eval": _RUNS,
+    "builtins.exec": _RUNS,
+    "builtins.__import__": _IMPORTS,
+    "importlib.import_module": _IMPORTS,
+    "importlib.reload": _IMPORTS,
+    "importlib.util": _IMPORTS,
+    "importlib.machinery": _IMPORTS,
+    "runpy": _IMPORTS,
+    "sys.modules": _IMPORTS,
+    "builtins.globals": _FRAMES,
+    "sys._getframe": _FRAMES,
+    "inspect.currentframe": _FRAMES,
+    "inspect.stack": _FRAMES,
+    "polars.sql": _FRAMES,
+    "inspect": _SELF,
+    "typing.get_type_hints": _SELF,
+    "builtins.help": _SELF,
+}
+# Attributes of values that can't be known without running the code.
+_LOOSE: dict[str, TouchKind] = {
+    **dict.fromkeys(("now", "utcnow", "today"), "clock"),
+    **dict.fromkeys(("environ", "getenv"), "environment"),
+    **dict.fromkeys(("urlopen", "urlretrieve"), "network"),
+    **dict.fromkeys(("read_text", "read_bytes", "iterdir", "rglob"), "reads"),
+    **dict.fromkeys(("read_csv", "read_parquet", "read_json", "read_ndjson", "read_ipc"), "reads"),
+    **dict.fromkeys(("read_excel", "read_database", "read_delta", "read_table"), "reads"),
+    **dict.fromkeys(("scan_csv", "scan_parquet", "scan_ndjson", "scan_ipc"), "reads"),
+    **dict.fromkeys(("scan_delta", "scan_iceberg"), "reads"),
+}
+_SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
+
+
+def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
+    """What the standard library's or a package's `name` reaches for; `seeded` if it is given a seed."""
+    name = _plain(name)
+    if name in _SEEDED:
+        return None if seeded else "random"
+    found = None if name in _PURE else _below(name, _KIND)
+    if found is None and name.rpartition(".")[2].startswith(("read_", "scan_")):
+        return "reads"
+    return found
+
+
+def blind_reason(name: str) -> str | None:
+    """Why code that uses `name` can't be fingerprinted, or None."""
+    return _below(_plain(name), _BLIND)
+
+
+def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
+    """What an attribute of an unknown value most likely reaches for."""
+    if attribute in ("sample", "shuffle"):
+        return None if seeded else "random"
+    return _LOOSE.get(attribute)
+
+
+def is_given(call: ast.Call | None) -> bool:
+    """Is a call given any argument but None?"""
+    if call is None:
+        return False
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(not _is_none(value) for value in values)
+
+
+def is_seeded(call: ast.Call | None, attribute: str) -> bool:
+    """Is a `sample` or `shuffle` of an unknown value repeatable? `rng.sample(items, 3)` counts as such."""
+    if call is None:
+        return False
+    needed = 1 if attribute == "shuffle" else 2
+    named = any(word.arg in _SEEDS and not _is_none(word.value) for word in call.keywords)
+    return named or len(call.args) >= needed
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _plain(name: str) -> str:
+    module, _, rest = name.partition(".")
+    return f"{_ALIASES.get(module, module)}.{rest}" if rest else name
+
+
+def _below(name: str, table: Mapping[str, T]) -> T | None:
+    """The entry of a name, or of the nearest name above it."""
+    while name:
+        if name in table:
+            return table[name]
+        name = name.rpartition(".")[0]
+    return None

@@ -1,0 +1,275 @@
+"""Read a workflow's declaration into a sealed flow, or say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args, get_origin, get_type_hints
+
+from tidemill.decide.frame import Frame, Predictor
+from tidemill.decide.wiring import wiring_faults
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.domain.gate import Scores
+from tidemill.domain.model import Fitted
+from tidemill.domain.partition import start_of
+from tidemill.domain.source import Source
+from tidemill.domain.stage import Approval, Flow, Function, Input, Kind, Sink, Stage, Training
+from tidemill.domain.window import All, Last, Window
+from tidemill.domain.workflow import Declared, Workflow, contract_of
+
+_RETURNS = {
+    Kind.INGEST: "tm.Source[Contract]",
+    Kind.TRANSFORM: "tm.Frame[Contract]",
+    Kind.MODEL: "tm.Fitted",
+    Kind.EVALUATE: "tm.Scores",
+}
+_SPECIAL = ("params", "seed")
+
+
+def seal(workflow: Workflow) -> Flow:
+    """The stages of a workflow in an order in which they can run.
+
+    Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
+    windows, models that reach a table without approval.
+    """
+    faults: list[Fault] = list(_twice(workflow))
+    stages: dict[str, Stage] = {}
+    for declared in workflow.declared:
+        stage, found = _stage(declared, workflow)
+        stages[stage.name] = stage
+        faults += found
+    if not workflow.declared:
+        faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
+    faults += _approval_faults(workflow, stages)
+    faults += wiring_faults(stages)
+    if faults:
+        raise DeclarationError(f"workflow {workflow.name!r}", faults)
+    return Flow(name=workflow.name, owner=workflow.owner, stages=tuple(_ordered(stages)))
+
+
+def _twice(workflow: Workflow) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for declared in workflow.declared:
+        if declared.name in seen:
+            yield Fault(
+                message=f"stage {declared.name!r} is declared twice, first at {seen[declared.name]}",
+                where=declared.place,
+                hint="rename one of them",
+            )
+        seen.setdefault(declared.name, declared.place)
+
+
+def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+    if declared.kind is Kind.DELIVER:
+        return _table(declared)
+    assert declared.function is not None
+    hints, faults = _hints(declared, declared.function)
+    windows, more = _windows(declared)
+    faults += more
+    inputs = tuple(_inputs(declared, hints, windows))
+    faults += _input_faults(declared, inputs, hints, windows)
+    output, more = _output(declared, hints)
+    faults += more
+    options = declared.options
+    approval = next((a for a in workflow.approvals if a.model == declared.name), None)
+    return Stage(
+        name=declared.name,
+        kind=declared.kind,
+        function=declared.function,
+        inputs=inputs,
+        output=output,
+        place=declared.place,
+        version=options.get("version"),
+        start=_start(declared, output, faults),
+        training=_training(declared) if declared.kind is Kind.MODEL else None,
+        approval=approval,
+    ), faults
+
+
+def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any], list[Fault]]:
+    try:
+        return get_type_hints(function), []
+    except (NameError, AttributeError, TypeError) as error:
+        hint = "contracts that annotations name must be importable where the function is defined"
+        return {}, [
+            Fault(
+                message=f"stage {declared.name!r}: its annotations can't be read: {error}",
+                where=declared.place,
+                hint=hint,
+            )
+        ]
+
+
+def _parameters(function: Function) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
+    window = declared.window
+    if window is None:
+        return {}, []
+    names = _parameters(declared.function) if declared.function else ()
+    named: object = dict.fromkeys(names, window) if isinstance(window, (Last, All)) else window
+    if not isinstance(named, Mapping):
+        message = f"stage {declared.name!r}: window={window!r} is not a window"
+        return {}, [
+            Fault(message=message, where=declared.place, hint="write tm.last('7d') or tm.all")
+        ]
+    faults = [
+        Fault(
+            message=f"stage {declared.name!r}: window for {name!r}, which is not one of its inputs",
+            where=declared.place,
+            hint=did_you_mean(name, names),
+        )
+        for name in named
+        if name not in names
+    ]
+    return named, faults
+
+
+def _inputs(
+    declared: Declared, hints: Mapping[str, Any], windows: Mapping[str, Window]
+) -> Iterator[Input]:
+    for name in _parameters(declared.function) if declared.function else ():
+        if name in _SPECIAL and declared.kind is Kind.MODEL:
+            continue
+        contract = _contract_in(hints.get(name), Frame)
+        optional = name in declared.options.get("optional", ())
+        window = windows.get(name) if contract else None
+        yield Input(name=name, contract=contract, window=window, optional=optional)
+
+
+def _contract_in(annotation: object, of: object) -> ContractSpec | None:
+    if get_origin(annotation) is not of:
+        return None
+    return contract_of(next(iter(get_args(annotation)), None))
+
+
+def _input_faults(
+    declared: Declared,
+    inputs: Iterable[Input],
+    hints: Mapping[str, Any],
+    windows: Mapping[str, Window],
+) -> Iterator[Fault]:
+    inputs = tuple(inputs)
+    if declared.kind is Kind.INGEST and inputs:
+        message = f"ingest {declared.name!r} takes no inputs, it has {inputs[0].name!r}"
+        yield Fault(message=message, where=declared.place, hint="use @flow.transform")
+        return
+    if declared.kind is not Kind.INGEST and not inputs:
+        message = f"stage {declared.name!r} has no inputs"
+        yield Fault(
+            message=message, where=declared.place, hint="name an upstream stage as a parameter"
+        )
+    for name in declared.options.get("optional", ()):
+        if name not in {item.name for item in inputs}:
+            message = f"stage {declared.name!r}: optional={name!r} is not one of its inputs"
+            hint = did_you_mean(name, [item.name for item in inputs])
+            yield Fault(message=message, where=declared.place, hint=hint)
+    for item in inputs:
+        predictor = hints.get(item.name) is Predictor and declared.kind is Kind.EVALUATE
+        if item.contract is None and not predictor and hints:
+            expected = "tm.Frame[Contract]" + (
+                " or tm.Predictor" if declared.kind is Kind.EVALUATE else ""
+            )
+            message = f"stage {declared.name!r}: parameter {item.name!r} has no contract"
+            yield Fault(message=message, where=declared.place, hint=f"annotate it {expected}")
+
+
+def _output(
+    declared: Declared, hints: Mapping[str, Any]
+) -> tuple[ContractSpec | None, list[Fault]]:
+    returned = hints.get("return")
+    if declared.kind in (Kind.MODEL, Kind.EVALUATE):
+        ok = returned is (Fitted if declared.kind is Kind.MODEL else Scores)
+        spec = None
+    else:
+        spec = _contract_in(returned, Source if declared.kind is Kind.INGEST else Frame)
+        ok = spec is not None
+    if ok or not hints and declared.function and declared.function.__annotations__:
+        return spec, []
+    message = f"{declared.kind} {declared.name!r} does not say what it returns"
+    hint = f"annotate it -> {_RETURNS[declared.kind]}"
+    return spec, [Fault(message=message, where=declared.place, hint=hint)]
+
+
+def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault]) -> str | None:
+    start: str | None = declared.options.get("start")
+    if start is None or output is None:
+        return None
+    grain = output.partitioning.grain
+    try:
+        if grain is None:
+            raise UsageError(
+                f"its contract is {output.partitioning}, so there is no first partition"
+            )
+        start_of(start, grain)
+    except UsageError as error:
+        message = f"ingest {declared.name!r}: start={start!r}: {error}"
+        faults.append(Fault(message=message, where=declared.place))
+    return start
+
+
+def _training(declared: Declared) -> Training:
+    names = _parameters(declared.function) if declared.function else ()
+    options = declared.options
+    return Training(
+        params=options.get("params", {}),
+        seed=options.get("seed"),
+        retrain=options.get("retrain"),
+        wants_params="params" in names,
+        wants_seed="seed" in names,
+    )
+
+
+def _table(declared: Declared) -> tuple[Stage, list[Fault]]:
+    model, features = declared.options["model"], declared.options["features"]
+    sink: Sink = declared.options["sink"]
+    faults = []
+    if not isinstance(model, Approval):
+        name = getattr(model, "__name__", repr(model))
+        message = f"table {declared.name!r} takes the model {name!r}, which is not approved"
+        hint = f"live = flow.approve({name}, gates=[...]); then model=live"
+        faults.append(Fault(message=message, where=declared.place, hint=hint))
+    item = Input(name=getattr(features, "__name__", str(features)), contract=None)
+    return Stage(
+        name=declared.name,
+        kind=Kind.DELIVER,
+        function=None,
+        inputs=(item,),
+        output=None,
+        place=declared.place,
+        model=model.model if isinstance(model, Approval) else "",
+        sink=sink,
+    ), faults
+
+
+def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    models = [stage.name for stage in stages.values() if stage.kind is Kind.MODEL]
+    for approval in workflow.approvals:
+        if approval.model not in models:
+            message = f"approve({approval.model}) is not about a model of this workflow"
+            hint = did_you_mean(approval.model, models)
+            yield Fault(message=message, where=approval.place, hint=hint)
+        if not approval.gates:
+            message = f"approve({approval.model}) has no gates, so anything would pass"
+            yield Fault(
+                message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
+            )
+
+
+def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
+    """Stages after what they read, otherwise in the order of declaration."""
+    done: set[str] = set()
+    left = list(stages.values())
+    while left:
+        ready = next(stage for stage in left if needs(stage) <= done)
+        done.add(ready.name)
+        left.remove(ready)
+        yield ready
+
+
+def needs(stage: Stage) -> set[str]:
+    """The stages that must be current before this one."""
+    return {item.name for item in stage.inputs} | ({stage.model} if stage.model else set())

@@ -1,0 +1,149 @@
+"""A plan while it is being made: what every stage is expected to hold once the steps so far have run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidemill.decide.mapping import moment
+from tidemill.decide.recipe import Recipe, changes, input_digest, step_key
+from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.delivery import Decision, Delivery
+from tidemill.domain.partition import (
+    UNPLACED,
+    WHOLE,
+    Grain,
+    Partitioning,
+    end_of,
+    start_of,
+)
+from tidemill.domain.plan import ModelState, Step, Waiting
+from tidemill.domain.source import SourceFile
+from tidemill.domain.stage import Flow, Stage
+
+Lookup = Callable[[Collection[str]], Mapping[str, Product]]
+Inputs = Mapping[str, Mapping[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked to be current: all, or a stage with what it needs, some partitions, again.
+
+    Time partitions that begin before `since` or end after `until` stay as they are.
+    """
+
+    stage: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    again: bool = False
+    train: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """The files of an ingest stage as they are now, those that can't be read, and what to know of them."""
+
+    files: Mapping[str, SourceFile]
+    broken: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided."""
+
+    heads: Mapping[str, Head]
+    recipes: Mapping[str, Mapping[str, str]]
+    live: Mapping[str, Delivery]
+    decisions: Mapping[str, Decision]
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed."""
+
+    flow: Flow
+    recipes: Mapping[str, Recipe]
+    now: Now
+    request: Request
+    known: Lookup
+    cuts: Mapping[str, Partitioning]
+    contents: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    ranks: dict[tuple[str, str], str] = field(default_factory=dict)
+    steps: list[tuple[str, int, Step]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    models: list[ModelState] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    current: dict[str, int] = field(default_factory=dict)
+
+    def bound(self, stage: str) -> Mapping[str, Binding]:
+        """The partitions of a stage that are published now."""
+        head = self.now.heads.get(stage)
+        return head.partitions if head else {}
+
+    def add(self, step: Step, *, after: Iterable[str] = ()) -> str:
+        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank."""
+        grain = self.cuts[step.stage].grain if step.stage in self.cuts else None
+        timed = grain is not None and step.partition not in (WHOLE, UNPLACED)
+        own = moment(step.partition, grain) if grain and timed else ""
+        reads = (
+            self.ranks.get((name, key), "") for name, keys in step.reads.items() for key in keys
+        )
+        rank = max((own, *reads, *after))
+        if step.subject == "":
+            self.ranks[step.stage, step.partition] = rank
+        self.steps.append((rank, self.flow.names.index(step.stage), step))
+        return rank
+
+
+def selected(request: Request, partition: str, grain: Grain | None) -> bool:
+    """Whether a partition lies in the time that was asked for; those that aren't by time always do."""
+    if grain is None or partition in (WHOLE, UNPLACED):
+        return True
+    if request.since is not None and start_of(partition, grain) < request.since:
+        return False
+    return request.until is None or end_of(partition, grain) <= request.until
+
+
+def key_for(recipe: Recipe, partition: str, inputs: Inputs) -> tuple[str | None, dict[str, str]]:
+    """The key of a step and the digest of each input; None while an input is still to be computed."""
+    digests: dict[str, str] = {}
+    for name, contents in inputs.items():
+        known = {key: content for key, content in contents.items() if content is not None}
+        if len(known) == len(contents):
+            digests[name] = input_digest(known)
+    if len(digests) < len(inputs):
+        return None, digests
+    return step_key(recipe.digest, partition, digests), digests
+
+
+def reasons_for(
+    draft: Draft, stage: Stage, bound: Binding | None, inputs: Inputs, digests: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Why a partition isn't current, most telling first."""
+    recipe = draft.recipes[stage.name]
+    if draft.request.again:
+        return ("asked for again",)
+    if bound is None:
+        return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)
+    found: list[str] = []
+    if bound.recipe != recipe.digest:
+        found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
+            "its recipe is another than when it was built",
+        )
+    for name, contents in inputs.items():
+        pending = sorted(key for key, content in contents.items() if content is None)
+        if pending:
+            found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
+        elif bound.inputs.get(name) != digests[name]:
+            found.append(f"{name} changed")
+    if not found and recipe.unproven:
+        found.append(f"can't be proven unchanged: {recipe.unproven[0]}")
+    return tuple(found) or ("its key changed",)
+
+
+def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:
+    """The partitions that each input hands over."""
+    return {name: tuple(contents) for name, contents in inputs.items()}

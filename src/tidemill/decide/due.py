@@ -1,0 +1,91 @@
+"""Whether a trigger makes an outdated model due, with the figures that it saw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.domain.gate import Scores
+from tidemill.domain.model import Artifact
+from tidemill.domain.partition import Grain, start_of
+from tidemill.domain.trigger import (
+    AllOf,
+    AnyOf,
+    ContractChanged,
+    Degraded,
+    Every,
+    Trigger,
+    Volume,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What triggers look at: the last training, what came since, and how the live model does now."""
+
+    artifact: Artifact
+    anchor: str
+    grain: Grain | None
+    new_rows: int
+    contracts: Mapping[str, str]
+    approved: Scores | None
+    latest: Scores | None
+
+
+def due(trigger: Trigger | None, facts: Facts) -> tuple[str, ...]:
+    """The reasons to train now; none means not due."""
+    match trigger:
+        case None:
+            return ()
+        case AnyOf(triggers=several):
+            return tuple(reason for each in several for reason in due(each, facts))
+        case AllOf(triggers=several):
+            found = [due(each, facts) for each in several]
+            return tuple(r for reasons in found for r in reasons) if all(found) and found else ()
+        case Degraded():
+            return _degraded(trigger, facts)
+        case ContractChanged():
+            return _contracts(facts)
+        case Volume(share=share):
+            return _volume(share, facts)
+        case Every():
+            return _every(trigger, facts)
+        case _:
+            return ("what it reads changed",)
+
+
+def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
+    if facts.approved is None or facts.latest is None:
+        return ()
+    then = facts.approved.metrics.get(trigger.metric, math.nan)
+    now = facts.latest.metrics.get(trigger.metric, math.nan)
+    limit = then * (1 - trigger.by if trigger.higher_is_better else 1 + trigger.by)
+    worse = now < limit if trigger.higher_is_better else now > limit
+    if not worse:
+        return ()
+    return (f"{trigger.metric} of the live model went from {then:.4g} to {now:.4g}",)
+
+
+def _contracts(facts: Facts) -> tuple[str, ...]:
+    trained = facts.artifact.contracts
+    return tuple(
+        f"contract of {name} went from {trained[name]} to {version}"
+        for name, version in facts.contracts.items()
+        if name in trained and trained[name] != version
+    )
+
+
+def _volume(share: float, facts: Facts) -> tuple[str, ...]:
+    if facts.new_rows < share * facts.artifact.rows:
+        return ()
+    return (f"{facts.new_rows} rows came since it was trained on {facts.artifact.rows}",)
+
+
+def _every(trigger: Every, facts: Facts) -> tuple[str, ...]:
+    if facts.grain is None or not facts.artifact.anchor or not facts.anchor:
+        return ()
+    since = trigger.span.before(start_of(facts.anchor, facts.grain))
+    if start_of(facts.artifact.anchor, facts.grain) > since:
+        return ()
+    return (f"data went from {facts.artifact.anchor} to {facts.anchor}, more than {trigger.span}",)

@@ -1,0 +1,111 @@
+"""Which partitions of its inputs a partition of a stage sees, and which partitions a stage has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from tidemill.domain.partition import WHOLE, Grain, Partitioning, end_of, key_of, placed, start_of
+from tidemill.domain.stage import Input, Stage
+from tidemill.domain.window import select
+
+Cuts = Mapping[str, Partitioning]
+
+
+def outputs(stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]) -> list[str]:
+    """The partitions that a transform should have, given the partitions of its inputs.
+
+    Every partition that some required input of the same kind has: whether it waits for the others is
+    judged later, so that a missing input is seen and not passed over.
+    """
+    cut = stage.partitioning
+    if cut.is_whole:
+        return [WHOLE]
+    found: set[str] = set()
+    for item in stage.frames:
+        other = cuts[item.name]
+        if other.is_whole or other.is_time != cut.is_time or item.optional:
+            continue
+        keys = placed(available[item.name])
+        found.update(keys if cut.grain == other.grain else _recut(keys, other.grain, cut.grain))
+    return sorted(found)
+
+
+def visible(
+    item: Input, partition: str, cut: Partitioning, other: Partitioning, keys: Sequence[str]
+) -> tuple[str, ...] | None:
+    """The partitions of an input (of its sorted `keys`) that `partition` of a stage sees.
+
+    None means that its own partition of the input is missing: it must wait. An unpartitioned input is
+    seen whole; a value partition sees the same value; an unpartitioned stage sees everything, or its
+    window.
+    """
+    if other.is_whole:
+        return (WHOLE,) if WHOLE in keys else None
+    if cut.is_whole or cut.is_time != other.is_time:
+        if item.window is None or other.grain is None or not keys:
+            return tuple(keys)
+        return tuple(select(item.window, keys, other.grain, keys[-1]))
+    if cut.grain is None or other.grain is None:
+        return (partition,) if partition in keys else None
+    return _in_time(item, partition, cut.grain, other.grain, keys)
+
+
+def seen_whole(
+    stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """What an unpartitioned stage sees of each input, and the partition that its windows end with.
+
+    The anchor is the newest partition that all its inputs by time have reached, so that one input
+    that runs ahead doesn't shift the windows of the others apart. Inputs without any partition are
+    left out.
+    """
+    keys = {item.name: placed(available[item.name]) for item in stage.frames}
+    newest = [(moment(keys[i.name][-1], g), keys[i.name][-1]) for i in stage.frames
+              if (g := cuts[i.name].grain) and keys[i.name]]  # fmt: skip
+    end, anchor = min(newest, default=("", ""))
+    seen: dict[str, tuple[str, ...]] = {}
+    for item in stage.frames:
+        grain = cuts[item.name].grain
+        reached = keys[item.name]
+        if grain is not None and item.window is not None:
+            reached = [key for key in reached if moment(key, grain) <= end]
+        found = visible(item, WHOLE, Partitioning(), cuts[item.name], reached)
+        if found:
+            seen[item.name] = found
+    return seen, anchor
+
+
+def _in_time(
+    item: Input, partition: str, grain: Grain, other: Grain, keys: Sequence[str]
+) -> tuple[str, ...] | None:
+    if grain == other:
+        own: tuple[str, ...] = (partition,) if partition in keys else ()
+        if not own or item.window is None:
+            return own or None
+        return tuple(select(item.window, keys, other, partition))
+    begin, end = start_of(partition, grain), end_of(partition, grain)
+    if item.window is not None:
+        last = max((k for k in keys if end_of(k, other) <= end), default=None)
+        return tuple(select(item.window, keys, other, last)) if last is not None else None
+    own = tuple(k for k in keys if start_of(k, other) < end and end_of(k, other) > begin)
+    return own or None
+
+
+def _recut(keys: Iterable[str], grain: Grain | None, into: Grain | None) -> set[str]:
+    """The partitions of another grain that share time with `keys`."""
+    assert grain is not None
+    assert into is not None
+    found: set[str] = set()
+    for key in keys:
+        moment, end = start_of(key, grain), end_of(key, grain)
+        while moment < end:
+            found.add(key_of(moment, into))
+            moment = end_of(key_of(moment, into), into)
+    return found
+
+
+@lru_cache(maxsize=200_000)
+def moment(key: str, grain: Grain) -> str:
+    """The end of a partition as text that sorts in time, over all grains."""
+    return end_of(key, grain).isoformat()

@@ -1,0 +1,226 @@
+"""What changed for models: outdated or due, what is to be evaluated, whether a gate is to judge.
+
+A changed key makes a model outdated; only a trigger, or a person, makes it due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.decide.draft import Draft, Inputs, key_for, reads_of, reasons_for
+from tidemill.decide.due import Facts, due
+from tidemill.decide.judge import subject_of
+from tidemill.decide.mapping import seen_whole
+from tidemill.domain.binding import Binding
+from tidemill.domain.model import Artifact
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.plan import Action, ModelState, Step, Waiting
+from tidemill.domain.stage import Stage
+
+CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    inputs: Inputs
+    anchor: str
+    missing: str
+
+
+def plan_model(draft: Draft, stage: Stage) -> None:
+    """Train when due; otherwise the last artifact stays, and the plan says that it is outdated."""
+    window = _window(draft, stage)
+    bound = draft.bound(stage.name).get(WHOLE)
+    held = {WHOLE: bound.product.content} if bound else {}
+    draft.contents[stage.name] = dict(held)
+    draft.current[stage.name] = len(held)
+    if window.missing:
+        _wait(draft, stage, window.missing)
+        return
+    key, digests = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
+    forced = stage.name in draft.request.train
+    outdated: tuple[str, ...] = ()
+    if bound is not None and key != bound.key:
+        outdated = reasons_for(draft, stage, bound, window.inputs, digests)
+    reasons = _due(draft, stage, window, bound, outdated, forced)
+    trigger = str(stage.training.retrain or "") if stage.training else ""
+    draft.models.append(
+        ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger)
+    )
+    if not reasons:
+        return
+    known = draft.known([key]) if key is not None and not forced else {}
+    product = known.get(key) if key is not None else None
+    action = Action.BIND if product else Action.TRAIN
+    _add(draft, stage, WHOLE, action, reasons, window.inputs)
+    draft.contents[stage.name][WHOLE] = product.content if product else None
+    draft.current[stage.name] = 0
+
+
+def _due(
+    draft: Draft,
+    stage: Stage,
+    window: _Window,
+    bound: Binding | None,
+    outdated: tuple[str, ...],
+    forced: bool,
+) -> tuple[str, ...]:
+    if forced:
+        return ("asked for",)
+    if bound is None or bound.product.artifact is None:
+        return ("never trained",)
+    if not outdated or stage.training is None:
+        return ()
+    facts = _facts(draft, stage, window, bound.product.artifact)
+    return due(stage.training.retrain, facts)
+
+
+def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> Facts:
+    counted = stage.frames[0].name
+    trained = set(artifact.trained_on.get(counted, ()))
+    bound = draft.bound(counted)
+    fresh = [key for key in window.inputs.get(counted, {}) if key not in trained and key in bound]
+    live = draft.now.live.get(stage.name)
+    latest = [
+        binding.product.scores
+        for other in draft.flow.readers(stage.name)
+        if (binding := draft.bound(other.name).get(LIVE)) is not None
+    ]
+    return Facts(
+        artifact=artifact,
+        anchor=window.anchor,
+        grain=next((g for item in stage.frames if (g := draft.cuts[item.name].grain)), None),
+        new_rows=sum(bound[key].product.rows for key in fresh),
+        contracts={item.name: item.contract.version for item in stage.frames if item.contract},
+        approved=live.scores if live else None,
+        latest=latest[0] if latest else None,
+    )
+
+
+def _window(draft: Draft, stage: Stage) -> _Window:
+    available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
+    seen, anchor = seen_whole(stage, draft.cuts, available)
+    inputs = {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
+    missing = next((item.name for item in stage.frames if item.name not in seen), "")
+    return _Window(inputs=inputs, anchor=anchor, missing=missing)
+
+
+def _wait(draft: Draft, stage: Stage, missing: str) -> None:
+    reason = f"{missing} has no partition in its window yet"
+    draft.waiting.append(Waiting(stage=stage.name, partition=WHOLE, reason=reason))
+
+
+def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
+    """Score the live model on the newest window, and what is up for a decision beside it.
+
+    Returns the rank of the gate when the plan holds one.
+    """
+    model = next(draft.flow[item.name] for item in stage.inputs if item.contract is None)
+    draft.contents[stage.name] = {}
+    subjects = _subjects(draft, stage, model)
+    draft.current[stage.name] = 0
+    if not subjects:
+        return None
+    window = _window(draft, stage)
+    if window.missing:
+        _wait(draft, stage, window.missing)
+        return None
+    after = draft.ranks.get((model.name, WHOLE), "")
+    ranks = [
+        rank
+        for subject, content in subjects.items()
+        if (rank := _evaluate(draft, stage, model, subject, content, window, after))
+    ]
+    if CANDIDATE not in subjects or model.approval is None:
+        return None
+    gate = Step(
+        stage=model.name,
+        partition=WHOLE,
+        action=Action.GATE,
+        reasons=(f"{len(model.approval.gates)} gates judge the candidate",),
+        reads={stage.name: tuple(subjects)},
+        subject=CANDIDATE,
+    )
+    return draft.add(gate, after=(after, *ranks))
+
+
+def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, str | None]:
+    """What is to be scored: each subject with the content that names its model, None if not trained yet."""
+    found: dict[str, str | None] = {}
+    bound = draft.bound(model.name).get(WHOLE)
+    artifact = bound.product.artifact if bound else None
+    content = draft.contents[model.name].get(WHOLE, "")
+    live = draft.now.live.get(model.name)
+    pending = (model.name, WHOLE) in draft.ranks
+    if pending or (artifact is not None and _undecided(draft, stage, model, artifact)):
+        found[CANDIDATE] = content
+        found[BASELINE] = None if pending else content
+    if live is not None:
+        found[LIVE] = live.artifact.object
+    return found
+
+
+def _undecided(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
+    if model.approval is None:
+        return True
+    live = draft.now.live.get(model.name)
+    if live is not None and live.artifact.id == artifact.id:
+        return False
+    subject = subject_of(artifact.id, model.approval, draft.recipes[stage.name].digest)
+    return subject not in draft.now.decisions
+
+
+def _evaluate(
+    draft: Draft,
+    stage: Stage,
+    model: Stage,
+    subject: str,
+    content: str | None,
+    window: _Window,
+    after: str,
+) -> str:
+    inputs: Mapping[str, Mapping[str, str | None]] = {
+        **window.inputs,
+        model.name: {subject if subject == BASELINE else WHOLE: content},
+    }
+    recipe = draft.recipes[stage.name]
+    key, digests = key_for(recipe, "", inputs)
+    bound = draft.bound(stage.name).get(subject)
+    if bound is not None and key == bound.key and not recipe.unproven:
+        draft.current[stage.name] += 1
+        return ""
+    reasons = reasons_for(draft, stage, bound, inputs, digests)
+    known = draft.known([key]) if key is not None and not recipe.unproven else {}
+    action = Action.BIND if known else Action.EVALUATE
+    return _add(draft, stage, subject, action, reasons, inputs, subject=subject, after=after)
+
+
+def _add(
+    draft: Draft,
+    stage: Stage,
+    partition: str,
+    action: Action,
+    reasons: tuple[str, ...],
+    inputs: Inputs,
+    *,
+    subject: str = "",
+    after: str = "",
+) -> str:
+    products = [
+        binding.product
+        for name, contents in inputs.items()
+        for key in contents
+        if (binding := draft.bound(name).get(key)) is not None
+    ]
+    step = Step(
+        stage=stage.name,
+        partition=partition,
+        action=action,
+        reasons=reasons,
+        reads=reads_of(inputs),
+        subject=subject,
+        rows=sum(product.rows for product in products),
+        bytes=sum(product.bytes for product in products),
+    )
+    return draft.add(step, after=(after,))

@@ -1,0 +1,116 @@
+"""Make a plan: what would run and why, from the workflow, the state and the files as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidemill.decide.changes import plan_delivery, plan_ingest, plan_transform
+from tidemill.decide.declare import needs
+from tidemill.decide.draft import Draft, Lookup, Now, Request, Scan
+from tidemill.decide.models import plan_evaluation, plan_model
+from tidemill.decide.recipe import Recipe
+from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.plan import Plan
+from tidemill.domain.stage import Flow, Kind, Stage
+
+
+def make_plan(
+    flow: Flow,
+    recipes: Mapping[str, Recipe],
+    now: Now,
+    scans: Mapping[str, Scan],
+    known: Lookup,
+    request: Request,
+    environment: str,
+) -> Plan:
+    """The steps that would make what was requested current, in an order in which they can run.
+
+    `known` looks up what was ever computed under some keys. Raises UsageError for a stage or model
+    that doesn't exist.
+    """
+    scope = scope_of(flow, request)
+    draft = Draft(
+        flow=flow,
+        recipes=recipes,
+        now=now,
+        request=request,
+        known=known,
+        cuts={stage.name: stage.partitioning for stage in flow.stages},
+    )
+    gates: dict[str, str] = {}
+    for stage in flow.stages:
+        if stage.name in scope:
+            _plan_stage(draft, stage, scans, gates)
+        else:
+            _as_it_is(draft, stage)
+    return _finished(draft, scans, environment)
+
+
+def scope_of(flow: Flow, request: Request) -> set[str]:
+    """The stages that a request is about: one with all that it needs, or all."""
+    for name in (request.stage, *request.train):
+        if name and name not in flow.names:
+            raise UsageError(f"there is no stage {name!r} ({did_you_mean(name, flow.names)})")
+    models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
+    for name in request.train:
+        if name not in models:
+            raise UsageError(f"{name!r} is not a model ({did_you_mean(name, models)})")
+    if not request.stage:
+        return set(flow.names)
+    scope: set[str] = set()
+    wanted = [request.stage]
+    while wanted:
+        name = wanted.pop()
+        if name in scope:
+            continue
+        scope.add(name)
+        stage = flow[name]
+        wanted += needs(stage)
+        if stage.kind is Kind.MODEL:
+            wanted += [other.name for other in flow.readers(name) if other.kind is Kind.EVALUATE]
+    return scope
+
+
+def _plan_stage(
+    draft: Draft, stage: Stage, scans: Mapping[str, Scan], gates: dict[str, str]
+) -> None:
+    if draft.recipes[stage.name].unproven:
+        reason = draft.recipes[stage.name].unproven[0]
+        draft.notes.append(f"{stage.name} is never reused: {reason}; say version= to vouch for it")
+    match stage.kind:
+        case Kind.INGEST:
+            plan_ingest(draft, stage, scans[stage.name])
+        case Kind.TRANSFORM:
+            plan_transform(draft, stage)
+        case Kind.MODEL:
+            plan_model(draft, stage)
+        case Kind.EVALUATE:
+            rank = plan_evaluation(draft, stage)
+            if rank is not None:
+                model = next(item.name for item in stage.inputs if item.contract is None)
+                gates[model] = rank
+        case Kind.DELIVER:
+            plan_delivery(draft, stage, gates.get(stage.model))
+
+
+def _as_it_is(draft: Draft, stage: Stage) -> None:
+    bound = draft.bound(stage.name)
+    draft.contents[stage.name] = {key: b.product.content for key, b in bound.items()}
+    draft.current[stage.name] = len(bound)
+
+
+def _finished(draft: Draft, scans: Mapping[str, Scan], environment: str) -> Plan:
+    ordered = sorted(draft.steps, key=lambda item: (item[0], item[1], item[2].partition))
+    return Plan(
+        workflow=draft.flow.name,
+        environment=environment,
+        heads={name: head.version for name, head in draft.now.heads.items()},
+        recipes={name: recipe.digest for name, recipe in draft.recipes.items()},
+        steps=tuple(step for _, _, step in ordered),
+        waiting=tuple(draft.waiting),
+        models=tuple(draft.models),
+        notes=tuple(draft.notes),
+        current=dict(draft.current),
+        sources={name: dict(scan.files) for name, scan in scans.items()},
+        broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
+    )

@@ -1,0 +1,145 @@
+"""What is wrong between stages: names, cycles, contracts, cuts and windows that don't fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import Fault, did_you_mean
+from tidemill.domain.partition import Partitioning
+from tidemill.domain.stage import Input, Kind, Stage
+from tidemill.domain.window import overlap
+
+_DATA = (Kind.INGEST, Kind.TRANSFORM)
+
+
+def wiring_faults(stages: Mapping[str, Stage]) -> list[Fault]:
+    """Every fault between the stages of a workflow."""
+    faults: list[Fault] = []
+    for stage in stages.values():
+        faults += _unknown(stage, stages)
+        for item in stage.inputs:
+            if item.name in stages:
+                faults += _input(stage, item, stages[item.name])
+        if stage.kind is Kind.TRANSFORM:
+            faults += _cut(stage, stages)
+        if stage.kind is Kind.EVALUATE:
+            faults += _evaluation(stage, stages)
+        if stage.kind is Kind.MODEL and stage.approval:
+            faults += _unscored(stage, stages)
+    return faults + list(_cycles(stages))
+
+
+def _fault(stage: Stage, message: str, hint: str = "") -> Fault:
+    return Fault(message=f"{stage.kind} {stage.name!r}: {message}", where=stage.place, hint=hint)
+
+
+def _unknown(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    for item in stage.inputs:
+        if item.name not in stages:
+            others = [name for name in stages if name != stage.name]
+            message = f"there is no stage {item.name!r}"
+            yield _fault(stage, message, did_you_mean(item.name, others))
+
+
+def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
+    wants_model = item.contract is None and stage.kind is Kind.EVALUATE
+    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*_DATA, Kind.MODEL):
+        yield _fault(
+            stage, f"{item.name!r} is a stage of kind {producer.kind}, which it can't read"
+        )
+        return
+    if item.contract is not None and producer.output is not None:
+        yield from _unmet(stage, item, item.contract, producer.output)
+    if item.window is not None and not producer.partitioning.is_time:
+        message = f"window={item.window} on {item.name!r}, which is {producer.partitioning}"
+        yield _fault(stage, message, "windows are for inputs partitioned by time")
+
+
+def _unmet(stage: Stage, item: Input, wanted: ContractSpec, given: ContractSpec) -> Iterator[Fault]:
+    if wanted == given:
+        return
+    for column in wanted.columns:
+        if column.name not in given.names:
+            message = f"{item.name!r} has no column {column.name!r} (contract {given.name})"
+            yield _fault(stage, message, did_you_mean(column.name, given.names))
+            continue
+        actual = given.column(column.name)
+        if not column.dtype.holds(actual.dtype):
+            yield _fault(stage, f"{item.name}.{column.name} is {actual.dtype}, not {column.dtype}")
+        if actual.nullable and not column.nullable:
+            yield _fault(
+                stage, f"{item.name}.{column.name} can be null, {wanted.name} says it can't"
+            )
+
+
+def _cut(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    cut = stage.partitioning
+    if cut.is_whole:
+        return
+    inputs = [stages[item.name].partitioning for item in stage.inputs if item.name in stages]
+    if inputs and not any(_same_kind(cut, other) for other in inputs):
+        message = f"its output is partitioned {cut}, but none of its inputs is"
+        yield _fault(stage, message, "partition an input the same way, or leave the output whole")
+
+
+def _same_kind(cut: Partitioning, other: Partitioning) -> bool:
+    return not other.is_whole and cut.is_time == other.is_time
+
+
+def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    models = [item.name for item in stage.inputs if item.contract is None and item.name in stages]
+    if len(models) != 1:
+        yield _fault(stage, f"it needs exactly one tm.Predictor, it has {len(models)}")
+        return
+    training = stages[models[0]]
+    for item in stage.frames:
+        trained = next((i for i in training.inputs if i.name == item.name), None)
+        cut = stages[item.name].partitioning if item.name in stages else Partitioning()
+        if trained is None or not cut.is_time:
+            continue
+        if (
+            trained.window is None
+            or item.window is None
+            or overlap(trained.window, item.window, cut.grain)
+        ):
+            message = (
+                f"its window of {item.name!r} ({item.window or 'all'}) overlaps the training window "
+                f"of {training.name!r} ({trained.window or 'all'})"
+            )
+            yield _fault(stage, message, f"train on tm.last(..., before={_call(item)})")
+
+
+def _call(item: Input) -> str:
+    return f"tm.last('{item.window}')" if item.window else "tm.last('7d')"
+
+
+def _unscored(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    scored = [s for s in stages.values() if s.kind is Kind.EVALUATE and stage.name in _names(s)]
+    if not scored:
+        yield _fault(
+            stage, "it is approved by gates, but nothing evaluates it", "add @flow.evaluate"
+        )
+    if len(scored) > 1:
+        names = ", ".join(s.name for s in scored)
+        yield _fault(stage, f"more than one stage evaluates it: {names}", "keep one")
+
+
+def _names(stage: Stage) -> set[str]:
+    return {item.name for item in stage.inputs}
+
+
+def _cycles(stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    """One fault for each group of stages that wait for each other."""
+    left = {name: _names(stage) & set(stages) for name, stage in stages.items()}
+    while ready := [name for name, needs in left.items() if not needs & set(left)]:
+        for name in ready:
+            del left[name]
+    # What only reads from a cycle isn't part of it: peel from the other side, too.
+    while idle := [name for name in left if not any(name in needs for needs in left.values())]:
+        for name in idle:
+            del left[name]
+    if left:
+        first = stages[next(iter(left))]
+        path = " -> ".join(sorted(left))
+        yield _fault(first, f"these stages wait for each other: {path}", "break the cycle")

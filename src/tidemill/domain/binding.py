@@ -1,0 +1,69 @@
+"""What is published: a head's partitions, each bound to objects with its contract's verdict.
+
+A *trace* is the same without the environment: the key of a step and the objects that it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidemill.domain.finding import Finding
+from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.gate import Scores
+from tidemill.domain.model import Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What a step gave: objects by content, hashes of columns, and what the contract said.
+
+    `content` names the values: two products with equal content are interchangeable for any reader.
+    """
+
+    content: str
+    objects: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    rowset: str = ""
+    rows: int = 0
+    bytes: int = 0
+    quarantine: str | None = None
+    quarantined: int = 0
+    findings: tuple[Finding, ...] = ()
+    artifact: Artifact | None = None
+    scores: Scores | None = None
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """Every object that must exist for as long as this is bound."""
+        return (*self.objects, self.quarantine) if self.quarantine else self.objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A partition of a head: the key that it was computed under, and what came out.
+
+    `inputs` holds a digest of what each input handed over, so that a change can be named.
+    """
+
+    key: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    recipe: str
+    contract: str
+    check: str
+    product: Product
+    run: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The current snapshot of one stage: its version counts publications, its partitions are bound."""
+
+    version: int = 0
+    partitions: Mapping[str, Binding] = field(default_factory=dict)
+
+
+def content_of(columns: Mapping[str, str], rowset: str) -> str:
+    """Names the values of a partition: every column's hash and the row set."""
+    return fingerprint("content", dict(columns), rowset)

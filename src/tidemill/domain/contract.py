@@ -1,0 +1,301 @@
+"""The columns that an output has and the rules that it passes; versioned.
+
+A contract is declared as a class, and everything is read from the frozen record behind it: what is
+checked at plan time and at run time, the two digests (what values mean, what is checked), the docs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from tidemill.domain.dtype import DType
+from tidemill.domain.errors import ContractError, did_you_mean
+from tidemill.domain.fingerprint import Part, fingerprint
+from tidemill.domain.partition import Grain, Partitioning
+from tidemill.domain.place import caller
+
+OnFail: TypeAlias = Literal["fail", "quarantine", "warn"]
+UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
+Bound: TypeAlias = "int | float | str | object | None"
+
+ON_FAIL = ("fail", "quarantine", "warn")
+UNKNOWN_COLUMNS = ("keep", "drop", "fail")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One contracted column: its type and what each of its values must satisfy."""
+
+    dtype: DType
+    name: str = ""
+    nullable: bool = False
+    min: Bound = None
+    max: Bound = None
+    regex: str | None = None
+    isin: tuple[object, ...] | None = None
+    on_fail: OnFail = "quarantine"
+    partition: Grain | Literal["value"] | None = None
+    unit: str = ""
+    description: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A condition over the columns of one row: `expr` is a Polars expression, null counts as passed."""
+
+    expr: Any = field(hash=False)
+    on_fail: OnFail = "quarantine"
+    name: str = ""
+    description: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Names the expression with every parameter (its text truncates lists)."""
+        return fingerprint("expression", self.expr.meta.serialize())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """How many rows a partition has: within absolute bounds, and against the median of the last ones."""
+
+    min: int | None = None
+    max: int | None = None
+    vs_last: int | None = None
+    within: float | None = None
+    on_fail: Literal["fail", "warn"] = "warn"
+
+    def __post_init__(self) -> None:
+        if (self.vs_last is None) != (self.within is None):
+            raise ContractError("Rows(vs_last=, within=) go together: Rows(vs_last=7, within=0.5)")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
+        if self.on_fail not in ("fail", "warn"):
+            raise ContractError(
+                f"Rows(on_fail={self.on_fail!r}): a partition's size fails or warns, it can't quarantine"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The share of a partition's rows that may be quarantined before the partition fails."""
+
+    max_bad: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_bad <= 1:
+            raise ContractError(
+                f"Budget(max_bad={self.max_bad}) is a share of the rows, between 0 and 1"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractSpec:
+    """Everything that a contract says, as one value."""
+
+    name: str
+    version: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    rows: Rows | None = None
+    budget: Budget | None = None
+    unknown_columns: UnknownColumns = "fail"
+    description: str = ""
+    place: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ContractError(
+            f"{self.name} has no column {name!r} ({did_you_mean(name, self.names)})"
+        )
+
+    @property
+    def partitioning(self) -> Partitioning:
+        for column in self.columns:
+            if column.partition == "value":
+                return Partitioning(column=column.name)
+            if column.partition is not None:
+                return Partitioning(column=column.name, grain=Grain(column.partition))
+        return Partitioning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """The columns of a contract that a consumer declares that it reads."""
+
+    contract: ContractSpec
+    columns: tuple[str, ...]
+
+
+def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
+    """A condition over several columns of a row, as a Polars expression; null counts as passed."""
+    if on_fail not in ON_FAIL:
+        raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
+    return Rule(expr=expr, on_fail=on_fail, description=description)
+
+
+class Contract:
+    """Base of every contract: columns and rules are class attributes, the rest are class arguments.
+
+    Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a row;
+    rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"). Raises ContractError
+    when the contract contradicts itself.
+    """
+
+    __tidemill_contract__: ClassVar[ContractSpec]
+
+    @classmethod
+    def __tidemill_digest__(cls) -> str:
+        return check_digest(cls.__tidemill_contract__)
+
+    def __init_subclass__(
+        cls,
+        *,
+        version: str = "1.0.0",
+        key: Sequence[str] = (),
+        unknown_columns: UnknownColumns = "fail",
+        **kwargs: object,
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        columns, rules = _inherited(cls)
+        rows = budget = None
+        for name, value in list(vars(cls).items()):
+            if isinstance(value, Column):
+                columns[name] = replace(value, name=name)
+                setattr(cls, name, columns[name])
+            elif isinstance(value, Rule):
+                rules[name] = replace(value, name=name)
+            elif isinstance(value, Rows):
+                rows = value
+            elif isinstance(value, Budget):
+                budget = value
+        spec = ContractSpec(
+            name=cls.__name__,
+            version=version,
+            columns=tuple(columns.values()),
+            key=(key,) if isinstance(key, str) else tuple(key),
+            rules=tuple(rules.values()),
+            rows=rows or getattr(getattr(cls, "__tidemill_contract__", None), "rows", None),
+            budget=budget or getattr(getattr(cls, "__tidemill_contract__", None), "budget", None),
+            unknown_columns=unknown_columns,
+            description=(cls.__doc__ or "").strip(),
+            place=caller(1),
+        )
+        _refuse_contradictions(spec)
+        cls.__tidemill_contract__ = spec
+
+    @classmethod
+    def reads(cls, *columns: str) -> Reads:
+        """The columns that a consumer reads; ContractError names the nearest column for a wrong one."""
+        spec = cls.__tidemill_contract__
+        return Reads(contract=spec, columns=tuple(spec.column(name).name for name in columns))
+
+
+AnyContract = TypeVar("AnyContract", bound=Contract)
+
+
+def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule]]:
+    columns: dict[str, Column] = {}
+    rules: dict[str, Rule] = {}
+    for base in reversed(cls.__mro__[1:]):
+        spec = vars(base).get("__tidemill_contract__")
+        if spec is not None:
+            columns.update({column.name: column for column in spec.columns})
+            rules.update({rule.name: rule for rule in spec.rules})
+    return columns, rules
+
+
+def _refuse_contradictions(spec: ContractSpec) -> None:
+    problems = [
+        *_class_problems(spec),
+        *(p for column in spec.columns for p in _column_problems(column)),
+    ]
+    if problems:
+        raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
+
+
+def _class_problems(spec: ContractSpec) -> Iterable[str]:
+    if not spec.columns:
+        yield "it has no columns"
+    if not _VERSION.fullmatch(spec.version):
+        yield f"version {spec.version!r} is not MAJOR.MINOR.PATCH, such as '1.0.0'"
+    if spec.unknown_columns not in UNKNOWN_COLUMNS:
+        yield f"unknown_columns={spec.unknown_columns!r} is not one of {', '.join(UNKNOWN_COLUMNS)}"
+    for name in spec.key:
+        if name not in spec.names:
+            yield f"key column {name!r} is not one of its columns ({did_you_mean(name, spec.names)})"
+        elif spec.column(name).nullable:
+            yield f"key column {name!r} is nullable; a key identifies every row"
+    if len(set(spec.key)) < len(spec.key):
+        yield f"the key names a column twice: {spec.key}"
+    cut = [column.name for column in spec.columns if column.partition]
+    if len(cut) > 1:
+        yield f"more than one column has partition=: {', '.join(cut)}"
+
+
+def _column_problems(column: Column) -> Iterable[str]:
+    name, dtype = column.name, column.dtype
+    if column.on_fail not in ON_FAIL:
+        yield f"{name}: on_fail={column.on_fail!r} is not one of {', '.join(ON_FAIL)}"
+    if column.min is not None and column.max is not None and column.min > column.max:  # type: ignore[operator]
+        yield f"{name}: min={column.min!r} is above max={column.max!r}"
+    if column.isin is not None and not column.isin:
+        yield f"{name}: isin is empty, so no value could pass"
+    if dtype.name == "Enum" and not dtype.args:
+        yield f"{name}: an Enum without categories, so no value could pass"
+    if column.regex is not None:
+        try:
+            re.compile(column.regex)
+        except re.error as error:
+            yield f"{name}: regex {column.regex!r} is invalid: {error}"
+    if column.partition is not None and column.nullable:
+        yield f"{name}: a partition column can't be nullable"
+    if isinstance(column.partition, Grain) and not dtype.is_time:
+        yield f"{name}: partition by time needs a Date or Datetime column, not {dtype}"
+    if column.partition is Grain.HOUR and dtype.name == "Date":
+        yield f"{name}: a Date has no hours to partition by; use a Datetime"
+
+
+def value_digest(spec: ContractSpec) -> str:
+    """What the contract does to values: types, key, casts and what is quarantined; part of the recipe."""
+    columns: list[Part] = [
+        _column_parts(c) if c.on_fail == "quarantine" else [c.name, str(c.dtype)]
+        for c in spec.columns
+    ]
+    rules = [[rule.name, rule.digest] for rule in spec.rules if rule.on_fail == "quarantine"]
+    return fingerprint(
+        "contract-value",
+        columns,
+        list(spec.key),
+        rules,
+        spec.unknown_columns,
+        str(spec.partitioning),
+    )
+
+
+def check_digest(spec: ContractSpec) -> str:
+    """Everything that the contract checks; recorded with each partition's verdict."""
+    columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
+    rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
+    return fingerprint(
+        "contract-check", columns, list(spec.key), rules, repr(spec.rows), repr(spec.budget)
+    )
+
+
+def _column_parts(column: Column) -> list[Part]:
+    isin = None if column.isin is None else sorted(map(repr, column.isin))
+    bounds: list[Part] = [
+        None if bound is None else repr(bound) for bound in (column.min, column.max)
+    ]
+    return [column.name, str(column.dtype), column.nullable, bounds, column.regex, isin]

@@ -1,0 +1,80 @@
+"""The types of contracted columns, as data: a name and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Args: TypeAlias = "tuple[str | int | DType | None, ...]"
+
+# What a value can be turned into without losing anything.
+_WIDER = {
+    "Int8": ("Int16", "Int32", "Int64", "Float32", "Float64"),
+    "Int16": ("Int32", "Int64", "Float32", "Float64"),
+    "Int32": ("Int64", "Float64"),
+    "UInt8": ("UInt16", "UInt32", "UInt64", "Int16", "Int32", "Int64", "Float32", "Float64"),
+    "UInt16": ("UInt32", "UInt64", "Int32", "Int64", "Float32", "Float64"),
+    "UInt32": ("UInt64", "Int64", "Float64"),
+    "Float32": ("Float64",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """A column's type: `Int64`, `Datetime('us', 'UTC')`, `Enum('EWR', 'JFK')`, `List(Int64)`."""
+
+    name: str
+    args: Args = ()
+
+    def __str__(self) -> str:
+        inner = ", ".join(str(arg) if isinstance(arg, DType) else repr(arg) for arg in self.args)
+        return f"{self.name}({inner})" if self.args else self.name
+
+    def holds(self, other: DType) -> bool:
+        """Whether every value of `other` is also a value of this type."""
+        if self == other or other.name == "Null" or self.name in _WIDER.get(other.name, ()):
+            return True
+        if self.name == "String":
+            return other.name in {"Enum", "Categorical"}
+        if self.name != other.name:
+            return False
+        return _HOLDS_ARGS.get(self.name, _never)(self.args, other.args)
+
+    @property
+    def is_number(self) -> bool:
+        return self.name.startswith(("Int", "UInt", "Float", "Decimal"))
+
+    @property
+    def is_time(self) -> bool:
+        return self.name in {"Date", "Datetime"}
+
+    @property
+    def is_nested(self) -> bool:
+        return self.name in {"List", "Array", "Struct", "Object"}
+
+
+def _wider_decimal(mine: Args, theirs: Args) -> bool:
+    digits, scale, other_digits, other_scale = (int(str(arg)) for arg in (*mine, *theirs))
+    return scale >= other_scale and digits - scale >= other_digits - other_scale
+
+
+def _more_categories(mine: Args, theirs: Args) -> bool:
+    return set(theirs) <= set(mine)
+
+
+def _wider_items(mine: Args, theirs: Args) -> bool:
+    item, other = mine[0], theirs[0]
+    return isinstance(item, DType) and isinstance(other, DType) and item.holds(other)
+
+
+def _never(mine: Args, theirs: Args) -> bool:
+    return False
+
+
+# Types of one name: when the arguments of one are wide enough for the other.
+_HOLDS_ARGS: Mapping[str, Callable[[Args, Args], bool]] = {
+    "Decimal": _wider_decimal,
+    "Enum": _more_categories,
+    "List": _wider_items,
+}

@@ -1,0 +1,52 @@
+"""The digest that names code, query, contract, inputs or output; equal means interchangeable.
+
+A fingerprint is made of parts under a domain tag, encoded so that no two different structures share
+their bytes: every value carries its type and its length. Golden digests in the tests pin the encoding;
+changing it makes every recorded result unreachable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Part: TypeAlias = "str | bytes | int | float | bool | None | Sequence[Part] | Mapping[str, Part]"
+
+
+def fingerprint(tag: str, *parts: Part) -> str:
+    """32 hex digits that name `parts` under the domain `tag`; stable over processes and versions."""
+    digest = hashlib.blake2b(digest_size=16, person=b"tidemill")
+    digest.update(_encode(tag))
+    for part in parts:
+        digest.update(_encode(part))
+    return digest.hexdigest()
+
+
+def object_name(payload: bytes, suffix: str) -> str:
+    """The name of an object: the SHA-256 of its bytes, and a suffix that tells the format."""
+    return hashlib.sha256(payload).hexdigest() + suffix
+
+
+def _encode(part: Part) -> bytes:
+    if part is None:
+        return b"n;"
+    if isinstance(part, str):
+        return _sized(b"s", part.encode("utf-8", "surrogatepass"))
+    if isinstance(part, bytes):
+        return _sized(b"b", part)
+    if isinstance(part, bool):
+        return b"t;" if part else b"f;"
+    if isinstance(part, int):
+        return b"i%d;" % part
+    if isinstance(part, float):
+        # hex() keeps -0.0, infinities and every bit of the fraction; all NaNs are one value.
+        return _sized(b"d", part.hex().encode())
+    if isinstance(part, Mapping):
+        items = sorted(_encode(key) + _encode(value) for key, value in part.items())
+        return b"m%d;" % len(items) + b"".join(items)
+    return b"l%d;" % len(part) + b"".join(map(_encode, part))
+
+
+def _sized(kind: bytes, payload: bytes) -> bytes:
+    return kind + b"%d:" % len(payload) + payload

@@ -1,0 +1,108 @@
+"""Ordered steps, each with its reason, that would make outputs current; a value that does nothing.
+
+A plan has two readers: `run` does it, `plan` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.source import SourceFile
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    RUN = "run"
+    BIND = "bind"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    GATE = "gate"
+    DELIVER = "deliver"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One act on one partition of a stage, why, and the steps of this plan that it needs first.
+
+    `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
+    is evaluated: "candidate", "live", "baseline". `rows` and `bytes` are what the step will read, as
+    far as it is known before it runs.
+    """
+
+    stage: str
+    partition: str
+    action: Action
+    reasons: tuple[str, ...]
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    subject: str = ""
+    rows: int = 0
+    bytes: int = 0
+
+    @property
+    def id(self) -> str:
+        tail = "" if self.partition == WHOLE else f"[{self.partition}]"
+        return f"{self.action} {self.stage}{tail}{f' of {self.subject}' if self.subject else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A partition that can't be made yet, and what it waits for."""
+
+    stage: str
+    partition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train)."""
+
+    stage: str
+    outdated: tuple[str, ...]
+    due: tuple[str, ...]
+    trigger: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would run and why, and the heads that it was made on.
+
+    `current` counts the partitions of each stage that stay as they are; `sources` are the files as
+    they were seen, `broken` those that can't be read, with what is wrong.
+    """
+
+    workflow: str
+    environment: str
+    heads: Mapping[str, int]
+    recipes: Mapping[str, str]
+    steps: tuple[Step, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    models: tuple[ModelState, ...] = ()
+    notes: tuple[str, ...] = ()
+    current: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
+    broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        return not self.steps
+
+    def by_stage(self) -> dict[str, list[Step]]:
+        """The steps of each stage, in the order in which stages run."""
+        grouped: dict[str, list[Step]] = {}
+        for step in self.steps:
+            grouped.setdefault(step.stage, []).append(step)
+        return grouped
+
+
+def spread(keys: Iterable[str]) -> str:
+    """Partition keys in short: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
+    ordered = sorted(keys)
+    if len(ordered) <= 1:
+        return "".join(ordered)
+    return f"{ordered[0]} .. {ordered[-1]} ({len(ordered)})"

@@ -1,0 +1,100 @@
+"""One execution of a plan, and its attempts at steps: outcome, findings, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    BOUND = "bound"
+    FAILED = "failed"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+
+
+class Status(StrEnum):
+    """How a run ended, or that it hasn't."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one try at a step did and cost; seconds, rows and bytes. `message` says why it failed."""
+
+    stage: str
+    partition: str
+    action: str
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    message: str = ""
+    trace: str = ""
+    exit_code: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    rows_in: int = 0
+    rows_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """The sums over one stage's attempts in a run."""
+
+    stage: str
+    ran: int = 0
+    bound: int = 0
+    current: int = 0
+    failed: int = 0
+    skipped: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    quarantined: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a run did, what it spared, and what it cost.
+
+    `cost` is money: CPU seconds at the project's price, in its currency; 0 while no price is set.
+    """
+
+    run: str
+    status: Status
+    stages: tuple[Tally, ...] = ()
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss: int = 0
+    cost: float = 0.0
+    currency: str = ""
+    exit_code: int = 0
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """A run as the ledger knows it."""
+
+    id: str
+    environment: str
+    status: Status
+    started: float
+    ended: float | None = None
+    command: str = ""
+    holder: Mapping[str, str] = field(default_factory=dict)
+    receipt: Receipt | None = None

@@ -1,0 +1,64 @@
+"""Where an ingest stage takes its rows from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from tidemill.domain.fingerprint import Part, fingerprint
+
+C = TypeVar("C")
+Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
+
+SUFFIXES: Mapping[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".arrow": "arrow",
+    ".ipc": "arrow",
+    ".feather": "arrow",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Generic[C]):
+    """Files that a glob matches, relative to the project's folder; `format` is told by the suffix."""
+
+    pattern: str
+    format: Format | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """How the bytes are read; which files there are is not part of it."""
+        options: dict[str, Part] = {
+            name: repr(value) for name, value in sorted(self.options.items())
+        }
+        return fingerprint("files", self.format, options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file as it was last read: its content's digest, and the partitions that it feeds.
+
+    `size` and `mtime_ns` are only hints that it needn't be hashed again.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    rows: dict[str, int]
+
+
+def files(pattern: str, *, format: Format | None = None, **options: Any) -> Source[Any]:
+    """The rows of all files that the glob `pattern` matches (Parquet, CSV, NDJSON, Arrow IPC).
+
+    `format` overrides the suffix. `options` go to the Polars reader of that format, such as
+    `separator`, `null_values` and `schema_overrides` for CSV.
+    """
+    return Source(pattern=pattern, format=format, options=options)

@@ -1,0 +1,118 @@
+"""One function from contracted inputs to one contracted output, as it is after the declaration is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.gate import Gate
+from tidemill.domain.partition import Partitioning
+from tidemill.domain.trigger import Trigger
+from tidemill.domain.window import Window
+
+Function: TypeAlias = Callable[..., Any]
+
+
+class Kind(StrEnum):
+    """What a stage does."""
+
+    INGEST = "ingest"
+    TRANSFORM = "transform"
+    MODEL = "model"
+    EVALUATE = "evaluate"
+    DELIVER = "deliver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A parameter of a stage: the stage that it names, the contract that it expects, its window."""
+
+    name: str
+    contract: ContractSpec | None
+    window: Window | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How a model is trained: parameters, seed, and the trigger that makes it due."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    retrain: Trigger | None = None
+    wants_params: bool = False
+    wants_seed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A model that may reach users once its gates passed on the scores of its evaluation."""
+
+    model: str
+    gates: tuple[Gate, ...] = ()
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """Where scored rows are delivered: one Parquet file a partition in a folder."""
+
+    folder: str
+    format: str = "parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code."""
+
+    name: str
+    kind: Kind
+    function: Function | None
+    inputs: tuple[Input, ...]
+    output: ContractSpec | None
+    place: str
+    version: str | None = None
+    start: str | None = None
+    training: Training | None = None
+    approval: Approval | None = None
+    model: str = ""
+    sink: Sink | None = None
+
+    @property
+    def partitioning(self) -> Partitioning:
+        return self.output.partitioning if self.output else Partitioning()
+
+    @property
+    def frames(self) -> tuple[Input, ...]:
+        """The inputs that are handed as frames."""
+        return tuple(item for item in self.inputs if item.contract is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A workflow that was checked: its stages in an order in which they can run."""
+
+    name: str
+    owner: str
+    stages: tuple[Stage, ...]
+
+    def __getitem__(self, name: str) -> Stage:
+        return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages)
+
+    def readers(self, name: str) -> tuple[Stage, ...]:
+        """The stages that read `name` directly."""
+        return tuple(
+            s for s in self.stages if s.model == name or any(i.name == name for i in s.inputs)
+        )
+
+
+def parquet(folder: str) -> Sink:
+    """One Parquet file a partition in `folder`, replaced as a whole, relative to the project's folder."""
+    return Sink(folder=folder)

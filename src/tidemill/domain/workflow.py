@@ -1,0 +1,211 @@
+"""A named acyclic set of stages, as the user declares it.
+
+Decorators only note what was declared; they return the function unchanged, so that it can be called
+and tested by itself. Whether the declaration holds together is judged in one go when the workflow is
+sealed (`decide/declare.py`), so that all faults are shown at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
+
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.gate import Gate
+from tidemill.domain.place import caller
+from tidemill.domain.stage import Approval, Function, Kind, Sink
+from tidemill.domain.trigger import Trigger
+from tidemill.domain.window import Window
+
+F = TypeVar("F", bound=Function)
+
+
+class Decorator(Protocol):
+    """Notes a function as a stage and returns it unchanged."""
+
+    def __call__(self, function: F, /) -> F: ...
+
+
+Windows: TypeAlias = Window | Mapping[str, Window]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A stage as it was written down, before anything about it was checked."""
+
+    name: str
+    kind: Kind
+    place: str
+    function: Function | None = None
+    window: Windows | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Workflow:
+    """A named set of stages that data flows through; `owner` is who answers for it."""
+
+    def __init__(self, name: str, *, owner: str = "") -> None:
+        self.name = name
+        self.owner = owner
+        self.declared: list[Declared] = []
+        self.approvals: list[Approval] = []
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.name!r}, {len(self.declared)} stages)"
+
+    @overload
+    def ingest(self, function: F) -> F: ...
+    @overload
+    def ingest(self, *, start: str | None = None, version: str | None = None) -> Decorator: ...
+    def ingest(
+        self,
+        function: Function | None = None,
+        *,
+        start: str | None = None,
+        version: str | None = None,
+    ) -> Any:
+        """Declare a stage that takes rows from a source; `start` is the first partition that is taken."""
+        return self._stage(Kind.INGEST, function, {"start": start, "version": version})
+
+    @overload
+    def transform(self, function: F) -> F: ...
+    @overload
+    def transform(
+        self,
+        *,
+        window: Windows | None = None,
+        optional: Sequence[str] = (),
+        version: str | None = None,
+    ) -> Decorator: ...
+    def transform(
+        self,
+        function: Function | None = None,
+        *,
+        window: Windows | None = None,
+        optional: Sequence[str] = (),
+        version: str | None = None,
+    ) -> Any:
+        """Declare a stage that makes one table of others.
+
+        It sees its own partition of every partitioned input unless `window` (for all inputs, or by
+        name) says otherwise. A partition waits for its inputs; one named in `optional` is handed as
+        an empty frame while it is missing. `version` stands for code that can't be fingerprinted.
+        """
+        return self._stage(
+            Kind.TRANSFORM, function, {"optional": tuple(optional), "version": version}, window
+        )
+
+    @overload
+    def model(self, function: F) -> F: ...
+    @overload
+    def model(
+        self,
+        *,
+        window: Windows | None = None,
+        params: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        retrain: Trigger | None = None,
+        version: str | None = None,
+    ) -> Decorator: ...
+    def model(
+        self,
+        function: Function | None = None,
+        *,
+        window: Windows | None = None,
+        params: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        retrain: Trigger | None = None,
+        version: str | None = None,
+    ) -> Any:
+        """Declare a stage that trains a model on a window of its inputs.
+
+        A change of what it reads makes it outdated; only `retrain` makes it due (`tidemill run
+        --train` forces it). `params` and `seed` are handed to parameters of those names.
+        """
+        options = {
+            "params": dict(params or {}),
+            "seed": seed,
+            "retrain": retrain,
+            "version": version,
+        }
+        return self._stage(Kind.MODEL, function, options, window)
+
+    @overload
+    def evaluate(self, function: F) -> F: ...
+    @overload
+    def evaluate(
+        self, *, window: Windows | None = None, version: str | None = None
+    ) -> Decorator: ...
+    def evaluate(
+        self,
+        function: Function | None = None,
+        *,
+        window: Windows | None = None,
+        version: str | None = None,
+    ) -> Any:
+        """Declare how a model is scored, on partitions that its training never saw."""
+        return self._stage(Kind.EVALUATE, function, {"version": version}, window)
+
+    def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
+        """A model that reaches users once every gate passed; deliveries take it, never the model itself."""
+        approval = Approval(
+            model=getattr(model, "__name__", str(model)), gates=tuple(gates), place=caller(1)
+        )
+        self.approvals.append(approval)
+        return approval
+
+    def table(
+        self,
+        name: str,
+        *,
+        model: Approval,
+        features: Function,
+        sink: Sink,
+        contract: type | None = None,
+    ) -> None:
+        """Deliver `features` scored by an approved model: each partition exactly once, by the model then live.
+
+        Rows are the features' key columns (all columns without a key), `prediction` and `model`.
+        """
+        options = {"model": model, "features": features, "sink": sink}
+        self._declare(Declared(name=name, kind=Kind.DELIVER, place=caller(1), options=options))
+
+    def _stage(
+        self,
+        kind: Kind,
+        function: Function | None,
+        options: Mapping[str, Any],
+        window: Windows | None = None,
+    ) -> Any:
+        def declare(function: F) -> F:
+            self._declare(
+                Declared(
+                    name=function.__name__,
+                    kind=kind,
+                    place=_place(function),
+                    function=function,
+                    window=window,
+                    options=options,
+                )
+            )
+            return function
+
+        return declare if function is None else declare(function)
+
+    def _declare(self, declared: Declared) -> None:
+        # A notebook cell that is run again replaces the stage that it declared before.
+        if getattr(declared.function, "__module__", None) == "__main__":
+            self.declared = [known for known in self.declared if known.name != declared.name]
+        self.declared.append(declared)
+
+
+def _place(function: Function) -> str:
+    code = function.__code__
+    return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
+
+
+def contract_of(annotation: object) -> ContractSpec | None:
+    """The contract of a class that is one, else None."""
+    spec = getattr(annotation, "__tidemill_contract__", None)
+    return spec if isinstance(spec, ContractSpec) else None

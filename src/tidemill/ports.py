@@ -1,0 +1,140 @@
+"""The seams: where another implementation can stand. Each has a conformance suite that all pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from tidemill.domain.binding import Head, Product
+from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.event import Event, Recorded
+from tidemill.domain.run import RunInfo
+from tidemill.domain.source import SourceFile
+
+Notify: TypeAlias = Callable[[Recorded], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to act under a name until it expires; `token` grows with every new holder."""
+
+    name: str
+    token: int
+    holder: Mapping[str, str]
+    expires: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What must still be true when events are appended.
+
+    `lease`: it must still be ours. `heads`: the version that each named stage's head must still have.
+    `present`: called with the objects that the events bind; returns those that don't exist.
+    """
+
+    lease: Lease | None = None
+    heads: Mapping[str, int] = field(default_factory=dict)
+    present: Callable[[Collection[str]], Collection[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The view of now in one environment, derived from the events up to `seq`."""
+
+    environment: str
+    seq: int
+    heads: Mapping[str, Head]
+    recipes: Mapping[str, Mapping[str, str]]
+    sources: Mapping[str, Mapping[str, SourceFile]]
+    live: Mapping[str, Delivery]
+    decisions: Mapping[str, Decision]
+    pending: tuple[Effect, ...]
+    open_runs: tuple[RunInfo, ...]
+
+
+class Ledger(Protocol):
+    """Append-only facts, and the view of now that is derived from them."""
+
+    def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        """Append all or none in one durable transaction; the sequence number of the last.
+
+        ConflictError when the guard doesn't hold, or a tick or a pending effect's key is taken twice.
+        """
+
+    def acquire(
+        self,
+        name: str,
+        holder: Mapping[str, str],
+        *,
+        now: float,
+        ttl: float,
+        dead: Callable[[Mapping[str, str]], bool],
+    ) -> Lease:
+        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError says who has it."""
+
+    def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
+        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens when it is no longer ours."""
+
+    def state(self, environment: str) -> State:
+        """The view of now; an environment that doesn't exist is empty."""
+
+    def traces(self, keys: Collection[str]) -> Mapping[str, Product]:
+        """What was ever computed under these keys, in any environment."""
+
+    def events(
+        self,
+        *,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        run: str = "",
+        limit: int | None = None,
+    ) -> Iterable[Recorded]:
+        """The facts in order: all, or those of some kinds (`Published`), after a number, of one run."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Artifacts(Protocol):
+    """Immutable bytes named by their content: `sha256` in hex, and a suffix that tells the format."""
+
+    def put(self, payload: bytes, suffix: str) -> str:
+        """Store the bytes durably and return their name; a second time is a no-op."""
+
+    def get(self, name: str) -> bytes:
+        """The bytes, verified against their name; StorageError when missing or damaged."""
+
+    def uri(self, name: str) -> str:
+        """Where Polars can scan the object."""
+
+    def missing(self, names: Collection[str]) -> Collection[str]:
+        """Those of `names` that aren't stored."""
+
+    def names(self) -> Iterable[str]:
+        """Every stored object."""
+
+    def remove(self, names: Iterable[str]) -> int:
+        """Delete objects; the number of bytes that were freed."""
+
+
+class ModelFormat(Protocol):
+    """How one kind of model becomes bytes and predicts again."""
+
+    name: str
+
+    def accepts(self, model: Any) -> bool:
+        """Whether `model` is of this kind."""
+
+    def dump(self, model: Any) -> bytes:
+        """The model as bytes, without pickle."""
+
+    def load(self, payload: bytes) -> Callable[[Any], Any]:
+        """A function from a two-dimensional float array (rows x inputs) to predictions."""
+
+
+SinkWriter: TypeAlias = Callable[[Effect, Path, "Artifacts"], Mapping[str, str]]

@@ -1,0 +1,454 @@
+"""Equal values in any layout have equal hashes; anything that a reader can tell apart has not."""
+
+from __future__ import annotations
+
+import ctypes
+import datetime as dt
+import io
+import json
+import os
+import random
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing.parametric import series as any_series
+
+from tidemill.decide import canonical
+from tidemill.decide.arrow import _Stream, exported
+from tidemill.decide.canonical import Canon, Codes
+from tidemill.decide.digest import column_hash, column_hashes, count_hash, rowset_hash
+from tidemill.domain.errors import ContractError, TidemillError
+
+LONG = "a string that is longer than a view"
+COLOURS = ("red", "green", "blue")
+
+# For each type at least two values; the golden column is all of them, a null, and the first again.
+VALUES: list[tuple[str, pl.DataType, list[Any]]] = [
+    ("boolean", pl.Boolean(), [True, False]),
+    ("int8", pl.Int8(), [0, -128, 127]),
+    ("int16", pl.Int16(), [0, -32768, 7]),
+    ("int32", pl.Int32(), [0, -1, 2**31 - 1]),
+    ("int64", pl.Int64(), [0, -1, 2**63 - 1]),
+    ("int128", pl.Int128(), [0, -1, 2**100]),
+    ("uint8", pl.UInt8(), [0, 1, 255]),
+    ("uint16", pl.UInt16(), [0, 1, 65535]),
+    ("uint32", pl.UInt32(), [0, 1, 2**32 - 1]),
+    ("uint64", pl.UInt64(), [0, 1, 2**64 - 1]),
+    ("uint128", pl.UInt128(), [0, 1, 2**128 - 1]),
+    ("float16", pl.Float16(), [0.0, -0.0, 1.5, float("nan"), float("inf")]),
+    ("float32", pl.Float32(), [0.0, -0.0, 1.5, float("nan"), float("inf")]),
+    ("float64", pl.Float64(), [0.0, -0.0, 0.1, float("nan"), float("-inf")]),
+    ("decimal", pl.Decimal(20, 2), [Decimal("0.00"), Decimal("-1.25"), Decimal("12345678.90")]),
+    ("date", pl.Date(), [dt.date(1970, 1, 1), dt.date(2013, 3, 10)]),
+    ("time", pl.Time(), [dt.time(0), dt.time(23, 59, 59, 999999)]),
+    ("datetime", pl.Datetime("us"), [dt.datetime(1970, 1, 1), dt.datetime(2013, 3, 10, 2)]),
+    (
+        "datetime_zone",
+        pl.Datetime("ns", "America/New_York"),
+        [dt.datetime(2013, 1, 1, tzinfo=dt.UTC), dt.datetime(2013, 11, 3, 6, tzinfo=dt.UTC)],
+    ),
+    ("duration", pl.Duration("ms"), [dt.timedelta(0), dt.timedelta(days=-1)]),
+    ("string", pl.String(), ["", "a", "twelve bytes", "ünï", LONG, LONG + "!"]),
+    ("binary", pl.Binary(), [b"", b"\0", b"\0\0", b"\xff" * 12, b"\xff" * 13]),
+    ("categorical", pl.Categorical(), ["red", "green", LONG]),
+    ("categorical_named", pl.Categorical(pl.Categories("c", "n", pl.UInt8)), ["red", "green"]),
+    ("enum", pl.Enum(COLOURS), [*COLOURS]),
+    ("enum_wide", pl.Enum([f"v{n}" for n in range(300)]), ["v0", "v7", "v299"]),
+    ("null", pl.Null(), []),
+    ("list", pl.List(pl.Int64), [[], [1], [1, 2], [None], [2, 1]]),
+    ("list_string", pl.List(pl.String), [["ab", "c"], ["a", "bc"], [LONG], [""], []]),
+    ("list_list", pl.List(pl.List(pl.Int8)), [[[1], [2]], [[1, 2], []], [None, []], []]),
+    ("list_categorical", pl.List(pl.Categorical()), [["red", None], ["green"], []]),
+    ("list_null", pl.List(pl.Null), [[], [None], [None, None]]),
+    ("array", pl.Array(pl.Int16, 2), [[1, 2], [2, 1], [None, 1]]),
+    ("array_array", pl.Array(pl.Boolean, (2, 2)), [[[True, False], None], [None, [True, False]]]),
+    ("array_categorical", pl.Array(pl.Categorical(), 2), [["red", None], ["red", "green"]]),
+    (
+        "struct",
+        pl.Struct({"x": pl.Int64, "y": pl.String}),
+        [{"x": 1, "y": "a"}, {"x": None, "y": None}, {"x": 1, "y": LONG}],
+    ),
+    (
+        "struct_deep",
+        pl.Struct({"l": pl.List(pl.Struct({"c": pl.Categorical(), "f": pl.Float32}))}),
+        [{"l": None}, {"l": []}, {"l": [None]}, {"l": [{"c": "red", "f": None}]}],
+    ),
+    ("struct_empty", pl.Struct([]), [{}]),
+    ("map", pl.Map(pl.String, pl.Int64), [{}, {"a": 1}, {"a": 1, LONG: 2}, {LONG: 2, "a": 1}]),
+]
+GOLDEN = {
+    "boolean": "0411c6811ae74e52f1e5da10c43d6669",
+    "int8": "2d3560dad6498d6c01aba991e72e77da",
+    "int16": "c6dd33a223307ff96594c3fe6b2587d8",
+    "int32": "93ada41de7ae3d1ee25dce50872b4c9d",
+    "int64": "19bcb319d5390659d464f8be66d857fd",
+    "int128": "c8f14569a4887614c7efdd65ce2ce823",
+    "uint8": "ed653d3d7f78ab8aabbd3431be9d733b",
+    "uint16": "7f491d8be44175b377f76d8ba6218cce",
+    "uint32": "d2b9a89c762c08cb82ab0116cb86dd30",
+    "uint64": "4430f8ee93c1c3ac01cac6a8807d99bc",
+    "uint128": "d5712f46094fd4dce25e095060037ef0",
+    "float16": "666ee9a1c21bf55b1871f0db029a9ba3",
+    "float32": "0cdac28382470f01e26b6dccdc4ed452",
+    "float64": "e03cd624e13657acf0248f5e20521be4",
+    "decimal": "d287bc8a81253f80d49261a0be2e5d2b",
+    "date": "8355aeebdf5695b74b3242e4466ae185",
+    "time": "661eafe9de02c7ab44a201156899c511",
+    "datetime": "e375c68aaa63cad6889329357d80e1c8",
+    "datetime_zone": "aad357f053a87654c3a9b43d19e37354",
+    "duration": "0bbbec8cb3e59a29fa54c8454b8a0596",
+    "string": "bcf8b5b0826ef10a842d8cab1c6759d7",
+    "binary": "1f61bfa2a13ef692abef085531aa6c04",
+    "categorical": "a9ab91d3f6e562adb4cc17da47ec77ab",
+    "categorical_named": "951925bba41457f0d7fb337b4c4cfb45",
+    "enum": "66f3b3209f930172921b168f42195cf1",
+    "enum_wide": "c4003cb21370386c0a86a72b66089b1a",
+    "null": "e9f4e4505a58c792844a4357962d9069",
+    "list": "f93657e0a8fd58d2acf9d52ae188aca4",
+    "list_string": "76f68693e717ce8515da57e50e260874",
+    "list_list": "d926b2e3ec381d14ed7a5b8c975d476a",
+    "list_categorical": "6e9c0215a347ebbd918b31b46d230796",
+    "list_null": "bc6813263370aae001b6b96dbcf25a4c",
+    "array": "1c49db161958f96875aa89b74286c067",
+    "array_array": "32d4944acbedf4e62d12c99092e302da",
+    "array_categorical": "d822e8c4d43d78fa4ec0447686a16495",
+    "struct": "5d10f77ad9cc94a9970c82ef71bc24ec",
+    "struct_deep": "2683122664de5ff6135365fa3e439c2b",
+    "struct_empty": "99e5644dbf1ca301e778bd6f965a9a9e",
+    "map": "d6edcba498077fe9bfa2cc7bae0e8b5c",
+}
+COUNT_GOLDEN = "9c40943b7aeeda2f2b0b08059a4920be"
+ROWSET_GOLDEN = "f0456979ed97c04d5e902e891d02854a"
+DTYPES = [pytest.param(dtype, values, id=name) for name, dtype, values in VALUES if len(values) > 1]
+
+
+def golden_columns() -> dict[str, pl.Series]:
+    return {
+        name: pl.Series(name, [*values, None, *values[:1]], dtype=dtype)
+        for name, dtype, values in VALUES
+    }
+
+
+def with_garbage(column: pl.Series) -> pl.Series:
+    """The same values, with other values left in memory under the nulls."""
+    present = column.drop_nulls()
+    if present.is_empty() or column.dtype == pl.Null:
+        return column
+    filled = column.to_frame("v").select(
+        pl.when(pl.col("v").is_null()).then(pl.lit(present[:1]).first()).otherwise("v").alias("v")
+    )
+    return filled.select(pl.when(column.is_not_null()).then("v")).to_series()
+
+
+def through_parquet(column: pl.Series) -> pl.Series:
+    memory = io.BytesIO()
+    column.to_frame("v").write_parquet(memory)
+    return pl.read_parquet(memory.getvalue())["v"]
+
+
+def through_ipc(column: pl.Series) -> pl.Series:
+    memory = io.BytesIO()
+    column.to_frame("v").write_ipc(memory)
+    return pl.read_ipc(memory.getvalue())["v"]
+
+
+def backwards(column: pl.Series) -> pl.Series:
+    return column.gather(np.arange(len(column), dtype=np.int64)[::-1])
+
+
+def shuffled_back(column: pl.Series) -> pl.Series:
+    order = list(range(len(column)))
+    random.Random(len(column)).shuffle(order)
+    back = np.argsort(np.array(order, dtype=np.int64), kind="stable")
+    return column.gather(order).gather(back)
+
+
+LAYOUTS: dict[str, Callable[[pl.Series], pl.Series]] = {
+    "slice": lambda c: pl.concat([backwards(c), c, c])[len(c) : 2 * len(c)],
+    "rechunked slice": lambda c: pl.concat([c[1:], c, c]).rechunk().slice(len(c[1:]), len(c)),
+    "pieces": lambda c: pl.concat([c[:1], c[1:4], c[4:4], c[4:]], rechunk=False),
+    "rechunked pieces": lambda c: pl.concat([c[:1], c[1:4], c[4:]], rechunk=True),
+    "filter": lambda c: pl.concat([c, c]).filter(
+        pl.Series([False] * len(c) + [True] * len(c), dtype=pl.Boolean)
+    ),
+    "gather": shuffled_back,
+    "reversed twice": lambda c: backwards(backwards(c)),
+    "garbage": with_garbage,
+    "sliced garbage": lambda c: with_garbage(pl.concat([c, c]))[len(c) :],
+    "parquet": through_parquet,
+    "ipc": through_ipc,
+}
+# Parquet has no struct without fields.
+PAIRS = [
+    (name, layout)
+    for name, _, _ in VALUES
+    for layout in LAYOUTS
+    if (name, layout) != ("struct_empty", "parquet")
+]
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in VALUES])
+def test_golden_digest(name: str) -> None:
+    assert column_hash(golden_columns()[name]) == GOLDEN[name]
+
+
+def test_golden_digests_are_all_different() -> None:
+    assert len(set(GOLDEN.values())) == len(GOLDEN)
+
+
+@pytest.mark.parametrize(("name", "layout"), PAIRS)
+def test_layout_leaves_no_trace(name: str, layout: str) -> None:
+    moved = LAYOUTS[layout](golden_columns()[name])
+    assert moved.dtype == golden_columns()[name].dtype
+    assert column_hash(moved) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("block", [1, 3, 8])
+def test_blocks_leave_no_trace(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "BLOCK", block)
+    frame = pl.DataFrame(
+        [column.gather([0, 0, *range(len(column))])[2:] for column in golden_of_one_length()]
+    )
+    small = column_hashes(frame)
+    monkeypatch.undo()
+    assert small == column_hashes(frame)
+
+
+def golden_of_one_length() -> list[pl.Series]:
+    return [
+        column.gather([n % len(column) for n in range(20)]) for column in golden_columns().values()
+    ]
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Binary])
+@pytest.mark.parametrize("runs", [1, 10**9])
+def test_scattered_strings_hash_alike_packed_or_one_by_one(
+    dtype: type[pl.DataType], runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [None if n % 7 == 0 else LONG[n % 5 :] + str(n) * (n % 3) for n in range(300)]
+    short = pl.Series([f"s{n}" for n in range(9)])
+    column = pl.concat([short, shuffled_back(pl.Series(texts)), short]).cast(dtype)
+    expected = column_hash(pl.Series([*short, *texts, *short]).cast(dtype))
+    monkeypatch.setattr(canonical, "MANY_RUNS", runs)
+    monkeypatch.setattr(canonical, "BLOCK", 100)
+    assert column_hash(column) == expected
+
+
+@pytest.mark.parametrize(("dtype", "values"), DTYPES)
+def test_one_changed_cell_changes_the_hash(dtype: pl.DataType, values: list[Any]) -> None:
+    chance = random.Random(7)
+    choices = [None, *values]
+    cells = [chance.randrange(len(choices)) for _ in range(40)]
+    before = column_hash(pl.Series([choices[cell] for cell in cells], dtype=dtype))
+    for row in range(len(cells)):
+        other = (cells[row] + chance.randrange(1, len(choices))) % len(choices)
+        changed = [*cells[:row], other, *cells[row + 1 :]]
+        after = column_hash(pl.Series([choices[cell] for cell in changed], dtype=dtype))
+        assert after != before, (row, choices[cells[row]], choices[other])
+
+
+@pytest.mark.parametrize(("dtype", "values"), DTYPES)
+def test_order_and_length_count(dtype: pl.DataType, values: list[Any]) -> None:
+    orders = [values, values[::-1], values[:1], [*values, None], [None, *values], [], [None]]
+    hashes = {column_hash(pl.Series(order, dtype=dtype)) for order in orders}
+    assert len(hashes) == len(orders)
+
+
+def test_the_full_type_counts() -> None:
+    dtypes = [
+        *[pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.Float32, pl.Float64],
+        *[pl.Date, pl.Time, pl.Boolean, pl.Null, pl.String, pl.Binary, pl.Categorical],
+        *[pl.Datetime(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "UTC")],
+        *[pl.Datetime("us", "Europe/Berlin"), pl.Duration("us"), pl.Duration("ms")],
+        *[pl.Decimal(20, 2), pl.Decimal(20, 3), pl.Decimal(21, 2)],
+        *[pl.Enum([]), pl.Enum(["a", "b"]), pl.Enum(["b", "a"]), pl.Enum(["ab"])],
+        *[pl.Categorical(pl.Categories("x")), pl.Categorical(pl.Categories("x", "y"))],
+        pl.Categorical(pl.Categories("x", physical=pl.UInt8)),
+        *[pl.List(pl.Int8), pl.List(pl.Int16), pl.List(pl.List(pl.Int8)), pl.Array(pl.Int8, 1)],
+        *[pl.Array(pl.Int8, 2), pl.Array(pl.Int8, (1, 2)), pl.Array(pl.Int8, (2, 1))],
+        *[pl.Struct({"a": pl.Int8}), pl.Struct({"b": pl.Int8}), pl.Struct({})],
+        *[pl.Struct({"a": pl.Int8, "b": pl.Int8}), pl.Struct({"b": pl.Int8, "a": pl.Int8})],
+        pl.Map(pl.String, pl.Int8),
+    ]
+    columns = [pl.Series([None, None], dtype=dtype) for dtype in dtypes]
+    assert len({column_hash(column) for column in columns}) == len(dtypes)
+
+
+def test_every_nan_is_the_same_and_zero_has_a_sign() -> None:
+    bits = np.array([0x7FF8 << 48, 0xFFF8 << 48, (0x7FF0 << 48) + 1, (0xFFFF << 48) + 5], np.uint64)
+    nans = pl.Series(bits.view(np.float64))
+    assert column_hash(nans) == column_hash(pl.Series([float("nan")] * 4))
+    assert column_hash(pl.Series([0.0])) != column_hash(pl.Series([-0.0]))
+
+
+def test_a_present_and_unused_validity_buffer_leaves_no_trace() -> None:
+    column = pl.Series([1, None, 2, 3])[2:]
+    with exported(column) as (_, chunks):
+        assert [bool(array.buffers[0]) for array in chunks] != []
+    assert column_hash(column) == column_hash(pl.Series([2, 3]))
+
+
+def test_garbage_is_there_to_be_ignored() -> None:
+    column = with_garbage(pl.Series([1, None, 3]))
+    with exported(column) as (_, chunks):
+        values = [canonical.numbers(array, 1, 0, 3, np.dtype("<i8")).tolist() for array in chunks]
+    assert values == [[1, 1, 3]]
+    lists = with_garbage(pl.Series([[1, 2], None, []]))
+    with exported(lists) as (_, chunks):
+        assert [array.children[0].contents.length for array in chunks] == [4]
+
+
+# Values are compared by their text: it tells nulls, NaN and the two zeros apart.
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[pl.Series, pl.Series]:
+    _, dtype, values = draw(st.sampled_from(VALUES))
+    cells = st.lists(st.sampled_from([None, *values[:3]]), max_size=4)
+    return pl.Series(draw(cells), dtype=dtype), pl.Series(draw(cells), dtype=dtype)
+
+
+@given(pairs())
+@settings(max_examples=400, deadline=None)
+def test_equal_exactly_if_the_values_are(pair: tuple[pl.Series, pl.Series]) -> None:
+    left, right = pair
+    same = repr(left.to_list()) == repr(right.to_list())
+    assert (column_hash(left) == column_hash(right)) is same
+
+
+@given(
+    any_series(min_size=0, max_size=30, allow_null=True, excluded_dtypes=[pl.Object]),
+    st.data(),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_series_keeps_its_hash_in_any_layout(column: pl.Series, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(column)))
+    layouts = ["slice", "pieces", "rechunked slice", "garbage", "filter", "gather", "ipc"]
+    layout = data.draw(st.sampled_from(layouts))
+    pieces = pl.concat([column[:cut], column[cut:]], rechunk=False)
+    assert column_hash(LAYOUTS[layout](pieces)) == column_hash(column)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_another_process_finds_the_same(threads: str) -> None:
+    program = (
+        "import json, runpy, sys\n"
+        "import polars as pl\n"
+        "keep = pl.Series(['blue', 'green', 'red'], dtype=pl.Categorical)\n"
+        "from tidemill.decide.digest import column_hash\n"
+        "columns = runpy.run_path(sys.argv[1])['golden_columns']()\n"
+        "sys.stdout.write(json.dumps({name: column_hash(c) for name, c in columns.items()}))\n"
+    )
+    seed = {"POLARS_MAX_THREADS": threads, "PYTHONHASHSEED": threads}
+    done = subprocess.run(
+        [sys.executable, "-c", program, __file__],
+        env=os.environ | seed,
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == GOLDEN
+
+
+def test_column_hashes_name_each_column() -> None:
+    frame = pl.DataFrame(
+        {"a": [1, 2], "b": ["x", None], "c": pl.Series(["u", "v"], dtype=pl.Categorical)}
+    )
+    assert column_hashes(frame) == {name: column_hash(frame[name]) for name in "abc"}
+    assert column_hashes(frame.rename({"a": "z"}))["z"] == column_hash(frame["a"])
+    assert column_hashes(pl.DataFrame(height=3)) == {}
+
+
+def test_columns_in_unlike_pieces() -> None:
+    whole = pl.DataFrame({"a": range(6), "b": list("abcdef")})
+    pieces = [
+        pl.concat([whole[n][:cut], whole[n][cut:]], rechunk=False)
+        for n, cut in (("a", 2), ("b", 5))
+    ]
+    assert column_hashes(pl.DataFrame(pieces)) == column_hashes(whole)
+
+
+def test_golden_digests_of_pseudo_columns() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
+    assert count_hash(3) == COUNT_GOLDEN
+    assert rowset_hash(frame, ["k"]) == ROWSET_GOLDEN
+
+
+def test_counts_differ() -> None:
+    assert len({count_hash(height) for height in range(100)}) == 100
+
+
+def test_rowset_is_key_order_and_height() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "l": ["a", "b"], "v": [0.5, 0.25]})
+    rows = rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame.with_columns(v=pl.lit(9)), ["k", "l"]) == rows
+    assert rowset_hash(frame.select("v", "l", "k"), ("l", "k")) == rows
+    others = [
+        rowset_hash(frame[::-1], ["k", "l"]),
+        rowset_hash(frame[:1], ["k", "l"]),
+        rowset_hash(frame, ["k"]),
+        rowset_hash(frame.rename({"k": "m"}), ["m", "l"]),
+        rowset_hash(frame, []),
+        rowset_hash(frame.with_columns(v=pl.lit(9)), []),
+        rowset_hash(pl.DataFrame(height=2), []),
+        rowset_hash(pl.DataFrame(height=3), []),
+    ]
+    assert len({rows, *others}) == 9
+
+
+def test_rowset_takes_known_hashes() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "l": ["a", "b"]})
+    hashes = column_hashes(frame)
+    assert rowset_hash(frame, ["k", "l"], hashes) == rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame, ["k", "l"], {"k": hashes["k"]}) == rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame, ["k"], {"k": "known"}) != rowset_hash(frame, ["k"])
+
+
+def test_rowset_names_a_missing_key_column() -> None:
+    with pytest.raises(ContractError, match=r"'carier' .* did you mean 'carrier'"):
+        rowset_hash(pl.DataFrame({"carrier": ["UA"]}), ["carier"])
+
+
+def test_python_objects_are_refused_with_advice() -> None:
+    column = pl.Series("bag", [object()], dtype=pl.Object)
+    with pytest.raises(ContractError, match=r"'bag' of type Object.* convert them to numbers"):
+        column_hash(column)
+
+
+@pytest.mark.parametrize(
+    ("column", "canon"),
+    [
+        (pl.Series([1]), Canon((b"i", b"I"))),
+        (pl.Series([1]), Codes()),
+        (pl.Series([[1]]), canonical.Arrays(Canon((b"l",)), 1)),
+        (pl.Series([[1]]), canonical.Lists(b"+L", Canon((b"i",)), "<i8")),
+        (pl.Series([{"a": 1}]), canonical.Structs([])),
+    ],
+)
+def test_unexpected_memory_is_not_read(column: pl.Series, canon: Canon) -> None:
+    with (
+        exported(column) as (schema, _),
+        pytest.raises(TidemillError, match=r"is expected; use a version of Polars"),
+    ):
+        canon.accept(schema)
+
+
+def test_a_failing_export_is_reported() -> None:
+    stream = _Stream()
+    stream.get_schema = type(stream.get_schema)(lambda *_: 22)
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+
+    class Broken(pl.Series):
+        def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+            return new_capsule(ctypes.addressof(stream), b"arrow_array_stream", None)
+
+    with pytest.raises(TidemillError, match="error 22"), exported(Broken()):
+        pass

@@ -1,0 +1,284 @@
+"""The house: what is shipped is what is kept here, what is pinned is what is asked for, and the
+scripts that hold the code to its bars see a miss."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "tidemill"
+
+
+def python(
+    *arguments: str | Path, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def kept_files() -> set[str]:
+    """Every file of the package in this checkout, as a wheel would name it."""
+    return {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and not {"__pycache__", ".tidemill"} & set(path.parts)
+    }
+
+
+def build(target: str, into: Path, source: Path = ROOT) -> Path:
+    """Build with what is installed: no isolation, so no network."""
+    done = python("-m", "hatchling", "build", "-t", target, "-d", into, cwd=source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [built] = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as a release makes it: from the source distribution, not from the checkout."""
+    unpacked = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(unpacked, filter="data")
+    [source] = unpacked.iterdir()
+    return build("wheel", tmp_path_factory.mktemp("wheel"), source)
+
+
+class TestWheel:
+    def test_holds_every_file_of_the_package_and_no_other(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert shipped == kept_files()
+        assert "tidemill/py.typed" in shipped
+
+    @pytest.mark.parametrize(
+        "pattern",
+        [
+            "adapters/sql/**/*.sql",  # the ledger reads its statements from files
+            "templates/**/*.py",  # `tidemill init` copies a project that runs
+        ],
+    )
+    def test_holds_package_data(self, wheel: Path, pattern: str) -> None:
+        wanted = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.glob(pattern)}
+        with zipfile.ZipFile(wheel) as archive:
+            assert wanted
+            assert wanted <= set(archive.namelist())
+
+    def test_carries_license_and_asks_for_a_python(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            [license_file] = [n for n in archive.namelist() if n.endswith("licenses/LICENSE")]
+            assert archive.read(license_file) == (ROOT / "LICENSE").read_bytes()
+            [metadata] = [n for n in archive.namelist() if n.endswith("METADATA")]
+            assert "Requires-Python: >=3.11" in archive.read(metadata).decode()
+
+    def test_imports_by_itself(self, wheel: Path, tmp_path: Path) -> None:
+        """In front of the checkout on the path, so that nothing is found only there."""
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path)
+        script = "import tidemill; print(tidemill.__file__, tidemill.__version__)"
+        done = python("-c", script, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        where, version = done.stdout.split()
+        assert Path(where).is_relative_to(tmp_path)
+        assert f"-{version}-" in wheel.name
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def normal_name(requirement: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    name = re.split(r"[ <>=!~;\[]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned(file_name: str) -> dict[str, list[str]]:
+    """The lines of each pinned distribution, by name."""
+    pins: dict[str, list[str]] = {}
+    text = (ROOT / "requirements" / file_name).read_text(encoding="utf-8")
+    for line in text.replace("\\\n", " ").splitlines():
+        if line and not line.startswith("#"):
+            pins.setdefault(normal_name(line), []).append(line)
+    return pins
+
+
+class TestRequirements:
+    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt"])
+    def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
+        lines = [line for pins in pinned(file_name).values() for line in pins]
+        shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
+        assert lines
+        assert [line for line in lines if not shape.fullmatch(line)] == []
+
+    def test_all_that_is_declared_is_pinned(self) -> None:
+        project = pyproject()["project"]
+        groups = pyproject()["dependency-groups"]
+        extras = [name for extra in project["optional-dependencies"].values() for name in extra]
+        tools = [name for name in groups["dev"] + groups["build"] if isinstance(name, str)]
+        declared = {normal_name(name) for name in [*project["dependencies"], *extras, *tools]}
+        assert declared <= set(pinned("dev.txt"))
+
+    def test_the_build_tools_are_the_same_in_both_files(self) -> None:
+        everything = pinned("dev.txt")
+        assert {name: everything[name] for name in pinned("build.txt")} == pinned("build.txt")
+
+
+SHAPELY = '''
+def add(left: int, right: int) -> int:
+    """Sum."""
+    return left + right
+'''
+
+
+class TestShape:
+    def run(self, folder: Path, **modules: str) -> subprocess.CompletedProcess[str]:
+        package = folder / "house"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        for name, text in modules.items():
+            (package / f"{name}.py").write_text(text)
+        return python(ROOT / "tools" / "shape.py", package)
+
+    def test_a_package_in_shape_passes(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path, plain=SHAPELY)
+        assert (done.returncode, "MISSED" in done.stdout) == (0, False)
+
+    @pytest.mark.parametrize(
+        ("text", "missed"),
+        [
+            ("x = 1\n" * 501, "module lines, max"),
+            ("def f() -> None:\n" + "    pass\n" * 100, "function lines, max"),
+            ("def f() -> None:\n" + "    pass\n" * 45, "function lines, p95"),
+            ("def f() -> int:\n    return " + " or ".join("1" * 10) + "\n", "mccabe, p95"),
+            (
+                "def f(a: int, b: int, c: int, d: int, *, e: int, f: int, g: int, h: int) -> None:"
+                "\n    pass\n",
+                "functions of over 7 parameters, %",
+            ),
+            ("def f(a) -> None:\n    pass\n", "annotated, %"),
+            ("def f(a: int):\n    pass\n", "annotated, %"),
+            ("try:\n    x = 1\nexcept Exception:\n    x = 2\n", "broad excepts per kloc"),
+            (
+                "try:\n    x = 1\nexcept (OSError, Exception):\n    x = 2\n",
+                "broad excepts per kloc",
+            ),
+            ("try:\n    x = 1\nexcept:\n    x = 2\n", "broad excepts per kloc"),
+            ("x: int = 'x'  # type: ignore[assignment]\n", "type ignores per kloc"),
+            (
+                "def f() -> None:\n" + "    from house import other\n" * 11,
+                "imports of the package in functions",
+            ),
+        ],
+    )
+    def test_a_miss_is_named(self, tmp_path: Path, text: str, missed: str) -> None:
+        done = self.run(tmp_path, bent=text, other="")
+        assert done.returncode == 1
+        assert f"MISSED {missed}: " in done.stdout
+
+    @pytest.mark.parametrize(
+        ("statement", "seen"),
+        [
+            ("from house import one\n", {"at load", "at all"}),
+            ("import house.one\n", {"at load", "at all"}),
+            ("from . import one\n", {"at load", "at all"}),
+            ("from .one import two\n", {"at load", "at all"}),
+            ("def f() -> None:\n    import house.one\n", {"at all"}),
+            (
+                "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.one\n",
+                {"at all"},
+            ),
+        ],
+    )
+    def test_a_cycle_is_seen(self, tmp_path: Path, statement: str, seen: set[str]) -> None:
+        done = self.run(tmp_path, one="from house import two\n", two=statement)
+        assert done.returncode == 1
+        assert set(re.findall(r"MISSED import cycles (at \w+)", done.stdout)) == seen
+        assert "house.one -> house.two" in done.stdout or "house.two -> house.one" in done.stdout
+
+    def test_a_folder_without_a_package_is_no_pass(self, tmp_path: Path) -> None:
+        assert python(ROOT / "tools" / "shape.py", tmp_path).returncode == 1
+
+
+def file_report(statements: int, missing: list[int]) -> dict[str, Any]:
+    """One file as coverage reports it, with one branch, which is taken."""
+    return {
+        "summary": {
+            "covered_lines": statements - len(missing),
+            "num_statements": statements,
+            "covered_branches": 1,
+            "num_branches": 1,
+        },
+        "missing_lines": missing,
+        "missing_branches": [],
+    }
+
+
+class TestCoverageBars:
+    @pytest.mark.parametrize(
+        ("domain", "decide", "elsewhere", "missed"),
+        [
+            ([], [], [], set()),
+            ([], [], [1, 2, 3, 4, 5], set()),  # 96 of 101
+            ([], [], [1, 2, 3, 4, 5, 6], {"elsewhere"}),  # 95 of 101
+            ([7], [], [], {"domain"}),
+            ([], [8], [], {"decide"}),
+        ],
+    )
+    def test_each_room_has_its_bar(
+        self,
+        tmp_path: Path,
+        domain: list[int],
+        decide: list[int],
+        elsewhere: list[int],
+        missed: set[str],
+    ) -> None:
+        files = {
+            "src/tidemill/domain/run.py": file_report(100, domain),
+            "/home/tidemill/src/tidemill/decide/plan.py": file_report(100, decide),
+            "src/tidemill/act/run.py": file_report(100, elsewhere),
+        }
+        report = tmp_path / "coverage.json"
+        report.write_text(json.dumps({"files": files}))
+        done = python(ROOT / "tools" / "coverage_bars.py", report)
+        assert set(re.findall(r"MISSED (\w+)", done.stdout)) == missed
+        assert done.returncode == (1 if missed else 0)
+
+    def test_nothing_measured_is_no_pass(self, tmp_path: Path) -> None:
+        report = tmp_path / "coverage.json"
+        report.write_text(json.dumps({"files": {}}))
+        assert python(ROOT / "tools" / "coverage_bars.py", report).returncode == 1
+
+
+class TestStep:
+    @pytest.mark.parametrize(
+        ("script", "code", "outcome"),
+        [
+            ("pass", 0, "ok"),
+            ("raise SystemExit(3)", 3, r"FAILED \(3\)"),
+            ("import os; os.kill(os.getpid(), 15)", 143, r"FAILED \(-15\)"),
+        ],
+    )
+    def test_tells_name_outcome_and_seconds(self, script: str, code: int, outcome: str) -> None:
+        done = python(ROOT / "tools" / "step.py", "probe", sys.executable, "-c", script)
+        assert done.returncode == code
+        assert re.fullmatch(rf"--- probe\n--- probe: {outcome}, \d+\.\d s\n", done.stdout)
