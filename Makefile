@@ -36,7 +36,7 @@ layers: $(VENV)/.ready
 
 types: $(VENV)/.ready
 	@$(STEP) "mypy --strict" $(PY) -m mypy --strict $(TYPED)
-	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY),:)
+	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY) $(EXAMPLES),:)
 
 shape: $(VENV)/.ready
 	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill

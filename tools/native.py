@@ -40,7 +40,7 @@ def openmp_fault() -> str:
 
 
 def lightgbm_library() -> str:
-    """Path of LightGBM's library, found without importing it; it loads the runtime that it needs."""
+    """Path of LightGBM's library, found without importing it; loading it loads the runtime."""
     spec = importlib.util.find_spec("lightgbm")
     if spec is None or spec.origin is None:
         raise SystemExit("LightGBM is not installed here; run `make setup`")
@@ -54,7 +54,7 @@ def venv_fault() -> str:
 
 
 def install_command(packages: dict[str, str]) -> list[str]:
-    """The command that installs the package with the manager of this machine; empty if none fits."""
+    """The command that installs the package on this machine; empty if no manager is known."""
     if sys.platform == "darwin":
         return ["brew", "install", packages["brew"]] if "brew" in packages else []
     for manager, command in WAYS_ON_LINUX.items():

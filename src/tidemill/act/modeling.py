@@ -9,14 +9,13 @@ from typing import Any
 import polars as pl
 
 from tidemill.act.work import Objects, Workroom, call, failed
-from tidemill.decide.mapping import moment
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StepError, did_you_mean
 from tidemill.domain.fingerprint import fingerprint, object_name
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Artifact, Fitted
-from tidemill.domain.partition import WHOLE, Partitioning
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.stage import Stage
 from tidemill.ports import Artifacts, ModelFormat
 
@@ -47,7 +46,9 @@ def constant(value: float, output: str) -> ModelPredictor:
     return ModelPredictor(lambda table: [value] * len(table), ())
 
 
-def load(artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]) -> ModelPredictor:
+def load(
+    artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
+) -> ModelPredictor:
     """The predictor of a stored model; its bytes are verified first."""
     form = next((form for form in formats if form.name == artifact.format), None)
     if form is None:
@@ -70,13 +71,7 @@ class Trainer:
         self._artifacts = artifacts
         self._formats = formats
 
-    def train(
-        self,
-        stage: Stage,
-        inputs: Inputs,
-        recipe: str,
-        cuts: Mapping[str, Partitioning],
-    ) -> tuple[Product, Objects]:
+    def train(self, stage: Stage, inputs: Inputs, recipe: str) -> tuple[Product, Objects]:
         """Call the training function and keep its model as bytes, with what it was trained on."""
         assert stage.training is not None
         training = stage.training
@@ -97,7 +92,7 @@ class Trainer:
             inputs=fitted.inputs.columns,
             output=fitted.output,
             baseline=self._baseline(stage, fitted.output, frames),
-            anchor=_anchor(inputs, cuts),
+            anchor=max(inputs.get(stage.frames[0].name, ()), default=""),
             rows=sum(b.product.rows for b in inputs.get(stage.frames[0].name, {}).values()),
             trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
             contracts={i.name: i.contract.version for i in stage.frames if i.contract},
@@ -118,7 +113,8 @@ class Trainer:
             both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
             if both:
                 raise _error(
-                    stage, f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it"
+                    stage,
+                    f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
                 )
         frames = self._room.frames_for(stage, {n: tuple(b.values()) for n, b in inputs.items()})
         predictor = (
@@ -141,7 +137,10 @@ class Trainer:
         missing = [name for name in artifact.inputs if name not in contract.names]
         if missing:
             advice = did_you_mean(missing[0], contract.names)
-            raise _error(stage, f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})")
+            raise _error(
+                stage,
+                f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
+            )
         frames = self._room.features(binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
@@ -159,7 +158,8 @@ class Trainer:
             dtype = fitted.inputs.contract.column(name).dtype
             if not dtype.is_number and dtype.name != "Boolean":
                 raise _error(
-                    stage, f"it reads {name!r}, which is {dtype}; encode it as a number in a transform"
+                    stage,
+                    f"it reads {name!r}, which is {dtype}; encode it as a number in a transform",
                 )
 
     def _format_of(self, stage: Stage, fitted: Fitted) -> ModelFormat:
@@ -185,16 +185,9 @@ class Trainer:
                     raise _error(stage, f"the training window has no value of {output!r}")
                 return float(value)
         names = [n for item in stage.frames if item.contract for n in item.contract.names]
-        raise _error(stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})")
-
-
-def _anchor(inputs: Inputs, cuts: Mapping[str, Partitioning]) -> str:
-    newest = [
-        (moment(max(bound), grain), max(bound))
-        for name, bound in inputs.items()
-        if (grain := cuts[name].grain) and bound
-    ]
-    return min(newest, default=("", ""))[1]
+        raise _error(
+            stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
+        )
 
 
 def _error(stage: Stage, message: str) -> StepError:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tidemill.act.deliver import carry_out
 from tidemill.act.tools import Tools
-from tidemill.domain.delivery import Effect
-from tidemill.domain.event import EffectDone, EffectQueued, Event, Published, Removed
+from tidemill.domain.event import EffectQueued, Event, Published, Removed
 from tidemill.ports import Guard, Lease
 
 # Small enough that an interrupt has to wait for little, large enough to never stop the computing.
@@ -31,7 +31,9 @@ class Parcel:
 class Publisher:
     """Publishes parcels under a lease, one after the other; the first failure ends it."""
 
-    def __init__(self, tools: Tools, environment: str, lease: Lease, heads: Mapping[str, int]) -> None:
+    def __init__(
+        self, tools: Tools, environment: str, lease: Lease, heads: Mapping[str, int]
+    ) -> None:
         self._tools = tools
         self._environment = environment
         self._lease = lease
@@ -97,18 +99,4 @@ class Publisher:
         effects = [event.effect for event in events if isinstance(event, EffectQueued)]
         if effects:
             done = carry_out(self._tools, self._environment, effects)
-            self._tools.ledger.append(
-                done, now=self._tools.clock(), guard=Guard(lease=self._lease)
-            )
-
-
-def carry_out(tools: Tools, environment: str, effects: Sequence[Effect]) -> list[Event]:
-    """Do what is queued to be done outside; every effect is safe to do again after a crash."""
-    return [
-        EffectDone(
-            environment=environment,
-            key=effect.key,
-            detail=tools.sinks[effect.format](effect, tools.root, tools.artifacts),
-        )
-        for effect in effects
-    ]
+            self._tools.ledger.append(done, now=self._tools.clock(), guard=Guard(lease=self._lease))

@@ -104,6 +104,11 @@ class Workroom:
             if item.contract is not None
         }
 
+    def features(self, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
+        """One published partition as a frame."""
+        self._frames.require({"": (binding,)})
+        return self._frames.load((binding,), contract)
+
     def _rows(
         self, stage: Stage, source: Source[Any], partition: str, files: tuple[str, ...]
     ) -> pl.DataFrame:

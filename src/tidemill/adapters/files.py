@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -155,4 +154,4 @@ def _size(path: str) -> int | None:
 
 def _unique() -> str:
     """A file name that no other process, thread, task or host can choose."""
-    return f"{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(8)}"
+    return f"{os.getpid()}-{threading.get_ident()}-{os.urandom(8).hex()}"

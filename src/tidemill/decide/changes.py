@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.decide.draft import Draft, Inputs, Scan, key_for, reads_of, reasons_for, selected
 from tidemill.decide.mapping import outputs, seen_whole, visible
@@ -21,8 +21,9 @@ class _Pending:
     inputs: Inputs
     key: str | None
     reasons: tuple[str, ...]
-    rows: int
-    bytes: int
+    forced: bool
+    rows: int = 0
+    bytes: int = 0
 
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
@@ -76,7 +77,7 @@ def plan_transform(draft: Draft, stage: Stage) -> None:
 
 
 def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> dict[str, Inputs]:
-    seen, _ = seen_whole(stage, draft.cuts, available)
+    seen = seen_whole(stage, draft.cuts, available)
     missing = [i.name for i in stage.frames if i.name not in seen and not i.optional]
     if missing:
         _wait(draft, stage, WHOLE, missing[0])
@@ -197,14 +198,7 @@ def _sized(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pend
             if (binding := draft.bound(name).get(key)) is not None
         ]
         size = (sum(p.rows for p in products), sum(p.bytes for p in products))
-    return _Pending(
-        partition=found.partition,
-        inputs=found.inputs,
-        key=found.key,
-        reasons=found.reasons,
-        rows=size[0],
-        bytes=size[1],
-    )
+    return replace(found, rows=size[0], bytes=size[1])
 
 
 def _draft_steps(
@@ -226,6 +220,7 @@ def _draft_steps(
             action=Action.BIND if product else action,
             reasons=item.reasons,
             reads=reads_of(item.inputs),
+            forced=item.forced,
             rows=item.rows,
             bytes=item.bytes,
         )

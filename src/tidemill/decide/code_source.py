@@ -15,7 +15,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from types import CodeType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -53,22 +53,25 @@ class SourceFile:
 
     def _find(self, code: CodeType) -> Function | str:
         index = bisect_right(self._starts, code.co_firstlineno) - 1
-        if index < 0 or not any(same(code, other) for other in self._codes(index, code)):
+        twins = [other for other in self._codes(index, code) if same(code, other)]
+        if not twins:
             return CHANGED
         # Several statements may share a line; only lambdas can then begin on the line of another.
         statements = self._body[_first(self._starts, index) : index + 1]
         nodes = [node for statement in statements for node in _functions(statement, code)]
         if len(nodes) > 1:
-            nodes = [node for node in nodes if _covers(code, node)]
+            spots = list(code.co_positions())
+            placed = any(list(twin.co_positions()) == spots for twin in twins)
+            nodes = [node for node in nodes if placed and _covers(code, node)]
         return nodes[0] if len(nodes) == 1 else AMBIGUOUS
 
     def _codes(self, index: int, code: CodeType) -> list[CodeType]:
+        if index < 0:
+            return []
         flags = code.co_flags & _FUTURE
         if (index, flags) not in self._compiled:
             body = self._body[_first(self._starts, index) : index + 1]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._compiled[index, flags] = list(_nested(_compile(body, flags)))
+            self._compiled[index, flags] = list(_nested(_compile(body, flags)))
         return self._compiled[index, flags]
 
 
@@ -131,8 +134,10 @@ def _first(starts: list[int], index: int) -> int:
 def _compile(body: list[ast.stmt], flags: int) -> CodeType:
     # A notebook's cell may await outside of functions.
     flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    module = ast.Module(body=body, type_ignores=[])
-    code: CodeType = compile(module, "<source>", "exec", flags=flags, dont_inherit=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = ast.Module(body=body, type_ignores=[])
+        code: CodeType = compile(module, "<source>", "exec", flags=flags, dont_inherit=True)
     return code
 
 
@@ -143,22 +148,20 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
             yield from _nested(constant)
 
 
-def _functions(statement: ast.stmt, code: CodeType) -> Iterator[Function]:
-    for node in _walk(statement):
-        if isinstance(node, ast.Lambda):
-            name = "<lambda>"
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            name = node.name
-        else:
-            continue
-        if name == code.co_name and first_line(node) == code.co_firstlineno:
-            yield node
+def _functions(statement: ast.stmt, code: CodeType) -> list[Function]:
+    if _is_named(statement, code):
+        return [statement]  # no need to walk: nothing else on this line can bear the name
+    return [node for node in ast.walk(statement) if _is_named(node, code)]
 
 
-def _walk(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The statement alone where that will do: most functions are at the top of a module."""
-    yield statement
-    yield from (node for node in ast.walk(statement) if node is not statement)
+def _is_named(node: ast.AST, code: CodeType) -> TypeGuard[Function]:
+    if isinstance(node, ast.Lambda):
+        name = "<lambda>"
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        name = node.name
+    else:
+        return False
+    return name == code.co_name and first_line(node) == code.co_firstlineno
 
 
 def _covers(code: CodeType, node: Function) -> bool:

@@ -53,7 +53,7 @@ def visible(
 
 def seen_whole(
     stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, tuple[str, ...]], str]:
+) -> dict[str, tuple[str, ...]]:
     """What an unpartitioned stage sees of each input, and the partition that its windows end with.
 
     The anchor is the newest partition that all its inputs by time have reached, so that one input
@@ -61,9 +61,12 @@ def seen_whole(
     left out.
     """
     keys = {item.name: placed(available[item.name]) for item in stage.frames}
-    newest = [(moment(keys[i.name][-1], g), keys[i.name][-1]) for i in stage.frames
-              if (g := cuts[i.name].grain) and keys[i.name]]  # fmt: skip
-    end, anchor = min(newest, default=("", ""))
+    newest = [
+        moment(keys[item.name][-1], grain)
+        for item in stage.frames
+        if (grain := cuts[item.name].grain) and keys[item.name]
+    ]
+    end = min(newest, default="")
     seen: dict[str, tuple[str, ...]] = {}
     for item in stage.frames:
         grain = cuts[item.name].grain
@@ -73,7 +76,7 @@ def seen_whole(
         found = visible(item, WHOLE, Partitioning(), cuts[item.name], reached)
         if found:
             seen[item.name] = found
-    return seen, anchor
+    return seen
 
 
 def _in_time(

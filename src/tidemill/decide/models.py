@@ -6,7 +6,7 @@ A changed key makes a model outdated; only a trigger, or a person, makes it due.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.decide.draft import Draft, Inputs, key_for, reads_of, reasons_for
 from tidemill.decide.due import Facts, due
@@ -24,7 +24,6 @@ CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Window:
     inputs: Inputs
-    anchor: str
     missing: str
 
 
@@ -53,7 +52,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     known = draft.known([key]) if key is not None and not forced else {}
     product = known.get(key) if key is not None else None
     action = Action.BIND if product else Action.TRAIN
-    _add(draft, stage, WHOLE, action, reasons, window.inputs)
+    step = Step(stage=stage.name, partition=WHOLE, action=action, reasons=reasons, forced=forced)
+    _add(draft, step, window.inputs)
     draft.contents[stage.name][WHOLE] = product.content if product else None
     draft.current[stage.name] = 0
 
@@ -89,7 +89,7 @@ def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> F
     ]
     return Facts(
         artifact=artifact,
-        anchor=window.anchor,
+        anchor=max(window.inputs.get(counted, ()), default=""),
         grain=next((g for item in stage.frames if (g := draft.cuts[item.name].grain)), None),
         new_rows=sum(bound[key].product.rows for key in fresh),
         contracts={item.name: item.contract.version for item in stage.frames if item.contract},
@@ -100,10 +100,10 @@ def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> F
 
 def _window(draft: Draft, stage: Stage) -> _Window:
     available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
-    seen, anchor = seen_whole(stage, draft.cuts, available)
+    seen = seen_whole(stage, draft.cuts, available)
     inputs = {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
     missing = next((item.name for item in stage.frames if item.name not in seen), "")
-    return _Window(inputs=inputs, anchor=anchor, missing=missing)
+    return _Window(inputs=inputs, missing=missing)
 
 
 def _wait(draft: Draft, stage: Stage, missing: str) -> None:
@@ -193,33 +193,28 @@ def _evaluate(
     reasons = reasons_for(draft, stage, bound, inputs, digests)
     known = draft.known([key]) if key is not None and not recipe.unproven else {}
     action = Action.BIND if known else Action.EVALUATE
-    return _add(draft, stage, subject, action, reasons, inputs, subject=subject, after=after)
+    step = Step(
+        stage=stage.name,
+        partition=subject,
+        action=action,
+        reasons=reasons,
+        subject=subject,
+        forced=bool(recipe.unproven),
+    )
+    return _add(draft, step, inputs, after=after)
 
 
-def _add(
-    draft: Draft,
-    stage: Stage,
-    partition: str,
-    action: Action,
-    reasons: tuple[str, ...],
-    inputs: Inputs,
-    *,
-    subject: str = "",
-    after: str = "",
-) -> str:
+def _add(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:
+    """Take a step into the plan with what it reads, and how much that is as far as it is known."""
     products = [
         binding.product
         for name, contents in inputs.items()
         for key in contents
         if (binding := draft.bound(name).get(key)) is not None
     ]
-    step = Step(
-        stage=stage.name,
-        partition=partition,
-        action=action,
-        reasons=reasons,
+    step = replace(
+        step,
         reads=reads_of(inputs),
-        subject=subject,
         rows=sum(product.rows for product in products),
         bytes=sum(product.bytes for product in products),
     )

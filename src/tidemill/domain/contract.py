@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from tidemill.domain.dtype import DType
@@ -23,7 +24,10 @@ Bound: TypeAlias = "int | float | str | object | None"
 
 ON_FAIL = ("fail", "quarantine", "warn")
 UNKNOWN_COLUMNS = ("keep", "drop", "fail")
+ROLES = ("", "label", "id", "feature")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+# Unicode classes are right for Polars and unknown to Python's regular expressions.
+_UNICODE_CLASS = re.compile(r"\\[pP](\{[^}]*\}|\w)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +48,11 @@ class Column:
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
-    """A condition over the columns of one row: `expr` is a Polars expression, null counts as passed."""
+    """A condition over the columns of one row; `expr` is a Polars expression, null is passed."""
 
-    expr: Any = field(hash=False)
+    expr: Any
     on_fail: OnFail = "quarantine"
     name: str = ""
     description: str = ""
@@ -58,10 +62,20 @@ class Rule:
         """Names the expression with every parameter (its text truncates lists)."""
         return fingerprint("expression", self.expr.meta.serialize())
 
+    # `==` of two expressions is an expression, so equality goes by the digest.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.on_fail, self.description))
+
+    def _parts(self) -> tuple[str, ...]:
+        return (self.name, self.on_fail, self.description, self.digest)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """How many rows a partition has: within absolute bounds, and against the median of the last ones."""
+    """How many rows a partition has: absolute bounds, and against the median of the last ones."""
 
     min: int | None = None
     max: int | None = None
@@ -142,15 +156,23 @@ def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") ->
     """A condition over several columns of a row, as a Polars expression; null counts as passed."""
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
+    if not _is_expression(expr):
+        raise ContractError(
+            f"rule({expr!r}) is not a Polars expression, such as rule(pl.col('arrived') > 0)"
+        )
     return Rule(expr=expr, on_fail=on_fail, description=description)
+
+
+def _is_expression(value: object) -> bool:
+    return hasattr(getattr(value, "meta", None), "serialize")
 
 
 class Contract:
     """Base of every contract: columns and rules are class attributes, the rest are class arguments.
 
-    Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a row;
-    rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"). Raises ContractError
-    when the contract contradicts itself.
+    Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a
+    row; rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"). Raises
+    ContractError when the contract contradicts itself.
     """
 
     __tidemill_contract__: ClassVar[ContractSpec]
@@ -168,41 +190,81 @@ class Contract:
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        place = caller(1)
+        own = _Own.of(cls, f"{place}: contract {cls.__name__}")
+        base = getattr(cls, "__tidemill_contract__", None)
         columns, rules = _inherited(cls)
-        rows = budget = None
-        for name, value in list(vars(cls).items()):
-            if isinstance(value, Column):
-                columns[name] = replace(value, name=name)
-                setattr(cls, name, columns[name])
-            elif isinstance(value, Rule):
-                rules[name] = replace(value, name=name)
-            elif isinstance(value, Rows):
-                rows = value
-            elif isinstance(value, Budget):
-                budget = value
         spec = ContractSpec(
             name=cls.__name__,
             version=version,
-            columns=tuple(columns.values()),
+            columns=tuple((columns | own.columns).values()),
             key=(key,) if isinstance(key, str) else tuple(key),
-            rules=tuple(rules.values()),
-            rows=rows or getattr(getattr(cls, "__tidemill_contract__", None), "rows", None),
-            budget=budget or getattr(getattr(cls, "__tidemill_contract__", None), "budget", None),
+            rules=tuple((rules | own.rules).values()),
+            rows=own.rows or getattr(base, "rows", None),
+            budget=own.budget or getattr(base, "budget", None),
             unknown_columns=unknown_columns,
             description=(cls.__doc__ or "").strip(),
-            place=caller(1),
+            place=place,
         )
         _refuse_contradictions(spec)
+        for name, column in own.columns.items():
+            setattr(cls, name, column)
         cls.__tidemill_contract__ = spec
 
     @classmethod
     def reads(cls, *columns: str) -> Reads:
-        """The columns that a consumer reads; ContractError names the nearest column for a wrong one."""
+        """The columns that a consumer reads; ContractError names the nearest for a wrong one."""
         spec = cls.__tidemill_contract__
         return Reads(contract=spec, columns=tuple(spec.column(name).name for name in columns))
 
 
 AnyContract = TypeVar("AnyContract", bound=Contract)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Own:
+    """What one class body declares."""
+
+    columns: dict[str, Column]
+    rules: dict[str, Rule]
+    rows: Rows | None = None
+    budget: Budget | None = None
+
+    @classmethod
+    def of(cls, body: type, where: str) -> _Own:
+        own = cls(columns={}, rules={})
+        for name, value in vars(body).items():
+            match value:
+                case Column() | Rule() if name in _RESERVED:
+                    raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
+                case Column():
+                    own.columns[name] = replace(value, name=name)
+                case Rule():
+                    own.rules[name] = replace(value, name=name)
+                case Rows() if own.rows is None:
+                    own.rows = value
+                case Budget() if own.budget is None:
+                    own.budget = value
+                case Rows() | Budget():
+                    kind = type(value).__name__
+                    raise ContractError(f"{where}: {name} is its second {kind}(); use one")
+                case _ if problem := _forgotten(value):
+                    raise ContractError(f"{where}: {name} {problem}")
+        return own
+
+
+_RESERVED = frozenset({"reads"})
+
+
+def _forgotten(value: object) -> str:
+    """Why an attribute that looks like a column or a rule would be passed over in silence."""
+    if getattr(value, "__module__", "") == "tidemill.domain.columns":
+        return f"is {getattr(value, '__name__', '')} itself; call it to make a column"
+    if _is_expression(value):
+        return "is an expression; wrap it in tm.rule(...)"
+    if str(getattr(value, "__module__", "")).startswith("polars.datatypes"):
+        return f"is the Polars type {value}; write a column such as tm.Int64()"
+    return ""
 
 
 def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule]]:
@@ -237,6 +299,8 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
             yield f"key column {name!r} is not one of its columns ({did_you_mean(name, spec.names)})"
         elif spec.column(name).nullable:
             yield f"key column {name!r} is nullable; a key identifies every row"
+        elif spec.column(name).dtype.is_nested:
+            yield f"key column {name!r} is a {spec.column(name).dtype}, which has no order"
     if len(set(spec.key)) < len(spec.key):
         yield f"the key names a column twice: {spec.key}"
     cut = [column.name for column in spec.columns if column.partition]
@@ -245,52 +309,89 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
 
 
 def _column_problems(column: Column) -> Iterable[str]:
-    name, dtype = column.name, column.dtype
+    problems = (_choices(column), _bounds(column), _domain(column), _partition(column))
+    return (f"{column.name}: {problem}" for found in problems for problem in found)
+
+
+def _choices(column: Column) -> Iterable[str]:
     if column.on_fail not in ON_FAIL:
-        yield f"{name}: on_fail={column.on_fail!r} is not one of {', '.join(ON_FAIL)}"
-    if column.min is not None and column.max is not None and column.min > column.max:  # type: ignore[operator]
-        yield f"{name}: min={column.min!r} is above max={column.max!r}"
+        yield f"on_fail={column.on_fail!r} is not one of {', '.join(ON_FAIL)}"
+    if column.role not in ROLES:
+        yield f"role={column.role!r} is not one of {', '.join(filter(None, ROLES))}"
+
+
+def _bounds(column: Column) -> Iterable[str]:
+    bounds = {"min": column.min, "max": column.max}
+    wrong = [f"{name}={bound!r}" for name, bound in bounds.items() if not _fits(bound, column)]
+    if wrong:
+        yield f"{' and '.join(wrong)} can't be compared with a {column.dtype}"
+    elif column.min is not None and column.max is not None and column.min > column.max:  # type: ignore[operator]
+        yield f"min={column.min!r} is above max={column.max!r}"
+
+
+def _fits(bound: object, column: Column) -> bool:
+    dtype = column.dtype
+    if bound is None:
+        return True
+    if dtype.name == "Datetime":
+        return isinstance(bound, datetime) and (bound.tzinfo is None) == (dtype.args[1] is None)
+    if dtype.name == "Date":
+        return isinstance(bound, date) and not isinstance(bound, datetime)
+    # A bound that isn't equal to itself is NaN, which nothing is above or below.
+    return dtype.is_number and isinstance(bound, int | float) and bound == bound
+
+
+def _domain(column: Column) -> Iterable[str]:
+    dtype = column.dtype
     if column.isin is not None and not column.isin:
-        yield f"{name}: isin is empty, so no value could pass"
+        yield "isin is empty, so no value could pass"
     if dtype.name == "Enum" and not dtype.args:
-        yield f"{name}: an Enum without categories, so no value could pass"
+        yield "an Enum without categories, so no value could pass"
+    if dtype.name == "Enum" and len(set(dtype.args)) < len(dtype.args):
+        yield f"an Enum that names a category twice: {', '.join(map(str, dtype.args))}"
     if column.regex is not None:
         try:
-            re.compile(column.regex)
+            re.compile(_UNICODE_CLASS.sub("a", column.regex))
         except re.error as error:
-            yield f"{name}: regex {column.regex!r} is invalid: {error}"
+            yield f"regex {column.regex!r} is invalid: {error}"
+
+
+def _partition(column: Column) -> Iterable[str]:
     if column.partition is not None and column.nullable:
-        yield f"{name}: a partition column can't be nullable"
-    if isinstance(column.partition, Grain) and not dtype.is_time:
-        yield f"{name}: partition by time needs a Date or Datetime column, not {dtype}"
-    if column.partition is Grain.HOUR and dtype.name == "Date":
-        yield f"{name}: a Date has no hours to partition by; use a Datetime"
+        yield "a partition column can't be nullable"
+    if isinstance(column.partition, Grain) and not column.dtype.is_time:
+        yield f"partition by time needs a Date or Datetime column, not {column.dtype}"
+    if column.partition is Grain.HOUR and column.dtype.name == "Date":
+        yield "a Date has no hours to partition by; use a Datetime"
+    if column.partition == "value" and (column.dtype.is_nested or column.dtype.name in _INEXACT):
+        yield f"a {column.dtype} can't be partitioned by value; use text, integers or times"
+
+
+_INEXACT = frozenset({"Float32", "Float64", "Binary"})
 
 
 def value_digest(spec: ContractSpec) -> str:
-    """What the contract does to values: types, key, casts and what is quarantined; part of the recipe."""
+    """What the contract does to values: types, key, casts, quarantine; part of the recipe."""
     columns: list[Part] = [
         _column_parts(c) if c.on_fail == "quarantine" else [c.name, str(c.dtype)]
         for c in spec.columns
     ]
     rules = [[rule.name, rule.digest] for rule in spec.rules if rule.on_fail == "quarantine"]
-    return fingerprint(
-        "contract-value",
-        columns,
-        list(spec.key),
-        rules,
-        spec.unknown_columns,
-        str(spec.partitioning),
-    )
+    return fingerprint("contract-value", columns, list(spec.key), rules, *_shape_parts(spec))
 
 
 def check_digest(spec: ContractSpec) -> str:
     """Everything that the contract checks; recorded with each partition's verdict."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
+    counts = (repr(spec.rows), repr(spec.budget))
     return fingerprint(
-        "contract-check", columns, list(spec.key), rules, repr(spec.rows), repr(spec.budget)
+        "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec)
     )
+
+
+def _shape_parts(spec: ContractSpec) -> tuple[str, str]:
+    return (spec.unknown_columns, str(spec.partitioning))
 
 
 def _column_parts(column: Column) -> list[Part]:

@@ -30,7 +30,7 @@ class Step:
     """One act on one partition of a stage, why, and the steps of this plan that it needs first.
 
     `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
-    is evaluated: "candidate", "live", "baseline". `rows` and `bytes` are what the step will read, as
+    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known. `rows` and `bytes` are what the step will read, as
     far as it is known before it runs.
     """
 
@@ -40,6 +40,7 @@ class Step:
     reasons: tuple[str, ...]
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     subject: str = ""
+    forced: bool = False
     rows: int = 0
     bytes: int = 0
 

@@ -1,0 +1,316 @@
+"""Execute the steps of a plan one by one: skip what turned out current, bind what is known, else work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tidemill.act.deliver import effect_of
+from tidemill.act.frames import PARQUET, Frames, encode
+from tidemill.act.gates import pass_gates
+from tidemill.act.modeling import Trainer
+from tidemill.act.publish import Parcel
+from tidemill.act.tenure import Holdings, Meter
+from tidemill.act.tools import Tools
+from tidemill.act.work import Objects, Workroom
+from tidemill.decide.changes import FILES
+from tidemill.decide.draft import key_for
+from tidemill.decide.models import BASELINE, LIVE
+from tidemill.decide.recipe import Recipe
+from tidemill.domain.binding import Binding, Product
+from tidemill.domain.contract import check_digest
+from tidemill.domain.errors import GateError, StepError, TidemillError
+from tidemill.domain.event import (
+    Attempted,
+    EffectQueued,
+    Event,
+    Published,
+    Removed,
+)
+from tidemill.domain.fingerprint import object_name
+from tidemill.domain.model import Artifact
+from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.plan import Action, Plan, Step
+from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.stage import Flow, Kind, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of a step: its attempt (none when it turned out current) and what is to be published."""
+
+    attempt: Attempt | None
+    parcel: Parcel | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What a step gave: its product, the bytes of its objects, and events besides the publication."""
+
+    product: Product
+    objects: Objects = ()
+    events: tuple[Event, ...] = ()
+    bound: bool = False
+
+
+class Skip(Exception):
+    """The step can't run because something that it needs isn't there; not a failure of its own."""
+
+
+class Steps:
+    """Executes steps against what is published so far."""
+
+    def __init__(
+        self,
+        *,
+        tools: Tools,
+        flow: Flow,
+        recipes: Mapping[str, Recipe],
+        plan: Plan,
+        holdings: Holdings,
+        run: str,
+    ) -> None:
+        self._tools = tools
+        self._flow = flow
+        self._recipes = recipes
+        self._plan = plan
+        self._holdings = holdings
+        self._run = run
+        self._room = Workroom(tools.root, Frames(tools.artifacts))
+        self._trainer = Trainer(self._room, tools.artifacts, tools.formats)
+        self._checks = {s.name: check_digest(s.output) if s.output else "" for s in flow.stages}
+
+    def do(self, step: Step) -> Done:
+        """Execute one step. Errors of the step are in its attempt; those of the store are raised."""
+        meter = Meter()
+        stage = self._flow[step.stage]
+        attempt = Attempt(
+            stage=step.stage,
+            partition=step.partition,
+            action=step.action,
+            outcome=Outcome.OK,
+            reasons=step.reasons,
+        )
+        try:
+            done = self._act(stage, step, attempt)
+        except Skip as skip:
+            done = Done(attempt=replace(attempt, outcome=Outcome.SKIPPED, message=str(skip)))
+        except TidemillError as error:
+            outcome = Outcome.REFUSED if isinstance(error, GateError) else Outcome.FAILED
+            trace = error.trace if isinstance(error, StepError) else ""
+            done = Done(
+                attempt=replace(
+                    attempt,
+                    outcome=outcome,
+                    message=str(error),
+                    trace=trace,
+                    exit_code=error.exit_code,
+                )
+            )
+        return self._metered(step, done, meter)
+
+    def _metered(self, step: Step, done: Done, meter: Meter) -> Done:
+        if done.attempt is None:
+            return done
+        wall, cpu = meter.read()
+        attempt = replace(done.attempt, wall_s=wall, cpu_s=cpu)
+        if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
+            self._holdings.failed[step.stage, step.partition] = attempt.message
+        event = Attempted(run=self._run, environment=self._plan.environment, attempt=attempt)
+        parcel = done.parcel or Parcel(events=())
+        return Done(attempt=attempt, parcel=replace(parcel, events=(event, *parcel.events)))
+
+    def _act(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
+        if step.action is Action.REMOVE:
+            return self._remove(stage, step, attempt)
+        if step.action is Action.GATE:
+            return self._gate(stage, step, attempt)
+        inputs = self._inputs(stage, step)
+        contents = {
+            name: {key: self._content(name, key, found) for key, found in bound.items()}
+            for name, bound in inputs.items()
+        }
+        recipe = self._recipes[stage.name]
+        partition = "" if stage.kind is Kind.EVALUATE else step.partition
+        key, digests = key_for(recipe, partition, contents)
+        assert key is not None
+        held = self._holdings.get(stage.name, step.partition)
+        if not step.forced and held is not None and held.key == key:
+            return Done(attempt=None)
+        made = None if step.forced else self._known(stage, key)
+        if made is None:
+            made = self._make(stage, step, inputs)
+        binding = Binding(
+            key=key,
+            inputs=digests,
+            recipe=recipe.digest,
+            contract=stage.output.version if stage.output else "",
+            check=self._checks[stage.name],
+            product=made.product,
+            run=self._run,
+            at=self._tools.clock(),
+        )
+        return self._publish(stage, step, binding, made, attempt)
+
+    def _publish(
+        self, stage: Stage, step: Step, binding: Binding, made: _Made, attempt: Attempt
+    ) -> Done:
+        self._holdings.bind(stage.name, step.partition, binding)
+        published = Published(
+            environment=self._plan.environment,
+            stage=stage.name,
+            partition=step.partition,
+            binding=binding,
+        )
+        product = made.product
+        if made.bound:
+            attempt = replace(attempt, outcome=Outcome.BOUND)
+        else:
+            rows, size = self._read(step)
+            attempt = replace(attempt, rows_in=rows, bytes_in=size, bytes_out=product.bytes)
+        attempt = replace(attempt, rows_out=product.rows, quarantined=product.quarantined)
+        parcel = Parcel(events=(published, *made.events), objects=made.objects)
+        return Done(attempt=attempt, parcel=parcel)
+
+    def _read(self, step: Step) -> tuple[int, int]:
+        """Rows and bytes that a step was handed."""
+        products = [
+            binding.product
+            for name, keys in step.reads.items()
+            for key in keys
+            if (binding := self._holdings.get(name, key)) is not None
+        ]
+        if not products:
+            return step.rows, step.bytes
+        return sum(p.rows for p in products), sum(p.bytes for p in products)
+
+    def _known(self, stage: Stage, key: str) -> _Made | None:
+        """What the ledger knows to come out, if its objects are all still there."""
+        if stage.kind is Kind.DELIVER:
+            return None
+        product = self._tools.ledger.traces((key,)).get(key)
+        if product is None or self._tools.artifacts.missing(product.pins):
+            return None
+        return _Made(product=product, bound=True)
+
+    def _inputs(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
+        """What each input hands the step: bindings, or for files and models the digest that names them."""
+        found: dict[str, dict[str, Binding | str]] = {}
+        for name, keys in step.reads.items():
+            found[name] = {}
+            for key in keys:
+                if (name, key) in self._holdings.failed:
+                    raise Skip(
+                        f"{name}{'' if key == WHOLE else f' {key}'} is missing: see its own line"
+                    )
+                found[name][key] = self._handed(stage, step, name, key)
+        return found
+
+    def _handed(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
+        if stage.kind is Kind.INGEST and name == FILES:
+            return self._plan.sources[stage.name][key].digest
+        if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
+            return self._artifact(name, step.subject).object
+        binding = self._holdings.get(name, key)
+        if binding is None:
+            raise Skip(f"{name} {key} was not published")
+        return binding
+
+    def _content(self, name: str, key: str, found: Binding | str) -> str:
+        return found if isinstance(found, str) else found.product.content
+
+    def _artifact(self, model: str, subject: str) -> Artifact:
+        if subject == LIVE:
+            return self._holdings.live[model]
+        binding = self._holdings.get(model, WHOLE)
+        if binding is None or binding.product.artifact is None:
+            raise Skip(f"{model} has no artifact")
+        return binding.product.artifact
+
+    def _make(
+        self, stage: Stage, step: Step, inputs: Mapping[str, Mapping[str, Binding | str]]
+    ) -> _Made:
+        bound = {
+            name: {key: item for key, item in items.items() if isinstance(item, Binding)}
+            for name, items in inputs.items()
+        }
+        lists = {name: tuple(items.values()) for name, items in bound.items()}
+        match stage.kind:
+            case Kind.INGEST:
+                files = tuple(inputs[FILES])
+                made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
+            case Kind.TRANSFORM:
+                made = self._room.transform(
+                    stage, step.partition, lists, self._history(stage, step)
+                )
+            case Kind.MODEL:
+                made = self._trainer.train(stage, bound, self._recipes[stage.name].digest)
+            case Kind.EVALUATE:
+                return self._evaluate(stage, step, bound)
+            case Kind.DELIVER:
+                return self._deliver(stage, step, lists)
+        return _Made(product=made[0], objects=made[1])
+
+    def _history(self, stage: Stage, step: Step) -> list[int]:
+        """Row counts of the partitions before this one, for rules that compare sizes."""
+        if stage.output is None or stage.output.rows is None or stage.output.rows.vs_last is None:
+            return []
+        held = self._holdings.bindings.get(stage.name, {})
+        before = sorted(key for key in held if key < step.partition and key != UNPLACED)
+        return [held[key].product.rows for key in before[-stage.output.rows.vs_last :]]
+
+    def _evaluate(
+        self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]
+    ) -> _Made:
+        model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
+        frames = {name: items for name, items in bound.items() if name != model.name}
+        artifact = self._artifact(model.name, step.subject)
+        trivial = step.subject == BASELINE
+        return _Made(product=self._trainer.evaluate(stage, model, frames, artifact, trivial))
+
+    def _deliver(
+        self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
+    ) -> _Made:
+        artifact = self._holdings.live.get(stage.model)
+        if artifact is None:
+            raise Skip(f"{stage.model} has no approved model")
+        source = self._flow[stage.inputs[0].name]
+        assert source.output is not None
+        scored = self._trainer.score(stage, inputs[source.name][0], source.output, artifact)
+        payload = encode(scored)
+        name = object_name(payload, PARQUET)
+        effect = effect_of(stage, step.partition, self._plan.environment, self._run, name)
+        product = Product(content=name, objects=(name,), rows=scored.height, bytes=len(payload))
+        queued = EffectQueued(environment=self._plan.environment, effect=effect)
+        return _Made(product=product, objects=((payload, PARQUET),), events=(queued,))
+
+    def _remove(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
+        environment = self._plan.environment
+        self._holdings.bindings.get(stage.name, {}).pop(step.partition, None)
+        gone = Removed(
+            environment=environment, stage=stage.name, partition=step.partition, run=self._run
+        )
+        events: tuple[Event, ...] = (gone,)
+        if stage.kind is Kind.DELIVER:
+            effect = effect_of(stage, step.partition, environment, self._run)
+            events = (gone, EffectQueued(environment=environment, effect=effect))
+        return Done(attempt=attempt, parcel=Parcel(events=events))
+
+    def _gate(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
+        evaluation = self._flow[next(iter(step.reads))]
+        needed = [(stage.name, WHOLE), *((evaluation.name, s) for s in step.reads[evaluation.name])]
+        for name, key in needed:
+            if (name, key) in self._holdings.failed:
+                raise Skip(f"{name} of the candidate is missing: see its own line")
+        recipe = self._recipes[evaluation.name].digest
+        verdict = pass_gates(stage, evaluation, recipe, self._holdings, self._tools.clock())
+        if verdict is None:
+            return Done(attempt=None)
+        events = verdict.events(self._plan.environment, stage.name, evaluation.name)
+        attempt = replace(
+            attempt,
+            outcome=Outcome.OK if verdict.decision.approved else Outcome.REFUSED,
+            message=verdict.message,
+            exit_code=0 if verdict.decision.approved else GateError.exit_code,
+        )
+        return Done(attempt=attempt, parcel=Parcel(events=events))

@@ -1,0 +1,31 @@
+"""LightGBM boosters as LightGBM's own text format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class LightGBMText:
+    """Stores a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
+
+    name = "lightgbm"
+
+    def accepts(self, model: Any) -> bool:
+        """Whether `model` is a booster; LightGBM is not imported to find out."""
+        module = type(model).__module__.partition(".")[0]
+        return module == "lightgbm" and hasattr(self._booster(model), "model_to_string")
+
+    def dump(self, model: Any) -> bytes:
+        """The model's text, in UTF-8."""
+        return bytes(self._booster(model).model_to_string(), "utf-8")
+
+    def load(self, payload: bytes) -> Callable[[Any], Any]:
+        """The booster's `predict`; its bytes must be verified, a damaged text can end the process."""
+        import lightgbm
+
+        return lightgbm.Booster(model_str=payload.decode("utf-8")).predict
+
+    @staticmethod
+    def _booster(model: Any) -> Any:
+        return getattr(model, "booster_", model)

@@ -1,0 +1,197 @@
+-- Every statement that the SQLite ledger runs, by name. `?` are parameters, in the order of the text.
+
+
+-- The file itself ------------------------------------------------------------------------------------
+
+-- name: any_table
+SELECT name FROM sqlite_master LIMIT 1;
+
+-- name: migrated
+INSERT INTO migrations (version, tidemill) VALUES (?, ?);
+
+-- name: maker
+-- Which Tidemill brought the file to a schema version.
+SELECT tidemill FROM migrations WHERE version = ?;
+
+
+-- The facts ------------------------------------------------------------------------------------------
+
+-- name: last_seq
+-- The number of the newest fact, 0 in an empty ledger.
+SELECT coalesce(max(seq), 0) FROM events;
+
+-- name: insert_event
+INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: events_page
+-- The next facts after a number, up to a number.
+SELECT seq, at, body FROM events
+WHERE seq > ? AND seq <= ?
+ORDER BY seq LIMIT ?;
+
+-- name: events_page_of_kind
+-- The same of one kind; several kinds are merged by the caller, so that each reads an index in order.
+SELECT seq, at, body FROM events
+WHERE seq > ? AND seq <= ? AND kind = ?
+ORDER BY seq LIMIT ?;
+
+-- name: events_page_of_run
+-- The same of one run. A run has few facts, so kinds (a JSON list, or NULL for all) are sifted here.
+SELECT seq, at, body FROM events
+WHERE seq > ?1 AND seq <= ?2 AND run = ?3
+  AND (?4 IS NULL OR kind IN (SELECT value FROM json_each(?4)))
+ORDER BY seq LIMIT ?5;
+
+-- name: events_of_batches
+-- The facts with the append that each came in, to derive everything again.
+SELECT seq, batch, at, body FROM events ORDER BY seq;
+
+
+-- Leases ---------------------------------------------------------------------------------------------
+
+-- name: lease
+SELECT token, holder, expires FROM leases WHERE name = ?;
+
+-- name: lease_holders
+-- Who holds anything, for the message that says why the ledger is busy.
+SELECT name, holder FROM leases WHERE holder IS NOT NULL ORDER BY heartbeat DESC;
+
+-- name: take_lease
+INSERT INTO leases (name, token, holder, heartbeat, expires) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+    token = excluded.token, holder = excluded.holder,
+    heartbeat = excluded.heartbeat, expires = excluded.expires;
+
+-- name: renew_lease
+UPDATE leases SET heartbeat = ?, expires = ?
+WHERE name = ? AND token = ? AND holder IS NOT NULL;
+
+-- name: release_lease
+UPDATE leases SET holder = NULL, expires = 0 WHERE name = ? AND token = ?;
+
+
+-- Deriving the view of now from one fact -------------------------------------------------------------
+
+-- name: note_environment
+-- One row if the environment is new.
+INSERT INTO environments (name, parent) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+
+-- name: copy_recipes
+-- A new environment begins with what its parent does ...
+INSERT INTO recipes (environment, stage, recipe, parts)
+SELECT ?, stage, recipe, parts FROM recipes WHERE environment = ?;
+
+-- name: copy_heads
+INSERT INTO heads (environment, stage, version)
+SELECT ?, stage, version FROM heads WHERE environment = ?;
+
+-- name: copy_bindings
+-- ... with what it published (the objects are shared) ...
+INSERT INTO bindings (environment, stage, partition, key, body)
+SELECT ?, stage, partition, key, body FROM bindings WHERE environment = ?;
+
+-- name: copy_deliveries
+-- ... and with what is live there.
+INSERT INTO deliveries (environment, name, body)
+SELECT ?, name, body FROM deliveries WHERE environment = ?;
+
+-- name: set_recipe
+INSERT INTO recipes (environment, stage, recipe, parts) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, stage) DO UPDATE SET recipe = excluded.recipe, parts = excluded.parts;
+
+-- name: move_head
+INSERT INTO heads (environment, stage, version) VALUES (?, ?, 1)
+ON CONFLICT (environment, stage) DO UPDATE SET version = version + 1;
+
+-- name: bind
+INSERT INTO bindings (environment, stage, partition, key, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (environment, stage, partition) DO UPDATE SET key = excluded.key, body = excluded.body;
+
+-- name: unbind
+DELETE FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
+
+-- name: trace
+-- The first result under a key stays.
+INSERT INTO traces (key, stage, seq) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING;
+
+-- name: pin
+INSERT INTO pins (object, key) VALUES (?, ?) ON CONFLICT (object, key) DO NOTHING;
+
+-- name: start_run
+-- One row if the run is new.
+INSERT INTO runs (id, environment, status, started, command, steps, holder)
+VALUES (?, ?, 'running', ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: end_run
+-- One row if the run is open.
+UPDATE runs SET status = ?, ended = ?, receipt = ? WHERE id = ? AND status = 'running';
+
+-- name: effect
+SELECT environment, body FROM outbox WHERE key = ?;
+
+-- name: queue_effect
+INSERT INTO outbox (key, environment, queued, state, body) VALUES (?, ?, ?, 'pending', ?);
+
+-- name: finish_effect
+-- The first report of an effect stays.
+UPDATE outbox SET state = 'done', detail = ? WHERE key = ? AND state = 'pending';
+
+-- name: decide
+INSERT INTO decisions (environment, subject, stage, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, subject) DO UPDATE SET stage = excluded.stage, body = excluded.body;
+
+-- name: deliver
+INSERT INTO deliveries (environment, name, body) VALUES (?, ?, ?)
+ON CONFLICT (environment, name) DO UPDATE SET body = excluded.body;
+
+-- name: see_source
+INSERT INTO sources (environment, stage, path, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, stage, path) DO UPDATE SET body = excluded.body;
+
+-- name: forget_source
+DELETE FROM sources WHERE environment = ? AND stage = ? AND path = ?;
+
+-- name: tick
+-- One row if the tick is free.
+INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO NOTHING;
+
+
+-- Reading the view of now ----------------------------------------------------------------------------
+
+-- name: head
+SELECT version FROM heads WHERE environment = ? AND stage = ?;
+
+-- name: heads
+SELECT stage, version FROM heads WHERE environment = ? ORDER BY stage;
+
+-- name: bindings
+SELECT stage, partition, body FROM bindings WHERE environment = ? ORDER BY stage, partition;
+
+-- name: recipes
+SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
+
+-- name: sources
+SELECT stage, path, body FROM sources WHERE environment = ? ORDER BY stage, path;
+
+-- name: deliveries
+SELECT name, body FROM deliveries WHERE environment = ? ORDER BY name;
+
+-- name: decisions
+SELECT subject, body FROM decisions WHERE environment = ? ORDER BY subject;
+
+-- name: pending_effects
+SELECT body FROM outbox WHERE environment = ? AND state = 'pending' ORDER BY queued;
+
+-- name: open_runs
+SELECT id, started, command, holder FROM runs
+WHERE environment = ? AND status = 'running'
+ORDER BY started, id;
+
+-- name: traces
+-- What was computed under any of the keys (a JSON list).
+SELECT traces.key, events.body
+FROM json_each(?) AS wanted
+JOIN traces ON traces.key = wanted.value
+JOIN events ON events.seq = traces.seq;

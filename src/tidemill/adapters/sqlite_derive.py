@@ -1,0 +1,170 @@
+"""The view of now, kept in step with the facts: what each event changes in the derived tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.adapters import refusals
+from tidemill.adapters.codec import encode
+from tidemill.adapters.sqlite_statements import queries
+from tidemill.domain.event import (
+    Attempted,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    Event,
+    Published,
+    RecipeChanged,
+    Removed,
+    RunEnded,
+    RunStarted,
+    SourceSeen,
+    Ticked,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Derivation:
+    """One append's effect on the derived tables, inside its transaction.
+
+    `bound` gathers the objects that its events bind.
+    """
+
+    connection: sqlite3.Connection
+    seq: int = 0
+    at: float = 0.0
+    bound: dict[str, None] = field(default_factory=dict)
+    _moved: set[tuple[str, str]] = field(default_factory=set)
+    _noted: set[str] = field(default_factory=set)
+
+    def apply(self, seq: int, at: float, event: Event) -> None:
+        """Bring the tables up to this event; ConflictError when it contradicts them."""
+        self.seq, self.at = seq, at
+        environment = getattr(event, "environment", None)
+        if environment is not None and not isinstance(event, EnvironmentCreated):
+            self.note(environment)
+        _RULES[type(event)](self, event)
+
+    def run(self, name: str, *values: object) -> int:
+        """Run a named statement; how many rows it changed."""
+        return self.connection.execute(queries()[name], values).rowcount
+
+    def note(self, environment: str) -> None:
+        """An environment exists from the first event that names it."""
+        if environment not in self._noted:
+            self._noted.add(environment)
+            self.run("note_environment", environment, "")
+
+    def move(self, environment: str, stage: str) -> None:
+        """A head moves by one an append, however many of its partitions change."""
+        if (environment, stage) not in self._moved:
+            self._moved.add((environment, stage))
+            self.run("move_head", environment, stage)
+
+    def pin(self, objects: Iterable[str], key: str) -> None:
+        """These objects must exist for the sake of `key`."""
+        for name in objects:
+            self.run("pin", name, key)
+
+
+def _created(now: Derivation, event: EnvironmentCreated) -> None:
+    if now.run("note_environment", event.environment, event.parent) == 0:
+        raise refusals.environment_exists(event.environment)
+    for part in ("copy_recipes", "copy_heads", "copy_bindings", "copy_deliveries"):
+        now.run(part, event.environment, event.parent)
+
+
+def _run_started(now: Derivation, event: RunStarted) -> None:
+    holder = encode(event.holder)
+    row = (event.run, event.environment, now.at, event.command, event.steps, holder)
+    if now.run("start_run", *row) == 0:
+        raise refusals.run_exists(event.run)
+
+
+def _run_ended(now: Derivation, event: RunEnded) -> None:
+    receipt = encode(event.receipt) if event.receipt else None
+    if now.run("end_run", event.status, now.at, receipt, event.run) == 0:
+        raise refusals.run_not_open(event.run)
+
+
+def _attempted(now: Derivation, event: Attempted) -> None:
+    """An attempt is a fact about a run; nothing of now depends on it."""
+
+
+def _published(now: Derivation, event: Published) -> None:
+    binding = event.binding
+    place = (event.environment, event.stage, event.partition)
+    now.run("bind", *place, binding.key, encode(binding))
+    now.run("trace", binding.key, event.stage, now.seq)
+    now.pin(binding.product.pins, binding.key)
+    now.bound.update(dict.fromkeys(binding.product.pins))
+    now.move(event.environment, event.stage)
+
+
+def _removed(now: Derivation, event: Removed) -> None:
+    now.run("unbind", event.environment, event.stage, event.partition)
+    now.move(event.environment, event.stage)
+
+
+def _recipe_changed(now: Derivation, event: RecipeChanged) -> None:
+    now.run("set_recipe", event.environment, event.stage, event.recipe, encode(event.parts))
+
+
+def _source_seen(now: Derivation, event: SourceSeen) -> None:
+    place = (event.environment, event.stage)
+    seen = [(*place, file.path, encode(file)) for file in event.files]
+    now.connection.executemany(queries()["see_source"], seen)
+    now.connection.executemany(queries()["forget_source"], [(*place, path) for path in event.gone])
+
+
+def _decided(now: Derivation, event: Decided) -> None:
+    decision = event.decision
+    now.run("decide", event.environment, decision.subject, event.stage, encode(decision))
+
+
+def _delivered(now: Derivation, event: Delivered) -> None:
+    now.run("deliver", event.environment, event.delivery.name, encode(event.delivery))
+
+
+def _effect_queued(now: Derivation, event: EffectQueued) -> None:
+    effect, wanted = event.effect, (event.environment, encode(event.effect))
+    found = now.connection.execute(queries()["effect"], (effect.key,)).fetchone()
+    if found is not None and found != wanted:
+        raise refusals.effect_differs(effect, event.environment)
+    if found is None:
+        now.run("queue_effect", effect.key, wanted[0], now.seq, wanted[1])
+        now.pin([effect.object] if effect.object else [], effect.key)
+
+
+def _effect_done(now: Derivation, event: EffectDone) -> None:
+    found = now.connection.execute(queries()["effect"], (event.key,)).fetchone()
+    if found is None or found[0] != event.environment:
+        raise refusals.effect_unknown(event.key, event.environment)
+    now.run("finish_effect", encode(event.detail), event.key)
+
+
+def _ticked(now: Derivation, event: Ticked) -> None:
+    if now.run("tick", event.schedule, event.tick) == 0:
+        raise refusals.tick_taken(event.schedule, event.tick)
+
+
+_RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
+    EnvironmentCreated: _created,
+    RunStarted: _run_started,
+    RunEnded: _run_ended,
+    Attempted: _attempted,
+    Published: _published,
+    Removed: _removed,
+    RecipeChanged: _recipe_changed,
+    SourceSeen: _source_seen,
+    Decided: _decided,
+    Delivered: _delivered,
+    EffectQueued: _effect_queued,
+    EffectDone: _effect_done,
+    Ticked: _ticked,
+}

@@ -1,0 +1,96 @@
+"""The view of now, and the facts, as records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tidemill.adapters.codec import decode, decode_event
+from tidemill.adapters.sqlite_statements import queries
+from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.event import Published, Recorded
+from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.source import SourceFile
+from tidemill.ports import State
+
+T = TypeVar("T")
+
+
+def state(connection: sqlite3.Connection, environment: str) -> State:
+    """Everything of one environment, from one snapshot."""
+    effects = _rows(connection, "pending_effects", environment)
+    return State(
+        environment=environment,
+        seq=last_seq(connection),
+        heads=_heads(connection, environment),
+        recipes=_by_name(connection, "recipes", environment, dict[str, str]),
+        sources=_by_stage(connection, "sources", environment, SourceFile),
+        live=_by_name(connection, "deliveries", environment, Delivery),
+        decisions=_by_name(connection, "decisions", environment, Decision),
+        pending=tuple(decode(Effect, body) for (body,) in effects),
+        open_runs=_open_runs(connection, environment),
+    )
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """The number of the newest fact."""
+    return int(connection.execute(queries()["last_seq"]).fetchone()[0])
+
+
+def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Product]:
+    """The first results under `keys` (a JSON list)."""
+    found = {}
+    for key, body in connection.execute(queries()["traces"], (keys,)):
+        event = decode_event(body)
+        assert isinstance(event, Published)  # only those become traces
+        found[key] = event.binding.product
+    return found
+
+
+def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
+    """The facts of rows of seq, at and body."""
+    return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
+
+
+def _heads(connection: sqlite3.Connection, environment: str) -> dict[str, Head]:
+    bindings = _by_stage(connection, "bindings", environment, Binding)
+    return {
+        stage: Head(version=version, partitions=bindings.get(stage, {}))
+        for stage, version in _rows(connection, "heads", environment)
+    }
+
+
+def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:
+    return tuple(
+        RunInfo(
+            id=run,
+            environment=environment,
+            status=Status.RUNNING,
+            started=started,
+            command=command,
+            holder=decode(dict[str, str], holder),
+        )
+        for run, started, command, holder in _rows(connection, "open_runs", environment)
+    )
+
+
+def _by_name(
+    connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
+) -> dict[str, T]:
+    return {name: decode(kind, body) for name, body in _rows(connection, query, environment)}
+
+
+def _by_stage(
+    connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
+) -> dict[str, dict[str, T]]:
+    grouped: defaultdict[str, dict[str, T]] = defaultdict(dict)
+    for stage, name, body in _rows(connection, query, environment):
+        grouped[stage][name] = decode(kind, body)
+    return dict(grouped)
+
+
+def _rows(connection: sqlite3.Connection, query: str, environment: str) -> sqlite3.Cursor:
+    return connection.execute(queries()[query], (environment,))

@@ -1,0 +1,52 @@
+"""Sum up what a run did and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidemill.domain.plan import Plan
+from tidemill.domain.run import Attempt, Outcome, Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a CPU hour costs."""
+
+    cpu_hour: float = 0.0
+    currency: str = "USD"
+
+    def of(self, cpu_s: float) -> float:
+        """The money for so many CPU seconds."""
+        return cpu_s / 3600 * self.cpu_hour
+
+
+def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tuple[Tally, ...]:
+    """The sums of each stage, in the order of the workflow; stages that the plan left alone count too.
+
+    Steps that turned out current while running are among `current`.
+    """
+    planned = plan.by_stage()
+    found = []
+    for name in names:
+        own = [attempt for attempt in attempts if attempt.stage == name]
+        count = {o: sum(a.outcome is o for a in own) for o in Outcome}
+        cut_off = max(0, len(planned.get(name, ())) - len(own))
+        found.append(
+            Tally(
+                stage=name,
+                ran=count[Outcome.OK],
+                bound=count[Outcome.BOUND],
+                current=plan.current.get(name, 0) + cut_off,
+                failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
+                skipped=count[Outcome.SKIPPED],
+                rows_in=sum(a.rows_in for a in own),
+                rows_out=sum(a.rows_out for a in own),
+                bytes_in=sum(a.bytes_in for a in own),
+                bytes_out=sum(a.bytes_out for a in own),
+                quarantined=sum(a.quarantined for a in own),
+                wall_s=sum(a.wall_s for a in own),
+                cpu_s=sum(a.cpu_s for a in own),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,63 @@
+"""What `[tool.tidemill]` in pyproject.toml says, and where the project is."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tidemill.domain.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`."""
+
+    root: Path
+    workflow: str
+    home: str = ".tidemill"
+    cpu_hour: float = 0.0
+    currency: str = "USD"
+
+
+def find_settings(start: Path, workflow: str | None = None) -> Settings:
+    """The settings of the nearest pyproject.toml with a [tool.tidemill] table, from `start` upwards.
+
+    `workflow` overrides its entry, and works without any. UsageError says what is missing.
+    """
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            table = _table(file)
+            if table is not None:
+                return _settings(folder, file, table, workflow)
+    if workflow is None:
+        raise UsageError(
+            f"no project here: neither {start} nor a folder above has a pyproject.toml with "
+            "[tool.tidemill]; start one with `tidemill init`, or name a workflow with -w module:name"
+        )
+    return Settings(root=start, workflow=workflow)
+
+
+def _table(file: Path) -> Mapping[str, Any] | None:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} can't be read: {error}") from error
+    table = document.get("tool", {}).get("tidemill")
+    return table if isinstance(table, dict) else None
+
+
+def _settings(
+    folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None
+) -> Settings:
+    known = {field.name for field in fields(Settings)} - {"root"}
+    for name in table:
+        if name not in known:
+            raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
+    named = workflow or table.get("workflow")
+    if not named:
+        raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
+    return Settings(**{**table, "root": folder, "workflow": named})
