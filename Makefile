@@ -15,7 +15,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint layers types shape unit bench soak lock clean
+.PHONY: help setup demo test check lint layers types mypy pyright shape unit bench soak lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -34,8 +34,12 @@ lint: $(VENV)/.ready
 layers: $(VENV)/.ready
 	@$(STEP) "import-linter" $(BIN)/lint-imports --no-logo
 
-types: $(VENV)/.ready
+types: mypy pyright
+
+mypy: $(VENV)/.ready
 	@$(STEP) "mypy --strict" $(PY) -m mypy --strict $(TYPED)
+
+pyright: $(VENV)/.ready
 	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY) $(EXAMPLES),:)
 
 shape: $(VENV)/.ready

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tools import native
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tidemill"
 
@@ -282,3 +284,90 @@ class TestStep:
         done = python(ROOT / "tools" / "step.py", "probe", sys.executable, "-c", script)
         assert done.returncode == code
         assert re.fullmatch(rf"--- probe\n--- probe: {outcome}, \d+\.\d s\n", done.stdout)
+
+
+def missing_library(name: str) -> None:
+    raise OSError(f"{name}: cannot open shared object file")
+
+
+class TestNative:
+    """What make does when the system lacks LightGBM's OpenMP runtime."""
+
+    @pytest.fixture(autouse=True)
+    def without_openmp(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(native.sys, "platform", "linux")
+        monkeypatch.setattr(native.ctypes, "CDLL", missing_library)
+
+    @staticmethod
+    def machine(monkeypatch: pytest.MonkeyPatch, *managers: str, root: bool) -> list[list[str]]:
+        """A machine that has these managers, which do nothing; returns the calls that they get."""
+        calls: list[list[str]] = []
+
+        def call(command: list[str], **_: object) -> int:
+            calls.append(command)
+            return 1
+
+        monkeypatch.setattr(native.shutil, "which", lambda name: name if name in managers else None)
+        monkeypatch.setattr(native.os, "geteuid", lambda: 0 if root else 1000)
+        monkeypatch.setattr(native.subprocess, "call", call)
+        return calls
+
+    def test_a_present_runtime_needs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = self.machine(monkeypatch, "apt-get", root=True)
+        monkeypatch.setattr(native.ctypes, "CDLL", lambda name: name)
+        assert native.main("openmp") == 0
+        assert calls == []
+
+    def test_root_on_debian_installs_after_refreshing_the_lists(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.machine(monkeypatch, "apt-get", root=True)
+        calls: list[str] = []
+
+        def call(command: list[str], **_: object) -> int:
+            calls.append(command[1])
+            if calls == ["install", "update", "install"]:
+                monkeypatch.setattr(native.ctypes, "CDLL", lambda name: name)
+            return 100 if calls == ["install"] else 0
+
+        monkeypatch.setattr(native.subprocess, "call", call)
+        assert native.main("openmp") == 0
+        assert calls == ["install", "update", "install"]
+
+    @pytest.mark.parametrize(
+        ("manager", "advice"),
+        [
+            ("apt-get", "run `sudo apt-get install -y --no-install-recommends libgomp1`"),
+            ("dnf", "run `sudo dnf install -y libgomp`"),
+            ("unknown", "install it"),
+        ],
+    )
+    def test_a_user_is_told_what_to_run(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        manager: str,
+        advice: str,
+    ) -> None:
+        calls = self.machine(monkeypatch, manager, root=False)
+        assert native.main("openmp") == 1
+        assert calls == []
+        told = capsys.readouterr().err
+        assert "libgomp.so.1: cannot open shared object file" in told
+        assert advice in told
+
+    @pytest.mark.parametrize(
+        ("managers", "installs"), [(["brew"], [["brew", "install", "libomp"]]), ([], [])]
+    )
+    def test_macos_asks_homebrew_where_there_is_one(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        managers: list[str],
+        installs: list[list[str]],
+    ) -> None:
+        calls = self.machine(monkeypatch, *managers, root=False)
+        monkeypatch.setattr(native.sys, "platform", "darwin")
+        assert native.main("openmp") == 1
+        assert calls == installs
+        assert "run `brew install libomp`" in capsys.readouterr().err

@@ -8,29 +8,33 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidemill.act.history import list_runs
+from tidemill.act.holder import this_process
+from tidemill.act.idle import recover, rest
+from tidemill.act.listing import list_files
+from tidemill.act.tenure import Heartbeat, take_lease
+from tidemill.act.tools import Progress, Tools
 from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, recipes_of
-from tidemill.domain.errors import SourceError, TidemillError, UsageError, did_you_mean
-from tidemill.domain.partition import WHOLE, bounds_of
-from tidemill.domain.plan import Plan
+from tidemill.domain.errors import SourceError, StorageError, UsageError, did_you_mean
+from tidemill.domain.partition import bounds_of
+from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Receipt, RunInfo
+from tidemill.domain.source import Source
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.workflow import Workflow
+from tidemill.ports import State
 from tidemill.settings import Settings, find_settings
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from tidemill.act.run import Progress
-    from tidemill.act.tools import Tools
-    from tidemill.ports import State
 
 PRODUCTION = "prod"
 
@@ -149,12 +153,9 @@ class Project:
         return make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
 
     def _scan(self, stage: Stage, state: State) -> Scan:
-        from tidemill.act.listing import list_files
-
-        assert stage.output is not None
         known = state.sources.get(stage.name, {})
         try:
-            return list_files(stage, self.root, known, self.tools.clock())
+            return list_files(stage, self.root, known, self.tools.clock(), _count_rows)
         except SourceError as error:
             return Scan(files={}, broken={stage.name: str(error)})
 
@@ -176,9 +177,6 @@ class Project:
         Raises ConflictError when another run holds the environment for longer than `wait_s` seconds.
         A failed step doesn't raise: see the receipt's `exit_code` and `messages`.
         """
-        from tidemill.act.holder import this_process
-        from tidemill.act.tenure import take_lease
-
         request = _request(stage, since, until, limit, again, train)
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
@@ -186,18 +184,15 @@ class Project:
         finally:
             lease.close()
 
-    def _run(self, request: Request, lease: Any, command: str, progress: Progress) -> Receipt:
-        from tidemill.act.recover import nothing_to_do, recover
-
+    def _run(self, request: Request, lease: Heartbeat, command: str, progress: Progress) -> Receipt:
         state = self.state()
-        messages = recover(self.tools, state, lease)
-        if messages:
+        words = recover(self.tools, state, lease)
+        if words:
             state = self.state()
         plan = self._plan(request, state)
-        if plan.empty and not plan.broken and state.recipes == {
-            name: recipe.parts for name, recipe in self.recipes.items()
-        }:
-            return nothing_to_do(plan, self.flow, messages)
+        parts = {name: recipe.parts for name, recipe in self.recipes.items()}
+        if plan.empty and not plan.broken and state.recipes == parts:
+            return rest(self.tools, self.flow, plan, lease, _run_id(), command, words)
         from tidemill.act.run import Job, execute
 
         job = Job(
@@ -211,4 +206,83 @@ class Project:
             price=Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency),
             progress=progress,
         )
-        return execute(job, lease, messages)
+        return execute(job, lease, words)
+
+    def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
+        """The published rows of a partition, or of all of them; UsageError names what there is."""
+        from tidemill.act.reading import read
+
+        return read(self.tools, self.stage(stage), self.state(), partition)
+
+    def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
+        """The rows that were quarantined, with the rules that each broke in `_reasons`."""
+        from tidemill.act.reading import read_quarantine
+
+        return read_quarantine(self.tools, self.stage(stage), self.state(), partition)
+
+    def runs(self, limit: int = 20) -> list[RunInfo]:
+        """The last runs, newest first."""
+        return list_runs(self.tools.ledger, limit)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        if self._opened is not None:
+            self._opened.ledger.close()
+
+
+def _request(
+    stage: str,
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    again: bool,
+    train: Iterable[str],
+) -> Request:
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
+    return Request(
+        stage=stage,
+        since=bounds_of(since)[0] if since else None,
+        until=bounds_of(until)[1] if until else None,
+        limit=limit,
+        again=again,
+        train=frozenset(train),
+    )
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _silent(done: int, total: int, step: Step) -> None:
+    """Progress that nobody watches."""
+
+
+def _count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict[str, int]:
+    # Only a file that changed is opened, and only that needs Polars.
+    from tidemill.act.sources import count_rows
+
+    return count_rows(source, stage, root, path)
+
+
+def _open_tools(root: Path, home: Path) -> Tools:
+    from tidemill.adapters.files import FileArtifacts
+    from tidemill.adapters.formats.lightgbm import LightGBMText
+    from tidemill.adapters.sinks import parquet
+    from tidemill.adapters.sqlite import SqliteLedger
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{home} can't be written: {error.strerror}") from error
+    return Tools(
+        root=root,
+        ledger=SqliteLedger(home / "ledger.db"),
+        artifacts=FileArtifacts(home),
+        formats=(LightGBMText(),),
+        sinks={"parquet": parquet.deliver},
+        clock=time.time,
+    )

@@ -50,9 +50,7 @@ def _table(file: Path) -> Mapping[str, Any] | None:
     return table if isinstance(table, dict) else None
 
 
-def _settings(
-    folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None
-) -> Settings:
+def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
     known = {field.name for field in fields(Settings)} - {"root"}
     for name in table:
         if name not in known:

@@ -299,8 +299,14 @@ def test_a_validity_buffer_without_nulls_leaves_no_trace() -> None:
 
 def test_a_run_ends_with_its_buffer() -> None:
     first, second = "x" * 20, "y" * 20
-    pieces = [pl.Series([first]), pl.Series(["z" * 20, second])[1:]]
-    assert column_hash(pl.concat(pieces, rechunk=True)) == column_hash(pl.Series([first, second]))
+    pieces = [pl.Series([first] * 1000), pl.Series(["z" * 20, second] * 500)]
+    column = pl.concat(pieces, rechunk=True).gather([0, 1001])
+    with exported(column) as (_, chunks):
+        views = numbers(next(chunks), 1, 0, 2, canonical.Bytes.VIEW)
+        places = views[:, 2:].tolist()
+    assert places[0][0] != places[1][0]
+    assert places[0][1] + 20 == places[1][1]
+    assert column_hash(column) == column_hash(pl.Series([first, second]))
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import resource
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from tidemill.act.deliver import carry_out
-from tidemill.act.holder import describe
-from tidemill.act.publish import Parcel, Publisher
+from tidemill.act.idle import peak_rss
+from tidemill.act.publish import Publisher
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
-from tidemill.act.tools import Tools
+from tidemill.act.tools import Progress, Tools
 from tidemill.decide.measure import Price, tally
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RecipeChanged, RunEnded, RunStarted, SourceSeen
-from tidemill.domain.plan import Plan, Step
+from tidemill.domain.plan import Plan
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow
 from tidemill.ports import Guard, State
-
-Progress = Callable[[int, int, Step], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +35,6 @@ class Job:
     command: str
     price: Price
     progress: Progress
-
-
-def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
-    """Close runs that died and do what they left queued outside; what was done, in words."""
-    guard, now = Guard(lease=lease.lease), tools.clock()
-    words: list[str] = []
-    if state.open_runs:
-        lost = [RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs]
-        tools.ledger.append(lost, now=now, guard=guard)
-        words += [
-            f"run {run.id} of {describe(run.holder)} died; what it published is kept"
-            for run in state.open_runs
-        ]
-    if state.pending:
-        done = carry_out(tools, state.environment, state.pending)
-        tools.ledger.append(done, now=tools.clock(), guard=guard)
-        words.append(f"{len(done)} deliveries that were left queued are done")
-    return words
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -188,9 +166,3 @@ def _end(job: Job, lease: Heartbeat, receipt: Receipt, attempts: Sequence[Attemp
         # to show, and only when there is none is this one.
         if sys.exc_info()[1] is None or receipt.status is Status.OK:
             raise
-
-
-def peak_rss() -> int:
-    """The most memory that this process held so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemill.domain.plan import Step
 from tidemill.ports import Artifacts, Ledger, ModelFormat, SinkWriter
+
+# Told before each step: how many are done, how many there are, and the step.
+Progress = Callable[[int, int, Step], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Events and their parts as JSON text, and back.
 
-An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}. Text of a
-kind or a version that isn't known was written by a newer Tidemill and is refused, never half read.
+An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}. A kind
+or a version that isn't known was written by a newer Tidemill and is refused, never half read.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ def explained(error: OSError, path: str) -> StorageError:
     if error.errno in _FORBIDDEN:
         return StorageError(f"{path} can't be used ({error.strerror}): {FORBIDDEN_ADVICE}")
     return StorageError(
-        f"{path} can't be read or written ({error.strerror or error}): check the disk and the path, "
-        "then run again"
+        f"{path} can't be read or written ({error.strerror or error}): check the disk and the "
+        "path, then run again"
     )
 
 

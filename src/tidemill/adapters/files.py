@@ -1,7 +1,7 @@
 """Immutable objects as local files: `objects/ab/abcdef....parquet`, named by their SHA-256.
 
-An object appears whole or not at all: it is written under a name of its own in `tmp/`, forced to the
-disk and renamed. Equal content has one name, so writers can't disagree and nothing is overwritten.
+An object appears whole or not at all: it is written under a name of its own in `tmp/`, forced to
+the disk and renamed. Equal content has one name, so writers can't disagree or overwrite.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class FileArtifacts:
             raise explained(error, path) from error
         if hashlib.sha256(payload).hexdigest() != name[:64]:
             raise StorageError(
-                f"the object {path} is damaged: its content doesn't match its name; delete the file "
-                "and run again, and check the disk"
+                f"the object {path} is damaged: its content doesn't match its name; delete the "
+                "file and run again, and check the disk"
             )
         return payload
 
@@ -73,7 +73,7 @@ class FileArtifacts:
         """The absolute path of an object, stored or not."""
         if not _NAME.fullmatch(name):
             raise StorageError(
-                f"{name!r} is no object's name: expected 64 hex digits and a suffix such as .parquet"
+                f"{name!r} is no object's name: expected 64 hex digits and a suffix like .parquet"
             )
         return os.path.join(self._objects, name[:2], name)
 

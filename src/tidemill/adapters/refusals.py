@@ -15,7 +15,7 @@ def who(holder: Mapping[str, str]) -> str:
 
 def lease_held(name: str, holder: Mapping[str, str], left_s: float) -> ConflictError:
     return ConflictError(
-        f"{name!r} is held by {who(holder)}; its lease ends in {left_s:.0f} s unless it is renewed: "
+        f"{name!r} is held by {who(holder)}; its lease ends in {left_s:.0f} s unless renewed: "
         "wait for it or stop it, then run again"
     )
 
@@ -55,8 +55,8 @@ def run_not_open(run: str) -> ConflictError:
 
 def effect_differs(effect: Effect, environment: str) -> ConflictError:
     return ConflictError(
-        f"the effect {effect.key!r} ({effect.action} {effect.target}) is queued already, in another "
-        f"environment than {environment!r} or with other content; a key stands for one effect"
+        f"the effect {effect.key!r} ({effect.action} {effect.target}) is queued already, with "
+        f"other content or in another environment than {environment!r}; a key stands for one effect"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from pathlib import Path
 
-from tidemill.adapters import refusals, sqlite_guard, sqlite_read
+from tidemill.adapters import sqlite_guard, sqlite_read
 from tidemill.adapters.codec import address, decode_event, encode, encode_event
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_derive import Derivation
@@ -41,15 +41,13 @@ class SqliteLedger:
         with self._connections.writing() as connection:
             if guard is not None:
                 sqlite_guard.check(connection, guard, events)
-            last = sqlite_read.last_seq(connection)
-            batch, now_derived = last + 1, Derivation(connection=connection)
-            for last, (event, row) in enumerate(zip(events, rows, strict=True), batch):
-                connection.execute(queries()["insert_event"], (last, batch, now, *row))
-                now_derived.apply(last, now, event)
-            if guard is not None and guard.present is not None and now_derived.bound:
-                if missing := guard.present(tuple(now_derived.bound)):
-                    raise refusals.objects_missing(missing)
-        return last
+            batch, view = sqlite_read.last_seq(connection) + 1, Derivation(connection=connection)
+            for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
+                connection.execute(queries()["insert_event"], (seq, batch, now, *row))
+                view.apply(seq, now, event)
+            if guard is not None and guard.present is not None and view.bound:
+                sqlite_guard.verify(guard.present, view.bound)
+        return batch + len(events) - 1
 
     def acquire(
         self,
@@ -92,7 +90,7 @@ class SqliteLedger:
         run: str = "",
         limit: int | None = None,
     ) -> Iterable[Recorded]:
-        """The facts in order up to now; read in pages, so that no snapshot is held open meanwhile."""
+        """The facts in order up to now, read in pages: no snapshot is held open meanwhile."""
         with self._connections.reading() as connection:
             until = sqlite_read.last_seq(connection)
         wanted = sorted(set(kinds))
@@ -123,7 +121,7 @@ class SqliteLedger:
 
 
 def rebuild(ledger: Path, copy: Path) -> None:
-    """Make the ledger `copy` of the facts in `ledger` alone, everything derived anew (no leases)."""
+    """Make the ledger `copy` of the facts in `ledger` alone: all is derived anew, but no leases."""
     source, target = Connections(ledger, BUSY_S), Connections(copy, BUSY_S)
     try:
         with source.reading() as facts, target.writing() as made:

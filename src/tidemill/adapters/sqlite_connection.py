@@ -1,8 +1,8 @@
 """Connections to a ledger's file: opened, brought to the newest schema, and each behind a lock.
 
-A process has one connection that writes and one that reads, both opened when they are first needed.
-WAL lets readers and the writer pass each other; a lock per connection lets threads share them. SQLite's
-connections must not cross a fork, so a process that finds itself with its parent's opens its own.
+A process has one connection that writes and one that reads, each opened when it is first needed.
+WAL lets readers and the writer pass each other; a lock per connection lets threads share them. A
+connection must not cross a fork, so a process that finds itself with its parent's opens its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _inherited: list[object] = []
 
 
 class Connections:
-    """The connections of this process to one file; every error of SQLite leaves as a TidemillError."""
+    """The connections of this process to one file; errors of SQLite leave as TidemillErrors."""
+
+    _writer: sqlite3.Connection | None
+    _reader: sqlite3.Connection | None
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self.path = os.path.abspath(path)
@@ -72,8 +75,7 @@ class Connections:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
+        self._writer = self._reader = None
 
     def _after_fork(self) -> None:
         if self._process != os.getpid():
@@ -119,8 +121,8 @@ class Connections:
                 time.sleep(0.005)
         if mode != "wal":
             raise StorageError(
-                f"{self.path} can't be written safely where it is (journal mode {mode!r} instead of "
-                "WAL, as on some network file systems): keep the ledger on a local disk"
+                f"{self.path} can't be written safely where it is (journal mode {mode!r}, not WAL, "
+                "as on some network file systems): keep the ledger on a local disk"
             )
 
     def _check_maker(self, connection: sqlite3.Connection, version: int) -> None:
@@ -151,8 +153,8 @@ class Connections:
         code, path = _code(error), self.path
         if code in _BUSY:
             return ConflictError(
-                f"the ledger {path} is busy: held by {self._holders()} for over {self._busy_s:g} s; wait for "
-                "it to end or stop it, then run again"
+                f"the ledger {path} is busy: held by {self._holders()} for over {self._busy_s:g} "
+                "s; wait for it to end or stop it, then run again"
             )
         if code == sqlite3.SQLITE_FULL:
             return StorageError(f"no space left for the ledger {path} ({error}): {FULL_ADVICE}")
@@ -160,8 +162,8 @@ class Connections:
             return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
         if code in _DAMAGED:
             return StorageError(
-                f"{path} is damaged or no ledger ({error}): restore it from a copy, or move it away to "
-                "begin anew (what is stored is found again, what was recorded is not)"
+                f"{path} is damaged or no ledger ({error}): restore it from a copy, or move it "
+                "away to begin anew (objects are kept, what was recorded is lost)"
             )
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
 

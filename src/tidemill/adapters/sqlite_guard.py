@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from tidemill.adapters import refusals
-from tidemill.adapters.codec import decode, encode
+from tidemill.adapters.codec import address, decode, encode
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.event import Event
 from tidemill.ports import Guard, Lease
@@ -29,7 +29,7 @@ def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event])
     """
     if guard.lease is not None:
         _require(connection, guard.lease)
-    environments = {getattr(event, "environment", None) for event in events} - {None}
+    environments = {name for event in events if (name := address(event).environment)}
     if guard.heads and not environments:
         raise refusals.heads_without_environment(guard.heads)
     for environment in sorted(environments):
@@ -37,6 +37,12 @@ def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event])
             row = connection.execute(queries()["head"], (environment, stage)).fetchone()
             if (found := row[0] if row else 0) != expected:
                 raise refusals.head_moved(environment, stage, expected, found)
+
+
+def verify(present: Callable[[Collection[str]], Collection[str]], bound: Collection[str]) -> None:
+    """StorageError when an object that is bound isn't stored; all are pinned when this asks."""
+    if missing := present(tuple(bound)):
+        raise refusals.objects_missing(missing)
 
 
 def acquire(

@@ -31,7 +31,7 @@ def migrations(after: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; a trigger's body holds semicolons, so SQLite says where each ends."""
+    """The statements of a script; a trigger holds semicolons, so SQLite says where each ends."""
     pending = ""
     for line in _COMMENT.sub("", script).splitlines(keepends=True):
         pending += line

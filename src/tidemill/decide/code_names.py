@@ -12,19 +12,23 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tidemill.decide.code_bindings import BINDINGS, Definition, root
+from tidemill.decide.code_expressions import EXPRESSIONS
 from tidemill.decide.code_scopes import Import, Spelling, Use, is_private
 from tidemill.decide.code_touches import is_given, is_seeded
-from tidemill.decide.code_writer import Writer
+from tidemill.decide.code_walk import Walk
 from tidemill.domain.fingerprint import fingerprint
+
+_METHODS = {**BINDINGS, **EXPRESSIONS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ref:
     """A name from outside and the attributes read from it.
 
-    `seeded`: a call on it is given something; `repeatable`: it is given a seed. `optional`: it may be
-    bound elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it is
-    imported, not used.
+    `seeded`: a call on it is given something; `repeatable`: it is given a seed. `optional`: it may
+    be bound elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it
+    is imported, not used.
     """
 
     name: str
@@ -63,7 +67,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A function as a digest of its canonical text, and all that its meaning takes from elsewhere."""
+    """A function as a digest of its canonical text, and what its meaning takes from elsewhere."""
 
     digest: str
     refs: tuple[Ref, ...]
@@ -72,7 +76,7 @@ class Shape:
 
 
 def shape_of(
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+    node: Definition | ast.Lambda,
     decorators: Sequence[ast.expr],
     *,
     in_class: bool,
@@ -81,18 +85,18 @@ def shape_of(
 
     Default values are left to who has the function: they are values by now.
     """
-    writer = Writer()
-    writer.root(node, decorators)
+    walk = Walk(_METHODS)
+    root(walk, node, decorators)
     finder = _Finder(in_class=in_class)
-    for name, line, source in writer.imports:
+    for name, line, source in walk.imports:
         finder.refs.append(Ref(name=name, line=line, source=source, bare=True))
-    for name, line, call in writer.attributes:
+    for name, line, call in walk.attributes:
         finder.loosely((name,), line, call)
-    for name, line, reason in writer.problems:
+    for name, line, reason in walk.problems:
         finder.problems.append(Problem(name=name, line=line, reason=reason))
-    spelling = Spelling(keep=writer.sees_locals)
-    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in writer.out]
-    for use in writer.silent:
+    spelling = Spelling(keep=walk.sees_locals)
+    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in walk.out]
+    for use in walk.silent:
         finder.use(use, spelling)
     return Shape(
         digest=fingerprint("function", "".join(text)),
@@ -103,7 +107,7 @@ def shape_of(
 
 
 class _Finder:
-    """Sorts uses of names into what comes from outside, what can't be known, and what is refused."""
+    """Sorts names into what comes from outside, what can't be known, and what is refused."""
 
     def __init__(self, *, in_class: bool) -> None:
         self.in_class = in_class

@@ -1,7 +1,7 @@
 """Whose code it is: the project's, an installed package's, the standard library's, or Tidemill's.
 
-Project code is all that lies in neither the standard library nor `site-packages` (`dist-packages`), so
-an editable install counts as the project's.
+Project code is all that lies in neither the standard library nor `site-packages` (`dist-packages`),
+so an editable install counts as the project's.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A name is only resolved when the whole function was seen, since a binding may fo
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -111,74 +111,3 @@ class Spelling:
 def is_private(name: str) -> bool:
     """Is it a name that Python spells otherwise inside of a class?"""
     return name.startswith("__") and not name.endswith("__")
-
-
-class Names:
-    """The names that one walk over a function meets, among the text that it writes."""
-
-    def __init__(self) -> None:
-        self.out: list[str | Use] = []
-        self.silent: list[Use] = []
-        self.imports: list[tuple[str, int, Import]] = []
-        self.attributes: list[tuple[str, int, ast.Call | None]] = []
-        self.problems: list[tuple[str, int, str]] = []
-        self.sees_locals = False
-        self.scope: Scope | None = None
-        self.optional = False
-        self._scopes = 0
-
-    def enter(self, kind: ScopeKind) -> Scope | None:
-        """Open a scope; returns the one around it, to go back to."""
-        outside = self.scope
-        self._scopes += 1
-        self.scope = Scope(kind, outside, self._scopes)
-        return outside
-
-    def bind(self, name: str, how: How = "local") -> None:
-        """Note a binding in the scope of now."""
-        if self.scope is not None:
-            self.scope.bind(name, how)
-
-    def store(self, name: str, line: int, how: How = "local") -> None:
-        """Bind a name, and write it."""
-        self.bind(name, how)
-        self.out.append(self.made(name, line, stored=True))
-
-    def store_maybe(self, name: str | None, line: int) -> None:
-        """Bind and write a name that may be left out."""
-        if name is None:
-            self.out.append("~")
-        else:
-            self.store(name, line)
-
-    def load(
-        self, name: str, line: int, path: Sequence[str] = (), call: ast.Call | None = None
-    ) -> None:
-        """Write a name that is read, with the attributes that are read from it."""
-        self.out.append(self.made(name, line, path, call))
-
-    def made(
-        self,
-        name: str,
-        line: int,
-        path: Sequence[str] = (),
-        call: ast.Call | None = None,
-        *,
-        stored: bool = False,
-    ) -> Use:
-        """The use of a name in the scope of now."""
-        return Use(
-            scope=self.scope,
-            name=name,
-            line=line,
-            path=tuple(path),
-            call=call,
-            stored=stored,
-            optional=self.optional,
-        )
-
-    def imported(self, name: str, line: int, source: Import) -> None:
-        """Note that a name of the scope of now is bound by an import."""
-        self.imports.append((name, line, source))
-        if self.scope is not None:
-            self.scope.sources.setdefault(name, []).append(source)

@@ -6,7 +6,6 @@ that runs otherwise. Each file is parsed once, and compiled only where a functio
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast

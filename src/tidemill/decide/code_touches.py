@@ -1,7 +1,7 @@
 """What code reaches for besides its inputs, by the full name of what it calls.
 
-Keys can't see any of this, so it is named: files, clock, environment, random numbers without a seed,
-the network. Some of it hides what the code does at all; that is refused with a reason.
+Keys can't see any of this, so it is named: files, clock, environment, random numbers without a
+seed, the network. Some of it hides what the code does at all; that is refused with a reason.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ TouchKind: TypeAlias = Literal["reads", "clock", "environment", "random", "netwo
 _TOUCHES: dict[TouchKind, str] = {
     "reads": """
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
-        tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob sqlite3.connect
-        xml.etree.ElementTree.parse importlib.resources pkgutil.get_data runpy os.open os.fdopen
+        tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
+        sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data runpy os.open os.fdopen
         os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists os.path.lexists
         os.path.isfile os.path.isdir os.path.getsize os.path.getmtime os.path.getctime
         os.path.getatime os.path.samefile shutil
@@ -54,20 +54,13 @@ _KIND: dict[str, TouchKind] = {
     name: kind for kind, names in _TOUCHES.items() for name in names.split()
 }
 _PURE = frozenset(
-    """
-    time.sleep time.strptime time.struct_time numpy.random.Generator numpy.random.BitGenerator
-    random.SystemRandom.seed
-    """.split()
+    {"time.sleep", "time.strptime", "time.struct_time"}
+    | {"numpy.random.Generator", "numpy.random.BitGenerator"}
 )
-# Random with no argument, or None; repeatable with any other.
+# Random without an argument; repeatable with any but None. NumPy's own modules have other names.
 _SEEDED = frozenset(
-    """
-    random.Random numpy.random.default_rng numpy.random.RandomState numpy.random.mtrand.RandomState
-    numpy.random.SeedSequence numpy.random.bit_generator.SeedSequence numpy.random.PCG64
-    numpy.random._pcg64.PCG64 numpy.random.PCG64DXSM numpy.random.MT19937
-    numpy.random._mt19937.MT19937 numpy.random.Philox numpy.random._philox.Philox
-    numpy.random.SFC64 numpy.random._sfc64.SFC64 numpy.random._generator.default_rng
-    """.split()
+    {"Random", "default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937"}
+    | {"Philox", "SFC64"}
 )
 _ALIASES = {
     "posix": "os",
@@ -116,12 +109,13 @@ _SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
 
 
 def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
-    """What the standard library's or a package's `name` reaches for; `seeded` if it is given a seed."""
+    """What a name of the standard library or a package reaches for, given a seed or not."""
     name = _plain(name)
-    if name in _SEEDED:
-        return None if seeded else "random"
+    last = name.rpartition(".")[2]
     found = None if name in _PURE else _below(name, _KIND)
-    if found is None and name.rpartition(".")[2].startswith(("read_", "scan_")):
+    if found == "random" and last in _SEEDED and seeded:
+        return None
+    if found is None and last.startswith(("read_", "scan_")):
         return "reads"
     return found
 
@@ -147,7 +141,7 @@ def is_given(call: ast.Call | None) -> bool:
 
 
 def is_seeded(call: ast.Call | None, attribute: str) -> bool:
-    """Is a `sample` or `shuffle` of an unknown value repeatable? `rng.sample(items, 3)` counts as such."""
+    """Is a `sample` or `shuffle` of an unknown value repeatable? `rng.sample(items, 3)` is."""
     if call is None:
         return False
     needed = 1 if attribute == "shuffle" else 2

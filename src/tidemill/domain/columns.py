@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Literal, TypedDict, Unpack
 
-from tidemill.domain.contract import Bound, Column, OnFail
+from tidemill.domain.column import Bound, Column, OnFail
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.partition import Grain, parse_grain
@@ -64,8 +64,10 @@ def _values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
 
 
 def _cut(partition: str | None) -> Grain | Literal["value"] | None:
-    if partition is None or partition == "value":
-        return partition
+    if partition is None:
+        return None
+    if partition == "value":
+        return "value"
     try:
         return parse_grain(partition)
     except ValueError as error:

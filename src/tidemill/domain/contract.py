@@ -9,43 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from tidemill.domain.dtype import DType
+from tidemill.domain.column import ON_FAIL, Column, OnFail, column_problems
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
 from tidemill.domain.place import caller
 
-OnFail: TypeAlias = Literal["fail", "quarantine", "warn"]
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
-Bound: TypeAlias = "int | float | str | object | None"
 
-ON_FAIL = ("fail", "quarantine", "warn")
 UNKNOWN_COLUMNS = ("keep", "drop", "fail")
-ROLES = ("", "label", "id", "feature")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-# Unicode classes are right for Polars and unknown to Python's regular expressions.
-_UNICODE_CLASS = re.compile(r"\\[pP](\{[^}]*\}|\w)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One contracted column: its type and what each of its values must satisfy."""
-
-    dtype: DType
-    name: str = ""
-    nullable: bool = False
-    min: Bound = None
-    max: Bound = None
-    regex: str | None = None
-    isin: tuple[object, ...] | None = None
-    on_fail: OnFail = "quarantine"
-    partition: Grain | Literal["value"] | None = None
-    unit: str = ""
-    description: str = ""
-    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +65,7 @@ class Rows:
             raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
         if self.on_fail not in ("fail", "warn"):
             raise ContractError(
-                f"Rows(on_fail={self.on_fail!r}): a partition's size fails or warns, it can't quarantine"
+                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame for a count"
             )
 
 
@@ -281,7 +256,7 @@ def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule]]:
 def _refuse_contradictions(spec: ContractSpec) -> None:
     problems = [
         *_class_problems(spec),
-        *(p for column in spec.columns for p in _column_problems(column)),
+        *(p for column in spec.columns for p in column_problems(column)),
     ]
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
@@ -294,80 +269,23 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
         yield f"version {spec.version!r} is not MAJOR.MINOR.PATCH, such as '1.0.0'"
     if spec.unknown_columns not in UNKNOWN_COLUMNS:
         yield f"unknown_columns={spec.unknown_columns!r} is not one of {', '.join(UNKNOWN_COLUMNS)}"
+    yield from _key_problems(spec)
+    cut = [column.name for column in spec.columns if column.partition]
+    if len(cut) > 1:
+        yield f"more than one column has partition=: {', '.join(cut)}"
+
+
+def _key_problems(spec: ContractSpec) -> Iterable[str]:
     for name in spec.key:
         if name not in spec.names:
-            yield f"key column {name!r} is not one of its columns ({did_you_mean(name, spec.names)})"
+            advice = did_you_mean(name, spec.names)
+            yield f"key column {name!r} is not one of its columns ({advice})"
         elif spec.column(name).nullable:
             yield f"key column {name!r} is nullable; a key identifies every row"
         elif spec.column(name).dtype.is_nested:
             yield f"key column {name!r} is a {spec.column(name).dtype}, which has no order"
     if len(set(spec.key)) < len(spec.key):
         yield f"the key names a column twice: {spec.key}"
-    cut = [column.name for column in spec.columns if column.partition]
-    if len(cut) > 1:
-        yield f"more than one column has partition=: {', '.join(cut)}"
-
-
-def _column_problems(column: Column) -> Iterable[str]:
-    problems = (_choices(column), _bounds(column), _domain(column), _partition(column))
-    return (f"{column.name}: {problem}" for found in problems for problem in found)
-
-
-def _choices(column: Column) -> Iterable[str]:
-    if column.on_fail not in ON_FAIL:
-        yield f"on_fail={column.on_fail!r} is not one of {', '.join(ON_FAIL)}"
-    if column.role not in ROLES:
-        yield f"role={column.role!r} is not one of {', '.join(filter(None, ROLES))}"
-
-
-def _bounds(column: Column) -> Iterable[str]:
-    bounds = {"min": column.min, "max": column.max}
-    wrong = [f"{name}={bound!r}" for name, bound in bounds.items() if not _fits(bound, column)]
-    if wrong:
-        yield f"{' and '.join(wrong)} can't be compared with a {column.dtype}"
-    elif column.min is not None and column.max is not None and column.min > column.max:  # type: ignore[operator]
-        yield f"min={column.min!r} is above max={column.max!r}"
-
-
-def _fits(bound: object, column: Column) -> bool:
-    dtype = column.dtype
-    if bound is None:
-        return True
-    if dtype.name == "Datetime":
-        return isinstance(bound, datetime) and (bound.tzinfo is None) == (dtype.args[1] is None)
-    if dtype.name == "Date":
-        return isinstance(bound, date) and not isinstance(bound, datetime)
-    # A bound that isn't equal to itself is NaN, which nothing is above or below.
-    return dtype.is_number and isinstance(bound, int | float) and bound == bound
-
-
-def _domain(column: Column) -> Iterable[str]:
-    dtype = column.dtype
-    if column.isin is not None and not column.isin:
-        yield "isin is empty, so no value could pass"
-    if dtype.name == "Enum" and not dtype.args:
-        yield "an Enum without categories, so no value could pass"
-    if dtype.name == "Enum" and len(set(dtype.args)) < len(dtype.args):
-        yield f"an Enum that names a category twice: {', '.join(map(str, dtype.args))}"
-    if column.regex is not None:
-        try:
-            re.compile(_UNICODE_CLASS.sub("a", column.regex))
-        except re.error as error:
-            yield f"regex {column.regex!r} is invalid: {error}"
-
-
-def _partition(column: Column) -> Iterable[str]:
-    if column.partition is not None and column.nullable:
-        yield "a partition column can't be nullable"
-    if isinstance(column.partition, Grain) and not column.dtype.is_time:
-        yield f"partition by time needs a Date or Datetime column, not {column.dtype}"
-    if column.partition is Grain.HOUR and column.dtype.name == "Date":
-        yield "a Date has no hours to partition by; use a Datetime"
-    if column.partition == "value" and (column.dtype.is_nested or column.dtype.name in _INEXACT):
-        yield f"a {column.dtype} can't be partitioned by value; use text, integers or times"
-
-
-_INEXACT = frozenset({"Float32", "Float64", "Binary"})
 
 
 def value_digest(spec: ContractSpec) -> str:

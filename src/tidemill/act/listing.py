@@ -1,0 +1,86 @@
+"""Which files an ingest stage has now; only those that seem changed are opened."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tidemill.decide.draft import Scan
+from tidemill.domain.errors import DeclarationError, Fault, SourceError
+from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.stage import Stage
+
+# Opens a file and counts its rows by partition; it needs Polars, so it is handed in by who has it.
+Count = Callable[[Source[Any], Stage, Path, str], dict[str, int]]
+
+# A file that changes twice within the clock's grain keeps its modification time: a hint as young as
+# this isn't trusted.
+_SETTLED_NS = 2_000_000_000
+
+
+def source_of(stage: Stage) -> Source[Any]:
+    """What an ingest function returns; DeclarationError when it isn't a source."""
+    assert stage.function is not None
+    source = stage.function()
+    if not isinstance(source, Source):
+        kind = type(source).__name__
+        fault = Fault(
+            message=f"ingest {stage.name!r} returned {kind}",
+            where=stage.place,
+            hint="return tm.files('data/*.parquet')",
+        )
+        raise DeclarationError("the workflow", [fault])
+    return source
+
+
+def list_files(
+    stage: Stage, root: Path, known: Mapping[str, SourceFile], now: float, count: Count
+) -> Scan:
+    """The files of a stage's source, and those that can't be read with what is wrong.
+
+    Raises SourceError when no file matches: an empty folder is more likely a mistake than a wish to
+    remove everything.
+    """
+    source = source_of(stage)
+    paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
+    paths = [path for path in paths if not (root / path).is_dir()]
+    if not paths:
+        raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
+    files: dict[str, SourceFile] = {}
+    broken: dict[str, str] = {}
+    for path in paths:
+        try:
+            files[path] = _seen(source, stage, root, path, known.get(path), now, count)
+        except SourceError as error:
+            broken[path] = str(error)
+        except OSError as error:
+            broken[path] = f"{path} can't be read: {error.strerror}"
+    return Scan(files=files, broken=broken)
+
+
+def _seen(
+    source: Source[Any],
+    stage: Stage,
+    root: Path,
+    path: str,
+    known: SourceFile | None,
+    now: float,
+    count: Count,
+) -> SourceFile:
+    stat = (root / path).stat()
+    if known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        return known
+    with (root / path).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    settled = stat.st_mtime_ns < now * 1e9 - _SETTLED_NS
+    unchanged = known is not None and known.digest == digest
+    return SourceFile(
+        path=path,
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns if settled else 0,
+        digest=digest,
+        rows=known.rows if known and unchanged else count(source, stage, root, path),
+    )

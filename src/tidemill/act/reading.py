@@ -1,0 +1,56 @@
+"""Published rows, as users read them."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tidemill.act.tools import Tools
+from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.partition import UNPLACED
+from tidemill.domain.plan import spread
+from tidemill.domain.stage import Stage
+from tidemill.ports import State
+
+
+def read(tools: Tools, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
+    """The rows of a partition, or of all, in the order of partitions."""
+    bound = _bound(stage, state, partition)
+    names = [
+        name for key in bound for name in state.heads[stage.name].partitions[key].product.objects
+    ]
+    return _scan(tools, stage, names)
+
+
+def read_quarantine(
+    tools: Tools, stage: Stage, state: State, partition: str | None
+) -> pl.LazyFrame:
+    """The quarantined rows as they came, each with the rules that it broke; empty when there are none."""
+    partitions = state.heads[stage.name].partitions if stage.name in state.heads else {}
+    names = [
+        name
+        for key in _bound(stage, state, partition)
+        if (name := partitions[key].product.quarantine) is not None
+    ]
+    if not names:
+        return pl.LazyFrame(schema={"_reasons": pl.List(pl.String)})
+    parts = [pl.scan_parquet(tools.artifacts.uri(name)) for name in names]
+    return pl.concat(parts, how="diagonal_relaxed")
+
+
+def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
+    head = state.heads.get(stage.name)
+    partitions = head.partitions if head else {}
+    if not partitions:
+        raise UsageError(f"{stage.name} has nothing published yet; run `tidemill run {stage.name}`")
+    if partition is None:
+        return sorted(key for key in partitions if key != UNPLACED)
+    if partition not in partitions:
+        there = spread(partitions) or did_you_mean(partition, partitions)
+        raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
+    return [partition]
+
+
+def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
+    if not all(name.endswith(".parquet") for name in names) or not names:
+        raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
+    return pl.scan_parquet([tools.artifacts.uri(name) for name in names])
