@@ -1,9 +1,11 @@
 """The house: what is shipped is what is kept here, what is pinned is what is asked for, and the
 scripts that hold the code to its bars see a miss."""
 
+import ctypes
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -295,8 +297,8 @@ class TestNative:
 
     @pytest.fixture(autouse=True)
     def without_openmp(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(native.sys, "platform", "linux")
-        monkeypatch.setattr(native.ctypes, "CDLL", missing_library)
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(ctypes, "CDLL", missing_library)
 
     @staticmethod
     def machine(monkeypatch: pytest.MonkeyPatch, *managers: str, root: bool) -> list[list[str]]:
@@ -307,14 +309,14 @@ class TestNative:
             calls.append(command)
             return 1
 
-        monkeypatch.setattr(native.shutil, "which", lambda name: name if name in managers else None)
-        monkeypatch.setattr(native.os, "geteuid", lambda: 0 if root else 1000)
-        monkeypatch.setattr(native.subprocess, "call", call)
+        monkeypatch.setattr(shutil, "which", lambda name: name if name in managers else None)
+        monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+        monkeypatch.setattr(subprocess, "call", call)
         return calls
 
     def test_a_present_runtime_needs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = self.machine(monkeypatch, "apt-get", root=True)
-        monkeypatch.setattr(native.ctypes, "CDLL", lambda name: name)
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: name)
         assert native.main("openmp") == 0
         assert calls == []
 
@@ -327,10 +329,10 @@ class TestNative:
         def call(command: list[str], **_: object) -> int:
             calls.append(command[1])
             if calls == ["install", "update", "install"]:
-                monkeypatch.setattr(native.ctypes, "CDLL", lambda name: name)
+                monkeypatch.setattr(ctypes, "CDLL", lambda name: name)
             return 100 if calls == ["install"] else 0
 
-        monkeypatch.setattr(native.subprocess, "call", call)
+        monkeypatch.setattr(subprocess, "call", call)
         assert native.main("openmp") == 0
         assert calls == ["install", "update", "install"]
 
@@ -367,7 +369,7 @@ class TestNative:
         installs: list[list[str]],
     ) -> None:
         calls = self.machine(monkeypatch, *managers, root=False)
-        monkeypatch.setattr(native.sys, "platform", "darwin")
+        monkeypatch.setattr(sys, "platform", "darwin")
         assert native.main("openmp") == 1
         assert calls == installs
         assert "run `brew install libomp`" in capsys.readouterr().err

@@ -1,1 +1,149 @@
+"""Declare a workflow once; run only what changed, checked, gated, priced and recorded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tidemill.decide.frame import Frame, Predictor
+    from tidemill.decide.scoring import scores
+    from tidemill.domain.columns import (
+        Binary,
+        Bool,
+        Categorical,
+        Date,
+        Datetime,
+        Decimal,
+        Duration,
+        Enum,
+        Float32,
+        Float64,
+        Int8,
+        Int16,
+        Int32,
+        Int64,
+        List,
+        String,
+        Time,
+        UInt8,
+        UInt16,
+        UInt32,
+        UInt64,
+    )
+    from tidemill.domain.contract import Budget, Contract, Rows, rule
+    from tidemill.domain.errors import TidemillError
+    from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
+    from tidemill.domain.model import Fitted, Params, fitted
+    from tidemill.domain.source import Source, files
+    from tidemill.domain.stage import parquet
+    from tidemill.domain.trigger import (
+        all_of,
+        any_of,
+        contract_changed,
+        degraded,
+        every,
+        new_data,
+        volume,
+    )
+    from tidemill.domain.window import all_partitions as all
+    from tidemill.domain.window import last as last
+    from tidemill.domain.workflow import Workflow
+    from tidemill.project import open_project as open
+
+__all__ = [
+    "Binary",
+    "Bool",
+    "Budget",
+    "Categorical",
+    "Contract",
+    "Date",
+    "Datetime",
+    "Decimal",
+    "Duration",
+    "Enum",
+    "Fitted",
+    "Float32",
+    "Float64",
+    "Frame",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "List",
+    "Params",
+    "Predictor",
+    "Rows",
+    "Scores",
+    "Source",
+    "String",
+    "TidemillError",
+    "Time",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Workflow",
+    "__version__",
+    "all",
+    "all_of",
+    "any_of",
+    "beats_baseline",
+    "beats_live",
+    "contract_changed",
+    "degraded",
+    "every",
+    "files",
+    "fitted",
+    "last",
+    "new_data",
+    "no_slice_worse",
+    "open",
+    "parquet",
+    "rule",
+    "scores",
+    "volume",
+]
+
+_COLUMNS = (
+    "Binary Bool Categorical Date Datetime Decimal Duration Enum Float32 Float64 Int8 Int16 Int32 "
+    "Int64 List String Time UInt8 UInt16 UInt32 UInt64"
+)
+# Where each public name lives. They are imported when they are first used, so that the command line
+# and workflows start quickly.
+_HOMES = {
+    "tidemill.decide.frame": "Frame Predictor",
+    "tidemill.decide.scoring": "scores",
+    "tidemill.domain.columns": _COLUMNS,
+    "tidemill.domain.contract": "Budget Contract Rows rule",
+    "tidemill.domain.errors": "TidemillError",
+    "tidemill.domain.gate": "Scores beats_baseline beats_live no_slice_worse",
+    "tidemill.domain.model": "Fitted Params fitted",
+    "tidemill.domain.source": "Source files",
+    "tidemill.domain.stage": "parquet",
+    "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",
+    "tidemill.domain.window": "all=all_partitions last",
+    "tidemill.domain.workflow": "Workflow",
+    "tidemill.project": "open=open_project",
+}
+_PUBLIC = {
+    name.partition("=")[0]: (home, name.partition("=")[2] or name)
+    for home, names in _HOMES.items()
+    for name in names.split()
+}
+
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tidemill' has no attribute {name!r}")
+    home, attribute = _PUBLIC[name]
+    value = getattr(import_module(home), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -23,7 +23,13 @@ from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, recipes_of
-from tidemill.domain.errors import SourceError, StorageError, UsageError, did_you_mean
+from tidemill.domain.errors import (
+    DeclarationError,
+    SourceError,
+    StorageError,
+    UsageError,
+    did_you_mean,
+)
 from tidemill.domain.partition import bounds_of
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Receipt, RunInfo
@@ -35,6 +41,8 @@ from tidemill.settings import Settings, find_settings
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tidemill.act.debug import Trial
 
 PRODUCTION = "prod"
 
@@ -207,6 +215,32 @@ class Project:
             progress=progress,
         )
         return execute(job, lease, words)
+
+    def check(self) -> tuple[str, ...]:
+        """Hold every transform against its contract without data; notes on what can't be reused.
+
+        Raises DeclarationError with every fault.
+        """
+        from tidemill.decide.probe import probe
+
+        found = {stage.name: probe(stage) for stage in self.flow.stages}
+        faults = [fault for each in found.values() for fault in each.faults]
+        faults += [fault for recipe in self.recipes.values() for fault in recipe.faults]
+        if faults:
+            raise DeclarationError(f"workflow {self.flow.name!r}", faults)
+        opaque = [f"{name} is opaque: {p.opaque}" for name, p in found.items() if p.opaque]
+        unproven = [
+            f"{name} is never reused: {reason}"
+            for name, recipe in self.recipes.items()
+            for reason in recipe.unproven
+        ]
+        return (*opaque, *unproven)
+
+    def debug(self, stage: str, partition: str) -> Trial:
+        """Execute one step in this process and publish nothing; what it made and what was found."""
+        from tidemill.act.debug import attempt
+
+        return attempt(self.tools, self.flow, self.stage(stage), self.state(), partition)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""

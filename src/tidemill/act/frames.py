@@ -41,9 +41,9 @@ class Frames:
         name = object_name(payload, PARQUET)
         if name not in self._recent:
             self._recent[name] = frame
-            self._held += frame.estimated_size()
+            self._held += int(frame.estimated_size())
         while self._held > _KEEP_BYTES and self._recent:
-            self._held -= self._recent.popitem(last=False)[1].estimated_size()
+            self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
         return name, payload
 
     def load(self, bindings: Sequence[Binding], contract: ContractSpec) -> pl.LazyFrame:

@@ -176,9 +176,13 @@ def _judge(
     if binding is not None and key == binding.key and not again and not recipe.unproven:
         return None
     reasons = reasons_for(draft, stage, binding, inputs, digests)
-    reusable = None if again or recipe.unproven else key
+    forced = again or bool(recipe.unproven)
     return _Pending(
-        partition=partition, inputs=inputs, key=reusable, reasons=reasons, rows=0, bytes=0
+        partition=partition,
+        inputs=inputs,
+        key=None if forced else key,
+        reasons=reasons,
+        forced=forced,
     )
 
 

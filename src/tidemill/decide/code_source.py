@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any, TypeAlias, TypeGuard
 
+from tidemill.decide.code_names import Shape
+
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 NO_SOURCE = "its source can't be found"
@@ -33,6 +35,7 @@ class SourceFile:
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.known: dict[int, tuple[CodeType, Function | str]] = {}
+        self.shapes: dict[tuple[int, ...], Shape] = {}
         self._compiled: dict[tuple[int, int], list[CodeType]] = {}
         try:
             with warnings.catch_warnings():

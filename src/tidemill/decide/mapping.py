@@ -6,10 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tidemill.domain.partition import WHOLE, Grain, Partitioning, end_of, key_of, placed, start_of
-from tidemill.domain.stage import Input, Stage
+from tidemill.domain.stage import Flow, Input, Kind, Stage
 from tidemill.domain.window import select
 
 Cuts = Mapping[str, Partitioning]
+
+
+def cuts_of(flow: Flow) -> dict[str, Partitioning]:
+    """How each stage's output is cut; a delivery is cut as the features that it delivers."""
+    cuts = {stage.name: stage.partitioning for stage in flow.stages}
+    for stage in flow.stages:
+        if stage.kind is Kind.DELIVER:
+            cuts[stage.name] = cuts[stage.inputs[0].name]
+    return cuts
 
 
 def outputs(stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]) -> list[str]:

@@ -42,18 +42,21 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     outdated: tuple[str, ...] = ()
     if bound is not None and key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, digests)
+    known = draft.known([key]) if key is not None and not forced else {}
     reasons = _due(draft, stage, window, bound, outdated, forced)
+    if outdated and known and not reasons:
+        # It was trained exactly so before: that costs nothing, so no trigger is needed.
+        reasons = ("it was trained like this before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
     draft.models.append(
         ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger)
     )
     if not reasons:
         return
-    known = draft.known([key]) if key is not None and not forced else {}
-    product = known.get(key) if key is not None else None
-    action = Action.BIND if product else Action.TRAIN
+    action = Action.BIND if known else Action.TRAIN
     step = Step(stage=stage.name, partition=WHOLE, action=action, reasons=reasons, forced=forced)
     _add(draft, step, window.inputs)
+    product = next(iter(known.values()), None)
     draft.contents[stage.name][WHOLE] = product.content if product else None
     draft.current[stage.name] = 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tidemill.decide.changes import plan_delivery, plan_ingest, plan_transform
 from tidemill.decide.declare import needs
 from tidemill.decide.draft import Draft, Lookup, Now, Request, Scan
+from tidemill.decide.mapping import cuts_of
 from tidemill.decide.models import plan_evaluation, plan_model
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.errors import UsageError, did_you_mean
@@ -35,7 +36,7 @@ def make_plan(
         now=now,
         request=request,
         known=known,
-        cuts={stage.name: stage.partitioning for stage in flow.stages},
+        cuts=cuts_of(flow),
     )
     gates: dict[str, str] = {}
     for stage in flow.stages:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.decide.code import Code, code_of
 from tidemill.domain.contract import check_digest, value_digest
+from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.stage import Flow, Kind, Stage
 
@@ -30,11 +31,15 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A stage's digest, the parts that it is made of, and why it may not be reused (if so)."""
+    """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
+
+    `faults` are readers that the code calls: what they read must be declared as an ingest.
+    """
 
     digest: str
     parts: Mapping[str, str] = field(default_factory=dict)
     unproven: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 def recipe_of(stage: Stage, engine: str) -> Recipe:
@@ -57,7 +62,12 @@ def recipe_of(stage: Stage, engine: str) -> Recipe:
         parts["sink"] = [stage.sink.folder, stage.sink.format]
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}
     unproven = _unproven(stage, code) if code is not None else ()
-    return Recipe(digest=fingerprint("recipe", digests), parts=digests, unproven=unproven)
+    return Recipe(
+        digest=fingerprint("recipe", digests),
+        parts=digests,
+        unproven=unproven,
+        faults=_readers(stage, code) if code is not None else (),
+    )
 
 
 def recipes_of(flow: Flow, engine: str) -> dict[str, Recipe]:
@@ -76,6 +86,20 @@ def _unproven(stage: Stage, code: Code) -> tuple[str, ...]:
     return (
         *(f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved),
         *(f"it {_VERBS[touch.kind]}: {touch.name} ({touch.where})" for touch in code.touches),
+    )
+
+
+def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
+    if stage.version is not None or stage.kind is Kind.INGEST:
+        return ()
+    return tuple(
+        Fault(
+            message=f"{stage.kind} {stage.name!r} calls {touch.name}, which is not one of its inputs",
+            where=touch.where,
+            hint="declare what it reads: @flow.ingest ... return tm.files(...)",
+        )
+        for touch in code.touches
+        if touch.kind == "reads"
     )
 
 

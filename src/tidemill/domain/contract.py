@@ -65,7 +65,7 @@ class Rows:
             raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
         if self.on_fail not in ("fail", "warn"):
             raise ContractError(
-                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame for a count"
+                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame"
             )
 
 

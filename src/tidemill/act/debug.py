@@ -1,0 +1,80 @@
+"""Try one step in this process: breakpoints work, nothing is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tidemill.act.frames import Frames
+from tidemill.act.listing import list_files
+from tidemill.act.sources import count_rows
+from tidemill.act.tools import Tools
+from tidemill.act.work import Workroom
+from tidemill.decide.mapping import cuts_of, seen_whole, visible
+from tidemill.domain.binding import Binding, Product
+from tidemill.domain.errors import UsageError
+from tidemill.domain.partition import WHOLE, placed
+from tidemill.domain.plan import spread
+from tidemill.domain.stage import Flow, Kind, Stage
+from tidemill.ports import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a step made: the rows that would be published and those that would be quarantined."""
+
+    product: Product
+    rows: pl.DataFrame
+    bad: pl.DataFrame | None
+
+
+def attempt(tools: Tools, flow: Flow, stage: Stage, state: State, partition: str) -> Trial:
+    """Execute an ingest or transform step as a run would; raises what the stage raises."""
+    room = Workroom(tools.root, Frames(tools.artifacts))
+    if stage.kind is Kind.INGEST:
+        known = state.sources.get(stage.name, {})
+        scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
+        files = sorted(path for path, file in scan.files.items() if partition in file.rows)
+        if not files:
+            keys = spread({key for file in scan.files.values() for key in file.rows})
+            raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")
+        product, objects = room.ingest(stage, partition, files, ())
+    elif stage.kind is Kind.TRANSFORM:
+        product, objects = room.transform(
+            stage, partition, _inputs(flow, stage, state, partition), ()
+        )
+    else:
+        raise UsageError(
+            f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
+        )
+    frames = [pl.read_parquet(payload) for payload, _ in objects]
+    return Trial(product=product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
+
+
+def _inputs(
+    flow: Flow, stage: Stage, state: State, partition: str
+) -> dict[str, tuple[Binding, ...]]:
+    held = {
+        item.name: state.heads[item.name].partitions if item.name in state.heads else {}
+        for item in stage.frames
+    }
+    keys = {name: placed(bound) for name, bound in held.items()}
+    cuts = cuts_of(flow)
+    if partition == WHOLE:
+        seen = seen_whole(stage, cuts, keys)
+    else:
+        seen = {
+            item.name: visible(
+                item, partition, stage.partitioning, cuts[item.name], keys[item.name]
+            )
+            or ()
+            for item in stage.frames
+        }
+    for item in stage.frames:
+        if not seen.get(item.name) and not item.optional:
+            there = spread(keys[item.name]) or "nothing"
+            raise UsageError(
+                f"{stage.name} {partition} needs {item.name}, of which there is {there}"
+            )
+    return {name: tuple(held[name][key] for key in chosen) for name, chosen in seen.items()}

@@ -1,0 +1,175 @@
+"""What a name in a function's text stands for, and what is read from it."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import FunctionType, ModuleType
+from typing import Any
+
+from tidemill.decide.code_callables import cells_of
+from tidemill.decide.code_follow import Follow
+from tidemill.decide.code_names import Loose, Ref
+from tidemill.decide.code_origin import absolute, origin_of_class, origin_of_module
+from tidemill.decide.code_scopes import Import, is_private
+from tidemill.decide.code_touches import loose_kind
+from tidemill.domain.fingerprint import Part
+
+# Importing runs code of the project, which may fail in any ordinary way.
+_FAILURES = (
+    ImportError,
+    SyntaxError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+) + (NameError, OSError, RuntimeError, TypeError, ValueError)
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """Where a function's names are looked up."""
+
+    function: FunctionType
+    place: str
+    cells: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, function: FunctionType) -> Around:
+        """The variables around a function, and the name of its file."""
+        place = function.__code__.co_filename.replace("\\", "/").rpartition("/")[2]
+        cells = {name: value if filled else _MISSING for name, value, filled in cells_of(function)}
+        return cls(function=function, place=place, cells=cells)
+
+    def lookup(self, name: str) -> Any:
+        """What a name stands for; builtins are left out."""
+        if name in self.cells:
+            return self.cells[name]
+        return self.function.__globals__.get(name, _MISSING)
+
+
+def ref_part(ref: Ref, around: Around, walk: Follow) -> Part:
+    """A name and what is read from it, by what identifies that."""
+    walk.where, walk.label = f"{around.place}:{ref.line}", ref.label
+    walk.seeded = ref.seeded
+    parts = ref.label.split(".")
+    if any(".".join(parts[: count + 1]) in walk.exclude for count in range(len(parts))):
+        part: Part = "declared"
+    elif ref.source is not None:
+        part = _imported(ref, ref.source, around, walk)
+    else:
+        part = _found(ref, around, walk)
+    walk.seeded = False
+    # The name under which something is imported inside a function is a local's.
+    name = ref.name if ref.source is None else repr(ref.source)
+    return [name, list(ref.path), part]
+
+
+def _found(ref: Ref, around: Around, walk: Follow) -> Part:
+    value = around.lookup(ref.name)
+    if value is not _MISSING:
+        if ref.name == "__file__":
+            walk.touch("environment")
+            return "file"
+        return _reach(value, ref.path, ref, walk)
+    if ref.name in around.cells:
+        return walk.refuse("it has no value yet")
+    if hasattr(builtins, ref.name):
+        return walk.named(".".join(("builtins", ref.name, *ref.path)))
+    return "missing" if ref.optional else walk.refuse("there is no such name")
+
+
+def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
+    """What attributes of modules lead to; attributes of anything else are part of the whole."""
+    while isinstance(value, ModuleType) and path:
+        if origin_of_module(value.__name__) != "project":
+            return _foreign(value.__name__, path, walk)
+        found = getattr(value, path[0], _MISSING)
+        if found is _MISSING or is_private(path[0]):
+            return walk.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
+        value, path = found, path[1:]
+    if isinstance(value, ModuleType) and ref.dynamic:
+        return walk.refuse("an attribute of a module is looked up by a computed name")
+    if isinstance(value, type) and origin_of_class(value) != "project":
+        return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk)
+    parts = [walk.value(value, ref.label)]
+    if isinstance(value, FunctionType):
+        if path and path[0] in value.__dict__:
+            parts.append(walk.value(value.__dict__[path[0]], ref.label))
+    elif origin_of_class(value if isinstance(value, type) else type(value)) != "project":
+        parts += [_loose(name, ref.repeatable, walk) for name in path]
+    return parts
+
+
+def _foreign(name: str, path: Sequence[str], walk: Follow) -> Part:
+    return [walk.named(".".join((name, *path))), *(_patched(item, walk) for item in path)]
+
+
+def loose_part(loose: Loose, around: Around, walk: Follow) -> Part:
+    """An attribute of a value that can't be known: by what it most likely is."""
+    walk.where, walk.label = f"{around.place}:{loose.line}", loose.name
+    return _loose(loose.name, loose.repeatable, walk)
+
+
+def _loose(name: str, repeatable: bool, walk: Follow) -> Part:
+    kind = loose_kind(name, seeded=repeatable)
+    if kind is not None:
+        walk.touch(kind)
+    return _patched(name, walk)
+
+
+def _patched(name: str, walk: Follow) -> Part:
+    """What others have added to the classes of Polars: namespaces, and methods set from outside."""
+    polars = sys.modules.get("polars")
+    parts: list[Part] = []
+    for owner in ("DataFrame", "LazyFrame", "Series", "Expr"):
+        entry = vars(getattr(polars, owner, object)).get(name)
+        entry = getattr(entry, "_ns", entry)  # a registered namespace is a class
+        inner = getattr(entry, "fget", None) or getattr(entry, "__func__", None) or entry
+        module = getattr(inner, "__module__", None) or "polars"
+        if module.partition(".")[0] != "polars" and origin_of_module(module) != "standard":
+            parts.append(walk.value(entry, f"polars.{owner}.{name}"))
+    return parts
+
+
+def _imported(ref: Ref, source: Import, around: Around, walk: Follow) -> Part:
+    """What an import inside of the function stands for; only the project's modules are imported."""
+    try:
+        name = absolute(source.module, source.level, around.function.__globals__)
+    except ImportError as error:
+        return walk.refuse(f"it can't be imported: {error}")
+    origin = origin_of_module(name)
+    if origin is None:
+        return walk.refuse(f"there is no module {name!r}")
+    if origin != "project":
+        return _imported_name(name, ref, source, walk)
+    try:
+        value = _load(name, source)
+    except _FAILURES as error:
+        return walk.refuse(f"importing {name!r} failed: {type(error).__name__}: {error}")
+    return "imported" if ref.bare else _reach(value, ref.path, ref, walk)
+
+
+def _imported_name(name: str, ref: Ref, source: Import, walk: Follow) -> Part:
+    walk.package(name)
+    if ref.bare:
+        return "imported"
+    if ref.dynamic:
+        return walk.refuse("an attribute of a module is looked up by a computed name")
+    if source.top:
+        name = name.partition(".")[0]
+    full = f"{name}.{source.item}" if source.item else name
+    return _foreign(full, ref.path, walk)
+
+
+def _load(name: str, source: Import) -> Any:
+    module = import_module(name)
+    if source.top:
+        return sys.modules[name.partition(".")[0]]
+    if source.item and not hasattr(module, source.item):
+        return import_module(f"{name}.{source.item}")
+    return getattr(module, source.item) if source.item else module

@@ -1,0 +1,51 @@
+"""The canonical order of rows: by key, checked before anything is sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+
+def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]:
+    """`frame` in the order of `key` (equal keys stay in their order), and whether no key repeats."""
+    if not key or frame.height < 2:
+        return frame, True
+    rising, unique = _compare(frame, key)
+    if rising:
+        return frame, unique
+    # A column with one value decides nothing.
+    deciding = [name for name in key if not _constant(frame.get_column(name))]
+    ordered = frame.sort(deciding, maintain_order=True)
+    return ordered, _compare(ordered, deciding)[1]
+
+
+def _compare(frame: pl.DataFrame, key: Sequence[str]) -> tuple[bool, bool]:
+    """Whether the rows never fall, and if so whether no two neighbours are equal."""
+    length = frame.height - 1
+    tied: pl.Series | None = None
+    for name in key:
+        series = frame.get_column(name)
+        if _constant(series):
+            continue
+        this, following = series.slice(0, length), series.slice(1)
+        falls = following < this
+        if (falls if tied is None else falls & tied).any():
+            return False, False
+        equal = following == this
+        tied = equal if tied is None else tied & equal
+        if not tied.any():
+            return True, True
+    return True, False
+
+
+def _constant(series: pl.Series) -> bool:
+    return series.null_count() == 0 and bool(series.min() == series.max())
+
+
+def repeats(frame: pl.DataFrame, key: Sequence[str], among: pl.Series) -> pl.Series:
+    """Which rows have the key of an earlier row, counting only the rows of `among`."""
+    rows = frame.select(key).with_row_index("\0row").filter(among)
+    first = rows.select(pl.struct(key).is_first_distinct()).to_series()
+    later = rows.get_column("\0row").filter(~first)
+    return pl.repeat(False, frame.height, eager=True).scatter(later, True)

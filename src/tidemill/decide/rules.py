@@ -1,0 +1,221 @@
+"""A contract's rules about rows, compiled once: how each is told, and what is said when it breaks.
+
+What holds for every rule: a missing value (null, or NaN in a float column) breaks `X.null` or `X.nan`
+unless X is nullable, and breaks nothing else; infinities are ordinary numbers. A key or partition
+column never only warns about values that are missing, of another type or of another partition: rows
+without an identity or a place can't be kept, so there `warn` means `quarantine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.decide.schema import polars_type, schema_of
+from tidemill.domain.column import Column, OnFail
+from tidemill.domain.contract import ContractSpec, Rule
+from tidemill.domain.errors import ContractError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRule:
+    """One rule about rows; `passes` is an expression over the contract's columns, null is passed.
+
+    Rules without an expression are told by the column as it came (type, null, nan), by the
+    partition at hand, or by all rows (key). `shows` are the columns whose values are its sample.
+    """
+
+    id: str
+    on_fail: OnFail
+    says: str
+    advice: str
+    shows: tuple[str, ...]
+    passes: pl.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRules:
+    """The rules of one column; the least and the greatest value settle `least` and `most`."""
+
+    name: str
+    dtype: pl.DataType
+    is_float: bool
+    nullable: bool
+    type: RowRule
+    null: RowRule
+    nan: RowRule
+    partition: RowRule
+    least: tuple[Any, RowRule] | None
+    most: tuple[Any, RowRule] | None
+    others: tuple[RowRule, ...]
+
+
+def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
+    """The rules of every column; ContractError for what Polars can't do, such as a look-ahead."""
+    schema = _schema(spec)
+    empty = pl.DataFrame(schema=schema)
+    return tuple(_column(spec, column, empty) for column in spec.columns)
+
+
+def expression_rules(spec: ContractSpec) -> tuple[RowRule, ...]:
+    """The rules over several columns; ContractError for one that can't be told from the columns."""
+    schema = _schema(spec)
+    return tuple(_expression(spec, rule, schema) for rule in spec.rules)
+
+
+def key_rule(spec: ContractSpec) -> RowRule:
+    """The rule that the key repeats in no partition; the first row of each key passes."""
+    return RowRule(
+        id="key",
+        on_fail="quarantine",
+        says=f"rows repeat the key ({', '.join(spec.key)}) of an earlier row",
+        advice="fix the source, or name the columns in key= that tell the rows apart",
+        shows=spec.key,
+    )
+
+
+def broken_rule(spec: ContractSpec, rule: str, error: Exception) -> ContractError:
+    """The error for a rule that can't be evaluated: which one, where it stands, and why."""
+    return ContractError(
+        f"{spec.place}: rule {rule} of contract {spec.name} can't be evaluated: "
+        f"{type(error).__name__}: {first_line(error)}"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the query that Polars prints below it."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def _schema(spec: ContractSpec) -> dict[str, pl.DataType]:
+    schema = schema_of(spec)
+    for name, dtype in schema.items():
+        try:
+            pl.Series(name, [], dtype=dtype)
+        except PolarsError as error:
+            raise broken_rule(spec, f"{name}.type", error) from error
+    return schema
+
+
+def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRules:
+    fixed = column.name in spec.key or column.name == spec.partitioning.column
+    strict: OnFail = "quarantine" if fixed and column.on_fail == "warn" else column.on_fail
+    name, dtype = column.name, empty.schema[column.name]
+    least, most, others = _bound(column, "min"), _bound(column, "max"), [*_others(spec, column)]
+    missing = tuple(key for key in spec.key if key != name)
+
+    def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
+        return RowRule(id=f"{name}.{kind}", on_fail=strict, says=says, advice=advice, shows=shows)
+
+    if dtype == pl.Datetime("ns"):
+        # Python's datetime has no nanoseconds, so its least and greatest value settle nothing.
+        others += [bound[1] for bound in (least, most) if bound]
+        least = most = None
+    compiled = ColumnRules(
+        name=name,
+        dtype=dtype,
+        is_float=dtype.is_float(),
+        nullable=column.nullable,
+        type=rule("type", f"values can't be read as {column.dtype}", _OR + "declare its type"),
+        null=rule("null", "values are missing", _OR + "declare nullable=True", missing),
+        nan=rule("nan", "values are NaN, which is missing", _OR + "declare nullable=True", missing),
+        partition=rule("partition", "rows belong to another partition", _KEEP),
+        least=least,
+        most=most,
+        others=tuple(others),
+    )
+    for check in (least and least[1], most and most[1], *others):
+        _try(spec, check, empty)
+    return compiled
+
+
+_OR = "fix the source, or "
+_KEEP = "a partition's rows must carry its own value"
+
+
+def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, RowRule] | None:
+    bound = column.min if kind == "min" else column.max
+    if bound is None:
+        return None
+    value = pl.col(column.name)
+    passes, side = (value >= bound, "below") if kind == "min" else (value <= bound, "above")
+    if column.dtype.name.startswith("Float"):
+        # Polars orders NaN above everything; here it is missing.
+        passes |= value.is_nan()
+    says = f"values are {side} {kind}={bound}"
+    return bound, _value_rule(column, kind, says, _OR + f"change {kind}=", passes)
+
+
+def _others(spec: ContractSpec, column: Column) -> Iterable[RowRule]:
+    value = pl.col(column.name)
+    if column.regex is not None:
+        says = f"values don't match {column.regex!r}"
+        passes = value.str.contains(column.regex)
+        yield _value_rule(column, "regex", says, _OR + "change regex=", passes)
+    if column.isin is not None:
+        allowed = [item for item in column.isin if item is not None]
+        passes = value.is_in(_items(spec, column, allowed).implode())
+        if column.dtype.name.startswith("Float"):
+            passes |= value.is_nan()
+        listed = ", ".join(map(repr, allowed[:5])) + (", ..." if len(allowed) > 5 else "")
+        says = f"values are none of {listed}"
+        yield _value_rule(column, "isin", says, _OR + "add them to isin=", passes)
+
+
+def _value_rule(column: Column, kind: str, says: str, advice: str, passes: pl.Expr) -> RowRule:
+    return RowRule(
+        id=f"{column.name}.{kind}",
+        on_fail=column.on_fail,
+        says=says,
+        advice=advice,
+        shows=(column.name,),
+        passes=passes,
+    )
+
+
+def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Series:
+    try:
+        return pl.Series(allowed, dtype=polars_type(column.dtype))
+    except (PolarsError, TypeError) as error:
+        raise broken_rule(spec, f"{column.name}.isin", error) from error
+
+
+def _try(spec: ContractSpec, rule: RowRule | None, empty: pl.DataFrame) -> None:
+    if rule is None or rule.passes is None:
+        return
+    try:
+        empty.select(rule.passes)
+    except PolarsError as error:
+        raise broken_rule(spec, rule.id, error) from error
+
+
+def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> RowRule:
+    roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
+    for name in roots:
+        if name not in schema:
+            raise ContractError(
+                f"{spec.place}: rule {rule.name} of contract {spec.name} reads column {name!r}, "
+                f"which the contract doesn't have ({did_you_mean(name, schema)})"
+            )
+    try:
+        given = pl.LazyFrame(schema=schema).select(rule.expr).collect_schema()
+    except PolarsError as error:
+        raise broken_rule(spec, rule.name, error) from error
+    if any(dtype != pl.Boolean for dtype in given.dtypes()):
+        found = ", ".join(map(str, given.dtypes()))
+        raise ContractError(
+            f"{spec.place}: rule {rule.name} of contract {spec.name} gives {found}, not Boolean; "
+            "compare it with something"
+        )
+    return RowRule(
+        id=rule.name,
+        on_fail=rule.on_fail,
+        says=f"rows break it{f' ({rule.description})' if rule.description else ''}",
+        advice=_OR + f"change the rule ({spec.place})",
+        shows=spec.key or roots,
+        passes=rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr),
+    )
