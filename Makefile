@@ -32,7 +32,7 @@ lint: $(VENV)/.ready
 	@$(STEP) "ruff format" $(PY) -m ruff format --check $(CODE)
 
 layers: $(VENV)/.ready
-	@$(STEP) "import-linter" $(BIN)/lint-imports --no-logo
+	@$(STEP) "import-linter" $(BIN)/lint-imports --no-logo --no-cache
 
 types: mypy pyright
 

@@ -41,9 +41,15 @@ class ModelPredictor:
         return frame.with_columns(pl.Series(PREDICTION, values, dtype=pl.Float64))
 
 
-def constant(value: float, output: str) -> ModelPredictor:
-    """The trivial model: the same prediction for every row."""
-    return ModelPredictor(lambda table: [value] * len(table), ())
+class TrivialPredictor:
+    """The model that every other must beat: the same prediction for every row."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
+        """`features` with the constant as `prediction`."""
+        return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
 
 
 def load(
@@ -117,9 +123,7 @@ class Trainer:
                     f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
                 )
         frames = self._room.frames_for(stage, {n: tuple(b.values()) for n, b in inputs.items()})
-        predictor = (
-            constant(artifact.baseline, artifact.output) if trivial else self.predictor(artifact)
-        )
+        predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
         found = call(stage, WHOLE, {**frames, model.name: predictor})
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")

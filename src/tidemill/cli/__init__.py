@@ -1,0 +1,51 @@
+"""The command line: arguments in, text out; every command is a module that is loaded when it is chosen.
+
+Exit codes: 0 ok, 1 the work failed, 2 usage, 3 a contract or declaration is violated, 4 a gate is
+pending or said no, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 nobody reads the output.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tidemill.cli.group import LazyGroup, where_options
+from tidemill.cli.interrupt import leave_when_interrupted
+
+INTERRUPTED = 130
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    commands_at={
+        "init": ("tidemill.cli.init:init", "Start a project that runs, from a template."),
+        "demo": ("tidemill.cli.demo:demo", "Play a year of flights through a workflow."),
+        "contract": ("tidemill.cli.contract:contract", "Scaffold contracts from data."),
+        "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
+        "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
+        "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),
+        "show": ("tidemill.cli.show:show", "Show data, a model, or scores."),
+        "explain": ("tidemill.cli.explain:explain", "Say why something is what it is."),
+        "runs": ("tidemill.cli.runs:runs", "List runs, or tell all about one."),
+    },
+)
+@where_options
+@click.version_option(package_name="tidemill", prog_name="tidemill")
+def cli(**_: object) -> None:
+    """Declare a workflow once; run only what changed, checked, gated, priced and recorded."""
+
+
+def main() -> None:
+    """The `tidemill` program."""
+    leave_when_interrupted()
+    try:
+        code = cli.main(prog_name="tidemill", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("interrupted; whatever was published is kept", err=True)
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

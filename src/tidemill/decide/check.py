@@ -1,8 +1,8 @@
 """Check a partition's rows against their contract: those that pass, those that don't, and why.
 
-A clean partition takes one look at each column and no second pass: the number of nulls, the least and
-the greatest value settle most rules, the rest is one fused query, and the key is checked before
-anything is sorted. Only rules that are seen to be broken are looked at row by row.
+A clean partition takes one look at each column and no second pass: the number of nulls, the least
+and the greatest value settle most rules, the rest is one fused query, and whether the rows are in
+order is seen before anything is sorted. Only broken rules are looked at row by row.
 
 Keys are judged last, among the rows that no other rule rejects: a broken row never costs a good one
 with the same key its place. A rule that looks at other rows (a mean, a rank) sees all rows at hand.
@@ -10,36 +10,38 @@ with the same key its place. A rule that looks at other rows (a mean, a rank) se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from operator import or_
-from statistics import median
-from typing import TypeAlias
+from operator import and_, or_
+from typing import Any
 
 import polars as pl
 
 from tidemill.decide.cut import all_inside, keys_of, outside
+from tidemill.decide.findings import (
+    budget_findings,
+    row_finding,
+    rows_findings,
+    unknown_finding,
+)
 from tidemill.decide.fit import fit
 from tidemill.decide.order import by_key, repeats
 from tidemill.decide.rules import (
     ColumnRules,
+    Query,
     RowRule,
     broken_rule,
     column_rules,
     expression_rules,
     key_rule,
 )
-from tidemill.domain.contract import ContractSpec, Rows
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.finding import Finding
-from tidemill.domain.partition import UNPLACED, Partitioning
+from tidemill.domain.partition import UNPLACED, WHOLE, Partitioning
 
 REASONS = "_reasons"
-_SHOWN = 3
-
-# A rule that is broken, and by which rows.
-Broken: TypeAlias = "tuple[RowRule, pl.Series]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +59,29 @@ class Judged:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A rule that is broken, and by which rows."""
+
+    rule: RowRule
+    rows: pl.Series
+
+
 class Checker:
     """A contract made ready to judge many partitions; ContractError when it can't be checked."""
 
     def __init__(self, spec: ContractSpec) -> None:
         self._spec = spec
         self._names = list(spec.names)
-        self._known = frozenset(spec.names)
         self._cut = spec.partitioning
         self._columns = column_rules(spec)
-        columns = (rule for column in self._columns for rule in column.others)
-        self._fused = (*columns, *expression_rules(spec))
-        self._all_pass = [
-            _passes(rule).all(ignore_nulls=True).alias(str(index))
-            for index, rule in enumerate(self._fused)
-        ]
         self._key = key_rule(spec)
+        of_columns = (query for column in self._columns for query in column.others)
+        self._queries = (*of_columns, *expression_rules(spec))
+        self._all_pass = [
+            query.passes.all(ignore_nulls=True).alias(str(index))
+            for index, query in enumerate(self._queries)
+        ]
 
     def judge(
         self, frame: pl.DataFrame, *, partition: str | None = None, history: Sequence[int] = ()
@@ -82,34 +91,194 @@ class Checker:
         `partition` is its key (None: rows may belong to any). `history` are the row counts of the
         partitions before it, newest last. ContractError when columns are missing or a rule raises.
         """
-        unknown = self._unknown(frame)
-        missing, table = self._fitted(frame)
-        broken = [*self._broken(frame, missing, table, partition)]
-        rejected = _rejected(broken)
-        # Rows that are refused by a `fail` rule stay: the caller publishes none of them.
-        rows = self._with_kept(frame, table, unknown)
-        kept = rows if rejected is None else rows.filter(~rejected)
-        good, unique = by_key(kept, self._spec.key)
+        unknown = self._unknown(frame.columns)
+        sources, table = self._fitted(frame)
+        broken = [*self._broken_columns(sources, table, partition), *self._broken_queries(table)]
+        rows = table
+        if unknown and self._spec.unknown_columns == "keep":
+            rows = table.hstack(frame.select(unknown))
+        good, unique = by_key(_without(rows, _rejected(broken)), self._spec.key)
         if not unique:
-            among = self._identified(table, rejected)
-            repeated = repeats(table, self._spec.key, among)
-            if repeated.any():
-                broken.append((self._key, repeated))
-                rejected = repeated if rejected is None else rejected | repeated
-                good = by_key(rows.filter(~rejected), self._spec.key)[0]
-        bad = None if rejected is None else _quarantined(frame, rejected, broken)
-        findings = [_finding(self._spec, rule, frame, rows) for rule, rows in broken]
-        findings += self._unknown_findings(unknown, frame)
+            repeated = self._repeated(table, _rejected(broken))
+            broken += repeated
+            good, _ = by_key(_without(rows, _rejected(broken)), self._spec.key)
+        bad = _quarantined(frame, broken)
+        findings = [row_finding(item.rule, frame, item.rows) for item in broken]
+        findings += unknown_finding(self._spec, unknown, frame.height)
+        # Rows without a place are no partition: all of them are bad, and any number may come.
         if partition != UNPLACED:
-            findings += self._budget_findings(frame.height, bad)
-            findings += _rows_findings(self._spec, good.height, history)
+            findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
+            findings += rows_findings(self._spec, good.height, history)
         return Judged(good=good, bad=bad, findings=tuple(findings))
 
     def partition_keys(self) -> pl.Expr:
         """The partition key of each row of a file as it came, as text; null where it has none."""
         if self._cut.is_whole:
-            return pl.lit(keys_of(pl.Series([None]), self._cut).item())
-        column = next(c for c in self._columns if c.name == self._cut.column)
-        return pl.col(column.name).map_batches(
-            _Keys(column=column, cut=self._cut), return_dtype=pl.String, is_elementwise=True
-        )
+            return pl.lit(WHOLE)
+        column = next(item for item in self._columns if item.name == self._cut.column)
+
+        def keys(series: pl.Series) -> pl.Series:
+            return keys_of(fit(series, column.dtype)[1], self._cut)
+
+        return pl.col(column.name).map_batches(keys, return_dtype=pl.String, is_elementwise=True)
+
+    def _unknown(self, given: list[str]) -> list[str]:
+        if given == self._names:
+            return []
+        if REASONS in given:
+            raise ContractError(
+                f"column {REASONS!r} is for the reasons of quarantined rows; rename or drop it"
+            )
+        here, known = set(given), set(self._names)
+        for name in self._names:
+            if name not in here:
+                raise ContractError(
+                    f"column {name!r} of contract {self._spec.name} is missing "
+                    f"({did_you_mean(name, given)})"
+                )
+        return [name for name in given if name not in known]
+
+    def _fitted(self, frame: pl.DataFrame) -> tuple[list[pl.Series], pl.DataFrame]:
+        """The contract's columns as they came (missing values are null), and in its types."""
+        fitted = [fit(frame.get_column(item.name), item.dtype) for item in self._columns]
+        sources = [source for source, _ in fitted]
+        if frame.columns == self._names and all(source is values for source, values in fitted):
+            return sources, frame
+        return sources, pl.DataFrame([values for _, values in fitted])
+
+    def _broken_columns(
+        self, sources: list[pl.Series], table: pl.DataFrame, partition: str | None
+    ) -> Iterator[_Broken]:
+        for column, source in zip(self._columns, sources, strict=True):
+            values = table.get_column(column.name)
+            yield from _missing(column, source, values)
+            for query in _beyond(column, values):
+                yield from self._broken(table, query)
+            if partition is not None and column.name == self._cut.column:
+                yield from _misplaced(column, values, self._cut, partition)
+
+    def _broken_queries(self, table: pl.DataFrame) -> Iterator[_Broken]:
+        if not self._queries:
+            return
+        try:
+            verdicts = table.select(self._all_pass).row(0)
+        except Exception:
+            # Looked at one by one, the rule that raises is named.
+            for query in self._queries:
+                self._rows(table, query)
+            raise
+        for query, passed in zip(self._queries, verdicts, strict=True):
+            if not passed:
+                yield from self._broken(table, query)
+
+    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[_Broken]:
+        rows = self._rows(table, query)
+        if rows.any():
+            yield _Broken(query.rule, rows)
+
+    def _rows(self, table: pl.DataFrame, query: Query) -> pl.Series:
+        """Which rows break a rule; a verdict on all rows at once (a mean) is one on each."""
+        breaks = query.passes.not_().fill_null(False).alias("\0breaks")
+        try:
+            return table.with_columns(breaks).get_column("\0breaks")
+        except Exception as error:  # A rule may hold a Python function, which raises anything.
+            raise broken_rule(self._spec, query.rule.id, error) from error
+
+    def _repeated(self, table: pl.DataFrame, rejected: pl.Series | None) -> Iterator[_Broken]:
+        identified = [_present(table.get_column(name)) for name in self._spec.key]
+        among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
+        rows = repeats(table, self._spec.key, among)
+        if rows.any():
+            yield _Broken(self._key, rows)
+
+
+@lru_cache(maxsize=256)
+def _checker(spec: _Same) -> Checker:
+    return Checker(spec.value)
+
+
+class _Same:
+    """A contract by its identity: comparing two contracts part by part costs more than a check."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: ContractSpec) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+def judge(
+    frame: pl.DataFrame,
+    spec: ContractSpec,
+    *,
+    partition: str | None = None,
+    history: Sequence[int] = (),
+) -> Judged:
+    """`Checker(spec).judge(...)` with the checker kept for the next call."""
+    return _checker(_Same(spec)).judge(frame, partition=partition, history=history)
+
+
+def _missing(column: ColumnRules, source: pl.Series, values: pl.Series) -> Iterator[_Broken]:
+    nulls = source.null_count()
+    if values.null_count() > nulls:
+        yield _Broken(column.type, values.is_null() & source.is_not_null())
+    if column.nullable:
+        return
+    if nulls:
+        yield _Broken(column.null, source.is_null())
+    # The sum of a column without NaN is NaN only when it has infinities of both signs.
+    if column.is_float and values.sum() != values.sum() and values.is_nan().any():
+        yield _Broken(column.nan, values.is_nan().fill_null(False))
+
+
+def _beyond(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
+    """The bounds that some value breaks; of a column without values the least is None."""
+    if column.least is not None:
+        bound, query = column.least
+        least: Any = values.min()
+        if least is not None and least < bound:
+            yield query
+    if column.most is not None:
+        bound, query = column.most
+        most: Any = values.max()
+        if most is not None and most > bound:
+            yield query
+
+
+def _misplaced(
+    column: ColumnRules, values: pl.Series, cut: Partitioning, partition: str
+) -> Iterator[_Broken]:
+    if not all_inside(values, cut, partition):
+        yield _Broken(column.partition, outside(values, cut, partition).fill_null(False))
+
+
+def _present(series: pl.Series) -> pl.Series:
+    present = series.is_not_null()
+    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
+
+
+def _rejected(broken: Iterable[_Broken]) -> pl.Series | None:
+    masks = [item.rows for item in broken if item.rule.on_fail == "quarantine"]
+    return reduce(or_, masks) if masks else None
+
+
+def _without(rows: pl.DataFrame, rejected: pl.Series | None) -> pl.DataFrame:
+    return rows if rejected is None else rows.filter(~rejected)
+
+
+def _quarantined(frame: pl.DataFrame, broken: Sequence[_Broken]) -> pl.DataFrame | None:
+    rejected = _rejected(broken)
+    if rejected is None:
+        return None
+    reasons = [
+        pl.when(item.rows.filter(rejected)).then(pl.lit(item.rule.id))
+        for item in broken
+        if item.rule.on_fail == "quarantine"
+    ]
+    listed = pl.concat_list(reasons).list.drop_nulls().alias(REASONS)
+    return frame.filter(rejected).with_columns(listed)

@@ -60,8 +60,8 @@ class Code:
 def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) -> Code:
     """The code part of a function's fingerprint.
 
-    `exclude` holds names, as they are written in the code (`CLIENT`, `lib.fetch`), that count by name
-    only: somebody else answers for what they stand for.
+    `exclude` holds names, as they are written in the code (`CLIENT`, `lib.fetch`), that count by
+    name only: somebody else answers for what they stand for.
     """
     walker = _Walker(exclude)
     root = walker.value(function, getattr(function, "__qualname__", repr(function)))

@@ -10,7 +10,7 @@ from tidemill.domain.fingerprint import Part
 
 
 class Follow(Protocol):
-    """Follows code from value to value, and knows which name in which line led to the one of now."""
+    """Follows code from value to value, and knows which name in which line led there."""
 
     exclude: Container[str]
     where: str

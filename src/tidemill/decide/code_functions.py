@@ -15,7 +15,7 @@ from tidemill.domain.fingerprint import Part
 
 
 def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
-    """A function by its text, its defaults and what its names stand for; by its own name if `named`."""
+    """A function by its text, defaults and what its names stand for; by its name if `named`."""
     code = function.__code__
     file = source_file(code.co_filename, function.__globals__)
     node = NO_SOURCE if file is None else file.find(code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import FunctionType, ModuleType
@@ -20,13 +20,9 @@ from tidemill.domain.fingerprint import Part
 
 # Importing runs code of the project, which may fail in any ordinary way.
 _FAILURES = (
-    ImportError,
-    SyntaxError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-) + (NameError, OSError, RuntimeError, TypeError, ValueError)
+    *(ImportError, SyntaxError, ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(NameError, OSError, RuntimeError, TypeError, ValueError),
+)
 _MISSING: Any = object()
 
 

@@ -159,11 +159,11 @@ _BY_PACKAGE: dict[str, Callable[[Any, Follow], Part | None]] = {
 }
 _PATHS = ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
 _BY_TEXT = (
-    ("builtins.complex", "builtins.range", "builtins.bytearray", "builtins.ellipsis")
-    + ("builtins.NotImplementedType", "datetime.date", "datetime.timedelta", "datetime.timezone")
-    + ("decimal.Decimal", "fractions.Fraction", "uuid.UUID")
-    + ("ipaddress.IPv4Address", "ipaddress.IPv6Address")
-    + ("ipaddress.IPv4Network", "ipaddress.IPv6Network")
+    *("builtins.complex", "builtins.range", "builtins.bytearray", "builtins.ellipsis"),
+    *("builtins.NotImplementedType", "datetime.date", "datetime.timedelta", "datetime.timezone"),
+    *("decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
+    *("ipaddress.IPv4Address", "ipaddress.IPv6Address"),
+    *("ipaddress.IPv4Network", "ipaddress.IPv6Network"),
 )
 _HANDLERS: dict[str, Callable[[Any, Follow], Part]] = {
     **CALLABLES,

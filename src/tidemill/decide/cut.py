@@ -1,7 +1,7 @@
 """To which partition a row belongs, told by the value of its partition column.
 
-Days, weeks and months of moments with a time zone are those of that zone's wall clock; hours are UTC
-hours, so that the hour that a clock change gives twice is two partitions.
+Days, weeks and months of moments with a time zone are those of that zone's wall clock; hours are
+UTC hours, so that the hour that a clock change gives twice is two partitions.
 """
 
 from __future__ import annotations

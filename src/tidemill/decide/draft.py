@@ -83,8 +83,11 @@ class Draft:
         head = self.now.heads.get(stage)
         return head.partitions if head else {}
 
-    def add(self, step: Step, *, after: Iterable[str] = ()) -> str:
-        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank."""
+    def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
+        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank.
+
+        Steps of one rank run in the order of stages; one that is taken `beside` a stage runs after it.
+        """
         grain = self.cuts[step.stage].grain if step.stage in self.cuts else None
         timed = grain is not None and step.partition not in (WHOLE, UNPLACED)
         own = moment(step.partition, grain) if grain and timed else ""
@@ -94,7 +97,7 @@ class Draft:
         rank = max((own, *reads, *after))
         if step.subject == "":
             self.ranks[step.stage, step.partition] = rank
-        self.steps.append((rank, self.flow.names.index(step.stage), step))
+        self.steps.append((rank, self.flow.names.index(beside or step.stage), step))
         return rank
 
 

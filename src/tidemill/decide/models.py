@@ -145,7 +145,7 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
     )
-    return draft.add(gate, after=(after, *ranks))
+    return draft.add(gate, after=(after, *ranks), beside=stage.name)
 
 
 def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, str | None]:

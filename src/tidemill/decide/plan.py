@@ -101,7 +101,7 @@ def _as_it_is(draft: Draft, stage: Stage) -> None:
 
 
 def _finished(draft: Draft, scans: Mapping[str, Scan], environment: str) -> Plan:
-    ordered = sorted(draft.steps, key=lambda item: (item[0], item[1], item[2].partition))
+    ordered = sorted(draft.steps, key=lambda item: item[:2])
     return Plan(
         workflow=draft.flow.name,
         environment=environment,

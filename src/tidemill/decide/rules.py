@@ -1,9 +1,10 @@
 """A contract's rules about rows, compiled once: how each is told, and what is said when it breaks.
 
-What holds for every rule: a missing value (null, or NaN in a float column) breaks `X.null` or `X.nan`
-unless X is nullable, and breaks nothing else; infinities are ordinary numbers. A key or partition
-column never only warns about values that are missing, of another type or of another partition: rows
-without an identity or a place can't be kept, so there `warn` means `quarantine`.
+What holds for every rule: a missing value (null, or NaN in a float column) breaks `X.null` or
+`X.nan` unless X is nullable, and breaks nothing else that a column says; infinities are ordinary
+numbers. A key or partition column never only warns about values that are missing, of another type
+or of another partition: rows without an identity or a place can't be kept, so there `warn` means
+`quarantine`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from tidemill.domain.errors import ContractError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRule:
-    """One rule about rows; `passes` is an expression over the contract's columns, null is passed.
+    """One rule about rows: its name, what follows, and what is said when rows break it.
 
-    Rules without an expression are told by the column as it came (type, null, nan), by the
-    partition at hand, or by all rows (key). `shows` are the columns whose values are its sample.
+    `shows` are the columns whose values identify the rows in a finding.
     """
 
     id: str
@@ -34,7 +34,14 @@ class RowRule:
     says: str
     advice: str
     shows: tuple[str, ...]
-    passes: pl.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A rule that an expression over the contract's columns tells; null is passed."""
+
+    rule: RowRule
+    passes: pl.Expr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +56,9 @@ class ColumnRules:
     null: RowRule
     nan: RowRule
     partition: RowRule
-    least: tuple[Any, RowRule] | None
-    most: tuple[Any, RowRule] | None
-    others: tuple[RowRule, ...]
+    least: tuple[Any, Query] | None
+    most: tuple[Any, Query] | None
+    others: tuple[Query, ...]
 
 
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
@@ -61,7 +68,7 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
     return tuple(_column(spec, column, empty) for column in spec.columns)
 
 
-def expression_rules(spec: ContractSpec) -> tuple[RowRule, ...]:
+def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
     """The rules over several columns; ContractError for one that can't be told from the columns."""
     schema = _schema(spec)
     return tuple(_expression(spec, rule, schema) for rule in spec.rules)
@@ -111,8 +118,8 @@ def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRu
     def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
         return RowRule(id=f"{name}.{kind}", on_fail=strict, says=says, advice=advice, shows=shows)
 
-    if dtype == pl.Datetime("ns"):
-        # Python's datetime has no nanoseconds, so its least and greatest value settle nothing.
+    if isinstance(dtype, pl.Datetime) and (dtype.time_unit == "ns" or dtype.time_zone):
+        # Python's datetime has no nanoseconds, and compares within one zone by the wall clock.
         others += [bound[1] for bound in (least, most) if bound]
         least = most = None
     compiled = ColumnRules(
@@ -128,8 +135,8 @@ def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRu
         most=most,
         others=tuple(others),
     )
-    for check in (least and least[1], most and most[1], *others):
-        _try(spec, check, empty)
+    for query in others:
+        _try(spec, query, empty)
     return compiled
 
 
@@ -137,7 +144,7 @@ _OR = "fix the source, or "
 _KEEP = "a partition's rows must carry its own value"
 
 
-def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, RowRule] | None:
+def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, Query] | None:
     bound = column.min if kind == "min" else column.max
     if bound is None:
         return None
@@ -150,7 +157,7 @@ def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, RowRule] |
     return bound, _value_rule(column, kind, says, _OR + f"change {kind}=", passes)
 
 
-def _others(spec: ContractSpec, column: Column) -> Iterable[RowRule]:
+def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
     value = pl.col(column.name)
     if column.regex is not None:
         says = f"values don't match {column.regex!r}"
@@ -166,15 +173,15 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[RowRule]:
         yield _value_rule(column, "isin", says, _OR + "add them to isin=", passes)
 
 
-def _value_rule(column: Column, kind: str, says: str, advice: str, passes: pl.Expr) -> RowRule:
-    return RowRule(
+def _value_rule(column: Column, kind: str, says: str, advice: str, passes: pl.Expr) -> Query:
+    rule = RowRule(
         id=f"{column.name}.{kind}",
         on_fail=column.on_fail,
         says=says,
         advice=advice,
         shows=(column.name,),
-        passes=passes,
     )
+    return Query(rule=rule, passes=passes)
 
 
 def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Series:
@@ -184,16 +191,14 @@ def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Seri
         raise broken_rule(spec, f"{column.name}.isin", error) from error
 
 
-def _try(spec: ContractSpec, rule: RowRule | None, empty: pl.DataFrame) -> None:
-    if rule is None or rule.passes is None:
-        return
+def _try(spec: ContractSpec, query: Query, empty: pl.DataFrame) -> None:
     try:
-        empty.select(rule.passes)
+        empty.select(query.passes)
     except PolarsError as error:
-        raise broken_rule(spec, rule.id, error) from error
+        raise broken_rule(spec, query.rule.id, error) from error
 
 
-def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> RowRule:
+def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> Query:
     roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
     for name in roots:
         if name not in schema:
@@ -211,11 +216,13 @@ def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) 
             f"{spec.place}: rule {rule.name} of contract {spec.name} gives {found}, not Boolean; "
             "compare it with something"
         )
-    return RowRule(
+    compiled = RowRule(
         id=rule.name,
         on_fail=rule.on_fail,
         says=f"rows break it{f' ({rule.description})' if rule.description else ''}",
         advice=_OR + f"change the rule ({spec.place})",
         shows=spec.key or roots,
-        passes=rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr),
     )
+    # An expression may stand for several columns (pl.all() > 0): a row passes when all of them do.
+    passes = rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr)
+    return Query(rule=compiled, passes=passes)

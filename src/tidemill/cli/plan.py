@@ -1,0 +1,45 @@
+"""`tidemill plan`: what would run and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tidemill.cli.document import json_option, tell
+from tidemill.cli.group import where_options
+from tidemill.cli.opening import opened
+from tidemill.cli.render import markdown_plan, render_plan
+from tidemill.cli.request import request_options
+from tidemill.domain.plan import Plan
+
+
+@click.command()
+@request_options
+@click.option("--why", is_flag=True, help="List every step with its reasons.")
+@click.option("--markdown", is_flag=True, help="Markdown, for a pull request.")
+@json_option
+@where_options
+def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
+    """Show what would run to make STAGE current (default: all), and why. Changes nothing."""
+    if why and markdown:
+        raise click.UsageError("--why and --markdown are two forms of the same; choose one")
+    with opened() as project:
+        made = project.plan(**request)
+    text = markdown_plan(made) if markdown else render_plan(made, why=why)
+    tell(text, as_json, "tidemill.plan/1", lambda: _body(made))
+
+
+def _body(made: Plan) -> dict[str, Any]:
+    return {
+        "workflow": made.workflow,
+        "environment": made.environment,
+        "steps": [{"id": step.id, **_fields(step)} for step in made.steps],
+        "current": made.current,
+        "models": made.models,
+        "waiting": made.waiting,
+        "broken": made.broken,
+        "notes": made.notes,
+        "heads": made.heads,
+        "recipes": made.recipes,
+    }

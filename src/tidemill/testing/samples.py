@@ -1,0 +1,158 @@
+"""Small valid records, and events made of them; what a caller doesn't say is filled in."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tidemill.domain.binding import Binding, Product
+from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.event import (
+    Attempted,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    Published,
+    Removed,
+    RunStarted,
+    SourceSeen,
+)
+from tidemill.domain.finding import Finding
+from tidemill.domain.gate import GateResult
+from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.source import SourceFile
+
+PROD = "prod"
+HOLDER = {"pid": "4711", "host": "tern"}
+
+
+def object_name(content: str, suffix: str = ".parquet") -> str:
+    """The name that the store gives to the bytes of `content`."""
+    return hashlib.sha256(content.encode()).hexdigest() + suffix
+
+
+def product(content: str = "one", *, quarantined: int = 0) -> Product:
+    """What a step gave: one object of 24 rows, and an object of quarantined rows if there are any."""
+    finding = Finding(rule="hour in 0..23", severity="quarantine", rows=quarantined, sample="25")
+    return Product(
+        content=content,
+        objects=(object_name(content),),
+        columns={"hour": f"hash of hour in {content}"},
+        rowset="hours",
+        rows=24,
+        bytes=512,
+        quarantine=object_name(f"bad rows of {content}") if quarantined else None,
+        quarantined=quarantined,
+        findings=(finding,) if quarantined else (),
+    )
+
+
+def binding(key: str = "key", made: Product | None = None, *, run: str = "run-1") -> Binding:
+    """A product under a key."""
+    return Binding(
+        key=key,
+        recipe="recipe",
+        contract="contract",
+        check="check",
+        product=made or product(key),
+        run=run,
+        at=10.0,
+    )
+
+
+def published(
+    partition: str = "2013-03-07",
+    *,
+    stage: str = "features",
+    environment: str = PROD,
+    bound: Binding | None = None,
+) -> Published:
+    """A partition that is bound under a key of its own."""
+    return Published(
+        environment=environment,
+        stage=stage,
+        partition=partition,
+        binding=bound or binding(f"{stage} {partition}"),
+    )
+
+
+def removed(
+    partition: str = "2013-03-07", *, stage: str = "features", environment: str = PROD
+) -> Removed:
+    """A partition that is no longer bound."""
+    return Removed(environment=environment, stage=stage, partition=partition, run="run-1")
+
+
+def run_started(run: str = "run-1", environment: str = PROD) -> RunStarted:
+    """A run that began."""
+    return RunStarted(run=run, environment=environment, command="run", holder=HOLDER, steps=3)
+
+
+def attempted(
+    stage: str = "features", partition: str = "2013-03-07", *, run: str = "run-1"
+) -> Attempted:
+    """A step that worked."""
+    attempt = Attempt(
+        stage=stage, partition=partition, action="run", outcome=Outcome.OK, reasons=("new",)
+    )
+    return Attempted(run=run, environment=PROD, attempt=attempt)
+
+
+def source_file(path: str, digest: str = "digest") -> SourceFile:
+    """A file that feeds two days."""
+    rows = {"2013-03-07": 20, "2013-03-08": 4}
+    return SourceFile(
+        path=path, size=99, mtime_ns=1_700_000_000_000_000_001, digest=digest, rows=rows
+    )
+
+
+def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ()) -> SourceSeen:
+    """Files that an ingest stage read, and files that went away."""
+    files = tuple(source_file(path, digest) for path in paths)
+    return SourceSeen(environment=PROD, stage="flights", files=files, gone=gone)
+
+
+def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
+    """What one gate said of a subject."""
+    result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
+    decision = Decision(
+        subject=subject,
+        artifact="artifact",
+        approved=approved,
+        results=(result,),
+        actor="gates",
+        at=20.0,
+    )
+    return Decided(environment=environment, stage="delay_model", decision=decision)
+
+
+def delivered(
+    artifact: str = "artifact", *, name: str = "delay_model", environment: str = PROD
+) -> Delivered:
+    """An artifact that went live."""
+    delivery = Delivery(name=name, artifact=artifact, decision="subject", at=30.0)
+    return Delivered(environment=environment, delivery=delivery)
+
+
+def effect(key: str = "effect", target: str = "out/2013-03-07.parquet") -> Effect:
+    """A file to write outside."""
+    return Effect(
+        key=key,
+        stage="scored_flights",
+        partition="2013-03-07",
+        action="write",
+        target=target,
+        object=object_name(target),
+    )
+
+
+def queued(
+    key: str = "effect", target: str = "out/2013-03-07.parquet", *, environment: str = PROD
+) -> EffectQueued:
+    """An effect that is to be done."""
+    return EffectQueued(environment=environment, effect=effect(key, target))
+
+
+def done(key: str = "effect", *, environment: str = PROD) -> EffectDone:
+    """An effect that was done."""
+    return EffectDone(environment=environment, key=key, detail={"bytes": "512"})

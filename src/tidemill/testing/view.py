@@ -1,0 +1,216 @@
+"""The view of now in plain dicts: an independent model that every ledger's state is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from tidemill.adapters import refusals
+from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.event import (
+    Attempted,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    Event,
+    Published,
+    RecipeChanged,
+    Recorded,
+    Removed,
+    RunEnded,
+    RunStarted,
+    SourceSeen,
+    Ticked,
+)
+from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.source import SourceFile
+from tidemill.ports import State
+
+T = TypeVar("T")
+Pair = tuple[str, str]
+Triple = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class View:
+    """Everything derived, keyed by environment first (but for what all environments share)."""
+
+    environments: set[str] = field(default_factory=set)
+    recipes: dict[Pair, Mapping[str, str]] = field(default_factory=dict)
+    heads: dict[Pair, int] = field(default_factory=dict)
+    bindings: dict[Triple, Binding] = field(default_factory=dict)
+    sources: dict[Triple, SourceFile] = field(default_factory=dict)
+    live: dict[Pair, Delivery] = field(default_factory=dict)
+    decisions: dict[Pair, Decision] = field(default_factory=dict)
+    runs: dict[str, RunInfo] = field(default_factory=dict)
+    effects: dict[str, tuple[str, Effect]] = field(default_factory=dict)
+    pending: dict[str, tuple[str, Effect]] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    ticks: set[Pair] = field(default_factory=set)
+    traces: dict[str, Product] = field(default_factory=dict)
+
+    moved: set[Pair] = field(default_factory=set)
+    bound: dict[str, None] = field(default_factory=dict)
+
+    def copy(self) -> View:
+        """A view that changes by itself."""
+        return View(*(copy(getattr(self, item.name)) for item in fields(self)))
+
+    def advance(self, facts: Sequence[Recorded]) -> tuple[str, ...]:
+        """Bring the view up to the facts of one append; the objects that they bind."""
+        self.moved, self.bound = set(), {}
+        for fact in facts:
+            environment = getattr(fact.event, "environment", None)
+            if environment is not None and not isinstance(fact.event, EnvironmentCreated):
+                self.environments.add(environment)
+            _RULES[type(fact.event)](self, fact.at, fact.event)
+        return tuple(self.bound)
+
+    def state(self, environment: str, seq: int) -> State:
+        """What one environment looks like now."""
+        bindings, sources = _nested(self.bindings, environment), _nested(self.sources, environment)
+        heads = _of(self.heads, environment)
+        runs = [run for run in self.runs.values() if run.environment == environment]
+        effects = [effect for at, effect in self.pending.values() if at == environment]
+        return State(
+            environment=environment,
+            seq=seq,
+            heads={s: Head(version=v, partitions=bindings.get(s, {})) for s, v in heads.items()},
+            recipes=_of(self.recipes, environment),
+            sources=sources,
+            live=_of(self.live, environment),
+            decisions=_of(self.decisions, environment),
+            pending=tuple(effects),
+            open_runs=tuple(
+                run
+                for run in sorted(runs, key=lambda run: (run.started, run.id))
+                if run.status == Status.RUNNING
+            ),
+        )
+
+    def move(self, environment: str, stage: str) -> None:
+        """A head moves by one an append, however many of its partitions change."""
+        if (environment, stage) not in self.moved:
+            self.moved.add((environment, stage))
+            self.heads[environment, stage] = self.heads.get((environment, stage), 0) + 1
+
+
+def _of(table: Mapping[Pair, T], environment: str) -> dict[str, T]:
+    return {name: value for (at, name), value in table.items() if at == environment}
+
+
+def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, T]]:
+    stages: dict[str, dict[str, T]] = {}
+    for (at, stage, name), value in table.items():
+        if at == environment:
+            stages.setdefault(stage, {})[name] = value
+    return stages
+
+
+def _created(now: View, at: float, event: EnvironmentCreated) -> None:
+    if event.environment in now.environments:
+        raise refusals.environment_exists(event.environment)
+    now.environments.add(event.environment)
+    for table in (now.recipes, now.heads, now.bindings, now.live):
+        for key, value in list(table.items()):
+            if key[0] == event.parent:
+                table[event.environment, *key[1:]] = value
+
+
+def _run_started(now: View, at: float, event: RunStarted) -> None:
+    if event.run in now.runs:
+        raise refusals.run_exists(event.run)
+    now.runs[event.run] = RunInfo(
+        id=event.run,
+        environment=event.environment,
+        status=Status.RUNNING,
+        started=at,
+        command=event.command,
+        holder=event.holder,
+    )
+
+
+def _run_ended(now: View, at: float, event: RunEnded) -> None:
+    run = now.runs.get(event.run)
+    if run is None or run.status != Status.RUNNING:
+        raise refusals.run_not_open(event.run)
+    now.runs[event.run] = replace(run, status=event.status, ended=at, receipt=event.receipt)
+
+
+def _attempted(now: View, at: float, event: Attempted) -> None:
+    """An attempt is a fact about a run; nothing of now depends on it."""
+
+
+def _published(now: View, at: float, event: Published) -> None:
+    binding = event.binding
+    now.bindings[event.environment, event.stage, event.partition] = binding
+    now.traces.setdefault(binding.key, binding.product)
+    now.bound.update(dict.fromkeys(binding.product.pins))
+    now.move(event.environment, event.stage)
+
+
+def _removed(now: View, at: float, event: Removed) -> None:
+    now.bindings.pop((event.environment, event.stage, event.partition), None)
+    now.move(event.environment, event.stage)
+
+
+def _recipe_changed(now: View, at: float, event: RecipeChanged) -> None:
+    now.recipes[event.environment, event.stage] = event.parts
+
+
+def _source_seen(now: View, at: float, event: SourceSeen) -> None:
+    for file in event.files:
+        now.sources[event.environment, event.stage, file.path] = file
+    for path in event.gone:
+        now.sources.pop((event.environment, event.stage, path), None)
+
+
+def _decided(now: View, at: float, event: Decided) -> None:
+    now.decisions[event.environment, event.decision.subject] = event.decision
+
+
+def _delivered(now: View, at: float, event: Delivered) -> None:
+    now.live[event.environment, event.delivery.name] = event.delivery
+
+
+def _effect_queued(now: View, at: float, event: EffectQueued) -> None:
+    wanted = (event.environment, event.effect)
+    if now.effects.setdefault(event.effect.key, wanted) != wanted:
+        raise refusals.effect_differs(event.effect, event.environment)
+    if event.effect.key not in now.finished:
+        now.pending.setdefault(event.effect.key, wanted)
+
+
+def _effect_done(now: View, at: float, event: EffectDone) -> None:
+    if now.effects.get(event.key, ("", None))[0] != event.environment:
+        raise refusals.effect_unknown(event.key, event.environment)
+    now.finished.add(event.key)
+    now.pending.pop(event.key, None)
+
+
+def _ticked(now: View, at: float, event: Ticked) -> None:
+    if (event.schedule, event.tick) in now.ticks:
+        raise refusals.tick_taken(event.schedule, event.tick)
+    now.ticks.add((event.schedule, event.tick))
+
+
+_RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
+    EnvironmentCreated: _created,
+    RunStarted: _run_started,
+    RunEnded: _run_ended,
+    Attempted: _attempted,
+    Published: _published,
+    Removed: _removed,
+    RecipeChanged: _recipe_changed,
+    SourceSeen: _source_seen,
+    Decided: _decided,
+    Delivered: _delivered,
+    EffectQueued: _effect_queued,
+    EffectDone: _effect_done,
+    Ticked: _ticked,
+}
