@@ -135,7 +135,6 @@ _PUBLIC = {
 }
 
 
-
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tidemill' has no attribute {name!r}")

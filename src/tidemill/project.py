@@ -167,7 +167,7 @@ class Project:
         except SourceError as error:
             return Scan(files={}, broken={stage.name: str(error)})
 
-    def run(
+    def run(  # noqa: PLR0913 - a request, said in keywords
         self,
         stage: str = "",
         *,

@@ -150,7 +150,7 @@ class Trainer:
         scored = self.predictor(artifact).predict(frames)
         try:
             return scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model")).collect()
-        except Exception as error:  # noqa: BLE001 - the model's own code runs in the query
+        except Exception as error:
             raise failed(stage, binding.key, error) from error
 
     def _refuse(self, stage: Stage, fitted: object) -> None:

@@ -67,7 +67,7 @@ class Publisher:
                 try:
                     self._publish(parcels)
                 # The main thread raises it: a failure must not vanish with this thread.
-                except BaseException as error:  # noqa: BLE001
+                except BaseException as error:
                     self._error = error
 
     def _take(self) -> tuple[list[Parcel], bool]:

@@ -33,7 +33,7 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
         return stage.function(**arguments)
     except TidemillError:
         raise
-    except Exception as error:  # noqa: BLE001 - the executor's edge: user code may raise anything
+    except Exception as error:
         raise failed(stage, partition, error) from error
 
 
@@ -89,7 +89,7 @@ class Workroom:
             raise StepError(message, stage=stage.name, partition=partition)
         try:
             frame = result.collect()
-        except Exception as error:  # noqa: BLE001 - the query may hold user functions
+        except Exception as error:
             raise failed(stage, partition, error) from error
         return self._judged(stage, partition, frame, history)
 

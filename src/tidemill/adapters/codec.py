@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from tidemill.domain.binding import Product
+from tidemill.domain.binding import Binding, Product
+from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import (
     Attempted,
@@ -71,13 +72,7 @@ _BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in KINDS}
 
 def encode(value: Any) -> str:
     """A record or a mapping as compact JSON text."""
-    try:
-        return _ENCODER.encode(value).decode()
-    except UnicodeEncodeError as error:
-        raise StorageError(
-            f"{error.object!r} can't be recorded: it is not valid Unicode; if it names a file, "
-            "rename the file and run again"
-        ) from None
+    return _text(value if _finite(value) else _spelled(msgspec.to_builtins(value)))
 
 
 def decode(kind: type[T], text: str) -> T:
@@ -97,11 +92,8 @@ def decode(kind: type[T], text: str) -> T:
 
 def encode_event(event: Event) -> str:
     """The text of an event, with its kind and the version of its shape."""
-    kind = type(event).__name__
-    fields: Any = event
-    if isinstance(event, Published) and not _finite(event.binding.product):
-        fields = _spelled(msgspec.to_builtins(event))
-    return encode(_Written(kind=kind, v=VERSION, event=fields))
+    fields = event if _finite(event) else _spelled(msgspec.to_builtins(event))
+    return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
 
 
 def decode_event(text: str) -> Event:
@@ -136,14 +128,29 @@ def address(event: Event) -> Address:
     )
 
 
-def _finite(product: Product) -> bool:
-    """Whether every measured figure is a number that JSON has."""
-    if product.artifact is not None and not isfinite(product.artifact.baseline):
-        return False
-    if product.scores is None:
+def _text(value: Any) -> str:
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError as error:
+        raise StorageError(
+            f"{error.object!r} can't be recorded: it is not valid Unicode; if it names a file, "
+            "rename the file and run again"
+        ) from None
+
+
+def _finite(value: Any) -> bool:
+    """Whether every measured figure (a model's baseline, its scores) is a number that JSON has."""
+    if isinstance(value, Published | Delivered):
+        value = value.binding if isinstance(value, Published) else value.delivery
+    if isinstance(value, Binding):
+        value = value.product
+    if not isinstance(value, Product | Delivery):
         return True
-    slices = (part.metrics.values() for part in product.scores.slices)
-    return all(isfinite(x) for each in (product.scores.metrics.values(), *slices) for x in each)
+    figures = [] if value.artifact is None else [value.artifact.baseline]
+    if value.scores is not None:
+        figures += value.scores.metrics.values()
+        figures += [figure for part in value.scores.slices for figure in part.metrics.values()]
+    return all(map(isfinite, figures))
 
 
 def _spelled(value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""What a ledger says when it refuses, in the same words whatever it is made of."""
+"""What a ledger refuses, and says then, in the same words whatever it is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from tidemill.domain.delivery import Effect
 from tidemill.domain.errors import ConflictError, StorageError, UsageError
@@ -75,3 +75,11 @@ def objects_missing(names: Collection[str]) -> StorageError:
         f"nothing was published, because these objects aren't stored: {listed}{more}; "
         "something removed them meanwhile: run again to make them anew"
     )
+
+
+def check_present(
+    present: Callable[[Collection[str]], Collection[str]] | None, bound: Collection[str]
+) -> None:
+    """StorageError when an object that is bound isn't stored; all are pinned when this asks."""
+    if present is not None and bound and (missing := present(tuple(bound))):
+        raise objects_missing(missing)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tidemill.adapters import sqlite_guard, sqlite_read
 from tidemill.adapters.codec import address, decode_event, encode, encode_event
+from tidemill.adapters.refusals import check_present
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_derive import Derivation
 from tidemill.adapters.sqlite_statements import queries
@@ -45,8 +46,8 @@ class SqliteLedger:
             for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
                 connection.execute(queries()["insert_event"], (seq, batch, now, *row))
                 view.apply(seq, now, event)
-            if guard is not None and guard.present is not None and view.bound:
-                sqlite_guard.verify(guard.present, view.bound)
+            if guard is not None:
+                check_present(guard.present, view.bound)
         return batch + len(events) - 1
 
     def acquire(

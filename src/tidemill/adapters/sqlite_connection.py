@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version as version_of
 from pathlib import Path
 
-from tidemill import __version__
 from tidemill.adapters.codec import decode
 from tidemill.adapters.disk import FORBIDDEN_ADVICE, FULL_ADVICE, explained, make_folder
 from tidemill.adapters.refusals import who
@@ -139,7 +139,7 @@ class Connections:
             maker = f"Tidemill {row[0]}"
         raise StorageError(
             f"the ledger {self.path} has schema version {version}, made by {maker}; Tidemill "
-            f"{__version__} understands versions up to {SCHEMA}: pip install -U tidemill"
+            f"{version('tidemill')} understands versions up to {SCHEMA}: pip install -U tidemill"
         )
 
     @contextmanager
@@ -199,7 +199,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         for version, statements in migrations(_pragma(connection, "user_version")):
             for statement in statements:
                 connection.execute(statement)
-            connection.execute(queries()["migrated"], (version, __version__))
+            connection.execute(queries()["migrated"], (version, version_of("tidemill")))
             connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -37,12 +37,6 @@ def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event])
             row = connection.execute(queries()["head"], (environment, stage)).fetchone()
             if (found := row[0] if row else 0) != expected:
                 raise refusals.head_moved(environment, stage, expected, found)
-
-
-def verify(present: Callable[[Collection[str]], Collection[str]], bound: Collection[str]) -> None:
-    """StorageError when an object that is bound isn't stored; all are pinned when this asks."""
-    if missing := present(tuple(bound)):
-        raise refusals.objects_missing(missing)
 
 
 def acquire(

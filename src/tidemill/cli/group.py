@@ -31,9 +31,7 @@ class Where:
 class LazyGroup(click.Group):
     """A group that knows its commands by "module:name" and one line of help each."""
 
-    def __init__(
-        self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any
-    ) -> None:
+    def __init__(self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
         super().__init__(**attributes)
         self._at = dict(commands_at)
 

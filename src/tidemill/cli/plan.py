@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import json_option, plain, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import markdown_plan, render_plan
@@ -34,7 +34,7 @@ def _body(made: Plan) -> dict[str, Any]:
     return {
         "workflow": made.workflow,
         "environment": made.environment,
-        "steps": [{"id": step.id, **_fields(step)} for step in made.steps],
+        "steps": [{"id": step.id, **plain(step)} for step in made.steps],
         "current": made.current,
         "models": made.models,
         "waiting": made.waiting,

@@ -81,7 +81,9 @@ def render_plan(plan: Plan, *, why: bool = False) -> str:
     if why:
         parts += [_why(plan.steps)] if plan.steps else []
     else:
-        parts.append(table(_PLAN, [row for name in _stages(plan) for row in _plan_rows(plan, name)]))
+        parts.append(
+            table(_PLAN, [row for name in _stages(plan) for row in _plan_rows(plan, name)])
+        )
     for title, lines in _remarks(plan).items():
         if lines:
             parts += ["", f"{title}:", *(f"  {line}" for line in lines)]
@@ -164,5 +166,3 @@ def _model(model: ModelState) -> str:
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"
     trigger = f"; trained again when {model.trigger}" if model.trigger and not model.due else ""
     return f"{model.stage}: {outdated}, {due}{trigger}"
-
-

@@ -14,20 +14,12 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-class Duration(click.ParamType[float, Any]):
-    """A length of time in seconds: `30`, `30s`, `5m`, `1h`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        match = _DURATION.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is not a length of time such as 30s, 5m or 1h", param, ctx)
-        return float(match[1]) * _SECONDS[match[2]]
+def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """Seconds of `30`, `30s`, `5m` or `1h`; as the callback of an option."""
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a length of time such as 30s, 5m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def request_options(function: F) -> F:

@@ -9,8 +9,8 @@ from tidemill.decide.code_follow import Follow
 from tidemill.domain.fingerprint import Part
 
 # Python inside of an expression: by Polars' own mark, by the name of the node, or by the first
-# bytes of a pickle, plain or as a list of numbers. Project functions are pickled by name: an edit of
-# one leaves no trace.
+# bytes of a pickle, plain or as a list of numbers. Project functions are pickled by name: an edit
+# of one leaves no trace.
 _PYTHON = (b"PLPY", b"AnonymousFunction", b"FfiPlugin", b"Python")
 _PICKLES = tuple(
     mark + bytes([protocol]) + after

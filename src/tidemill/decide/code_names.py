@@ -89,7 +89,8 @@ def shape_of(
     root(walk, node, decorators)
     finder = _Finder(in_class=in_class)
     for name, line, source in walk.imports:
-        finder.refs.append(Ref(name=name, line=line, source=source, bare=True))
+        bare = Ref(name=name, line=line, source=source, bare=True)
+        finder.refs.setdefault((name, source), bare)
     for name, line, call in walk.attributes:
         finder.loosely((name,), line, call)
     for name, line, reason in walk.problems:
@@ -100,7 +101,7 @@ def shape_of(
         finder.use(use, spelling)
     return Shape(
         digest=fingerprint("function", "".join(text)),
-        refs=_distinct(finder.refs),
+        refs=tuple(finder.refs.values()),
         loose=tuple(dict.fromkeys(finder.loose)),
         problems=tuple(dict.fromkeys(finder.problems)),
     )
@@ -111,7 +112,7 @@ class _Finder:
 
     def __init__(self, *, in_class: bool) -> None:
         self.in_class = in_class
-        self.refs: list[Ref] = []
+        self.refs: dict[object, Ref] = {}
         self.loose: list[Loose] = []
         self.problems: list[Problem] = []
 
@@ -136,40 +137,38 @@ class _Finder:
             reason = "a private name inside a class means another"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
         elif not use.stored:
-            self.refs.append(_ref(use, None))
+            self._add(use, None)
         elif not use.optional:
             reason = "it assigns a global variable"
             self.problems.append(Problem(name=use.name, line=use.line, reason=reason))
 
     def _bound(self, use: Use, sources: Sequence[Import]) -> None:
         if not use.stored:
-            self.refs += [_ref(use, source) for source in sources]
+            for source in sources:
+                self._add(use, source)
         if not sources:
             self.loosely(use.path, use.line, use.call)
+
+    def _add(self, use: Use, source: Import | None) -> None:
+        """Each reference counts once, at its first line."""
+        seeded = is_given(use.call)
+        repeatable = bool(use.path) and is_seeded(use.call, use.path[-1])
+        flags = (seeded, repeatable, use.optional, use.dynamic)
+        key = (use.name, use.path, source, flags)
+        if key not in self.refs:
+            self.refs[key] = Ref(
+                name=use.name,
+                line=use.line,
+                path=use.path,
+                source=source,
+                seeded=seeded,
+                repeatable=repeatable,
+                optional=use.optional,
+                dynamic=use.dynamic,
+            )
 
     def loosely(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:
         """Note attributes of a value that can't be known; the call is on the last of them."""
         for index, name in enumerate(path):
             repeatable = index == len(path) - 1 and is_seeded(call, name)
             self.loose.append(Loose(name=name, line=line, repeatable=repeatable))
-
-
-def _ref(use: Use, source: Import | None) -> Ref:
-    return Ref(
-        name=use.name,
-        line=use.line,
-        path=use.path,
-        source=source,
-        seeded=is_given(use.call),
-        repeatable=bool(use.path) and is_seeded(use.call, use.path[-1]),
-        optional=use.optional,
-        dynamic=use.dynamic,
-    )
-
-
-def _distinct(refs: Sequence[Ref]) -> tuple[Ref, ...]:
-    """Each reference once, at its first line."""
-    found: dict[Ref, Ref] = {}
-    for ref in refs:
-        found.setdefault(replace(ref, line=0), ref)
-    return tuple(found.values())

@@ -124,6 +124,8 @@ def _patched(name: str, walk: Follow) -> Part:
     parts: list[Part] = []
     for owner in ("DataFrame", "LazyFrame", "Series", "Expr"):
         entry = vars(getattr(polars, owner, object)).get(name)
+        if entry is None:
+            continue
         entry = getattr(entry, "_ns", entry)  # a registered namespace is a class
         inner = getattr(entry, "fget", None) or getattr(entry, "__func__", None) or entry
         module = getattr(inner, "__module__", None) or "polars"

@@ -1,8 +1,8 @@
 """The syntax tree of a function that is loaded, if its source still says what was loaded.
 
-The node is found by the first line and the name of the code object. Then the statement around it is
-compiled again and compared: a file that was edited after the import must not lend its text to code
-that runs otherwise. Each file is parsed once, and compiled only where a function is asked for.
+The node is found by the first line and the name of the code object. The file is compiled again and
+compared: a file that was edited after the import must not lend its text to code that runs
+otherwise. Each file is parsed and compiled once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SourceFile:
         self.lines = lines
         self.known: dict[int, tuple[CodeType, Function | str]] = {}
         self.shapes: dict[tuple[int, ...], Shape] = {}
-        self._compiled: dict[tuple[int, int], list[CodeType]] = {}
+        self._compiled: dict[tuple[int, int, int], dict[tuple[str, int], list[CodeType]]] = {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -55,11 +55,11 @@ class SourceFile:
 
     def _find(self, code: CodeType) -> Function | str:
         index = bisect_right(self._starts, code.co_firstlineno) - 1
-        twins = [other for other in self._codes(index, code) if same(code, other)]
+        # Several statements may share a line.
+        statements = self._body[_first(self._starts, index) : index + 1]
+        twins = self._twins(self._body, code) or self._twins(statements, code)
         if not twins:
             return CHANGED
-        # Several statements may share a line; only lambdas can then begin on the line of another.
-        statements = self._body[_first(self._starts, index) : index + 1]
         nodes = [node for statement in statements for node in _functions(statement, code)]
         if len(nodes) > 1:
             spots = list(code.co_positions())
@@ -67,14 +67,17 @@ class SourceFile:
             nodes = [node for node in nodes if placed and _covers(code, node)]
         return nodes[0] if len(nodes) == 1 else AMBIGUOUS
 
-    def _codes(self, index: int, code: CodeType) -> list[CodeType]:
-        if index < 0:
-            return []
+    def _twins(self, body: list[ast.stmt], code: CodeType) -> list[CodeType]:
+        """What the source makes of it. A notebook compiles each statement of a cell alone."""
         flags = code.co_flags & _FUTURE
-        if (index, flags) not in self._compiled:
-            body = self._body[_first(self._starts, index) : index + 1]
-            self._compiled[index, flags] = list(_nested(_compile(body, flags)))
-        return self._compiled[index, flags]
+        key = (len(body), body[0].lineno if body else 0, flags)
+        if key not in self._compiled:
+            try:
+                self._compiled[key] = _by_line(_compile(body, flags))
+            except (SyntaxError, ValueError):
+                self._compiled[key] = {}
+        found = self._compiled[key].get((code.co_name, code.co_firstlineno), ())
+        return [other for other in found if same(code, other)]
 
 
 _files: dict[str, SourceFile] = {}
@@ -128,9 +131,9 @@ def _same_constant(one: object, other: object) -> bool:
 
 
 def _first(starts: list[int], index: int) -> int:
-    while index and starts[index - 1] == starts[index]:
+    while index > 0 and starts[index - 1] == starts[index]:
         index -= 1
-    return index
+    return max(index, 0)
 
 
 def _compile(body: list[ast.stmt], flags: int) -> CodeType:
@@ -141,6 +144,13 @@ def _compile(body: list[ast.stmt], flags: int) -> CodeType:
         module = ast.Module(body=body, type_ignores=[])
         code: CodeType = compile(module, "<source>", "exec", flags=flags, dont_inherit=True)
     return code
+
+
+def _by_line(code: CodeType) -> dict[tuple[str, int], list[CodeType]]:
+    found: dict[tuple[str, int], list[CodeType]] = {}
+    for nested in _nested(code):
+        found.setdefault((nested.co_name, nested.co_firstlineno), []).append(nested)
+    return found
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

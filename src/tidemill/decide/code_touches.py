@@ -21,8 +21,8 @@ _TOUCHES: dict[TouchKind, str] = {
         tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
         sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data
         os.open os.fdopen os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists
-        os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime os.path.getctime
-        os.path.getatime os.path.samefile shutil
+        os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime
+        os.path.getctime os.path.getatime os.path.samefile shutil
         numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap numpy.lib.npyio
         pyarrow.dataset pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.ParquetFile duckdb
         joblib.load deltalake pyiceberg h5py

@@ -187,7 +187,8 @@ def _output(
     else:
         spec = _contract_in(returned, Source if declared.kind is Kind.INGEST else Frame)
         ok = spec is not None
-    if ok or not hints and declared.function and declared.function.__annotations__:
+    unread = not hints and declared.function and declared.function.__annotations__
+    if ok or unread:
         return spec, []
     message = f"{declared.kind} {declared.name!r} does not say what it returns"
     hint = f"annotate it -> {_RETURNS[declared.kind]}"

@@ -16,7 +16,7 @@ def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]
         return frame, unique
     # A column with one value decides nothing.
     deciding = [name for name in key if not _constant(frame.get_column(name))]
-    ordered = frame.sort(deciding, maintain_order=True)
+    ordered = frame.sort(deciding)
     return ordered, _compare(ordered, deciding)[1]
 
 

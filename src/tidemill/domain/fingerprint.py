@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-Part: TypeAlias = "str | bytes | int | float | bool | None | Sequence[Part] | Mapping[str, Part]"
+Part: TypeAlias = "str | bytes | int | float | bool | Sequence[Part] | Mapping[str, Part] | None"
 
 
 def fingerprint(tag: str, *parts: Part) -> str:

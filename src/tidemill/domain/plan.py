@@ -27,11 +27,11 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One act on one partition of a stage, why, and the steps of this plan that it needs first.
+    """One act on one partition of a stage, and why.
 
     `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
-    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known. `rows` and `bytes` are what the step will read, as
-    far as it is known before it runs.
+    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known. `rows`
+    and `bytes` are what the step will read, as far as it is known before it runs.
     """
 
     stage: str

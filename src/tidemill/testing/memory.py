@@ -40,9 +40,8 @@ class MemoryLedger:
             first = len(self._facts) + 1
             facts = [Recorded(seq=seq, at=now, event=e) for seq, e in enumerate(events, first)]
             bound = view.advance(facts)
-            if guard is not None and guard.present is not None and bound:
-                if missing := guard.present(bound):
-                    raise refusals.objects_missing(missing)
+            if guard is not None:
+                refusals.check_present(guard.present, bound)
             self._facts.extend(facts)
             self._view = view
             return len(self._facts)

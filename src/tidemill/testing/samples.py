@@ -18,7 +18,8 @@ from tidemill.domain.event import (
     SourceSeen,
 )
 from tidemill.domain.finding import Finding
-from tidemill.domain.gate import GateResult
+from tidemill.domain.gate import GateResult, Scores, Slice
+from tidemill.domain.model import Artifact
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.source import SourceFile
 
@@ -32,7 +33,7 @@ def object_name(content: str, suffix: str = ".parquet") -> str:
 
 
 def product(content: str = "one", *, quarantined: int = 0) -> Product:
-    """What a step gave: one object of 24 rows, and an object of quarantined rows if there are any."""
+    """What a step gave: one object of 24 rows, and one of quarantined rows if there are any."""
     finding = Finding(rule="hour in 0..23", severity="quarantine", rows=quarantined, sample="25")
     return Product(
         content=content,
@@ -126,11 +127,39 @@ def decided(subject: str = "subject", *, approved: bool = True, environment: str
     return Decided(environment=environment, stage="delay_model", decision=decision)
 
 
+def artifact_of(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
+    """A model as it is stored."""
+    return Artifact(
+        id=model,
+        stage="delay_model",
+        object=object_name(model, ".txt"),
+        format="lightgbm",
+        inputs=("hour", "wind"),
+        output="delay",
+        baseline=baseline,
+        anchor="2013-03-07",
+        rows=24,
+        trained_on={"features": ("2013-03-06", "2013-03-07")},
+        contracts={"features": "1.0.0"},
+        recipe="recipe",
+        params="{}",
+        seed=7,
+    )
+
+
+def scores(mae: float = 11.5) -> Scores:
+    """How well a model did, overall and for one carrier."""
+    part = Slice(value="UA", rows=12, metrics={"mae": mae})
+    return Scores(rows=24, metrics={"mae": mae}, by="carrier", slices=(part,))
+
+
 def delivered(
     artifact: str = "artifact", *, name: str = "delay_model", environment: str = PROD
 ) -> Delivered:
     """An artifact that went live."""
-    delivery = Delivery(name=name, artifact=artifact, decision="subject", at=30.0)
+    delivery = Delivery(
+        name=name, artifact=artifact_of(artifact), decision="subject", scores=scores(), at=30.0
+    )
     return Delivered(environment=environment, delivery=delivery)
 
 

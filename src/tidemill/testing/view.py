@@ -1,4 +1,4 @@
-"""The view of now in plain dicts: an independent model that every ledger's state is compared with."""
+"""The view of now in plain dicts: an independent model to compare every ledger's state with."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ def _created(now: View, at: float, event: EnvironmentCreated) -> None:
     if event.environment in now.environments:
         raise refusals.environment_exists(event.environment)
     now.environments.add(event.environment)
-    for table in (now.recipes, now.heads, now.bindings, now.live):
-        for key, value in list(table.items()):
-            if key[0] == event.parent:
-                table[event.environment, *key[1:]] = value
+    tables: tuple[dict[Any, Any], ...] = (now.recipes, now.heads, now.bindings, now.live)
+    for table in tables:
+        copied = {key[1:]: value for key, value in table.items() if key[0] == event.parent}
+        table.update({(event.environment, *rest): value for rest, value in copied.items()})
 
 
 def _run_started(now: View, at: float, event: RunStarted) -> None:

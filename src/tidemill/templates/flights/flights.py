@@ -26,7 +26,7 @@ class Flights(tm.Contract, version="1.0.0", key=FLIGHT, unknown_columns="drop"):
 
 
 class Weather(tm.Contract, key=("date", "origin", "hour"), unknown_columns="drop"):
-    """One row per airport and local hour; the clock change gives one hour twice, the second is quarantined."""
+    """One row per airport and local hour; of the hour that the clock change gives twice, one is quarantined."""
 
     date, origin, hour = Flights.date, Flights.origin, Flights.hour
     wind_speed = tm.Float64(nullable=True, min=0, max=150, unit="mph")
@@ -67,9 +67,7 @@ def weather() -> tm.Source[Weather]:
 
 # A flight is scored when it takes off, also when the day's weather isn't there yet.
 @flow.transform(optional=["weather"])
-def features(
-    flights: tm.Frame[Flights], weather: tm.Frame[Weather]
-) -> tm.Frame[Features]:
+def features(flights: tm.Frame[Flights], weather: tm.Frame[Weather]) -> tm.Frame[Features]:
     joined = flights.join(weather, on=["date", "origin", "hour"], how="left", maintain_order="left")
     return joined.select(
         *FLIGHT,

@@ -1,0 +1,84 @@
+"""`tidemill run`: do what the plan says."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.cli.document import json_option, tell
+from tidemill.cli.group import command_line, where_options
+from tidemill.cli.opening import opened
+from tidemill.cli.progress import ProgressLine
+from tidemill.cli.render import render_receipt
+from tidemill.cli.request import duration, request_options
+from tidemill.domain.errors import StepError
+from tidemill.domain.partition import WHOLE
+
+if TYPE_CHECKING:
+    from tidemill.act.debug import Trial
+
+
+@click.command()
+@request_options
+@click.argument("partition", default="", metavar="[PARTITION]")
+@click.option("--wait", default="0", callback=duration, metavar="DURATION",
+              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+@click.option("--debug", is_flag=True,
+              help="Execute one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
+@json_option
+@where_options
+def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any) -> None:
+    """Do what `tidemill plan` with the same arguments says, and print a receipt.
+
+    PARTITION is for --debug.
+    """
+    if debug:
+        _debug(request, partition, as_json)
+        return
+    if partition:
+        raise click.UsageError(
+            f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
+        )
+    with opened() as project, ProgressLine(sys.stderr) as progress:
+        receipt = project.run(**request, wait_s=wait, command=command_line(), progress=progress)
+    tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    click.get_current_context().exit(receipt.exit_code)
+
+
+def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
+    stage = request.pop("stage")
+    if not stage:
+        raise click.UsageError("--debug needs a STAGE, and its PARTITION if it has several")
+    if any(request.values()):
+        raise click.UsageError("--debug executes one step: it takes a STAGE and a PARTITION only")
+    with opened() as project:
+        try:
+            trial = project.debug(stage, partition or WHOLE)
+        except StepError as error:
+            click.echo(error.trace, err=True)
+            raise
+    tell(_told(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial))
+
+
+def _told(stage: str, partition: str, trial: Trial) -> str:
+    # Only here: frames need Polars, and a run with nothing to do doesn't.
+    from tidemill.cli.frames import head_table
+
+    product = trial.product
+    name = f"{stage} {partition}".strip()
+    lines = [
+        f"{name}: {product.rows:,} rows, {product.quarantined:,} quarantined; nothing was published",
+        "",
+        head_table(trial.rows.head(10)),
+        *(f"- {f.severity}: {f.message or f.rule}" for f in product.findings),
+    ]
+    if trial.bad is not None:
+        lines += ["", "quarantined:", head_table(trial.bad.head(10))]
+    return "\n".join(lines)
+
+
+def _body(trial: Trial) -> dict[str, Any]:
+    bad = trial.bad.head(10).to_dicts() if trial.bad is not None else []
+    return {"product": trial.product, "head": trial.rows.head(10).to_dicts(), "bad": bad}

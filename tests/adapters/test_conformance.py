@@ -1,0 +1,40 @@
+"""Every adapter that ships passes the suite of its seam."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters.sqlite import SqliteLedger
+from tidemill.ports import Artifacts, Ledger
+from tidemill.testing.conformance import ArtifactsSuite, LedgerSuite
+from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
+
+
+class TestSqliteLedger(LedgerSuite):
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Iterator[Ledger]:
+        ledger = SqliteLedger(tmp_path / "state" / "ledger.db")
+        yield ledger
+        ledger.close()
+
+
+class TestMemoryLedger(LedgerSuite):
+    @pytest.fixture
+    def ledger(self) -> Iterator[Ledger]:
+        ledger = MemoryLedger()
+        yield ledger
+        ledger.close()
+
+
+class TestFileArtifacts(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> Artifacts:
+        return FileArtifacts(tmp_path / "state")
+
+
+class TestMemoryArtifacts(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self) -> Artifacts:
+        return MemoryArtifacts()
