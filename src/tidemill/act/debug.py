@@ -35,7 +35,7 @@ def attempt(tools: Tools, flow: Flow, stage: Stage, state: State, partition: str
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
-        files = sorted(path for path, file in scan.files.items() if partition in file.rows)
+        files = {path: file for path, file in scan.files.items() if partition in file.rows}
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
             raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")

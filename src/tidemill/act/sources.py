@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.check import Checker
+from tidemill.decide.check import checker_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
 from tidemill.domain.partition import UNPLACED, WHOLE
@@ -33,18 +33,14 @@ def count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict
     try:
         if cut.is_whole:
             return {WHOLE: int(frame.select(pl.len()).collect().item())}
-        counted = (
-            frame.select(Checker(contract).partition_keys().alias("key"))
-            .group_by("key")
-            .len()
-            .collect()
-        )
+        keys = frame.select(checker_of(contract).partition_keys().alias("key")).collect()["key"]
     except PolarsError as error:
         raise SourceError(f"{path} can't be read: {error}") from error
-    return {
-        UNPLACED if key is None else key: rows
-        for key, rows in sorted(counted.iter_rows(), key=lambda row: (row[0] is None, row[0] or ""))
-    }
+    if keys.null_count() == 0 and keys.len() and keys.min() == keys.max():
+        return {str(keys[0]): keys.len()}
+    counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
+    placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
+    return {**placed, UNPLACED: counted[None]} if None in counted else placed
 
 
 def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:

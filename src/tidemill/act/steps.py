@@ -237,7 +237,8 @@ class Steps:
         lists = {name: tuple(items.values()) for name, items in bound.items()}
         match stage.kind:
             case Kind.INGEST:
-                files = tuple(inputs[FILES])
+                seen = self._plan.sources[stage.name]
+                files = {path: seen[path] for path in inputs[FILES]}
                 made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
             case Kind.TRANSFORM:
                 made = self._room.transform(

@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.sources import read_file
-from tidemill.decide.check import Checker
+from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.digest import column_hashes, rowset_hash
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
@@ -20,7 +20,7 @@ from tidemill.domain.errors import ContractError, SourceError, StepError, Tidemi
 from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.partition import UNPLACED, WHOLE
-from tidemill.domain.source import Source
+from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
 
 Objects = tuple[tuple[bytes, str], ...]
@@ -52,25 +52,32 @@ def failed(stage: Stage, partition: str, error: Exception) -> StepError:
 
 
 class Workroom:
-    """Executes ingest and transform steps of one run; checkers and opened files are kept over steps."""
+    """Executes ingest and transform steps of one run; files that feed several partitions are opened once."""
 
     def __init__(self, root: Path, frames: Frames) -> None:
         self._root = root
         self._frames = frames
-        self._checkers: dict[str, Checker] = {}
         self._sources: dict[str, Source[Any]] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
 
     def ingest(
-        self, stage: Stage, partition: str, files: Sequence[str], history: Sequence[int]
+        self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]
     ) -> tuple[Product, Objects]:
         """Read one partition's rows from its files and publish those that pass."""
         assert stage.output is not None
         source = self._sources.get(stage.name)
         if source is None:
             source = self._sources[stage.name] = call(stage, partition, {})
-        frame = self._rows(stage, source, partition, tuple(files))
-        return self._judged(stage, partition, frame, history)
+        if not all(set(file.rows) == {partition} for file in files.values()):
+            rows = self._rows(stage, source, partition, tuple(files))
+            return self._judged(stage, partition, rows, history)
+        # Columns that the contract drops are only read when there are rows to quarantine as they came.
+        narrow = self._read(stage, source, tuple(files), drop=True)
+        judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
+        if judged.bad is not None:
+            wide = self._read(stage, source, tuple(files))
+            return self._judged(stage, partition, wide, history)
+        return self._product(stage, partition, judged)
 
     def transform(
         self,
@@ -120,7 +127,7 @@ class Workroom:
             cut = stage.output.partitioning
             parts = {WHOLE: frame}
             if not cut.is_whole:
-                keys = self._checker(stage.output).partition_keys().alias("_key")
+                keys = checker_of(stage.output).partition_keys().alias("_key")
                 parts = {
                     UNPLACED if key[0] is None else str(key[0]): part
                     for key, part in frame.with_columns(keys)
@@ -131,10 +138,14 @@ class Workroom:
         empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
         return parts.get(partition, empty)
 
-    def _read(self, stage: Stage, source: Source[Any], files: tuple[str, ...]) -> pl.DataFrame:
+    def _read(
+        self, stage: Stage, source: Source[Any], files: tuple[str, ...], *, drop: bool = False
+    ) -> pl.DataFrame:
         assert stage.output is not None
         try:
             parts = [read_file(source, stage.output, self._root, path) for path in files]
+            if drop and stage.output.unknown_columns == "drop":
+                parts = [part.select(stage.output.names) for part in parts]
             if len(parts) == 1:
                 return parts[0].collect()
             return pl.concat(parts, how="diagonal_relaxed").collect()
@@ -142,17 +153,15 @@ class Workroom:
             names = ", ".join(files[:3])
             raise SourceError(f"{names} can't be read: {error}") from error
 
-    def _checker(self, contract: ContractSpec) -> Checker:
-        known = self._checkers.get(contract.name + contract.place)
-        if known is None:
-            known = self._checkers[contract.name + contract.place] = Checker(contract)
-        return known
-
     def _judged(
         self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]
     ) -> tuple[Product, Objects]:
         assert stage.output is not None
-        judged = self._checker(stage.output).judge(frame, partition=partition, history=history)
+        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        return self._product(stage, partition, judged)
+
+    def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
+        assert stage.output is not None
         refuse(stage, partition, judged.findings)
         name, payload = self._frames.encode(judged.good)
         hashes = column_hashes(judged.good)

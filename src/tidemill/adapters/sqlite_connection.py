@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version as version_of
 from pathlib import Path
 
 from tidemill.adapters.codec import decode
@@ -139,7 +138,7 @@ class Connections:
             maker = f"Tidemill {row[0]}"
         raise StorageError(
             f"the ledger {self.path} has schema version {version}, made by {maker}; Tidemill "
-            f"{version('tidemill')} understands versions up to {SCHEMA}: pip install -U tidemill"
+            f"{_installed()} understands versions up to {SCHEMA}: pip install -U tidemill"
         )
 
     @contextmanager
@@ -199,9 +198,16 @@ def _migrate(connection: sqlite3.Connection) -> None:
         for version, statements in migrations(_pragma(connection, "user_version")):
             for statement in statements:
                 connection.execute(statement)
-            connection.execute(queries()["migrated"], (version, version_of("tidemill")))
+            connection.execute(queries()["migrated"], (version, _installed()))
             connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def _installed() -> str:
+    """This Tidemill's version, asked for only when a ledger is made or refused: it costs 10 ms."""
+    from importlib.metadata import version
+
+    return version("tidemill")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

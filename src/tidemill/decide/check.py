@@ -220,7 +220,12 @@ def judge(
     history: Sequence[int] = (),
 ) -> Judged:
     """`Checker(spec).judge(...)` with the checker kept for the next call."""
-    return _checker(_Same(spec)).judge(frame, partition=partition, history=history)
+    return checker_of(spec).judge(frame, partition=partition, history=history)
+
+
+def checker_of(spec: ContractSpec) -> Checker:
+    """The checker of a contract, made once and kept for the next call."""
+    return _checker(_Same(spec))
 
 
 def _missing(column: ColumnRules, source: pl.Series, values: pl.Series) -> Iterator[_Broken]:

@@ -36,6 +36,9 @@ def keys_of(series: pl.Series, cut: Partitioning) -> pl.Series:
         series = _wall(series, cut.grain).dt.truncate(_EVERY[cut.grain])
         values = series.unique().drop_nulls()
         texts = [key_of(moment, cut.grain) for moment in values.cast(pl.Datetime("us"))]
+    if not texts:
+        # Polars takes no replacement for one of the column's own type.
+        return pl.Series(series.name, [None], dtype=pl.String).new_from_index(0, series.len())
     return series.replace_strict(values, texts, return_dtype=pl.String)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 
 def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]:
-    """`frame` sorted by `key` (equal keys stay as they are), and whether no key repeats."""
+    """`frame` sorted by `key` (rows that share one in any order), and whether none repeats."""
     if not key or frame.height < 2:
         return frame, True
     rising, unique = _compare(frame, key)

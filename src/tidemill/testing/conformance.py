@@ -7,10 +7,11 @@ empty adapter, made anew for each test. Nothing but pytest is needed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,10 @@ class AppendSuite:
 
     def test_events_are_selected(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
-        kinds = lambda **by: [type(fact.event).__name__ for fact in ledger.events(**by)]  # noqa: E731
+
+        def kinds(**by: Any) -> list[str]:
+            return [type(fact.event).__name__ for fact in ledger.events(**by)]
+
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
         assert kinds(after=12) == ["Ticked", "RunEnded"]
@@ -138,8 +142,8 @@ class AppendSuite:
         ):
             ledger.append([published()], now=1.0, guard=Guard(heads={"features": 1}))
         ledger.append([published(environment="dev")], now=1.0, guard=Guard(heads={"features": 0}))
+        tick = Ticked(schedule="nightly", tick="1")
         with pytest.raises(UsageError, match="no event names an environment"):
-            tick = Ticked(schedule="nightly", tick="1")
             ledger.append([tick], now=1.0, guard=Guard(heads={"features": 2}))
         assert ledger.state(PROD).heads["features"].version == 2
 
@@ -151,11 +155,11 @@ class AppendSuite:
             return [name for name in names if name == samples.object_name("lost")]
 
         first, bad = samples.product("first", quarantined=1), samples.product("lost")
-        events = [published("1", bound=samples.binding("k1", first)), published("2"), queued()]
-        ledger.append(events, now=1.0, guard=Guard(present=present))
+        kept = published("1", bound=samples.binding("k1", first))
+        ledger.append([kept, published("2"), queued()], now=1.0, guard=Guard(present=present))
         assert asked == [sorted({*first.pins, samples.object_name("features 2")})]
+        lost = published("3", bound=samples.binding("k3", bad))
         with pytest.raises(StorageError, match=samples.object_name("lost")):
-            lost = published("3", bound=samples.binding("k3", bad))
             ledger.append([lost], now=1.0, guard=Guard(present=present))
         assert set(ledger.state(PROD).heads["features"].partitions) == {"1", "2"}
         ledger.append([queued("other")], now=1.0, guard=Guard(present=present))
@@ -321,7 +325,11 @@ class LeaseSuite:
     def test_a_lost_lease_is_taken_and_guards(self, ledger: Ledger, how: str) -> None:
         old = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
         asked: list[Mapping[str, str]] = []
-        dead: Callable[[Mapping[str, str]], bool] = lambda who: asked.append(who) or True  # noqa: E731
+
+        def dead(holder: Mapping[str, str]) -> bool:
+            asked.append(holder)
+            return True
+
         if how == "expired":
             new = ledger.acquire("run", {"pid": "2"}, now=130.0, ttl=30.0, dead=alive)
         else:

@@ -1,0 +1,217 @@
+"""`tidemill show`: what is published: rows with their profile, a model's artifact, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.cli.document import json_option, tell
+from tidemill.cli.frames import cell, head_table, profile
+from tidemill.cli.group import where_options
+from tidemill.cli.opening import opened
+from tidemill.cli.tables import count, moment, plural, size, table
+from tidemill.domain.binding import Binding
+from tidemill.domain.column import Column
+from tidemill.domain.errors import UsageError
+from tidemill.domain.finding import Finding
+from tidemill.domain.gate import Scores
+from tidemill.domain.model import Artifact
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.plan import spread
+from tidemill.domain.stage import Kind, Stage
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tidemill.project import Project
+
+
+@click.command()
+@click.argument("stage")
+@click.argument("partition", default="", metavar="[PARTITION]")
+@click.option("--bad", is_flag=True, help="The quarantined rows, with the rules that each broke.")
+@click.option("--rows", default=10, show_default=True, type=click.IntRange(min=0), metavar="N",
+              help="The first N rows.")  # fmt: skip
+@json_option
+@where_options
+def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> None:
+    """Show the published rows of STAGE: schema with contract, profile, and the first rows.
+
+    For a model its artifact, for an evaluation its scores.
+    """
+    with opened() as project:
+        subject = project.stage(stage)
+        if bad:
+            text, body = _bad(project, stage, partition or None, rows)
+        elif subject.kind in (Kind.MODEL, Kind.EVALUATE):
+            bound = _bound(project, subject, partition)
+            text, body = _artifact(bound) if subject.kind is Kind.MODEL else _scores(stage, bound)
+        else:
+            text, body = _rows(project, subject, partition or None, rows)
+    what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
+    tell(text, as_json, "tidemill.show/1", lambda: {**what, **body})
+
+
+def _bound(project: Project, stage: Stage, partition: str) -> Mapping[str, Binding]:
+    head = project.state().heads.get(stage.name)
+    held = head.partitions if head else {}
+    found = {key: held[key] for key in sorted(held) if key == (partition or key)}
+    if not found:
+        there = spread(held) or f"nothing published yet; run `tidemill run {stage.name}`"
+        raise UsageError(f"{stage.name} has no {partition or 'partition'}: there is {there}")
+    return found
+
+
+def _rows(
+    project: Project, stage: Stage, partition: str | None, rows: int
+) -> tuple[str, dict[str, Any]]:
+    frame = project.read(stage.name, partition)
+    bound = _bound(project, stage, partition or "")
+    columns = profile(frame)
+    spec = {column.name: column for column in stage.output.columns} if stage.output else {}
+    for known in columns:
+        known["contract"] = rules_of(spec[known["name"]]) if known["name"] in spec else ""
+    head = frame.head(rows).collect()
+    findings = {key: b.product.findings for key, b in bound.items() if b.product.findings}
+    text = "\n".join(
+        [_title(stage, bound), "", _profile_table(columns), "", head_table(head), *_found(findings)]
+    )
+    body = {
+        "partitions": list(bound),
+        "rows": sum(b.product.rows for b in bound.values()),
+        "quarantined": sum(b.product.quarantined for b in bound.values()),
+        "columns": columns,
+        "findings": findings,
+        "head": head.to_dicts(),
+    }
+    return text, body
+
+
+def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
+    products = [binding.product for binding in bound.values()]
+    contract = f", contract {stage.output.name} {stage.output.version}" if stage.output else ""
+    keys = spread(set(bound) - {WHOLE})
+    figures = (
+        plural(sum(p.rows for p in products), "row"),
+        f"{sum(p.quarantined for p in products):,} quarantined",
+        size(sum(p.bytes for p in products)),
+    )
+    return f"{stage.name} {keys}".strip() + f" ({stage.kind}{contract}): {', '.join(figures)}"
+
+
+def _profile_table(columns: list[dict[str, Any]]) -> str:
+    headers = ("column", "type", ">nulls", ">min", ">max", ">distinct", "contract")
+    lines = [
+        [
+            known["name"],
+            cell(known["type"]),
+            count(known["nulls"]),
+            "" if known["min"] is None else cell(known["min"]),
+            "" if known["max"] is None else cell(known["max"]),
+            "" if known["unique"] is None else count(known["unique"]),
+            known["contract"],
+        ]
+        for known in columns
+    ]
+    return table(headers, lines)
+
+
+def rules_of(column: Column) -> str:
+    """What a contract asks of a column's values, in words."""
+    words = [
+        "" if column.nullable else "never null",
+        f">= {column.min}" if column.min is not None else "",
+        f"<= {column.max}" if column.max is not None else "",
+        f"matches {column.regex}" if column.regex is not None else "",
+        f"one of {', '.join(map(str, column.isin))}" if column.isin is not None else "",
+        column.unit and f"in {column.unit}",
+        "partition" if column.partition else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
+    lines = [
+        f"- {'' if key == WHOLE else f'{key} '}{f.severity}: {f.message or f.rule}"
+        for key, found in findings.items()
+        for f in found
+    ]
+    return ["", *lines[:20], *([f"- and {len(lines) - 20} more"] if len(lines) > 20 else [])]
+
+
+def _bad(
+    project: Project, stage: str, partition: str | None, rows: int
+) -> tuple[str, dict[str, Any]]:
+    import polars as pl
+
+    bad = project.quarantined(stage, partition).collect()
+    reasons = (
+        bad.select(pl.col("_reasons").explode().alias("rule"))
+        .group_by("rule")
+        .len("rows")
+        .sort("rows", "rule", descending=[True, False])
+        if bad.height
+        else pl.DataFrame(schema={"rule": pl.String, "rows": pl.UInt32})
+    )
+    head = _reasons_first(bad.head(rows))
+    text = f"{stage} {partition or ''}".strip() + f": {plural(bad.height, 'quarantined row')}"
+    if bad.height:
+        text = "\n".join([text, "", head_table(reasons), "", head_table(head)])
+    body = {"rows": bad.height, "reasons": reasons.to_dicts(), "head": head.to_dicts()}
+    return text, body
+
+
+def _reasons_first(bad: pl.DataFrame) -> pl.DataFrame:
+    return bad.select("_reasons", *(name for name in bad.columns if name != "_reasons"))
+
+
+def _artifact(bound: Mapping[str, Binding]) -> tuple[str, dict[str, Any]]:
+    binding = next(iter(bound.values()))
+    artifact = binding.product.artifact
+    assert artifact is not None
+    lines = [
+        f"{artifact.stage} {artifact.id}: {artifact.format}, {size(binding.product.bytes)}, "
+        f"trained by run {binding.run} at {moment(binding.at)}",
+        *artifact_lines(artifact),
+    ]
+    return "\n".join(lines), {"artifact": artifact, "run": binding.run, "at": binding.at}
+
+
+def artifact_lines(artifact: Artifact) -> list[str]:
+    """What users of a model must know about it."""
+    trained = ", ".join(f"{name} {spread(keys)}" for name, keys in artifact.trained_on.items())
+    contracts = ", ".join(f"{name} {version}" for name, version in artifact.contracts.items())
+    return [
+        f"  predicts    {artifact.output} from {', '.join(artifact.inputs)}",
+        f"  trained on  {trained} ({plural(artifact.rows, 'row')})",
+        f"  contracts   {contracts}",
+        f"  parameters  {artifact.params}, seed {artifact.seed}",
+        f"  baseline    {artifact.baseline:.6g}",
+    ]
+
+
+def _scores(stage: str, bound: Mapping[str, Binding]) -> tuple[str, dict[str, Any]]:
+    scores = {
+        key: binding.product.scores
+        for key, binding in bound.items()
+        if binding.product.scores is not None
+    }
+    names = list(dict.fromkeys(name for each in scores.values() for name in each.metrics))
+    headers = ("of", "by", "slice", ">rows", *(f">{name}" for name in names))
+    lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]
+    return f"{stage}\n\n{table(headers, lines)}", {"scores": scores}
+
+
+def _score_rows(subject: str, scores: Scores, names: list[str]) -> list[list[str]]:
+    whole = [subject, "", "", count(scores.rows), *_figures(scores.metrics, names)]
+    slices = [
+        ["", scores.by, part.value, count(part.rows), *_figures(part.metrics, names)]
+        for part in scores.slices
+    ]
+    return [whole, *slices]
+
+
+def _figures(metrics: Mapping[str, float], names: list[str]) -> list[str]:
+    return [f"{metrics[name]:.5g}" if name in metrics else "" for name in names]

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tidemill.domain import columns as tm
+from tidemill.domain.column import Column
+from tidemill.domain.contract import (
+    Budget,
+    Contract,
+    ContractSpec,
+    Rows,
+    check_digest,
+    rule,
+    value_digest,
+)
+from tidemill.domain.dtype import DType
+from tidemill.domain.errors import ContractError
+from tidemill.domain.partition import Grain, Partitioning
+
+
+def spec_of(contract: type[Contract]) -> ContractSpec:
+    return contract.__tidemill_contract__
+
+
+def declare(body: dict[str, Any], **arguments: Any) -> ContractSpec:
+    return spec_of(type("X", (Contract,), body, **arguments))
+
+
+class Flights(Contract, version="1.2.3", key=("date", "flight"), unknown_columns="drop"):
+    """One row per departure."""
+
+    date = tm.Date(partition="1d")
+    flight = tm.Int64(min=1)
+    delay = tm.Float64(nullable=True)
+
+    agree = rule(pl.col("delay") < 300, on_fail="warn", description="five hours at most")
+    volume = Rows(min=2, max=9)
+    budget = Budget(max_bad=0.1)
+
+
+def test_a_class_becomes_a_record() -> None:
+    spec = spec_of(Flights)
+    assert (spec.name, spec.version, spec.key) == ("Flights", "1.2.3", ("date", "flight"))
+    assert spec.names == ("date", "flight", "delay")
+    assert spec.partitioning == Partitioning(column="date", grain=Grain.DAY)
+    assert (spec.rows, spec.budget) == (Rows(min=2, max=9), Budget(max_bad=0.1))
+    assert spec.unknown_columns == "drop"
+    assert spec.description == "One row per departure."
+    assert spec.place.startswith("test_contract.py:")
+    (declared,) = spec.rules
+    assert (declared.name, declared.on_fail) == ("agree", "warn")
+    assert Flights.flight.name == "flight"
+
+
+def test_columns_are_reused_by_another_contract_without_its_key() -> None:
+    class Labels(Contract):
+        flight, delay = Flights.flight, Flights.delay
+
+    spec = spec_of(Labels)
+    assert spec.names == ("flight", "delay")
+    assert spec.key == ()
+    assert spec.column("flight") == Flights.flight
+    assert spec.partitioning == Partitioning()
+
+
+def test_a_subclass_has_what_its_base_has_and_its_own() -> None:
+    class More(Flights, version="2.0.0"):
+        delay = tm.Float64()
+        carrier = tm.String()
+        early = rule(pl.col("delay") > -60)
+        volume = Rows(min=5)
+
+    spec = spec_of(More)
+    assert spec.names == ("date", "flight", "delay", "carrier")
+    assert not spec.column("delay").nullable
+    assert [item.name for item in spec.rules] == ["agree", "early"]
+    assert (spec.rows, spec.budget) == (Rows(min=5), Budget(max_bad=0.1))
+    assert (spec.key, spec.unknown_columns) == ((), "fail")
+
+
+def test_a_key_may_be_one_name_and_a_partition_a_value() -> None:
+    spec = declare({"tenant": tm.String(partition="value")}, key="tenant")
+    assert spec.key == ("tenant",)
+    assert spec.partitioning == Partitioning(column="tenant")
+
+
+def test_constants_and_methods_are_no_columns() -> None:
+    spec = declare({"a": tm.Int64(), "NAMES": ("x",), "helper": lambda self: 1})
+    assert spec.names == ("a",)
+
+
+def test_reads_names_the_nearest_column() -> None:
+    reads = Flights.reads("flight", "delay")
+    assert (reads.contract, reads.columns) == (spec_of(Flights), ("flight", "delay"))
+    with pytest.raises(ContractError, match=r"Flights has no column 'dely' \(did you mean 'delay'"):
+        Flights.reads("dely")
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "says"),
+    [
+        ({}, {}, "it has no columns"),
+        ({"a": tm.Int64()}, {"version": "1.0"}, "version '1.0' is not MAJOR.MINOR.PATCH"),
+        ({"a": tm.Int64()}, {"unknown_columns": "no"}, "unknown_columns='no' is not one of keep"),
+        ({"abc": tm.Int64()}, {"key": ("abd",)}, r"'abd' is not one of its columns .*'abc'"),
+        ({"a": tm.Int64(nullable=True)}, {"key": ("a",)}, "key column 'a' is nullable"),
+        ({"a": tm.List(tm.Int8())}, {"key": ("a",)}, "is a List.Int8., which has no order"),
+        ({"a": tm.Int64()}, {"key": ("a", "a")}, "names a column twice"),
+        (
+            {"a": tm.Date(partition="1d"), "b": tm.Date(partition="1d")},
+            {},
+            "more than one column has partition=: a, b",
+        ),
+        ({"a": tm.Int64(on_fail="stop")}, {}, "a: on_fail='stop' is not one of"),  # type: ignore[arg-type]
+        ({"a": tm.Int64(role="lable")}, {}, "role='lable' is not one of label"),  # type: ignore[arg-type]
+        ({"a": tm.Int64(min=3, max=2)}, {}, "min=3 is above max=2"),
+        ({"a": tm.Int64(min="3", max=2)}, {}, "min='3' can't be compared with a Int64"),  # type: ignore[arg-type]
+        ({"a": tm.Float64(max=float("nan"))}, {}, "max=nan can't be compared"),
+        ({"a": tm.Date(min=datetime(2013, 1, 1))}, {}, "can't be compared with a Date"),
+        ({"a": tm.Datetime(min=datetime(2013, 1, 1, tzinfo=UTC))}, {}, "can't be compared"),
+        ({"a": tm.Datetime("us", "UTC", min=datetime(2013, 1, 1))}, {}, "can't be compared"),
+        ({"a": tm.Int64(isin=[])}, {}, "isin is empty"),
+        ({"a": tm.Enum([])}, {}, "an Enum without categories"),
+        ({"a": tm.Enum(["x", "x"])}, {}, "names a category twice: x, x"),
+        ({"a": tm.String(regex="(")}, {}, r"regex '\(' is invalid"),
+        ({"a": tm.Date(partition="1d", nullable=True)}, {}, "can't be nullable"),
+        ({"a": tm.String(partition="1d")}, {}, "needs a Date or Datetime column, not String"),
+        ({"a": tm.Date(partition="1h")}, {}, "a Date has no hours"),
+        ({"a": tm.Float64(partition="value")}, {}, "can't be partitioned by value"),
+        ({"a": tm.List(tm.Int8(), partition="value")}, {}, "can't be partitioned by value"),
+        ({"reads": tm.Int64()}, {}, "'reads' is a method of contracts; rename it"),
+        ({"a": tm.Int64(), "v": Rows(min=1), "w": Rows(min=2)}, {}, r"w is its second Rows\(\)"),
+        (
+            {"a": tm.Int64(), "v": Budget(max_bad=0), "w": Budget(max_bad=1)},
+            {},
+            r"w is its second Budget\(\)",
+        ),
+        ({"a": tm.Int64}, {}, "a is Int64 itself; call it"),
+        ({"a": pl.Int64}, {}, "a is the Polars type Int64"),
+        ({"a": pl.Int64()}, {}, "a is the Polars type Int64"),
+        ({"a": tm.Int64(), "b": pl.col("a") > 1}, {}, r"b is an expression; wrap it in tm.rule"),
+    ],
+)
+def test_a_contract_that_contradicts_itself_is_refused(
+    body: dict[str, Any], arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ContractError, match=says) as caught:
+        declare(body, **arguments)
+    assert "test_contract.py:" in str(caught.value)
+    assert "contract X: " in str(caught.value)
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    with pytest.raises(ContractError, match=r"(?s)version.*a: min=3.*b: isin"):
+        declare({"a": tm.Int64(min=3, max=2), "b": tm.Int64(isin=[])}, version="x")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        tm.String(regex=r"^\p{Lu}\pL+$"),  # Unicode classes, which only Polars knows
+        tm.Date(min=date(2013, 1, 1), max=date(2013, 1, 1)),
+        tm.Datetime("us", "UTC", min=datetime(2013, 1, 1, tzinfo=UTC)),
+        tm.Float64(min=0, max=float("inf")),
+        tm.Int64(partition="value"),
+    ],
+)
+def test_what_makes_sense_is_accepted(column: Column) -> None:
+    assert declare({"a": column}).names == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"vs_last": 7}, "go together"),
+        ({"within": 0.5}, "go together"),
+        ({"min": 3, "max": 2}, "allows no partition"),
+        ({"on_fail": "quarantine"}, "is not fail or warn"),
+    ],
+)
+def test_rows_refuse_what_can_never_be(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        Rows(**arguments)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, 5])
+def test_a_budget_is_a_share(share: float) -> None:
+    with pytest.raises(ContractError, match="is a share of the rows"):
+        Budget(max_bad=share)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"expr": pl.col("a") > 1, "on_fail": "stop"}, "on_fail='stop'"),
+        ({"expr": True}, r"rule\(True\) is not a Polars expression"),
+        ({"expr": "a > 1"}, "is not a Polars expression"),
+    ],
+)
+def test_a_rule_is_an_expression(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        rule(**arguments)
+
+
+def test_rules_are_equal_when_their_expressions_are() -> None:
+    def within(limit: list[int]) -> Any:
+        return rule(pl.col("a").is_in(limit))
+
+    many = list(range(500))
+    assert within(many) == within(many)
+    assert hash(within(many)) == hash(within(many))
+    assert within(many) != within([*many[:-1], -1])  # their text is the same
+    assert within(many) != "a rule"
+    assert spec_of(Flights) == spec_of(Flights)
+
+
+BASE: dict[str, Any] = {"a": tm.Int64(min=1), "b": tm.String(on_fail="warn")}
+LARGE = rule(pl.col("a") > 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "value", "check"),
+    [
+        (BASE, {}, False, False),
+        (BASE | {"a": tm.Int64(min=2)}, {}, True, True),
+        (BASE | {"a": tm.Int64(min=1, description="why")}, {}, False, False),
+        (BASE | {"a": tm.Int64(min=1, on_fail="warn")}, {}, True, True),
+        (BASE | {"a": tm.Int64(min=1, isin=[1, 2])}, {}, True, True),
+        (BASE | {"a": tm.Int32(min=1)}, {}, True, True),
+        (BASE | {"b": tm.String(on_fail="warn", regex="x")}, {}, False, True),
+        (BASE | {"b": tm.String(on_fail="fail")}, {}, False, True),
+        (BASE | {"r": LARGE}, {}, True, True),
+        (BASE | {"r": rule(LARGE.expr, on_fail="warn")}, {}, False, True),
+        (BASE | {"r": Rows(min=1)}, {}, False, True),
+        (BASE | {"r": Budget(max_bad=0)}, {}, False, True),
+        (BASE, {"key": ("a",)}, True, True),
+        (BASE, {"unknown_columns": "drop"}, True, True),
+        (BASE | {"a": tm.Int64(min=1, partition="value")}, {}, True, True),
+        (BASE, {"version": "1.0.1"}, False, False),
+    ],
+)
+def test_the_digests_follow_values_and_checks(
+    body: dict[str, Any], arguments: dict[str, Any], value: bool, check: bool
+) -> None:
+    before, after = declare(BASE), declare(body, **arguments)
+    assert (value_digest(before) != value_digest(after)) is value
+    assert (check_digest(before) != check_digest(after)) is check
+
+
+def test_the_digests_are_pinned() -> None:
+    spec = ContractSpec(
+        name="X",
+        version="1.0.0",
+        columns=(Column(name="a", dtype=DType("Int64"), min=1, isin=(2, 1)),),
+        key=("a",),
+        rows=Rows(min=1),
+    )
+    assert value_digest(spec) == "ff7b00091225f8bd398b0b8af511b42d"
+    assert check_digest(spec) == "f38dae4e9248c89ccba648e9079d1a0c"
+
+
+def test_a_class_gives_the_digest_of_its_checks() -> None:
+    assert Flights.__tidemill_digest__() == check_digest(spec_of(Flights))
