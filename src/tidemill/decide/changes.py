@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.decide.draft import Draft, Inputs, Scan, key_for, reads_of, reasons_for, selected
+from tidemill.decide.draft import (
+    Draft,
+    Inputs,
+    Scan,
+    asked_again,
+    key_for,
+    reads_of,
+    reasons_for,
+    selected,
+)
 from tidemill.decide.mapping import outputs, seen_whole, visible
 from tidemill.domain.binding import Binding
 from tidemill.domain.partition import UNPLACED, WHOLE, placed
@@ -172,7 +181,7 @@ def _judge(
     """None when the partition is current, else why it isn't."""
     recipe = draft.recipes[stage.name]
     key, digests = key_for(recipe, partition, inputs)
-    again = draft.request.again and draft.request.stage in ("", stage.name)
+    again = asked_again(draft, stage)
     if binding is not None and key == binding.key and not again and not recipe.unproven:
         return None
     reasons = reasons_for(draft, stage, binding, inputs, digests)

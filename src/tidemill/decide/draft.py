@@ -110,6 +110,11 @@ def selected(request: Request, partition: str, grain: Grain | None) -> bool:
     return request.until is None or end_of(partition, grain) <= request.until
 
 
+def asked_again(draft: Draft, stage: Stage) -> bool:
+    """Whether the stage is to run although it is current; what it needs is not."""
+    return draft.request.again and draft.request.stage in ("", stage.name)
+
+
 def key_for(recipe: Recipe, partition: str, inputs: Inputs) -> tuple[str | None, dict[str, str]]:
     """The key of a step and the digest of each input; None while an input is still to be computed."""
     digests: dict[str, str] = {}
@@ -127,7 +132,7 @@ def reasons_for(
 ) -> tuple[str, ...]:
     """Why a partition isn't current, most telling first."""
     recipe = draft.recipes[stage.name]
-    if draft.request.again:
+    if asked_again(draft, stage):
         return ("asked for again",)
     if bound is None:
         return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)

@@ -1,0 +1,82 @@
+"""`tidemill init`: a project that runs, from a template."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import runpy
+import shlex
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from tidemill.domain.errors import StorageError, UsageError
+
+_TEMPLATE = "bakery"
+_DAYS = 28
+# Not kept under their own names: git and build tools would obey them where they lie.
+_RENAMED = {"gitignore": ".gitignore"}
+_SKIPPED = ("__pycache__", ".tidemill")
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Start a project in FOLDER (default: here) that runs: a workflow, data, settings.
+
+    Nothing that exists is overwritten.
+    """
+    try:
+        written = start(folder)
+    except OSError as error:
+        raise StorageError(f"{error.filename or folder} can't be written: {error.strerror}") from error
+    for path in written:
+        click.echo(f"  {path}")
+    click.echo(f"  data/  {_DAYS} days of sales and weather\n\nnext:")
+    for command in _next(folder):
+        click.echo(f"  {command}")
+
+
+def start(folder: Path) -> list[str]:
+    """Write the template and its data into `folder`; the names of the files besides the data.
+
+    Raises UsageError when one of them is there already.
+    """
+    texts = _texts(_name(folder))
+    there = [name for name in (*texts, "data") if (folder / name).exists()]
+    if there:
+        raise UsageError(
+            f"{folder} has {', '.join(there)} already, and init overwrites nothing; "
+            "name another folder: tidemill init FOLDER"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    # The project's own script, so that what it adds later goes on from here.
+    runpy.run_path(str(folder / "new_day.py"))["add_days"](folder / "data", _DAYS)
+    return sorted(texts)
+
+
+def _texts(name: str) -> dict[str, str]:
+    template = files("tidemill") / "templates" / _TEMPLATE
+    return {
+        _RENAMED.get(item.name, item.name): item.read_text(encoding="utf-8").replace("@NAME@", name)
+        for item in template.iterdir()
+        if item.name not in _SKIPPED
+    }
+
+
+def _name(folder: Path) -> str:
+    """The folder's name as a project may be called."""
+    words = re.findall(r"[a-z0-9]+", folder.absolute().name.lower())
+    return "-".join(words) or _TEMPLATE
+
+
+def _next(folder: Path) -> list[str]:
+    commands = ["tidemill check", "tidemill plan", "tidemill run", "tidemill show features"]
+    if folder.absolute() != Path.cwd():
+        commands.insert(0, f"cd {shlex.quote(str(folder))}")
+    if importlib.util.find_spec("lightgbm") is None:
+        commands.insert(0, "pip install 'tidemill[lightgbm]'    # for the model")
+    return commands

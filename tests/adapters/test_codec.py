@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.adapters import codec
+from tidemill.adapters.codec import Address, address, decode, decode_event, encode, encode_event
+from tidemill.domain.binding import Binding
+from tidemill.domain.delivery import Delivery
+from tidemill.domain.errors import StorageError
+from tidemill.domain.event import Event, RunEnded, Ticked
+from tidemill.testing import samples
+from tidemill.testing.conformance import everything
+
+EVENTS = everything()
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["null", "None", "nan", "true", "1", "1.5", ""]
+)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_as_it_was(event: Event) -> None:
+    text = encode_event(event)
+    assert text.startswith(f'{{"kind":"{type(event).__name__}","v":1,"event":{{')
+    assert decode_event(text) == event
+
+
+def test_every_kind_is_known() -> None:
+    assert set(codec.KINDS) == set(Event.__args__) == {type(event) for event in EVENTS}
+
+
+@given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS))
+def test_text_stays_text(key: str, quarantine: str, columns: dict[str, str]) -> None:
+    made = replace(samples.product(), quarantine=quarantine, columns=columns)
+    event = samples.published(bound=samples.binding(key, made))
+    assert decode_event(encode_event(event)) == event
+
+
+@given(st.floats(), st.floats())
+def test_figures_stay_figures(mae: float, baseline: float) -> None:
+    model, scored = samples.artifact_of(baseline=baseline), samples.scores(mae)
+    made = replace(samples.product(), artifact=model, scores=scored)
+    published = samples.published(bound=samples.binding("key", made))
+    delivered = samples.delivered()
+    delivered = replace(
+        delivered, delivery=replace(delivered.delivery, artifact=model, scores=scored)
+    )
+    for event in (published, delivered):
+        assert repr(decode_event(encode_event(event))) == repr(event)  # NaN differs from itself
+    for kind, part in ((Binding, published.binding), (Delivery, delivered.delivery)):
+        assert repr(decode(kind, encode(part))) == repr(part)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '{"kind":"Ticked","v":2,"event":{}}',
+            "Ticked of version 2.*up to version 1.*pip install -U",
+        ),
+        ('{"kind":"Teleported","v":1,"event":{}}', "Teleported.*no such event.*pip install -U"),
+        ('{"kind":"Ticked","v":1,"event":{"tick":"1"}}', "Ticked can't be read.*schedule"),
+        ('{"kind":"Ticked"', "can't be read"),
+        ("{}", "can't be read"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused(text: str, says: str) -> None:
+    with pytest.raises(StorageError, match=says):
+        decode_event(text)
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"udcff.*rename the file"):
+        encode_event(samples.source_seen("flights/\udcff.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (samples.published("1"), Address("prod", "run-1", "features", "1")),
+        (samples.attempted("labels", "2"), Address("prod", "run-1", "labels", "2")),
+        (samples.queued(), Address("prod", None, "scored_flights", "2013-03-07")),
+        (samples.decided(), Address("prod", None, "delay_model", None)),
+        (EVENTS[-1], Address(None, "run-1", None, None)),
+        (Ticked(schedule="nightly", tick="1"), Address(None, None, None, None)),
+    ],
+)
+def test_an_event_has_an_address(event: Event, expected: Address) -> None:
+    assert address(event) == expected
+    assert isinstance(EVENTS[-1], RunEnded)

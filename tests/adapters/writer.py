@@ -1,0 +1,72 @@
+"""A process of its own that writes to a ledger: `writer.py WHAT LEDGER ...`."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.sqlite import SqliteLedger
+from tidemill.testing.conformance import everything
+from tidemill.testing.samples import published
+
+
+def append(path: str, stage: str, times: str) -> None:
+    """Append two partitions at a time, and print each number that was acknowledged."""
+    ledger = SqliteLedger(Path(path))
+    for number in range(int(times)):
+        partitions = [published(f"{number}-{half}", stage=stage) for half in "ab"]
+        print(ledger.append(partitions, now=1.0), flush=True)
+    ledger.close()
+
+
+def forked(path: str) -> None:
+    """Use a ledger on both sides of a fork."""
+    ledger = SqliteLedger(Path(path))
+    ledger.append([published("before")], now=1.0)
+    child = os.fork()
+    ledger.append([published("child" if child == 0 else "parent")], now=1.0)
+    assert ledger.state("prod").seq >= 2
+    if child == 0:
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    ledger.close()
+    sys.exit(status)
+
+
+def die(folder: str) -> None:
+    """Create a ledger and append to it, each time killed one statement later."""
+    for statement in count(1):
+        path = Path(folder) / f"{statement:03}" / "ledger.db"
+        child = os.fork()
+        if child == 0:
+            _die_before(statement)
+            SqliteLedger(path).append(everything(), now=1.0)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            shutil.rmtree(path.parent)
+            return
+        assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _die_before(last: int) -> None:
+    connect, begun = sqlite3.connect, count(1)
+
+    def trace(statement: str) -> None:
+        if next(begun) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(trace)
+        return connection
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    {"append": append, "forked": forked, "die": die}[sys.argv[1]](*sys.argv[2:])
