@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
+from tidemill.act.job import Job
 from tidemill.act.listing import list_files
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
@@ -198,11 +199,6 @@ class Project:
         if words:
             state = self.state()
         plan = self._plan(request, state)
-        parts = {name: recipe.parts for name, recipe in self.recipes.items()}
-        if plan.empty and not plan.broken and state.recipes == parts:
-            return rest(self.tools, self.flow, plan, lease, _run_id(), command, words)
-        from tidemill.act.run import Job, execute
-
         job = Job(
             tools=self.tools,
             flow=self.flow,
@@ -214,6 +210,10 @@ class Project:
             price=Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency),
             progress=progress,
         )
+        if plan.empty and not plan.broken:
+            return rest(job, lease, words)
+        from tidemill.act.run import execute
+
         return execute(job, lease, words)
 
     def check(self) -> tuple[str, ...]:

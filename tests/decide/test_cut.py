@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.cut import all_inside, keys_of, outside
+from tidemill.decide.cut import all_inside, keys_of, outside, raw_keys
 from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import UNPLACED, Grain, Partitioning
 
@@ -74,3 +74,9 @@ def test_rows_without_a_value_are_those_that_have_no_place() -> None:
 def test_a_key_of_another_grain_is_refused() -> None:
     with pytest.raises(UsageError, match="'2013-03' is not a day partition"):
         outside(pl.Series([date(2013, 1, 1)]), Partitioning(column="a", grain=DAY), "2013-03")
+
+
+def test_the_keys_of_a_column_as_it_came_are_those_of_what_it_means() -> None:
+    series = pl.Series("a", ["2013-03-07", "soon", None])
+    cut = Partitioning(column="a", grain=DAY)
+    assert raw_keys(series, pl.Date(), cut).to_list() == ["2013-03-07", None, None]

@@ -31,7 +31,7 @@ class Trial:
 
 def attempt(tools: Tools, flow: Flow, stage: Stage, state: State, partition: str) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
-    room = Workroom(tools.root, Frames(tools.artifacts))
+    room = Workroom(tools.root, Frames(tools.artifacts, lambda: None))
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 
 import polars as pl
@@ -28,10 +28,14 @@ def encode(frame: pl.DataFrame) -> bytes:
 
 
 class Frames:
-    """Reads bound partitions, and remembers the last ones that this run wrote."""
+    """Reads bound partitions, and remembers the last ones that this run wrote.
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    `settle` waits until everything that was made so far is in the store.
+    """
+
+    def __init__(self, artifacts: Artifacts, settle: Callable[[], None]) -> None:
         self._artifacts = artifacts
+        self._settle = settle
         self._recent: OrderedDict[str, pl.DataFrame] = OrderedDict()
         self._held = 0
 
@@ -68,7 +72,24 @@ class Frames:
         }
         lost = sorted(self._artifacts.missing(names))
         if lost:
+            # What this run made a moment ago may still be on its way to the store.
+            self._settle()
+            lost = sorted(self._artifacts.missing(lost))
+        if lost:
             raise StorageError(
                 f"{len(lost)} objects of {names[lost[0]]} are gone from the store ({lost[0]}, ...); "
                 f"run `tidemill run {names[lost[0]]} --again` to make them anew"
             )
+
+    def verify(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
+        """StorageError naming the first object that isn't what its name says."""
+        for stage, bound in bindings.items():
+            for name in (name for binding in bound for name in binding.product.objects):
+                try:
+                    if name not in self._recent:
+                        self._artifacts.get(name)
+                except StorageError as error:
+                    raise StorageError(
+                        f"{stage} can't be read: {error}; then `tidemill run {stage} --again` "
+                        "makes it anew"
+                    ) from error

@@ -6,17 +6,17 @@ Nothing here needs Polars, so a run with nothing to do never imports it.
 from __future__ import annotations
 
 import resource
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from tidemill.act.deliver import carry_out
 from tidemill.act.holder import describe
+from tidemill.act.job import Job, beginning, recipes_settled
 from tidemill.act.tenure import Heartbeat, Meter
 from tidemill.act.tools import Tools
 from tidemill.decide.measure import tally
-from tidemill.domain.event import RunEnded, RunStarted
-from tidemill.domain.plan import Plan
+from tidemill.domain.event import RunEnded
 from tidemill.domain.run import Receipt, Status
-from tidemill.domain.stage import Flow
 from tidemill.ports import Guard, State
 
 
@@ -38,35 +38,36 @@ def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
     return words
 
 
-def rest(
-    tools: Tools, flow: Flow, plan: Plan, lease: Heartbeat, run: str, command: str, words: list[str]
-) -> Receipt:
+def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
     """Record a run that found everything current."""
     meter = Meter()
-    started = RunStarted(
-        run=run,
-        environment=plan.environment,
-        command=command,
-        holder=lease.lease.holder,
-        steps=0,
-    )
+    bindings = {name: head.partitions for name, head in job.state.heads.items()}
     wall, cpu = meter.read()
     receipt = Receipt(
-        run=run,
+        run=job.run,
         status=Status.OK,
-        stages=tally(flow.names, (), plan),
+        stages=tally(job.flow.names, (), job.plan),
         wall_s=wall,
         cpu_s=cpu,
         peak_rss=peak_rss(),
+        cost=job.price.of(cpu),
+        currency=job.price.currency,
         messages=tuple(words),
     )
-    ended = RunEnded(run=run, status=Status.OK, receipt=receipt)
-    guard = Guard(lease=lease.lease)
-    tools.ledger.append((started, ended), now=tools.clock(), guard=guard)
+    events = (
+        *beginning(job, lease.lease),
+        *recipes_settled(job, bindings),
+        RunEnded(run=job.run, status=Status.OK, receipt=receipt),
+    )
+    job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
     return receipt
 
 
 def peak_rss() -> int:
     """The most memory that this process held so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage also counts what the parent held when it started this process.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tidemill.act.failing import failed
 from tidemill.decide.draft import Scan
-from tidemill.domain.errors import DeclarationError, Fault, SourceError
+from tidemill.domain.errors import DeclarationError, Fault, SourceError, TidemillError
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
 
@@ -22,9 +24,14 @@ _SETTLED_NS = 2_000_000_000
 
 
 def source_of(stage: Stage) -> Source[Any]:
-    """What an ingest function returns; DeclarationError when it isn't a source."""
+    """What an ingest function returns; DeclarationError or SourceError when it isn't a source."""
     assert stage.function is not None
-    source = stage.function()
+    try:
+        source = stage.function()
+    except TidemillError:
+        raise
+    except Exception as error:
+        raise SourceError(str(failed(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__
         fault = Fault(
@@ -58,6 +65,9 @@ def list_files(
             broken[path] = str(error)
         except OSError as error:
             broken[path] = f"{path} can't be read: {error.strerror}"
+        if path in broken and path in known:
+            # What it fed while it could be read stays: a partition isn't built from half its files.
+            files[path] = known[path]
     return Scan(files=files, broken=broken)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.act.work import Objects, Workroom, call, failed
+from tidemill.act.failing import failed
+from tidemill.act.work import Objects, Workroom, call
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import StepError, did_you_mean
+from tidemill.domain.errors import StepError, StorageError, did_you_mean
 from tidemill.domain.fingerprint import fingerprint, object_name
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Artifact, Fitted
@@ -64,16 +65,29 @@ def load(
             stage=artifact.stage,
             partition=WHOLE,
         )
-    return ModelPredictor(form.load(artifacts.get(artifact.object)), artifact.inputs)
+    try:
+        payload = artifacts.get(artifact.object)
+    except StorageError as error:
+        raise StorageError(
+            f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
+            f"`tidemill run --train {artifact.stage}` makes it anew"
+        ) from error
+    return ModelPredictor(form.load(payload), artifact.inputs)
 
 
 class Trainer:
     """Executes the model steps of one run."""
 
     def __init__(
-        self, room: Workroom, artifacts: Artifacts, formats: Sequence[ModelFormat]
+        self,
+        room: Workroom,
+        artifacts: Artifacts,
+        formats: Sequence[ModelFormat],
+        settle: Callable[[], None],
     ) -> None:
         self._room = room
+        self._settle = settle
+        self._loaded: dict[str, ModelPredictor] = {}
         self._artifacts = artifacts
         self._formats = formats
 
@@ -131,8 +145,11 @@ class Trainer:
         return Product(content=fingerprint("scores", repr(found)), rows=rows, scores=found)
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
-        """The predictor of an artifact."""
-        return load(artifact, self._artifacts, self._formats)
+        """The predictor of an artifact, loaded once; one of this run may still be on its way."""
+        if artifact.id not in self._loaded:
+            self._settle()
+            self._loaded[artifact.id] = load(artifact, self._artifacts, self._formats)
+        return self._loaded[artifact.id]
 
     def score(
         self, stage: Stage, binding: Binding, contract: ContractSpec, artifact: Artifact
@@ -145,7 +162,7 @@ class Trainer:
                 stage,
                 f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
             )
-        frames = self._room.features(binding, contract)
+        frames = self._room.features(stage.inputs[0].name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
         try:

@@ -48,12 +48,21 @@ class Publisher:
         self._raise()
         self._queue.put(parcel)
 
+    def settle(self) -> None:
+        """Wait until everything that was sent so far is durable; raises what went wrong."""
+        self._queue.join()
+        self._raise()
+
     def close(self) -> None:
         """Wait until everything that was sent is durable; raises what went wrong."""
+        self.stop()
+        self._raise()
+
+    def stop(self) -> None:
+        """Wait until nothing is published any more: all that was sent, or up to what went wrong."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-        self._raise()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -67,8 +76,10 @@ class Publisher:
                 try:
                     self._publish(parcels)
                 # The main thread raises it: a failure must not vanish with this thread.
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001
                     self._error = error
+            for _ in parcels:
+                self._queue.task_done()
 
     def _take(self) -> tuple[list[Parcel], bool]:
         parcels: list[Parcel] = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from tidemill.act.tools import Tools
-from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.errors import StorageError, UsageError, did_you_mean
 from tidemill.domain.partition import UNPLACED
 from tidemill.domain.plan import spread
 from tidemill.domain.stage import Stage
@@ -26,13 +28,13 @@ def read_quarantine(
 ) -> pl.LazyFrame:
     """The quarantined rows as they came, each with the rules that it broke; empty when there are none."""
     partitions = state.heads[stage.name].partitions if stage.name in state.heads else {}
-    names = [
-        name
-        for key in _bound(stage, state, partition)
-        if (name := partitions[key].product.quarantine) is not None
-    ]
+    keys = _bound(stage, state, partition)
+    if partition is None and UNPLACED in partitions:
+        keys = [*keys, UNPLACED]
+    names = [name for key in keys if (name := partitions[key].product.quarantine) is not None]
     if not names:
         return pl.LazyFrame(schema={"_reasons": pl.List(pl.String)})
+    _require(tools, stage, names)
     parts = [pl.scan_parquet(tools.artifacts.uri(name)) for name in names]
     return pl.concat(parts, how="diagonal_relaxed")
 
@@ -53,4 +55,14 @@ def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
 def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
+    _require(tools, stage, names)
     return pl.scan_parquet([tools.artifacts.uri(name) for name in names])
+
+
+def _require(tools: Tools, stage: Stage, names: Sequence[str]) -> None:
+    lost = tools.artifacts.missing(names)
+    if lost:
+        raise StorageError(
+            f"{len(lost)} objects of {stage.name} are gone from the store ({min(lost)}, ...); "
+            f"run `tidemill run {stage.name} --again` to make them anew"
+        )

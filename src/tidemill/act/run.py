@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tidemill.act.idle import peak_rss
+from tidemill.act.job import Job, beginning, recipes_settled
 from tidemill.act.publish import Publisher
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
-from tidemill.act.tools import Progress, Tools
-from tidemill.decide.measure import Price, tally
-from tidemill.decide.recipe import Recipe
+from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
-from tidemill.domain.event import Event, RecipeChanged, RunEnded, RunStarted, SourceSeen
-from tidemill.domain.plan import Plan
+from tidemill.domain.event import Event, RunEnded
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
-from tidemill.domain.source import SourceFile
-from tidemill.domain.stage import Flow
-from tidemill.ports import Guard, State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A plan with all that it takes to execute it."""
-
-    tools: Tools
-    flow: Flow
-    recipes: Mapping[str, Recipe]
-    plan: Plan
-    state: State
-    run: str
-    command: str
-    price: Price
-    progress: Progress
+from tidemill.ports import Guard
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -46,18 +25,22 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     _refuse_moved(job)
     meter = Meter()
     attempts: list[Attempt] = []
+    holdings = Holdings.of(job.state)
     publisher = _begin(job, lease)
-    status = Status.FAILED
+    status, broke = Status.FAILED, True
     try:
-        _work(job, publisher, attempts)
+        _work(job, holdings, publisher, attempts)
         publisher.close()
-        status = Status.OK
+        status, broke = Status.OK, False
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
         publisher.close()
+        broke = False
     finally:
+        publisher.stop()
         receipt = _receipt(job, attempts, status, meter, messages)
-        _end(job, lease, receipt, attempts)
+        settled = recipes_settled(job, holdings.bindings) if status is Status.OK else []
+        _end(job, lease, receipt, settled, quiet=broke)
     return receipt
 
 
@@ -75,36 +58,21 @@ def _refuse_moved(job: Job) -> None:
 
 
 def _begin(job: Job, lease: Heartbeat) -> Publisher:
-    environment = job.plan.environment
-    events: list[Event] = [
-        RunStarted(
-            run=job.run,
-            environment=environment,
-            command=job.command,
-            holder=lease.lease.holder,
-            steps=len(job.plan.steps),
-        )
-    ]
-    for stage, files in job.plan.sources.items():
-        known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
-        fresh = tuple(file for path, file in files.items() if known.get(path) != file)
-        broken = job.plan.broken.get(stage, {})
-        gone = tuple(path for path in known if path not in files and path not in broken)
-        if fresh or gone:
-            events.append(SourceSeen(environment=environment, stage=stage, files=fresh, gone=gone))
-    job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
+    guard = Guard(lease=lease.lease)
+    job.tools.ledger.append(beginning(job, lease.lease), now=job.tools.clock(), guard=guard)
     heads = {name: head.version for name, head in job.state.heads.items()}
-    return Publisher(job.tools, environment, lease.lease, heads)
+    return Publisher(job.tools, job.plan.environment, lease.lease, heads)
 
 
-def _work(job: Job, publisher: Publisher, attempts: list[Attempt]) -> None:
+def _work(job: Job, holdings: Holdings, publisher: Publisher, attempts: list[Attempt]) -> None:
     steps = Steps(
         tools=job.tools,
         flow=job.flow,
         recipes=job.recipes,
         plan=job.plan,
-        holdings=Holdings.of(job.state),
+        holdings=holdings,
         run=job.run,
+        settle=publisher.settle,
     )
     for number, step in enumerate(job.plan.steps):
         job.progress(number, len(job.plan.steps), step)
@@ -139,30 +107,20 @@ def _receipt(
         cost=job.price.of(cpu),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *(a.message for a in bad)),
+        messages=(*messages, *faults, *_told(attempts)),
     )
 
 
-def _end(job: Job, lease: Heartbeat, receipt: Receipt, attempts: Sequence[Attempt]) -> None:
-    """Close the run in the ledger; recipes count as the stage's own once nothing of it is left to do."""
-    failed = {a.stage for a in attempts if a.outcome in (Outcome.FAILED, Outcome.SKIPPED)}
-    events: list[Event] = []
-    if receipt.status in (Status.OK, Status.FAILED):
-        events += [
-            RecipeChanged(
-                environment=job.plan.environment,
-                stage=name,
-                recipe=recipe.digest,
-                parts=dict(recipe.parts),
-            )
-            for name, recipe in job.recipes.items()
-            if name not in failed and job.state.recipes.get(name) != recipe.parts
-        ]
-    events.append(RunEnded(run=job.run, status=receipt.status, receipt=receipt))
+def _end(
+    job: Job, lease: Heartbeat, receipt: Receipt, settled: Sequence[Event], *, quiet: bool
+) -> None:
+    """Close the run in the ledger. With `quiet` another error is on its way, which is the one to show.
+
+    The next command closes a run whose end could not be written.
+    """
+    events = (*settled, RunEnded(run=job.run, status=receipt.status, receipt=receipt))
     try:
         job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
     except TidemillError:
-        # The next command closes a run whose end could not be written; the first error is the one
-        # to show, and only when there is none is this one.
-        if sys.exc_info()[1] is None or receipt.status is Status.OK:
+        if not quiet:
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.check import checker_of
 from tidemill.domain.contract import ContractSpec
@@ -34,7 +34,7 @@ def count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict
         if cut.is_whole:
             return {WHOLE: int(frame.select(pl.len()).collect().item())}
         keys = frame.select(checker_of(contract).partition_keys().alias("key")).collect()["key"]
-    except PolarsError as error:
+    except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
     if keys.null_count() == 0 and keys.len() and keys.min() == keys.max():
         return {str(keys[0]): keys.len()}
@@ -53,7 +53,7 @@ def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str
     try:
         frame = _READERS[form](root / path, **source.options)
         columns = frame.collect_schema().names()
-    except (PolarsError, OSError, TypeError) as error:
+    except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error
     missing = [name for name in contract.names if name not in columns]
     if missing:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from polars.exceptions import PanicException
+
 from tidemill.act.deliver import effect_of
+from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.gates import pass_gates
 from tidemill.act.modeling import Trainer
@@ -57,6 +60,21 @@ class Skip(Exception):
     """The step can't run because something that it needs isn't there; not a failure of its own."""
 
 
+def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
+    """The attempt with what went wrong, where."""
+    text = str(error)
+    if not text.startswith(attempt.stage):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        text = f"{attempt.stage}{place}: {text}"
+    return replace(
+        attempt,
+        outcome=Outcome.REFUSED if isinstance(error, GateError) else Outcome.FAILED,
+        message=text,
+        trace=error.trace if isinstance(error, StepError) else "",
+        exit_code=error.exit_code,
+    )
+
+
 class Steps:
     """Executes steps against what is published so far."""
 
@@ -69,6 +87,7 @@ class Steps:
         plan: Plan,
         holdings: Holdings,
         run: str,
+        settle: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._flow = flow
@@ -76,8 +95,8 @@ class Steps:
         self._plan = plan
         self._holdings = holdings
         self._run = run
-        self._room = Workroom(tools.root, Frames(tools.artifacts))
-        self._trainer = Trainer(self._room, tools.artifacts, tools.formats)
+        self._room = Workroom(tools.root, Frames(tools.artifacts, settle))
+        self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
         self._checks = {s.name: check_digest(s.output) if s.output else "" for s in flow.stages}
 
     def do(self, step: Step) -> Done:
@@ -96,17 +115,10 @@ class Steps:
         except Skip as skip:
             done = Done(attempt=replace(attempt, outcome=Outcome.SKIPPED, message=str(skip)))
         except TidemillError as error:
-            outcome = Outcome.REFUSED if isinstance(error, GateError) else Outcome.FAILED
-            trace = error.trace if isinstance(error, StepError) else ""
-            done = Done(
-                attempt=replace(
-                    attempt,
-                    outcome=outcome,
-                    message=str(error),
-                    trace=trace,
-                    exit_code=error.exit_code,
-                )
-            )
+            done = Done(attempt=_failed(attempt, error))
+        # One step's failure must not take the rest of the run along, whatever raised it.
+        except (Exception, PanicException) as error:  # noqa: BLE001
+            done = Done(attempt=_failed(attempt, failed(stage, step.partition, error)))
         return self._metered(step, done, meter)
 
     def _metered(self, step: Step, done: Done, meter: Meter) -> Done:

@@ -46,7 +46,7 @@ class Heartbeat:
 def take_lease(
     tools: Tools, environment: str, holder: Mapping[str, str], wait_s: float
 ) -> Heartbeat:
-    """The right to run in an environment, waited for up to `wait_s` seconds; ConflictError says who has it."""
+    """The right to run in an environment, waited for `wait_s` seconds; ConflictError says who has it."""
     deadline = time.monotonic() + wait_s
     while True:
         try:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
+from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.sources import read_file
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.digest import column_hashes, rowset_hash
+from tidemill.decide.findings import unknown_finding
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, SourceError, StepError, TidemillError
@@ -23,6 +25,7 @@ from tidemill.domain.partition import UNPLACED, WHOLE
 from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
 
+T = TypeVar("T")
 Objects = tuple[tuple[bytes, str], ...]
 
 
@@ -37,18 +40,12 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
         raise failed(stage, partition, error) from error
 
 
-def failed(stage: Stage, partition: str, error: Exception) -> StepError:
-    """An error of user code as the user should see it: what, where, and only their own frames."""
-    place = "" if partition == WHOLE else f" {partition}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "/tidemill/act/" not in frame.filename.replace("\\", "/")
-    ]
-    trace = "".join(traceback.format_list(frames)) + f"{type(error).__name__}: {error}"
-    at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""
-    message = f"{stage.name}{place} raised {type(error).__name__}: {error}{at}"
-    return StepError(message, stage=stage.name, partition=partition, trace=trace)
+def collected(stage: Stage, partition: str, frame: pl.LazyFrame) -> pl.DataFrame:
+    """The rows of a query; what the stage's code raises in it becomes a StepError."""
+    try:
+        return frame.collect()
+    except (Exception, PanicException) as error:
+        raise failed(stage, partition, error) from error
 
 
 class Workroom:
@@ -72,11 +69,13 @@ class Workroom:
             rows = self._rows(stage, source, partition, tuple(files))
             return self._judged(stage, partition, rows, history)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
-        narrow = self._read(stage, source, tuple(files), drop=True)
+        narrow, dropped = self._read(stage, source, tuple(files), drop=True)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
         if judged.bad is not None:
-            wide = self._read(stage, source, tuple(files))
+            wide, _ = self._read(stage, source, tuple(files))
             return self._judged(stage, partition, wide, history)
+        found = unknown_finding(stage.output, dropped, narrow.height)
+        judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
 
     def transform(
@@ -87,18 +86,24 @@ class Workroom:
         history: Sequence[int],
     ) -> tuple[Product, Objects]:
         """Call the stage on its inputs and publish the rows that pass."""
-        result = call(stage, partition, self.frames_for(stage, inputs))
+        frames = self.frames_for(stage, inputs)
+        result = self._sound(inputs, lambda: call(stage, partition, frames))
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
         if not isinstance(result, pl.LazyFrame):
             kind = type(result).__name__
             message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
             raise StepError(message, stage=stage.name, partition=partition)
-        try:
-            frame = result.collect()
-        except Exception as error:
-            raise failed(stage, partition, error) from error
+        frame = self._sound(inputs, lambda: collected(stage, partition, result))
         return self._judged(stage, partition, frame, history)
+
+    def _sound(self, inputs: Mapping[str, Sequence[Binding]], work: Callable[[], T]) -> T:
+        """What `work` gives; when it fails on a damaged object, that is the error, not the user's code."""
+        try:
+            return work()
+        except StepError:
+            self._frames.verify(inputs)
+            raise
 
     def frames_for(
         self, stage: Stage, inputs: Mapping[str, Sequence[Binding]]
@@ -111,9 +116,9 @@ class Workroom:
             if item.contract is not None
         }
 
-    def features(self, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
-        """One published partition as a frame."""
-        self._frames.require({"": (binding,)})
+    def features(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
+        """One published partition of the stage `name` as a frame."""
+        self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
     def _rows(
@@ -123,7 +128,7 @@ class Workroom:
         assert stage.output is not None
         known, parts = self._split.get(stage.name, ((), {}))
         if known != files:
-            frame = self._read(stage, source, files)
+            frame, _ = self._read(stage, source, files)
             cut = stage.output.partitioning
             parts = {WHOLE: frame}
             if not cut.is_whole:
@@ -140,16 +145,21 @@ class Workroom:
 
     def _read(
         self, stage: Stage, source: Source[Any], files: tuple[str, ...], *, drop: bool = False
-    ) -> pl.DataFrame:
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """The rows of some files, and with `drop` the columns that were left out."""
         assert stage.output is not None
+        dropped: dict[str, None] = {}
         try:
             parts = [read_file(source, stage.output, self._root, path) for path in files]
             if drop and stage.output.unknown_columns == "drop":
-                parts = [part.select(stage.output.names) for part in parts]
+                names = stage.output.names
+                given = [name for part in parts for name in part.collect_schema().names()]
+                dropped = dict.fromkeys(name for name in given if name not in names)
+                parts = [part.select(names) for part in parts]
             if len(parts) == 1:
-                return parts[0].collect()
-            return pl.concat(parts, how="diagonal_relaxed").collect()
-        except PolarsError as error:
+                return parts[0].collect(), list(dropped)
+            return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)
+        except (PolarsError, PanicException, OSError) as error:
             names = ", ".join(files[:3])
             raise SourceError(f"{names} can't be read: {error}") from error
 

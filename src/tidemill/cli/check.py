@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import document, json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.domain.errors import DeclarationError
@@ -24,7 +24,7 @@ def check(as_json: bool) -> None:
     except DeclarationError as error:
         if as_json:
             body = {"workflow": error.subject, "faults": error.faults, "notes": ()}
-            tell("", True, "tidemill.check/1", lambda: body)
+            click.echo(document("tidemill.check/1", body))
         raise
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     text = "\n".join(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from tidemill.act.explaining import ColumnFacts, Explanation, Known, Origin
+from tidemill.act.explaining import explain as explanation_of
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.tables import moment, plural, table
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import spread
-
-if TYPE_CHECKING:
-    from tidemill.act.explaining import ColumnFacts, Explanation, Origin
 
 _FILES = 5
 _DIGITS = 12
@@ -31,16 +28,14 @@ def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
 
     For a model also what its gates decided. PARTITION is `all` for a stage that has only one.
     """
-    from tidemill.act import explaining
-
     with opened() as project:
-        known = explaining.Known(
+        known = Known(
             flow=project.flow,
             recipes=project.recipes,
             state=project.state(),
             ledger=project.tools.ledger,
         )
-        found = explaining.explain(known, project.stage(stage), partition, column)
+        found = explanation_of(known, project.stage(stage), partition, column)
     tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
 
 
@@ -53,12 +48,14 @@ def render(found: Explanation) -> str:
 def _head(found: Explanation) -> list[str]:
     keys = spread(set(found.partitions) - {WHOLE})
     contract = f", contract {found.contract}" if found.contract else ""
-    lines = [f"{found.stage} {keys}".strip() + f" ({found.kind} at {found.place}{contract})"]
+    lines = [f"{found.stage} {keys}".strip() + f": {found.kind} at {found.place}{contract}"]
     if not found.partitions:
         return [*lines, "  nothing is published yet"]
     figures = f"{plural(found.rows, 'row')}, {found.quarantined:,} quarantined"
     lines.append(f"  {figures}; made {moment(found.at)}")
-    lines += [f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings]
+    lines += [
+        f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings
+    ]
     if found.key:
         lines.append(f"  key {found.key[:_DIGITS]}, content {found.content[:_DIGITS]}")
     return lines
@@ -92,7 +89,9 @@ def _model(found: Explanation) -> list[str]:
     if artifact is None:
         return lines
     state = "live" if found.live == artifact.id else f"not live (live is {found.live or 'none'})"
-    lines.append(f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}")
+    lines.append(
+        f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}"
+    )
     for decision in found.decisions:
         verdict = "approved" if decision.approved else "refused"
         lines.append(f"  {verdict} by {decision.actor} at {moment(decision.at)}:")

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
+from tidemill.domain.errors import TidemillError, did_you_mean
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 BROKEN_PIPE = 141
@@ -50,8 +52,6 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self._at and not args[0].startswith("-"):
-            from tidemill.domain.errors import did_you_mean
-
             advice = did_you_mean(args[0], self._at)
             raise click.UsageError(f"there is no command {args[0]!r} ({advice})", ctx)
         return super().resolve_command(ctx, args)
@@ -63,15 +63,12 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # The program's own name is what users type, whatever started this process.
-        ctx.meta[f"{_META}.command"] = shlex.join(["tidemill", *args])
+        ctx.meta.setdefault(f"{_META}.command", shlex.join(["tidemill", *args]))
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        # Not at the top: `tidemill --help` needs no errors.
-        from tidemill.domain.errors import TidemillError
-
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()

@@ -30,7 +30,9 @@ def init(folder: Path) -> None:
     try:
         written = start(folder)
     except OSError as error:
-        raise StorageError(f"{error.filename or folder} can't be written: {error.strerror}") from error
+        raise StorageError(
+            f"{error.filename or folder} can't be written: {error.strerror}"
+        ) from error
     for path in written:
         click.echo(f"  {path}")
     click.echo(f"  data/  {_DAYS} days of sales and weather\n\nnext:")

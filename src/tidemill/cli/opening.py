@@ -53,7 +53,5 @@ def users_trace(error: BaseException) -> str:
 
 def _importing(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the workflow imports {error.name!r}, which is not installed: pip install {error.name}"
-        )
+        return f"the workflow imports {error.name!r}, which isn't there: install it, or correct it"
     return f"the workflow can't be imported: it raised {type(error).__name__}"

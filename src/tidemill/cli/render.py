@@ -162,7 +162,9 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
 
 
 def _model(model: ModelState) -> str:
-    outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else "not outdated"
+    outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"
     trigger = f"; trained again when {model.trigger}" if model.trigger and not model.due else ""
-    return f"{model.stage}: {outdated}, {due}{trigger}"
+    # A model that was never trained, or is asked for, is due without being outdated.
+    state = ", ".join(filter(None, (outdated or ("" if model.due else "up to date"), due)))
+    return f"{model.stage}: {state}{trigger}"

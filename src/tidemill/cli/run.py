@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidemill.cli.document import json_option, tell
+from tidemill.cli.frames import head_table
 from tidemill.cli.group import command_line, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.progress import ProgressLine
@@ -63,9 +64,6 @@ def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
 
 
 def _told(stage: str, partition: str, trial: Trial) -> str:
-    # Only here: frames need Polars, and a run with nothing to do doesn't.
-    from tidemill.cli.frames import head_table
-
     product = trial.product
     name = f"{stage} {partition}".strip()
     lines = [

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+import polars as pl
 
 from tidemill.cli.document import json_option, tell
-from tidemill.cli.frames import cell, head_table, profile
+from tidemill.cli.frames import cell, head_table
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
+from tidemill.cli.profile import profile
 from tidemill.cli.tables import count, moment, plural, size, table
 from tidemill.domain.binding import Binding
 from tidemill.domain.column import Column
@@ -23,8 +25,6 @@ from tidemill.domain.plan import spread
 from tidemill.domain.stage import Kind, Stage
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tidemill.project import Project
 
 
@@ -98,7 +98,7 @@ def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
         f"{sum(p.quarantined for p in products):,} quarantined",
         size(sum(p.bytes for p in products)),
     )
-    return f"{stage.name} {keys}".strip() + f" ({stage.kind}{contract}): {', '.join(figures)}"
+    return f"{stage.name} {keys}".strip() + f": {stage.kind}{contract}, {', '.join(figures)}"
 
 
 def _profile_table(columns: list[dict[str, Any]]) -> str:
@@ -120,12 +120,13 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
 
 def rules_of(column: Column) -> str:
     """What a contract asks of a column's values, in words."""
+    allowed = column.isin or (column.dtype.args if column.dtype.name == "Enum" else ())
     words = [
         "" if column.nullable else "never null",
         f">= {column.min}" if column.min is not None else "",
         f"<= {column.max}" if column.max is not None else "",
         f"matches {column.regex}" if column.regex is not None else "",
-        f"one of {', '.join(map(str, column.isin))}" if column.isin is not None else "",
+        f"one of {', '.join(map(str, allowed))}" if allowed else "",
         column.unit and f"in {column.unit}",
         "partition" if column.partition else "",
     ]
@@ -144,8 +145,6 @@ def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
 def _bad(
     project: Project, stage: str, partition: str | None, rows: int
 ) -> tuple[str, dict[str, Any]]:
-    import polars as pl
-
     bad = project.quarantined(stage, partition).collect()
     reasons = (
         bad.select(pl.col("_reasons").explode().alias("rule"))

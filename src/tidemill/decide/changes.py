@@ -17,7 +17,7 @@ from tidemill.decide.draft import (
 )
 from tidemill.decide.mapping import outputs, seen_whole, visible
 from tidemill.domain.binding import Binding
-from tidemill.domain.partition import UNPLACED, WHOLE, placed
+from tidemill.domain.partition import UNPLACED, WHOLE, fits, placed
 from tidemill.domain.plan import Action, Step, Waiting
 from tidemill.domain.stage import Stage
 
@@ -58,7 +58,11 @@ def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
         )
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
     kept = _fed_by_broken(draft, stage, scan, wanted)
-    inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in kept}
+    for key in sorted(scan.held - kept):
+        reason = "a file that feeds it can't be read"
+        draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
+    held = kept | scan.held
+    inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
     plan_data(draft, stage, inputs, kept=kept, sizes=sizes)
 
 
@@ -68,12 +72,16 @@ def _fed_by_broken(
     """While a file can't be read it isn't known what it feeds, so nothing that was published goes."""
     if not scan.broken:
         return frozenset()
-    return frozenset(key for key in draft.bound(stage.name) if key not in wanted)
+    return frozenset(
+        key
+        for key in draft.bound(stage.name)
+        if (key not in wanted or key in scan.held) and fits(key, draft.cuts[stage.name])
+    )
 
 
 def plan_transform(draft: Draft, stage: Stage) -> None:
     """Every partition that its inputs allow; those with a missing input wait."""
-    available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
+    available = {item.name: placed(draft.contents[item.name]) for item in stage.frames}
     if stage.partitioning.is_whole:
         wanted = _whole(draft, stage, available)
     else:
@@ -102,8 +110,7 @@ def _inputs(
     cut = stage.partitioning
     found: dict[str, dict[str, str | None]] = {}
     for item in stage.frames:
-        keys = [key for key in available[item.name] if key != UNPLACED]
-        seen = visible(item, partition, cut, draft.cuts[item.name], keys)
+        seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])
         if seen is None and not item.optional:
             _wait(draft, stage, partition, item.name)
             return None
@@ -159,10 +166,8 @@ def plan_data(
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
         elif binding is not None:
             contents[partition] = binding.product.content
-    draft.current[stage.name] = len(contents)
-    _draft_steps(draft, stage, pending, contents, action, after)
     for partition in sorted(set(bound) - set(wanted) - kept):
-        if selected(draft.request, partition, draft.cuts[stage.name].grain):
+        if selected(draft.request, partition, draft.cuts[stage.name]):
             step = Step(
                 stage=stage.name,
                 partition=partition,
@@ -172,6 +177,8 @@ def plan_data(
             draft.add(step)
         else:
             contents[partition] = bound[partition].product.content
+    draft.current[stage.name] = len(contents)
+    _draft_steps(draft, stage, pending, contents, action, after)
     draft.contents[stage.name] = contents
 
 
@@ -199,7 +206,7 @@ def _asked(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
     request = draft.request
     if request.limit is not None and taken >= request.limit:
         return False
-    return selected(request, partition, draft.cuts[stage.name].grain)
+    return selected(request, partition, draft.cuts[stage.name])
 
 
 def _sized(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:

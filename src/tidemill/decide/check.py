@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from operator import and_, or_
 from typing import Any
 
 import polars as pl
 
-from tidemill.decide.cut import all_inside, keys_of, outside
+from tidemill.decide.cut import all_inside, outside, raw_keys
 from tidemill.decide.findings import (
     budget_findings,
     row_finding,
@@ -116,19 +116,16 @@ class Checker:
         if self._cut.is_whole:
             return pl.lit(WHOLE)
         column = next(item for item in self._columns if item.name == self._cut.column)
-
-        def keys(series: pl.Series) -> pl.Series:
-            return keys_of(fit(series, column.dtype)[1], self._cut)
-
+        keys = partial(raw_keys, dtype=column.dtype, cut=self._cut)
         return pl.col(column.name).map_batches(keys, return_dtype=pl.String, is_elementwise=True)
 
     def _unknown(self, given: list[str]) -> list[str]:
-        if given == self._names:
-            return []
         if REASONS in given:
             raise ContractError(
                 f"column {REASONS!r} is for the reasons of quarantined rows; rename or drop it"
             )
+        if given == self._names:
+            return []
         here, known = set(given), set(self._names)
         for name in self._names:
             if name not in here:

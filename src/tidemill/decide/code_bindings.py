@@ -128,8 +128,8 @@ def walrus(walk: Walk, node: ast.NamedExpr) -> None:
 
 def outer(walk: Walk, node: ast.Global | ast.Nonlocal) -> None:
     """Names that belong to a scope around."""
-    if walk.scope is not None:
-        walk.scope.outer |= dict.fromkeys(node.names, isinstance(node, ast.Global))
+    assert walk.scope is not None  # a decorator holds no statements
+    walk.scope.outer |= dict.fromkeys(node.names, isinstance(node, ast.Global))
 
 
 def binder(walk: Walk, node: Binder) -> None:

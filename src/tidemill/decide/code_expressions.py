@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tidemill.decide.code_scopes import Use
 from tidemill.decide.code_walk import Methods, Walk
 
 # Whoever calls these may see names of locals.
@@ -60,27 +62,31 @@ def call(walk: Walk, node: ast.Call) -> None:
         walk.load(node.func.id, node.lineno, (), node)
     else:
         walk.visit(node.func)
-    walk.many(_arguments(walk, node))
+    _arguments(walk, node)
     walk.out.append(";")
     walk.many(node.keywords)
     walk.out.append(")")
 
 
-def _arguments(walk: Walk, node: ast.Call) -> list[ast.expr]:
+def _arguments(walk: Walk, node: ast.Call) -> None:
     """`getattr(module, "name")` reads like `module.name`; with a computed name it is noted."""
     args = node.args
-    if not (isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1):
-        return args
-    subject, name = args[0], args[1]
-    if isinstance(name, ast.Constant) and isinstance(name.value, str):
-        read = ast.Attribute(subject, name.value, ast.Load())
-        return [ast.copy_location(read, node), *args[2:]]
-    path, base = _path(subject)
-    if isinstance(base, ast.Name):
-        use = walk.made(base.id, node.lineno, path)
-        use.dynamic = True
-        walk.silent.append(use)
-    return args
+    if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1:
+        name = args[1]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            read = ast.Attribute(args[0], name.value, ast.Load())
+            args = [ast.copy_location(read, node), *args[2:]]
+        else:
+            start = len(walk.out)
+            walk.visit(args[0])
+            walk.out[start:] = map(_computed, walk.out[start:])
+            args = args[1:]
+    walk.many(args)
+
+
+def _computed(part: str | Use) -> str | Use:
+    """What it is looked up in: an attribute of it is read by a computed name."""
+    return part if isinstance(part, str) else replace(part, dynamic=True)
 
 
 def keyword(walk: Walk, node: ast.keyword) -> None:

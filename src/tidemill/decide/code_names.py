@@ -97,8 +97,6 @@ def shape_of(
         finder.problems.append(Problem(name=name, line=line, reason=reason))
     spelling = Spelling(keep=walk.sees_locals)
     text = [part if isinstance(part, str) else finder.use(part, spelling) for part in walk.out]
-    for use in walk.silent:
-        finder.use(use, spelling)
     return Shape(
         digest=fingerprint("function", "".join(text)),
         refs=tuple(finder.refs.values()),

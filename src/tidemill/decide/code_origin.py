@@ -19,6 +19,8 @@ Origin: TypeAlias = Literal["project", "package", "standard", "tidemill"]
 
 _STANDARD = linecache.__file__.replace("\\", "/").rpartition("/")[0] + "/"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
+# What runs as `__main__` may be a package's runner, but what is defined there is the project's.
+_GIVEN: dict[str, Origin] = {"tidemill": "tidemill", "__main__": "project"}
 _found: dict[str, str] = {}
 
 
@@ -36,8 +38,8 @@ def origin_of_file(filename: str) -> Origin:
 def origin_of_module(name: str) -> Origin | None:
     """Whose module it is, without importing it; None if there is no module of that name."""
     top = name.partition(".")[0]
-    if top == "tidemill":
-        return "tidemill"
+    if top in _GIVEN:
+        return _GIVEN[top]
     module = sys.modules.get(name) or sys.modules.get(top)
     file = _found.get(top) if module is None else _file(module)
     if file is None and module is None:
@@ -81,7 +83,8 @@ def importable(value: Any) -> str | None:
     """The full name under which a package itself offers `value`, if there is one."""
     module = getattr(value, "__module__", None)
     qualname = getattr(value, "__qualname__", getattr(value, "__name__", None))
-    if isinstance(module, str) and isinstance(qualname, str):
+    # A wrapper bears the name of what it wraps, which may be the project's.
+    if isinstance(qualname, str) and isinstance(module, str) and _is_foreign(module):
         found: Any = sys.modules.get(module)
         for part in qualname.split("."):
             found = getattr(found, part, None)
@@ -92,6 +95,10 @@ def importable(value: Any) -> str | None:
             if known is value:
                 return f"{name}.{key}"
     return None
+
+
+def _is_foreign(module: str) -> bool:
+    return origin_of_module(module) not in (None, "project")
 
 
 def absolute(module: str, level: int, where: dict[str, Any]) -> str:

@@ -13,7 +13,12 @@ from typing import Any
 from tidemill.decide.code_callables import cells_of
 from tidemill.decide.code_follow import Follow
 from tidemill.decide.code_names import Loose, Ref
-from tidemill.decide.code_origin import absolute, origin_of_class, origin_of_module
+from tidemill.decide.code_origin import (
+    absolute,
+    origin_of_class,
+    origin_of_function,
+    origin_of_module,
+)
 from tidemill.decide.code_scopes import Import, is_private
 from tidemill.decide.code_touches import loose_kind
 from tidemill.domain.fingerprint import Part
@@ -92,9 +97,10 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
         return walk.refuse("an attribute of a module is looked up by a computed name")
     if isinstance(value, type) and origin_of_class(value) != "project":
         return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk)
-    parts = [walk.value(value, ref.label)]
+    label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
+    parts = [walk.value(value, label)]
     if isinstance(value, FunctionType):
-        if path and path[0] in value.__dict__:
+        if path and path[0] in value.__dict__ and origin_of_function(value) == "project":
             parts.append(walk.value(value.__dict__[path[0]], ref.label))
     elif origin_of_class(value if isinstance(value, type) else type(value)) != "project":
         parts += [_loose(name, ref.repeatable, walk) for name in path]

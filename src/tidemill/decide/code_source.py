@@ -178,8 +178,7 @@ def _is_named(node: ast.AST, code: CodeType) -> TypeGuard[Function]:
 
 def _covers(code: CodeType, node: Function) -> bool:
     """Does some instruction of the code stand for the whole body of a lambda?"""
+    assert isinstance(node, ast.Lambda)  # only lambdas share a line and a name
     body = node.body
-    if isinstance(body, list):
-        return True
     where = body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
     return where in set(code.co_positions())

@@ -22,7 +22,6 @@ class Walk:
     def __init__(self, methods: Methods) -> None:
         self._methods = methods
         self.out: list[str | Use] = []
-        self.silent: list[Use] = []
         self.imports: list[tuple[str, int, Import]] = []
         self.attributes: list[tuple[str, int, ast.Call | None]] = []
         self.problems: list[tuple[str, int, str]] = []
@@ -40,8 +39,8 @@ class Walk:
 
     def bind(self, name: str, how: How = "local") -> None:
         """Note a binding in the scope of now."""
-        if self.scope is not None:
-            self.scope.bind(name, how)
+        assert self.scope is not None  # a decorator binds by `:=` only
+        self.scope.bind(name, how)
 
     def store(self, name: str, line: int, how: How = "local") -> None:
         """Bind a name, and write it."""
@@ -84,8 +83,8 @@ class Walk:
     def imported(self, name: str, line: int, source: Import) -> None:
         """Note that a name of the scope of now is bound by an import."""
         self.imports.append((name, line, source))
-        if self.scope is not None:
-            self.scope.sources.setdefault(name, []).append(source)
+        assert self.scope is not None
+        self.scope.sources.setdefault(name, []).append(source)
 
     def visit(self, node: ast.AST) -> None:
         """Write a node by its own method, or else all its fields."""

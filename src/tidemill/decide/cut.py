@@ -10,6 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
+from tidemill.decide.fit import fit
 from tidemill.domain.partition import (
     UNPLACED,
     WHOLE,
@@ -40,6 +41,11 @@ def keys_of(series: pl.Series, cut: Partitioning) -> pl.Series:
         # Polars takes no replacement for one of the column's own type.
         return pl.Series(series.name, [None], dtype=pl.String).new_from_index(0, series.len())
     return series.replace_strict(values, texts, return_dtype=pl.String)
+
+
+def raw_keys(series: pl.Series, dtype: pl.DataType, cut: Partitioning) -> pl.Series:
+    """`keys_of` a column as it came, which the contract says is `dtype`."""
+    return keys_of(fit(series, dtype)[1], cut)
 
 
 def outside(series: pl.Series, cut: Partitioning, partition: str) -> pl.Series:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.decide.frame import Frame, Predictor
@@ -11,9 +12,18 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Fitted
-from tidemill.domain.partition import start_of
+from tidemill.domain.partition import key_of, start_of
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Approval, Flow, Function, Input, Kind, Sink, Stage, Training
+from tidemill.domain.trigger import (
+    AllOf,
+    AnyOf,
+    ContractChanged,
+    Degraded,
+    Every,
+    NewData,
+    Volume,
+)
 from tidemill.domain.window import All, Last, Window
 from tidemill.domain.workflow import Declared, Workflow, contract_of
 
@@ -34,14 +44,17 @@ def seal(workflow: Workflow) -> Flow:
     """
     faults: list[Fault] = list(_twice(workflow))
     stages: dict[str, Stage] = {}
+    unclear: set[str] = set()
     for declared in workflow.declared:
         stage, found = _stage(declared, workflow)
         stages[stage.name] = stage
         faults += found
+        if found:
+            unclear.add(stage.name)
     if not workflow.declared:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
-    faults += wiring_faults(stages)
+    faults += wiring_faults(stages, unclear)
     if faults:
         raise DeclarationError(f"workflow {workflow.name!r}", faults)
     return Flow(name=workflow.name, owner=workflow.owner, stages=tuple(_ordered(stages)))
@@ -61,13 +74,14 @@ def _twice(workflow: Workflow) -> Iterator[Fault]:
 
 def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     if declared.kind is Kind.DELIVER:
-        return _table(declared)
+        return _table(declared, workflow)
     assert declared.function is not None
     hints, faults = _hints(declared, declared.function)
     windows, more = _windows(declared)
     faults += more
+    faults += _trigger_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
-    faults += _input_faults(declared, inputs, hints, windows)
+    faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
     faults += more
     options = declared.options
@@ -86,12 +100,13 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     ), faults
 
 
-def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any], list[Fault]]:
+def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """The annotations of a function; None when they can't be read."""
     try:
         return get_type_hints(function), []
-    except (NameError, AttributeError, TypeError) as error:
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
         hint = "contracts that annotations name must be importable where the function is defined"
-        return {}, [
+        return None, [
             Fault(
                 message=f"stage {declared.name!r}: its annotations can't be read: {error}",
                 where=declared.place,
@@ -125,16 +140,38 @@ def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
         for name in named
         if name not in names
     ]
-    return named, faults
+    faults += [
+        Fault(
+            message=f"stage {declared.name!r}: window={value!r} of {name!r} is not a window",
+            where=declared.place,
+            hint="write tm.last('7d') or tm.all",
+        )
+        for name, value in named.items()
+        if not isinstance(value, (Last, All))
+    ]
+    return {name: value for name, value in named.items() if isinstance(value, (Last, All))}, faults
+
+
+def _trigger_faults(declared: Declared) -> Iterator[Fault]:
+    retrain = declared.options.get("retrain")
+    if retrain is not None and not _is_trigger(retrain):
+        message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
+        yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
+
+
+def _is_trigger(value: object) -> bool:
+    if isinstance(value, (AnyOf, AllOf)):
+        return bool(value.triggers) and all(map(_is_trigger, value.triggers))
+    return isinstance(value, (Degraded, ContractChanged, Volume, Every, NewData))
 
 
 def _inputs(
-    declared: Declared, hints: Mapping[str, Any], windows: Mapping[str, Window]
+    declared: Declared, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
 ) -> Iterator[Input]:
     for name in _parameters(declared.function) if declared.function else ():
         if name in _SPECIAL and declared.kind is Kind.MODEL:
             continue
-        contract = _contract_in(hints.get(name), Frame)
+        contract = _contract_in((hints or {}).get(name), Frame)
         optional = name in declared.options.get("optional", ())
         window = windows.get(name) if contract else None
         yield Input(name=name, contract=contract, window=window, optional=optional)
@@ -148,11 +185,9 @@ def _contract_in(annotation: object, of: object) -> ContractSpec | None:
 
 def _input_faults(
     declared: Declared,
-    inputs: Iterable[Input],
-    hints: Mapping[str, Any],
-    windows: Mapping[str, Window],
+    inputs: Sequence[Input],
+    hints: Mapping[str, Any] | None,
 ) -> Iterator[Fault]:
-    inputs = tuple(inputs)
     if declared.kind is Kind.INGEST and inputs:
         message = f"ingest {declared.name!r} takes no inputs, it has {inputs[0].name!r}"
         yield Fault(message=message, where=declared.place, hint="use @flow.transform")
@@ -167,9 +202,9 @@ def _input_faults(
             message = f"stage {declared.name!r}: optional={name!r} is not one of its inputs"
             hint = did_you_mean(name, [item.name for item in inputs])
             yield Fault(message=message, where=declared.place, hint=hint)
-    for item in inputs:
+    for item in inputs if hints is not None else ():
         predictor = hints.get(item.name) is Predictor and declared.kind is Kind.EVALUATE
-        if item.contract is None and not predictor and hints:
+        if item.contract is None and not predictor:
             expected = "tm.Frame[Contract]" + (
                 " or tm.Predictor" if declared.kind is Kind.EVALUATE else ""
             )
@@ -178,8 +213,10 @@ def _input_faults(
 
 
 def _output(
-    declared: Declared, hints: Mapping[str, Any]
+    declared: Declared, hints: Mapping[str, Any] | None
 ) -> tuple[ContractSpec | None, list[Fault]]:
+    if hints is None:
+        return None, []
     returned = hints.get("return")
     if declared.kind in (Kind.MODEL, Kind.EVALUATE):
         ok = returned is (Fitted if declared.kind is Kind.MODEL else Scores)
@@ -187,8 +224,7 @@ def _output(
     else:
         spec = _contract_in(returned, Source if declared.kind is Kind.INGEST else Frame)
         ok = spec is not None
-    unread = not hints and declared.function and declared.function.__annotations__
-    if ok or unread:
+    if ok:
         return spec, []
     message = f"{declared.kind} {declared.name!r} does not say what it returns"
     hint = f"annotate it -> {_RETURNS[declared.kind]}"
@@ -205,6 +241,8 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
             raise UsageError(
                 f"its contract is {output.partitioning}, so there is no first partition"
             )
+        if not isinstance(start, str):
+            raise UsageError(f"write it as text, such as {key_of(datetime(2013, 3, 7), grain)!r}")
         start_of(start, grain)
     except UsageError as error:
         message = f"ingest {declared.name!r}: start={start!r}: {error}"
@@ -224,7 +262,7 @@ def _training(declared: Declared) -> Training:
     )
 
 
-def _table(declared: Declared) -> tuple[Stage, list[Fault]]:
+def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     model, features = declared.options["model"], declared.options["features"]
     sink: Sink = declared.options["sink"]
     faults = []
@@ -232,6 +270,10 @@ def _table(declared: Declared) -> tuple[Stage, list[Fault]]:
         name = getattr(model, "__name__", repr(model))
         message = f"table {declared.name!r} takes the model {name!r}, which is not approved"
         hint = f"live = flow.approve({name}, gates=[...]); then model=live"
+        faults.append(Fault(message=message, where=declared.place, hint=hint))
+    elif not any(model is known for known in workflow.approvals):
+        message = f"table {declared.name!r} takes an approval of {model.model!r} by another workflow"
+        hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
         faults.append(Fault(message=message, where=declared.place, hint=hint))
     item = Input(name=getattr(features, "__name__", str(features)), contract=None)
     return Stage(
@@ -248,7 +290,12 @@ def _table(declared: Declared) -> tuple[Stage, list[Fault]]:
 
 def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
     models = [stage.name for stage in stages.values() if stage.kind is Kind.MODEL]
+    seen: dict[str, str] = {}
     for approval in workflow.approvals:
+        if approval.model in seen:
+            message = f"approve({approval.model}) is said twice, first at {seen[approval.model]}"
+            yield Fault(message=message, where=approval.place, hint="say all gates in one")
+        seen.setdefault(approval.model, approval.place)
         if approval.model not in models:
             message = f"approve({approval.model}) is not about a model of this workflow"
             hint = did_you_mean(approval.model, models)

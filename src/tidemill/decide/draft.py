@@ -13,12 +13,12 @@ from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.partition import (
     UNPLACED,
     WHOLE,
-    Grain,
     Partitioning,
     end_of,
+    fits,
     start_of,
 )
-from tidemill.domain.plan import ModelState, Step, Waiting
+from tidemill.domain.plan import Action, ModelState, Step, Waiting
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Stage
 
@@ -43,10 +43,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """The files of an ingest stage as they are now, those that can't be read, and what to know of them."""
+    """The files of an ingest stage as they are now, those that can't be read, and what to know of them.
+
+    `held` are the partitions that a file fed when it could still be read.
+    """
 
     files: Mapping[str, SourceFile]
     broken: Mapping[str, str] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
@@ -88,9 +92,12 @@ class Draft:
 
         Steps of one rank run in the order of stages; one that is taken `beside` a stage runs after it.
         """
-        grain = self.cuts[step.stage].grain if step.stage in self.cuts else None
-        timed = grain is not None and step.partition not in (WHOLE, UNPLACED)
-        own = moment(step.partition, grain) if grain and timed else ""
+        cut = self.cuts[step.stage]
+        # What is removed may be a partition of an earlier cut.
+        timed = step.partition not in (WHOLE, UNPLACED) and (
+            step.action is not Action.REMOVE or fits(step.partition, cut)
+        )
+        own = moment(step.partition, cut.grain) if cut.grain and timed else ""
         reads = (
             self.ranks.get((name, key), "") for name, keys in step.reads.items() for key in keys
         )
@@ -101,9 +108,10 @@ class Draft:
         return rank
 
 
-def selected(request: Request, partition: str, grain: Grain | None) -> bool:
+def selected(request: Request, partition: str, cut: Partitioning) -> bool:
     """Whether a partition lies in the time that was asked for; those that aren't by time always do."""
-    if grain is None or partition in (WHOLE, UNPLACED):
+    grain = cut.grain
+    if grain is None or partition in (WHOLE, UNPLACED) or not fits(partition, cut):
         return True
     if request.since is not None and start_of(partition, grain) < request.since:
         return False

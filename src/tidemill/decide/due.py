@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Artifact
-from tidemill.domain.partition import Grain, start_of
+from tidemill.domain.partition import bounds_of
 from tidemill.domain.trigger import (
     AllOf,
     AnyOf,
@@ -22,11 +22,14 @@ from tidemill.domain.trigger import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What triggers look at: the last training, what came since, and how the live model does now."""
+    """What triggers look at: the last training, what came since, and how the live model does now.
+
+    `trained_until` and `anchor` are the newest partitions by time, then and now, or empty.
+    """
 
     artifact: Artifact
+    trained_until: str
     anchor: str
-    grain: Grain | None
     new_rows: int
     contracts: Mapping[str, str]
     approved: Scores | None
@@ -60,7 +63,8 @@ def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
         return ()
     then = facts.approved.metrics.get(trigger.metric, math.nan)
     now = facts.latest.metrics.get(trigger.metric, math.nan)
-    limit = then * (1 - trigger.by if trigger.higher_is_better else 1 + trigger.by)
+    slack = abs(then) * trigger.by
+    limit = then - slack if trigger.higher_is_better else then + slack
     worse = now < limit if trigger.higher_is_better else now > limit
     if not worse:
         return ()
@@ -83,9 +87,7 @@ def _volume(share: float, facts: Facts) -> tuple[str, ...]:
 
 
 def _every(trigger: Every, facts: Facts) -> tuple[str, ...]:
-    if facts.grain is None or not facts.artifact.anchor or not facts.anchor:
+    then, now = facts.trained_until, facts.anchor
+    if not then or not now or bounds_of(then)[0] > trigger.span.before(bounds_of(now)[0]):
         return ()
-    since = trigger.span.before(start_of(facts.anchor, facts.grain))
-    if start_of(facts.artifact.anchor, facts.grain) > since:
-        return ()
-    return (f"data went from {facts.artifact.anchor} to {facts.anchor}, more than {trigger.span}",)
+    return (f"data went from {then} to {now}, at least {trigger.span}",)

@@ -18,7 +18,8 @@ _LONGEST = 60
 def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
     """How many rows of `frame` (as it came) break `rule`, and the first different values of it."""
     count = int(rows.sum())
-    sample = _sample(frame.select(rule.shows).filter(rows).head(100))
+    # A frame without columns has no rows either.
+    sample = _sample(frame.select(rule.shows).filter(rows).head(100)) if rule.shows else ""
     such = f", such as {sample}" if sample else ""
     return Finding(
         rule=rule.id,

@@ -46,7 +46,8 @@ def _compare(
         return False, f"there is no metric {gate.metric!r} among {', '.join(candidate.metrics)}"
     mine, theirs = candidate.metrics[gate.metric], other.metrics.get(gate.metric, math.nan)
     evidence = f"{mine:.4g} against {theirs:.4g} of {name}"
-    limit = theirs * (1 + gate.by if gate.higher_is_better else 1 - gate.by)
+    gain = abs(theirs) * gate.by
+    limit = theirs + gain if gate.higher_is_better else theirs - gain
     if mine == limit:
         # As good as live may follow it; a model that only equals the baseline brings nothing.
         return isinstance(gate, BeatsLive), evidence
@@ -67,7 +68,8 @@ def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple
             continue
         compared += 1
         mine, reference = (s.metrics.get(gate.metric, math.nan) for s in (part, other))
-        limit = reference * (1 - gate.by if gate.higher_is_better else 1 + gate.by)
+        slack = abs(reference) * gate.by
+        limit = reference - slack if gate.higher_is_better else reference + slack
         if not (mine >= limit if gate.higher_is_better else mine <= limit):
             worse.append(f"{part.value}: {mine:.4g} against {reference:.4g}")
     if worse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -24,20 +25,25 @@ def cuts_of(flow: Flow) -> dict[str, Partitioning]:
 def outputs(stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]) -> list[str]:
     """The partitions that a transform should have, given the partitions of its inputs.
 
-    Every partition that some required input of the same kind has: whether it waits for the others is
-    judged later, so that a missing input is seen and not passed over.
+    Every partition that some required input of the same kind has (some optional one, when no such
+    input is required): whether it waits for the others is judged later, so that a missing input is
+    seen and not passed over.
     """
     cut = stage.partitioning
     if cut.is_whole:
         return [WHOLE]
+    same = [item for item in stage.frames if alike(cut, cuts[item.name])]
     found: set[str] = set()
-    for item in stage.frames:
+    for item in [item for item in same if not item.optional] or same:
         other = cuts[item.name]
-        if other.is_whole or other.is_time != cut.is_time or item.optional:
-            continue
         keys = placed(available[item.name])
         found.update(keys if cut.grain == other.grain else _recut(keys, other.grain, cut.grain))
     return sorted(found)
+
+
+def alike(cut: Partitioning, other: Partitioning) -> bool:
+    """Whether partitions of two outputs stand for each other: both by time, or both by value."""
+    return not cut.is_whole and not other.is_whole and cut.is_time == other.is_time
 
 
 def visible(
@@ -45,18 +51,18 @@ def visible(
 ) -> tuple[str, ...] | None:
     """The partitions of an input (of its sorted `keys`) that `partition` of a stage sees.
 
-    None means that its own partition of the input is missing: it must wait. An unpartitioned input is
-    seen whole; a value partition sees the same value; an unpartitioned stage sees everything, or its
-    window.
+    None means that its own partition of the input is missing, or all of it: it must wait. An
+    unpartitioned input is seen whole; a value partition sees the same value; a stage that is cut
+    another way, or not at all, sees everything, or its window.
     """
     if other.is_whole:
         return (WHOLE,) if WHOLE in keys else None
-    if cut.is_whole or cut.is_time != other.is_time:
+    if not alike(cut, other):
         if item.window is None or other.grain is None or not keys:
-            return tuple(keys)
+            return tuple(keys) or None
         return tuple(select(item.window, keys, other.grain, keys[-1]))
     if cut.grain is None or other.grain is None:
-        return (partition,) if partition in keys else None
+        return (partition,) if _among(partition, keys) else None
     return _in_time(item, partition, cut.grain, other.grain, keys)
 
 
@@ -92,16 +98,23 @@ def _in_time(
     item: Input, partition: str, grain: Grain, other: Grain, keys: Sequence[str]
 ) -> tuple[str, ...] | None:
     if grain == other:
-        own: tuple[str, ...] = (partition,) if partition in keys else ()
-        if not own or item.window is None:
-            return own or None
+        if not _among(partition, keys):
+            return None
+        if item.window is None:
+            return (partition,)
         return tuple(select(item.window, keys, other, partition))
     begin, end = start_of(partition, grain), end_of(partition, grain)
     if item.window is not None:
-        last = max((k for k in keys if end_of(k, other) <= end), default=None)
-        return tuple(select(item.window, keys, other, last)) if last is not None else None
-    own = tuple(k for k in keys if start_of(k, other) < end and end_of(k, other) > begin)
-    return own or None
+        ended = bisect_right(keys, end, key=lambda key: end_of(key, other))
+        return tuple(select(item.window, keys, other, keys[ended - 1])) if ended else None
+    first = bisect_right(keys, begin, key=lambda key: end_of(key, other))
+    return tuple(keys[first : bisect_left(keys, end, key=lambda key: start_of(key, other))]) or None
+
+
+def _among(key: str, keys: Sequence[str]) -> bool:
+    """Whether sorted `keys` hold `key`."""
+    place = bisect_left(keys, key)
+    return place < len(keys) and keys[place] == key
 
 
 def _recut(keys: Iterable[str], grain: Grain | None, into: Grain | None) -> set[str]:

@@ -5,7 +5,7 @@ A changed key makes a model outdated; only a trigger, or a person, makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.decide.draft import Draft, Inputs, key_for, reads_of, reasons_for
@@ -13,8 +13,9 @@ from tidemill.decide.due import Facts, due
 from tidemill.decide.judge import subject_of
 from tidemill.decide.mapping import seen_whole
 from tidemill.domain.binding import Binding
+from tidemill.domain.errors import UsageError
 from tidemill.domain.model import Artifact
-from tidemill.domain.partition import WHOLE
+from tidemill.domain.partition import WHOLE, bounds_of
 from tidemill.domain.plan import Action, ModelState, Step, Waiting
 from tidemill.domain.stage import Stage
 
@@ -38,12 +39,13 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         _wait(draft, stage, window.missing)
         return
     key, digests = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
-    forced = stage.name in draft.request.train
+    asked = stage.name in draft.request.train
+    forced = asked or bool(draft.recipes[stage.name].unproven)
     outdated: tuple[str, ...] = ()
     if bound is not None and key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, digests)
     known = draft.known([key]) if key is not None and not forced else {}
-    reasons = _due(draft, stage, window, bound, outdated, forced)
+    reasons = _due(draft, stage, window, bound, outdated, asked)
     if outdated and known and not reasons:
         # It was trained exactly so before: that costs nothing, so no trigger is needed.
         reasons = ("it was trained like this before",)
@@ -67,9 +69,9 @@ def _due(
     window: _Window,
     bound: Binding | None,
     outdated: tuple[str, ...],
-    forced: bool,
+    asked: bool,
 ) -> tuple[str, ...]:
-    if forced:
+    if asked:
         return ("asked for",)
     if bound is None or bound.product.artifact is None:
         return ("never trained",)
@@ -85,6 +87,7 @@ def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> F
     bound = draft.bound(counted)
     fresh = [key for key in window.inputs.get(counted, {}) if key not in trained and key in bound]
     live = draft.now.live.get(stage.name)
+    timed = next((item.name for item in stage.frames if draft.cuts[item.name].is_time), "")
     latest = [
         binding.product.scores
         for other in draft.flow.readers(stage.name)
@@ -92,13 +95,23 @@ def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> F
     ]
     return Facts(
         artifact=artifact,
-        anchor=max(window.inputs.get(counted, ()), default=""),
-        grain=next((g for item in stage.frames if (g := draft.cuts[item.name].grain)), None),
+        trained_until=_newest(artifact.trained_on.get(timed, ())),
+        anchor=_newest(window.inputs.get(timed, ())),
         new_rows=sum(bound[key].product.rows for key in fresh),
         contracts={item.name: item.contract.version for item in stage.frames if item.contract},
         approved=live.scores if live else None,
         latest=latest[0] if latest else None,
     )
+
+
+def _newest(keys: Iterable[str]) -> str:
+    """The last partition by time; none of an input that wasn't cut by time when it was read."""
+    newest = max(keys, default="")
+    try:
+        bounds_of(newest)
+    except UsageError:
+        return ""
+    return newest
 
 
 def _window(draft: Draft, stage: Stage) -> _Window:

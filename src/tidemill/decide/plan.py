@@ -59,7 +59,7 @@ def scope_of(flow: Flow, request: Request) -> set[str]:
     if not request.stage:
         return set(flow.names)
     scope: set[str] = set()
-    wanted = [request.stage]
+    wanted = [request.stage, *request.train]
     while wanted:
         name = wanted.pop()
         if name in scope:

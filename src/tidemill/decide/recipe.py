@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.decide.code import Code, code_of
-from tidemill.domain.contract import check_digest, value_digest
+from tidemill.domain.contract import ContractSpec, check_digest, value_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -76,8 +76,17 @@ def recipes_of(flow: Flow, engine: str) -> dict[str, Recipe]:
 
 
 def _inputs(stage: Stage) -> list[Part]:
-    """Names, optional inputs and windows: all that decides what a stage is handed, besides the data."""
-    return [[item.name, item.optional, str(item.window)] for item in stage.inputs]
+    """Names, options, windows and columns: all that decides what a stage is handed, besides the data."""
+    return [
+        [item.name, item.optional, str(item.window), _columns(item.contract)]
+        for item in stage.inputs
+    ]
+
+
+def _columns(contract: ContractSpec | None) -> Part:
+    if contract is None:
+        return None
+    return [[column.name, str(column.dtype)] for column in contract.columns]
 
 
 def _unproven(stage: Stage, code: Code) -> tuple[str, ...]:
@@ -120,6 +129,9 @@ def plain(value: Any) -> Part:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        # The order of a set's text is another in every process.
+        return ["set", *sorted(repr(item) for item in value)]
     return [type(value).__qualname__, repr(value)]
 
 

@@ -64,8 +64,17 @@ class ColumnRules:
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
     """The rules of every column; ContractError for what Polars can't do, such as a look-ahead."""
     schema = _schema(spec)
-    empty = pl.DataFrame(schema=schema)
-    return tuple(_column(spec, column, empty) for column in spec.columns)
+    empty, fixed = pl.DataFrame(schema=schema), {*spec.key, spec.partitioning.column}
+    compiled = tuple(
+        _column(spec, column, schema[column.name], fixed=column.name in fixed)
+        for column in spec.columns
+    )
+    for query in (query for column in compiled for query in column.others):
+        try:
+            empty.select(query.passes)
+        except PolarsError as error:
+            raise broken_rule(spec, query.rule.id, error) from error
+    return compiled
 
 
 def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
@@ -89,13 +98,16 @@ def broken_rule(spec: ContractSpec, rule: str, error: Exception) -> ContractErro
     """The error for a rule that can't be evaluated: which one, where it stands, and why."""
     return ContractError(
         f"{spec.place}: rule {rule} of contract {spec.name} can't be evaluated: "
-        f"{type(error).__name__}: {first_line(error)}"
+        f"{type(error).__name__}: {_brief(error)}"
     )
 
 
-def first_line(error: Exception) -> str:
+def _brief(error: Exception) -> str:
     """What an error says, without the query that Polars prints below it."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    text = str(error)
+    for tail in ("This error occurred", "Resolved plan"):
+        text = text.partition(tail)[0]
+    return " ".join(text.split())
 
 
 def _schema(spec: ContractSpec) -> dict[str, pl.DataType]:
@@ -108,10 +120,9 @@ def _schema(spec: ContractSpec) -> dict[str, pl.DataType]:
     return schema
 
 
-def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRules:
-    fixed = column.name in spec.key or column.name == spec.partitioning.column
+def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bool) -> ColumnRules:
     strict: OnFail = "quarantine" if fixed and column.on_fail == "warn" else column.on_fail
-    name, dtype = column.name, empty.schema[column.name]
+    name = column.name
     least, most, others = _bound(column, "min"), _bound(column, "max"), [*_others(spec, column)]
     missing = tuple(key for key in spec.key if key != name)
 
@@ -122,7 +133,7 @@ def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRu
         # Python's datetime has no nanoseconds, and compares within one zone by the wall clock.
         others += [bound[1] for bound in (least, most) if bound]
         least = most = None
-    compiled = ColumnRules(
+    return ColumnRules(
         name=name,
         dtype=dtype,
         is_float=dtype.is_float(),
@@ -135,9 +146,6 @@ def _column(spec: ContractSpec, column: Column, empty: pl.DataFrame) -> ColumnRu
         most=most,
         others=tuple(others),
     )
-    for query in others:
-        _try(spec, query, empty)
-    return compiled
 
 
 _OR = "fix the source, or "
@@ -149,7 +157,10 @@ def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, Query] | N
     if bound is None:
         return None
     value = pl.col(column.name)
-    passes, side = (value >= bound, "below") if kind == "min" else (value <= bound, "above")
+    limit = pl.lit(bound)
+    if column.dtype.name == "Datetime" and column.dtype.args[1]:
+        limit = limit.dt.convert_time_zone(str(column.dtype.args[1]))
+    passes, side = (value >= limit, "below") if kind == "min" else (value <= limit, "above")
     if column.dtype.name.startswith("Float"):
         # Polars orders NaN above everything; here it is missing.
         passes |= value.is_nan()
@@ -191,13 +202,6 @@ def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Seri
         raise broken_rule(spec, f"{column.name}.isin", error) from error
 
 
-def _try(spec: ContractSpec, query: Query, empty: pl.DataFrame) -> None:
-    try:
-        empty.select(query.passes)
-    except PolarsError as error:
-        raise broken_rule(spec, query.rule.id, error) from error
-
-
 def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> Query:
     roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
     for name in roots:
@@ -206,8 +210,12 @@ def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) 
                 f"{spec.place}: rule {rule.name} of contract {spec.name} reads column {name!r}, "
                 f"which the contract doesn't have ({did_you_mean(name, schema)})"
             )
+    query = pl.LazyFrame(schema=schema).select(rule.expr)
     try:
-        given = pl.LazyFrame(schema=schema).select(rule.expr).collect_schema()
+        given = query.collect_schema()
+        # Polars sees most type errors only when it runs; a Python function may need rows to run.
+        if "python_udf" not in str(rule.expr):
+            query.collect()
     except PolarsError as error:
         raise broken_rule(spec, rule.name, error) from error
     if any(dtype != pl.Boolean for dtype in given.dtypes()):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
-from polars._typing import PolarsDataType
 
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError, Fault, did_you_mean
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 _PLAIN: Mapping[str, type[pl.DataType]] = {
     kind.__name__: kind
@@ -92,7 +95,8 @@ def _output_fault(
         return Fault(
             message=f"the output has no column {column.name!r} of contract {spec.name}",
             where=where,
-            hint=did_you_mean(column.name, actual),
+            # A column that the contract names can't be the one that is missing under another name.
+            hint=did_you_mean(column.name, set(actual).difference(spec.names) or actual),
         )
     found = dtype_of(actual[column.name])
     if column.dtype.holds(found):

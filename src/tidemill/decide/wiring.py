@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from tidemill.decide.mapping import alike
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, did_you_mean
-from tidemill.domain.partition import Partitioning
 from tidemill.domain.stage import Input, Kind, Stage
-from tidemill.domain.window import overlap
+from tidemill.domain.window import last, overlap, too_short, written
 
 _DATA = (Kind.INGEST, Kind.TRANSFORM)
 
 
-def wiring_faults(stages: Mapping[str, Stage]) -> list[Fault]:
-    """Every fault between the stages of a workflow."""
+def wiring_faults(stages: Mapping[str, Stage], unclear: Collection[str] = ()) -> list[Fault]:
+    """Every fault between the stages of a workflow.
+
+    Of `unclear` stages, which have faults of their own, only the names are judged: what their
+    annotations leave open would look like more faults.
+    """
     faults: list[Fault] = []
+    clear = {name: stage for name, stage in stages.items() if name not in unclear}
     for stage in stages.values():
         faults += _unknown(stage, stages)
-        for item in stage.inputs:
-            if item.name in stages:
-                faults += _input(stage, item, stages[item.name])
-        if stage.kind is Kind.TRANSFORM:
-            faults += _cut(stage, stages)
-        if stage.kind is Kind.EVALUATE:
-            faults += _evaluation(stage, stages)
+        if stage.name in clear:
+            faults += _between(stage, clear)
         if stage.kind is Kind.MODEL and stage.approval:
             faults += _unscored(stage, stages)
     return faults + list(_cycles(stages))
+
+
+def _between(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    for item in stage.inputs:
+        if item.name in stages:
+            yield from _input(stage, item, stages[item.name])
+    if stage.kind is Kind.TRANSFORM and all(item.name in stages for item in stage.inputs):
+        yield from _cut(stage, stages)
+    if stage.kind is Kind.EVALUATE:
+        yield from _evaluation(stage, stages)
 
 
 def _fault(stage: Stage, message: str, hint: str = "") -> Fault:
@@ -51,9 +61,15 @@ def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
         return
     if item.contract is not None and producer.output is not None:
         yield from _unmet(stage, item, item.contract, producer.output)
-    if item.window is not None and not producer.partitioning.is_time:
-        message = f"window={item.window} on {item.name!r}, which is {producer.partitioning}"
+    cut = producer.partitioning
+    if item.window is None:
+        return
+    if cut.grain is None:
+        message = f"window={item.window} on {item.name!r}, which is {cut}"
         yield _fault(stage, message, "windows are for inputs partitioned by time")
+    elif too_short(item.window, cut.grain):
+        message = f"window={item.window} on {item.name!r} is shorter than a {cut.grain}"
+        yield _fault(stage, message, f"{item.name!r} is partitioned {cut}: take at least one")
 
 
 def _unmet(stage: Stage, item: Input, wanted: ContractSpec, given: ContractSpec) -> Iterator[Fault]:
@@ -77,14 +93,10 @@ def _cut(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
     cut = stage.partitioning
     if cut.is_whole:
         return
-    inputs = [stages[item.name].partitioning for item in stage.inputs if item.name in stages]
-    if inputs and not any(_same_kind(cut, other) for other in inputs):
+    inputs = [stages[item.name].partitioning for item in stage.inputs]
+    if not any(alike(cut, other) for other in inputs):
         message = f"its output is partitioned {cut}, but none of its inputs is"
         yield _fault(stage, message, "partition an input the same way, or leave the output whole")
-
-
-def _same_kind(cut: Partitioning, other: Partitioning) -> bool:
-    return not other.is_whole and cut.is_time == other.is_time
 
 
 def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
@@ -94,24 +106,31 @@ def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
         return
     training = stages[models[0]]
     for item in stage.frames:
+        grain = stages[item.name].partitioning.grain if item.name in stages else None
         trained = next((i for i in training.inputs if i.name == item.name), None)
-        cut = stages[item.name].partitioning if item.name in stages else Partitioning()
-        if trained is None or not cut.is_time:
+        if grain is None:
             continue
-        if (
+        if trained is None:
+            # Its newest partition may lie behind: the evaluation would begin where training ended.
+            message = f"it reads {item.name!r} by time, which the model {training.name!r} does not"
+            hint = f"let {training.name!r} read it, too, so that both windows end together"
+            yield _fault(stage, message, hint)
+        elif (
             trained.window is None
             or item.window is None
-            or overlap(trained.window, item.window, cut.grain)
+            or overlap(trained.window, item.window, grain)
         ):
             message = (
                 f"its window of {item.name!r} ({item.window or 'all'}) overlaps the training window "
                 f"of {training.name!r} ({trained.window or 'all'})"
             )
-            yield _fault(stage, message, f"train on tm.last(..., before={_call(item)})")
+            yield _fault(stage, message, f"train on tm.last(..., before={_before(item)})")
 
 
-def _call(item: Input) -> str:
-    return f"tm.last('{item.window}')" if item.window else "tm.last('7d')"
+def _before(item: Input) -> str:
+    """The window that a training window may end before: the evaluation's own, if it has an end."""
+    narrow = isinstance(item.window, Last)
+    return written(item.window) if narrow and item.window else "tm.last('7d')"
 
 
 def _unscored(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:

@@ -8,10 +8,12 @@ nothing downstream ever reads.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from tidemill.domain.errors import UsageError
 
@@ -41,6 +43,10 @@ _EXAMPLES = {
     Grain.WEEK: "2013-W10",
     Grain.MONTH: "2013-03",
 }
+_LENGTHS = {
+    "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
+    Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(weeks=1),
+}  # fmt: skip
 _SPAN = re.compile(r"([1-9]\d*)(h|d|w|mo)")
 
 
@@ -80,14 +86,16 @@ class Span:
     unit: str
 
     def before(self, moment: datetime) -> datetime:
-        """The moment this span earlier; months are calendar months, cut to the month's last day."""
-        if self.unit == "mo":
-            return add_months(moment, -self.count)
-        return (
-            moment
-            - self.count
-            * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[self.unit]
-        )
+        """The moment this span earlier; months are calendar months, cut to the month's last day.
+
+        A span that reaches back beyond the calendar ends where the calendar begins.
+        """
+        try:
+            if self.unit == "mo":
+                return add_months(moment, -self.count)
+            return moment - self.count * _LENGTHS[self.unit]
+        except (OverflowError, ValueError):
+            return datetime.min
 
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"
@@ -104,25 +112,26 @@ def parse_span(text: str) -> Span:
 def add_months(moment: datetime, months: int) -> datetime:
     """`moment` shifted by calendar months, cut to the target month's last day."""
     index = moment.year * 12 + moment.month - 1 + months
-    first = moment.replace(year=index // 12, month=index % 12 + 1, day=1)
-    following = (first + timedelta(days=31)).replace(day=1)
-    return first.replace(day=min(moment.day, (following - timedelta(days=1)).day))
+    year, month = index // 12, index % 12 + 1
+    first = moment.replace(year=year, month=month, day=1)
+    return first.replace(day=min(moment.day, monthrange(year, month)[1]))
 
 
 def key_of(moment: datetime, grain: Grain) -> str:
     """The key of the partition that holds `moment`."""
-    return moment.strftime(_FORMATS[grain])
+    # Not every platform writes years before 1000 with four digits.
+    return moment.strftime(_FORMATS[grain]).zfill(len(_EXAMPLES[grain]))
 
 
+# Plans ask for the same moments over and over.
+@lru_cache(maxsize=100_000)
 def start_of(key: str, grain: Grain) -> datetime:
     """The first moment of a partition; UsageError when the key isn't one of this grain."""
     try:
-        if grain is Grain.WEEK:
-            return datetime.strptime(key + "-1", "%G-W%V-%u")
-        start = datetime.strptime(key, _FORMATS[grain])
+        start = datetime.fromisoformat(f"{key}-01" if grain is Grain.MONTH else key)
     except ValueError:
         start = None
-    # strptime also takes unpadded numbers; only the canonical text is a key.
+    # There are other ways to write a moment; only the canonical text is a key.
     if start is None or key_of(start, grain) != key:
         raise UsageError(
             f"{key!r} is not a {grain} partition; write it as {_EXAMPLES[grain]}"
@@ -131,18 +140,12 @@ def start_of(key: str, grain: Grain) -> datetime:
 
 
 def end_of(key: str, grain: Grain) -> datetime:
-    """The first moment after a partition."""
+    """The first moment after a partition; the calendar's end for the last one, such as 9999-12-31."""
     start = start_of(key, grain)
-    if grain is Grain.MONTH:
-        return add_months(start, 1)
-    return (
-        start
-        + {
-            Grain.HOUR: timedelta(hours=1),
-            Grain.DAY: timedelta(days=1),
-            Grain.WEEK: timedelta(weeks=1),
-        }[grain]
-    )
+    try:
+        return add_months(start, 1) if grain is Grain.MONTH else start + _LENGTHS[grain]
+    except (OverflowError, ValueError):
+        return datetime.max
 
 
 def bounds_of(text: str) -> tuple[datetime, datetime]:
@@ -153,6 +156,19 @@ def bounds_of(text: str) -> tuple[datetime, datetime]:
         except UsageError:
             continue
     raise UsageError(f"{text!r} is no time; write it as {', '.join(_EXAMPLES.values())}")
+
+
+def fits(key: str, cut: Partitioning) -> bool:
+    """Whether `key` can be a partition of an output that is cut so; one of an earlier cut can't."""
+    if cut.is_whole:
+        return key == WHOLE
+    if cut.grain is None or key == UNPLACED:
+        return True
+    try:
+        start_of(key, cut.grain)
+    except UsageError:
+        return False
+    return True
 
 
 def placed(keys: Iterable[str]) -> list[str]:

@@ -5,10 +5,11 @@ Windows are anchored at a partition (a stage's own, or the newest published), ne
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import TypeAlias
 
 from tidemill.domain.partition import Grain, Span, end_of, parse_span, start_of
@@ -34,10 +35,11 @@ class All:
         return "all"
 
 
+# The least and the most hours of a unit.
 _DAY, _WEEK, _MONTH, _HOUR = (24, 24), (168, 168), (672, 744), (1, 1)
 _UNITS = {
     "h": _HOUR, "d": _DAY, "w": _WEEK, "mo": _MONTH,
-    "hour": _HOUR, "day": _DAY, "week": _WEEK, "month": _MONTH, "None": _HOUR,
+    Grain.HOUR: _HOUR, Grain.DAY: _DAY, Grain.WEEK: _WEEK, Grain.MONTH: _MONTH,
 }  # fmt: skip
 
 Window: TypeAlias = Last | All
@@ -50,68 +52,90 @@ def last(length: str | int, *, before: Last | None = None) -> Last:
 
     Raises ValueError for a length that is not a positive count, `36h`, `60d`, `8w` or `3mo`.
     """
-    if isinstance(length, bool) or (isinstance(length, int) and length < 1):
+    span = parse_span(length) if isinstance(length, str) else length
+    counted = isinstance(span, int) and not isinstance(span, bool) and span >= 1
+    if not isinstance(span, Span) and not counted:
         raise ValueError(
             f"last({length!r}): the length must be at least 1 partition, or a time such as '7d'"
         )
-    span = parse_span(length) if isinstance(length, str) else length
     if before is not None and not isinstance(before, Last):
         raise ValueError(f"before={before!r} must itself be a window such as last('7d')")
     return Last(length=span, before=before)
 
 
 def select(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> list[str]:
-    """The partitions of `keys` (sorted) that `window` covers when it ends with `anchor`."""
-    upto = keys[: bisect_left(keys, anchor) + (anchor in keys)]
+    """The partitions of `keys` (sorted) that `window` covers when it ends with `anchor`.
+
+    A span of time covers the partitions that begin in it.
+    """
+    stop = bisect_right(keys, anchor)
     if isinstance(window, All):
-        return list(upto)
-    return _last(window, list(upto), grain, end_of(anchor, grain))[0]
+        return list(keys[:stop])
+    first, stop, _ = _last(window, keys, grain, stop, end_of(anchor, grain))
+    return list(keys[first:stop])
 
 
-def _last(window: Last, keys: list[str], grain: Grain, end: datetime) -> tuple[list[str], datetime]:
-    """The keys of the window and the moment where it begins."""
+def _last(
+    window: Last, keys: Sequence[str], grain: Grain, stop: int, end: datetime
+) -> tuple[int, int, datetime]:
+    """Where the window begins and stops among `keys`, and the moment where it begins."""
     if window.before is not None:
-        inner, end = _last(window.before, keys, grain, end)
-        keys = keys[: len(keys) - len(inner)] if inner else keys
-    keys = [key for key in keys if start_of(key, grain) < end]
+        stop, _, end = _last(window.before, keys, grain, stop, end)
     if isinstance(window.length, int):
-        chosen = keys[-window.length :]
-        return chosen, start_of(chosen[0], grain) if chosen else end
+        first = max(0, stop - window.length)
+        return first, stop, start_of(keys[first], grain) if first < stop else end
     begin = window.length.before(end)
-    return [key for key in keys if start_of(key, grain) >= begin], begin
+    return bisect_left(keys, begin, 0, stop, key=lambda key: start_of(key, grain)), stop, begin
 
 
-def overlap(one: Window, other: Window, grain: Grain | None) -> bool:
+def too_short(window: Window, grain: Grain) -> bool:
+    """Whether a window may hold no partition at all because it is shorter than one."""
+    if isinstance(window, All) or isinstance(window.length, int) or window.length.unit == "mo":
+        return False
+    return _hours(window.length, grain)[0] < _UNITS[grain][1]
+
+
+def overlap(one: Window, other: Window, grain: Grain) -> bool:
     """Whether two windows with the same anchor can share a partition.
 
-    Months count as 31 days at a window's far end and as 28 at its near end, so doubt means overlap.
+    Doubt means overlap: months have 28 to 31 days, and there may be gaps between partitions, so that
+    a number of them covers at least, but not at most, as much time.
     """
     if isinstance(one, All) or isinstance(other, All):
         return True
     if one.before == other or other.before == one:
         return False
-    near_one, near_other = _near(one, grain), _near(other, grain)
-    far_one, far_other = (
-        near_one[1] + _hours(one, grain)[1],
-        near_other[1] + _hours(other, grain)[1],
-    )
-    return near_one[0] < far_other and near_other[0] < far_one
+    counted = all(isinstance(length, int) for length in (*_lengths(one), *_lengths(other)))
+    near_one, far_one = _reach(one, grain, counted)
+    near_other, far_other = _reach(other, grain, counted)
+    return near_one < far_other and near_other < far_one
 
 
-def _near(window: Last, grain: Grain | None) -> tuple[int, int]:
-    """The least and the most hours (or partitions) between a window's end and its anchor's end."""
-    if window.before is None:
-        return 0, 0
-    inner, length = _near(window.before, grain), _hours(window.before, grain)
-    return inner[0] + length[0], inner[1] + length[1]
+def _lengths(window: Last | None) -> list[Span | int]:
+    """The lengths from the window inwards to the anchor."""
+    return [window.length, *_lengths(window.before)] if window else []
 
 
-def _hours(window: Last, grain: Grain | None) -> tuple[int, int]:
-    """The least and the most hours that a window's length can be."""
-    count, unit = (
-        (window.length, str(grain))
-        if isinstance(window.length, int)
-        else (window.length.count, window.length.unit)
-    )
-    least, most = _UNITS[unit]
-    return count * least, count * most
+def _reach(window: Last, grain: Grain, counted: bool) -> tuple[float, float]:
+    """The least distance from the anchor's end to the window's end, and the most to its begin."""
+    measures = [
+        (length, length) if counted and isinstance(length, int) else _hours(length, grain)
+        for length in _lengths(window)
+    ]
+    return sum(least for least, _ in measures[1:]), sum(most for _, most in measures)
+
+
+def _hours(length: Span | int, grain: Grain) -> tuple[float, float]:
+    """The least and the most hours that a length can be."""
+    if isinstance(length, int):
+        return length * _UNITS[grain][0], inf
+    least, most = _UNITS[length.unit]
+    return length.count * least, length.count * most
+
+
+def written(window: Window) -> str:
+    """A window as one writes it."""
+    if isinstance(window, All):
+        return "tm.all"
+    length = window.length if isinstance(window.length, int) else f"'{window.length}'"
+    return f"tm.last({length}{f', before={written(window.before)}' if window.before else ''})"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.gate import Gate
 from tidemill.domain.place import caller
 from tidemill.domain.stage import Approval, Function, Kind, Sink
@@ -152,6 +153,8 @@ class Workflow:
         approval = Approval(
             model=getattr(model, "__name__", str(model)), gates=tuple(gates), place=caller(1)
         )
+        if _in_notebook(model):
+            self.approvals = [known for known in self.approvals if known.model != approval.model]
         self.approvals.append(approval)
         return approval
 
@@ -179,6 +182,8 @@ class Workflow:
         window: Windows | None = None,
     ) -> Any:
         def declare(function: F) -> F:
+            if not hasattr(function, "__code__"):
+                raise DeclarationError(f"workflow {self.name!r}", [_no_function(kind, function)])
             self._declare(
                 Declared(
                     name=function.__name__,
@@ -195,9 +200,21 @@ class Workflow:
 
     def _declare(self, declared: Declared) -> None:
         # A notebook cell that is run again replaces the stage that it declared before.
-        if getattr(declared.function, "__module__", None) == "__main__":
+        if _in_notebook(declared.function or declared.options.get("features")):
             self.declared = [known for known in self.declared if known.name != declared.name]
         self.declared.append(declared)
+
+
+def _in_notebook(function: object) -> bool:
+    return getattr(function, "__module__", None) == "__main__"
+
+
+def _no_function(kind: Kind, function: object) -> Fault:
+    return Fault(
+        message=f"{kind} takes a function, not {function!r}",
+        where=caller(2),
+        hint="wrap it in a def whose parameters name its inputs",
+    )
 
 
 def _place(function: Function) -> str:

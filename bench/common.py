@@ -1,0 +1,171 @@
+"""Measure processes, and say what was measured on which machine.
+
+Everything that is measured runs in a process of its own, so this one stays small: what a process
+reports as its peak memory starts with that of the process that began it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+BENCH = Path(__file__).parent
+PYTHON = sys.executable
+TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a process and its descendants used; seconds and bytes."""
+
+    wall_s: float
+    cpu_s: float
+    peak_rss: int
+    out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured figure. `goal` is the most that it may be (None: told, not judged).
+
+    `baseline` says in words what it is held against, `runs` are the single measurements.
+    """
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None = None
+    baseline: str = ""
+    runs: tuple[float, ...] = ()
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal is met; None without one."""
+        return None if self.goal is None else self.value <= self.goal
+
+
+def measure(
+    command: Sequence[str | Path],
+    folder: Path,
+    *,
+    code: int = 0,
+    variables: Mapping[str, str] | None = None,
+) -> Used:
+    """Run a command in `folder` to its end; RuntimeError when it ends with another exit code."""
+    environment = {**os.environ, **(variables or {})}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(part) for part in command], cwd=folder, env=environment, stdout=out, stderr=err
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        text, errors = out.read().decode(), err.read().decode()
+    if process.returncode != code:
+        raise RuntimeError(f"{command} ended with {process.returncode}, not {code}: {errors}")
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Used(wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, peak_rss=peak, out=text)
+
+
+def alternate(times: int, *actions: Callable[[], Used]) -> list[list[Used]]:
+    """What each action used, `times` times; in turns, so that a slow minute hits all of them."""
+    rounds = [[action() for action in actions] for _ in range(times)]
+    return [list(found) for found in zip(*rounds, strict=True)]
+
+
+def cpu(found: Sequence[Used]) -> float:
+    """The median of the CPU seconds."""
+    return statistics.median(each.cpu_s for each in found)
+
+
+def wall(found: Sequence[Used]) -> float:
+    """The median of the wall seconds."""
+    return statistics.median(each.wall_s for each in found)
+
+
+def inside(folder: Path, *arguments: str) -> dict[str, object]:
+    """What `bench/inside.py` reports from a fresh process in `folder`."""
+    report = measure([PYTHON, BENCH / "inside.py", *arguments], folder).out
+    found = json.loads(report.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
+def machine(folder: Path) -> dict[str, object]:
+    """What the figures depend on; `folder` is where the work is done."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "file_system": measure(["stat", "-f", "-c", "%T", folder], folder).out.strip(),
+        "fsync_ms": round(_fsync_ms(folder), 2),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("polars", "numpy", "lightgbm", "tidemill")},
+    }
+
+
+def save(name: str, about: Mapping[str, object], rows: Sequence[Row]) -> None:
+    """Write the rows with the machine to `results/NAME.json`."""
+    body = {
+        "machine": about,
+        "rows": [{**_rounded(row), "holds": row.holds} for row in rows],
+    }
+    path = BENCH / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+
+
+def show(about: Mapping[str, object], rows: Sequence[Row]) -> None:
+    """Print the machine and a table; `of goal` is the value as a share of the most it may be."""
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    print(f"\n{'':4} {'value':>9} {'unit':6} {'goal':>6} {'of goal':>8}  what (against what)")
+    for row in rows:
+        mark = {True: "ok", False: "OVER", None: ""}[row.holds]
+        goal = "" if row.goal is None else f"{row.goal:g}"
+        share = f"{row.value / row.goal:.2f} x" if row.goal else ""
+        against = f" ({row.baseline})" if row.baseline else ""
+        value = f"{row.value:.3g}" if row.value < 1000 else f"{row.value:.0f}"
+        print(f"{mark:4} {value:>9} {row.unit:6} {goal:>6} {share:>8}  {row.name}{against}")
+
+
+def _rounded(row: Row) -> dict[str, object]:
+    told = asdict(row)
+    told["value"] = float(f"{row.value:.4g}")
+    told["runs"] = [float(f"{each:.4g}") for each in row.runs]
+    return told
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(found, platform.machine())
+
+
+def _fsync_ms(folder: Path) -> float:
+    """How long forcing 4 kB to the disk takes here; every commit pays it."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(100):
+            file.write(bytes(4096))
+            file.flush()
+            started = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - started)
+    return statistics.median(took) * 1000

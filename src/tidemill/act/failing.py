@@ -1,0 +1,24 @@
+"""What went wrong in user code, in words that lead to the line."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from tidemill.domain.errors import StepError
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.stage import Stage
+
+
+def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
+    """An error of user code as the user should see it: what, where, and only their own frames."""
+    place = "" if partition == WHOLE else f" {partition}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/tidemill/act/" not in frame.filename.replace("\\", "/")
+    ]
+    trace = "".join(traceback.format_list(frames)) + f"{type(error).__name__}: {error}"
+    at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""
+    message = f"{stage.name}{place} raised {type(error).__name__}: {error}{at}"
+    return StepError(message, stage=stage.name, partition=partition, trace=trace)

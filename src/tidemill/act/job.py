@@ -1,0 +1,78 @@
+"""A plan with all that it takes to execute it, and what the ledger is told of it besides its steps.
+
+Nothing here needs Polars, so that a run with nothing to do never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.act.tools import Progress, Tools
+from tidemill.decide.measure import Price
+from tidemill.decide.recipe import Recipe
+from tidemill.domain.binding import Binding
+from tidemill.domain.event import Event, RecipeChanged, RunStarted, SourceSeen
+from tidemill.domain.plan import Plan
+from tidemill.domain.source import SourceFile
+from tidemill.domain.stage import Flow, Kind
+from tidemill.ports import Lease, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A plan with all that it takes to execute it."""
+
+    tools: Tools
+    flow: Flow
+    recipes: Mapping[str, Recipe]
+    plan: Plan
+    state: State
+    run: str
+    command: str
+    price: Price
+    progress: Progress
+
+
+def beginning(job: Job, lease: Lease) -> list[Event]:
+    """That the run started, and the files that it saw."""
+    environment = job.plan.environment
+    events: list[Event] = [
+        RunStarted(
+            run=job.run,
+            environment=environment,
+            command=job.command,
+            holder=lease.holder,
+            steps=len(job.plan.steps),
+        )
+    ]
+    for stage, files in job.plan.sources.items():
+        known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
+        fresh = tuple(file for path, file in files.items() if known.get(path) != file)
+        broken = job.plan.broken.get(stage, {})
+        gone = tuple(path for path in known if path not in files and path not in broken)
+        # Without any file the whole source is broken, and what it had isn't taken for gone.
+        if fresh or (gone and files):
+            events.append(SourceSeen(environment=environment, stage=stage, files=fresh, gone=gone))
+    return events
+
+
+def recipes_settled(job: Job, bindings: Mapping[str, Mapping[str, Binding]]) -> list[Event]:
+    """That a recipe is a stage's own, for stages that hold nothing made by another.
+
+    An evaluation also holds the scores of candidates that were decided on, which stay as they are.
+    """
+    events: list[Event] = []
+    for name, recipe in job.recipes.items():
+        made = [held.recipe == recipe.digest for held in bindings.get(name, {}).values()]
+        settled = any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made)
+        if settled and job.state.recipes.get(name) != recipe.parts:
+            events.append(
+                RecipeChanged(
+                    environment=job.plan.environment,
+                    stage=name,
+                    recipe=recipe.digest,
+                    parts=dict(recipe.parts),
+                )
+            )
+    return events

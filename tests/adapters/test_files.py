@@ -1,0 +1,180 @@
+"""What is special about objects in local files; the promises of every store are in the suite."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.adapters.files import FileArtifacts
+from tidemill.domain.errors import StorageError
+from tidemill.testing.samples import object_name
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "state"
+
+
+@pytest.fixture
+def artifacts(root: Path) -> FileArtifacts:
+    return FileArtifacts(root)
+
+
+def test_objects_are_spread_over_folders(root: Path, artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    assert artifacts.uri(name) == str(root / "objects" / name[:2] / name)
+    assert (root / "objects" / name[:2] / name).read_bytes() == b"one"
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_a_relative_root_gives_absolute_paths(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir(parents=True)
+    monkeypatch.chdir(root)
+    artifacts = FileArtifacts(Path("state"))
+    monkeypatch.chdir("/")
+    path = artifacts.uri(artifacts.put(b"one", ".txt"))
+    assert path.startswith(str(root / "state"))
+    assert os.path.exists(path)
+
+
+def test_a_second_store_of_the_same_writes_nothing(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    before = os.stat(artifacts.uri(name))
+    monkeypatch.setattr(os, "replace", _failing(errno.EIO))
+    assert artifacts.put(b"one", ".parquet") == name
+    assert os.stat(artifacts.uri(name)) == before
+
+
+def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one two three", ".parquet")
+    path = Path(artifacts.uri(name))
+    for damage in (b"one two thre!", b"one", b""):
+        path.write_bytes(damage)
+        with pytest.raises(StorageError, match=f"{name} is damaged.*delete the file and run again"):
+            artifacts.get(name)
+    assert artifacts.put(b"one two three", ".parquet") == name
+    assert artifacts.get(name) == b"one two three"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ENOSPC, "no space left for .*free some space and run again"),
+        (errno.EDQUOT, "no space left for .*free some space and run again"),
+        (errno.EROFS, "can't be used .*make it writable"),
+        (errno.EACCES, "can't be used .*make it writable"),
+        (errno.EIO, "can't be read or written .*check the disk"),
+    ],
+)
+def test_a_disk_that_refuses_is_named_and_nothing_is_left(
+    root: Path,
+    artifacts: FileArtifacts,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    code: int,
+    says: str,
+) -> None:
+    artifacts.put(b"before", ".parquet")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, _failing(code))
+        with pytest.raises(StorageError, match=says) as caught:
+            artifacts.put(b"one", ".parquet")
+    assert artifacts.uri(object_name("one")) in str(caught.value)
+    assert list(artifacts.names()) == [object_name("before")]
+    assert list((root / "tmp").iterdir()) == []
+    assert artifacts.put(b"one", ".parquet") == object_name("one")
+
+
+def test_an_interrupt_leaves_nothing(
+    root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.put(b"one", ".parquet")
+    assert list(artifacts.names()) == []
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_only_old_leftovers_are_cleared(root: Path, artifacts: FileArtifacts) -> None:
+    old, young = root / "tmp" / "1-1-old", root / "tmp" / "2-2-young"
+    for leftover in (old, young):
+        leftover.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    FileArtifacts(root)
+    assert list((root / "tmp").iterdir()) == [young]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "one.parquet", "../../etc/passwd", "0" * 64 + "/x", "A" * 64, "0" * 64 + "."]
+)
+def test_only_names_of_objects_are_taken(artifacts: FileArtifacts, name: str) -> None:
+    for use in (
+        lambda: artifacts.get(name),
+        lambda: artifacts.missing([name]),
+        lambda: artifacts.remove([name]),
+    ):
+        with pytest.raises(StorageError, match="is no object's name"):
+            use()
+
+
+def test_files_that_are_not_objects_are_passed_over(root: Path, artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    (root / "objects" / name[:2] / "notes.txt").touch()
+    (root / "objects" / "README").touch()
+    assert list(artifacts.names()) == [name]
+
+
+def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/state can't be read or written"):
+        FileArtifacts(tmp_path / "file" / "state")
+
+
+@pytest.mark.parametrize("method", ["get", "missing", "names", "remove"])
+def test_a_folder_that_cannot_be_read_is_named(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    calls: dict[str, tuple[str, Callable[[], object]]] = {
+        "get": ("builtins.open", lambda: artifacts.get(name)),
+        "missing": ("os.stat", lambda: artifacts.missing([name])),
+        "names": ("os.scandir", lambda: list(artifacts.names())),
+        "remove": ("os.unlink", lambda: artifacts.remove([name])),
+    }
+    target, use = calls[method]
+    with monkeypatch.context() as patched:
+        patched.setattr(target, _failing(errno.EACCES))
+        with pytest.raises(StorageError, match=r"objects.*can't be used .*make it writable"):
+            use()
+    assert artifacts.get(name) == b"one"
+
+
+def test_an_object_that_another_removes_first_frees_nothing(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [artifacts.put(payload, ".txt") for payload in (b"one", b"four")]
+    unlink = os.unlink
+
+    def race(path: str) -> None:
+        if path == artifacts.uri(names[0]):
+            unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", race)
+    assert artifacts.remove(names) == 4
+
+
+def _failing(code: int) -> Any:
+    def fail(*args: Any, **options: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail

@@ -1,0 +1,74 @@
+"""Call the command line: in this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from tidemill.cli import cli
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a command wrote and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The only thing on stdout."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@contextmanager
+def forgotten_imports() -> Iterator[None]:
+    """Each project has its own module `bakery`: drop what a command imported from the user's folder."""
+    path, modules, here = list(sys.path), set(sys.modules), Path.cwd()
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(here):
+                del sys.modules[name]
+
+
+def tidemill(*arguments: str) -> Ended:
+    """`tidemill ARGUMENTS` in this process, in the current folder."""
+    with forgotten_imports():
+        result = CliRunner().invoke(cli, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
+
+
+def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`tidemill ARGUMENTS` as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "tidemill", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a piece of a file that must be there."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -1,0 +1,43 @@
+"""The project that `tidemill init` writes, made and run once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import process
+from tidemill.cli.init import start
+
+
+@pytest.fixture(scope="session")
+def _fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fresh") / "bakery"
+    start(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _built(_fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "bakery"
+    shutil.copytree(_fresh, folder)
+    ended = process("run", cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture
+def fresh(_fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project as `init` left it, which is also the current folder."""
+    shutil.copytree(_fresh, tmp_path / "bakery")
+    monkeypatch.chdir(tmp_path / "bakery")
+    return tmp_path / "bakery"
+
+
+@pytest.fixture
+def built(_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same after its first run."""
+    shutil.copytree(_built, tmp_path / "bakery")
+    monkeypatch.chdir(tmp_path / "bakery")
+    return tmp_path / "bakery"
