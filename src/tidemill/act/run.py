@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tidemill.act.idle import peak_rss
 from tidemill.act.job import Job, beginning, recipes_settled
@@ -12,6 +12,7 @@ from tidemill.act.tenure import Heartbeat, Holdings, Meter
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
+from tidemill.domain.plan import Action
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.ports import Guard
 
@@ -109,6 +110,14 @@ def _receipt(
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_told(attempts)),
     )
+
+
+def _told(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """What went wrong, and every gate's verdict."""
+    for attempt in attempts:
+        failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
+        if attempt.message and (failed or attempt.action == Action.GATE):
+            yield attempt.message
 
 
 def _end(

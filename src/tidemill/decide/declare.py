@@ -202,7 +202,9 @@ def _input_faults(
             message = f"stage {declared.name!r}: optional={name!r} is not one of its inputs"
             hint = did_you_mean(name, [item.name for item in inputs])
             yield Fault(message=message, where=declared.place, hint=hint)
-    for item in inputs if hints is not None else ():
+    if hints is None:
+        return
+    for item in inputs:
         predictor = hints.get(item.name) is Predictor and declared.kind is Kind.EVALUATE
         if item.contract is None and not predictor:
             expected = "tm.Frame[Contract]" + (

@@ -8,7 +8,7 @@ from tidemill.decide.mapping import alike
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, did_you_mean
 from tidemill.domain.stage import Input, Kind, Stage
-from tidemill.domain.window import last, overlap, too_short, written
+from tidemill.domain.window import Last, overlap, too_short, written
 
 _DATA = (Kind.INGEST, Kind.TRANSFORM)
 
@@ -100,11 +100,13 @@ def _cut(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
 
 
 def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    models = [item.name for item in stage.inputs if item.contract is None and item.name in stages]
+    models = [item.name for item in stage.inputs if item.contract is None]
     if len(models) != 1:
         yield _fault(stage, f"it needs exactly one tm.Predictor, it has {len(models)}")
         return
-    training = stages[models[0]]
+    training = stages.get(models[0])
+    if training is None or training.kind is not Kind.MODEL:
+        return
     for item in stage.frames:
         grain = stages[item.name].partitioning.grain if item.name in stages else None
         trained = next((i for i in training.inputs if i.name == item.name), None)
@@ -129,8 +131,7 @@ def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
 
 def _before(item: Input) -> str:
     """The window that a training window may end before: the evaluation's own, if it has an end."""
-    narrow = isinstance(item.window, Last)
-    return written(item.window) if narrow and item.window else "tm.last('7d')"
+    return written(item.window) if isinstance(item.window, Last) else "tm.last('7d')"
 
 
 def _unscored(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 
-_MANY_ROWS = 20_000
-
-
 class LightGBMText:
     """Stores a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
 
@@ -27,13 +24,7 @@ class LightGBMText:
         """The booster's `predict`; its bytes must be verified, a damaged text can end the process."""
         import lightgbm
 
-        booster = lightgbm.Booster(model_str=payload.decode("utf-8"))
-
-        def predict(table: Any) -> Any:
-            # On small tables the threads cost more than they bring (11 ms of CPU against 3 for a day).
-            return booster.predict(table, num_threads=0 if len(table) > _MANY_ROWS else 1)
-
-        return predict
+        return lightgbm.Booster(model_str=payload.decode("utf-8")).predict
 
     @staticmethod
     def _booster(model: Any) -> Any:
