@@ -53,7 +53,7 @@ unit: $(VENV)/.ready
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
 
 bench: $(VENV)/.ready ## measure against the goals, printed as ratios
-	@$(STEP) "bench" $(PY) bench/run.py
+	@$(STEP) "bench" $(PY) -m bench.spine
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/soundness

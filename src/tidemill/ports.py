@@ -72,7 +72,7 @@ class Ledger(Protocol):
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take the lease when it is free, expired or its holder `dead`; else ConflictError says who has it."""
+        """Take a lease that is free, expired or whose holder is `dead`; ConflictError says who has it."""
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
         """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""

@@ -11,7 +11,7 @@ from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import Event, RunEnded, Ticked
 from tidemill.testing import samples
-from tidemill.testing.conformance import everything
+from tidemill.testing.samples import everything
 
 EVENTS = everything()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(

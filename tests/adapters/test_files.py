@@ -50,6 +50,35 @@ def test_a_second_store_of_the_same_writes_nothing(
     assert os.stat(artifacts.uri(name)) == before
 
 
+def test_an_object_is_on_the_disk_before_it_appears(
+    root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        inode = os.fstat(descriptor).st_ino
+        calls.append(("fsync", next(str(p) for p in root.rglob("*") if p.stat().st_ino == inode)))
+        fsync(descriptor)
+
+    def note_replace(source: str, target: str) -> None:
+        calls.append(("replace", source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    name = artifacts.put(b"one", ".parquet")
+    objects, shard = str(root / "objects"), str(root / "objects" / name[:2])
+    temporary = calls[1][1]
+    assert temporary.startswith(str(root / "tmp"))
+    assert calls == [
+        ("fsync", objects),  # the new folder's name
+        ("fsync", temporary),
+        ("replace", temporary),
+        ("fsync", shard),
+    ]
+
+
 def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: FileArtifacts) -> None:
     name = artifacts.put(b"one two three", ".parquet")
     path = Path(artifacts.uri(name))

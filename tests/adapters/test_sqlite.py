@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.tables import execute, tables
+from tidemill.adapters import sqlite_connection
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
+from tidemill.adapters.sqlite_connection import Connections
+from tidemill.adapters.sqlite_statements import migrations
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EnvironmentCreated, Event
 from tidemill.ports import Guard
 from tidemill.testing import samples
-from tidemill.testing.conformance import alive, everything
-from tidemill.testing.samples import PROD, published
+from tidemill.testing.ledger_suite import alive
+from tidemill.testing.samples import PROD, everything, published
 
 
 @pytest.fixture
@@ -154,6 +157,41 @@ def test_creating_waits_for_another_process_too(path: Path) -> None:
             SqliteLedger(path, busy_s=0.02)
         other.execute("ROLLBACK")
     SqliteLedger(path, busy_s=0.02).close()
+
+
+def test_of_two_that_create_it_at_once_one_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def while_created(after: int) -> Iterator[tuple[int, list[str]]]:
+        begun.append(after)
+        with pytest.raises(ConflictError, match="is busy"):
+            SqliteLedger(path, busy_s=0.02)
+        return migrations(after)
+
+    monkeypatch.setattr(sqlite_connection, "migrations", while_created)
+    ledger = SqliteLedger(path)
+    assert (begun, ledger.append([published()], now=1.0)) == ([0], 1)
+    ledger.close()
+
+
+def test_of_two_that_create_it_at_once_the_second_finds_it_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_wal = Connections._set_wal
+
+    def then_another_is_faster(self: Connections, connection: sqlite3.Connection) -> None:
+        set_wal(self, connection)
+        monkeypatch.undo()
+        other = SqliteLedger(path)
+        other.append([published()], now=1.0)
+        other.close()
+
+    monkeypatch.setattr(Connections, "_set_wal", then_another_is_faster)
+    ledger = SqliteLedger(path)
+    assert ledger.append([published()], now=1.0) == 2
+    ledger.close()
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:

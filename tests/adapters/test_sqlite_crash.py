@@ -11,9 +11,8 @@ import pytest
 
 from tests.adapters.tables import tables
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
-from tidemill.testing.conformance import everything
 from tidemill.testing.memory import MemoryLedger
-from tidemill.testing.samples import PROD, published
+from tidemill.testing.samples import PROD, everything, published
 
 WRITER = str(Path(__file__).with_name("writer.py"))
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.sqlite import SqliteLedger
-from tidemill.testing.conformance import everything
-from tidemill.testing.samples import published
+from tidemill.testing.samples import everything, published
 
 
 def append(path: str, stage: str, times: str) -> None:
@@ -28,14 +27,16 @@ def forked(path: str) -> None:
     """Use a ledger on both sides of a fork."""
     ledger = SqliteLedger(Path(path))
     ledger.append([published("before")], now=1.0)
+    before = ledger._connections._writer
     child = os.fork()
     ledger.append([published("child" if child == 0 else "parent")], now=1.0)
     assert ledger.state("prod").seq >= 2
+    assert (ledger._connections._writer is before) == (child != 0)  # one must not cross a fork
     if child == 0:
         os._exit(0)
     _, status = os.waitpid(child, 0)
     ledger.close()
-    sys.exit(status)
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def die(folder: str) -> None:

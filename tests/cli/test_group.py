@@ -163,22 +163,17 @@ class TestErrors:
         assert (ended.exit_code, ended.stderr) == (BROKEN_PIPE, "")
 
     def test_head_is_quiet(self, built: Path) -> None:
-        pipe = subprocess.Popen(
-            [sys.executable, "-m", "tidemill", "show", "features", "--rows", "100000", "--json"],
+        shown = subprocess.Popen(
+            [sys.executable, "-m", "tidemill", "show", "features"],
             cwd=built,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert pipe.stdout is not None
-        assert pipe.stderr is not None
-        assert pipe.stdout.read(10) == '{"schema":'
-        pipe.stdout.close()
-        told = pipe.stderr.read()
-        pipe.stderr.close()
-        assert pipe.wait() == BROKEN_PIPE
-        assert "Traceback" not in told
-        assert "Exception" not in told
+        assert shown.stdout is not None
+        shown.stdout.close()  # as `head` does when it has seen enough
+        _, told = shown.communicate()
+        assert (shown.returncode, told) == (BROKEN_PIPE, "")
 
 
 class TestColour:

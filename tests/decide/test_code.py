@@ -1,5 +1,6 @@
 import functools
 import linecache
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Config:
         return self.rate * 2
 
 
-def helper(x):
+def lower(x):
     return x + LIMIT
 
 
@@ -34,7 +35,7 @@ def unrelated():
 
 def stage(flights: pl.LazyFrame, top=5):
     """What it does."""
-    cut = flights.filter(pl.col("delay") > helper(1))
+    cut = flights.filter(pl.col("delay") > lower(1))
     # keep the best
     return cut.head(top).with_columns(a=Config.rate + other(Config().twice()))
 '''
@@ -53,11 +54,11 @@ PROJECT = {"main": MAIN, "lib": LIB, "deep": DEEP}
 CHANGES = {
     "own body": ("main", 'pl.col("delay") >', 'pl.col("delay") >='),
     "default": ("main", "top=5", "top=6"),
-    "helper in the module": ("main", "x + LIMIT", "x - LIMIT"),
+    "function in the module": ("main", "x + LIMIT", "x - LIMIT"),
     "global constant": ("main", "LIMIT = 3", "LIMIT = 4"),
     "class attribute": ("main", "rate = 2", "rate = 3"),
-    "helper in another module": ("lib", "* 2", "* 3"),
-    "helper of a helper": ("deep", "x - 1", "x - 2"),
+    "function in another module": ("lib", "* 2", "* 3"),
+    "function below a function": ("deep", "x - 1", "x - 2"),
     "method": ("main", "self.rate * 2", "self.rate * 3"),
     "parameter's name": ("main", "flights", "planes"),
     "keyword": ("main", "a=Config", "b=Config"),
@@ -66,10 +67,10 @@ CHANGES = {
 SAME = {
     "comment": ("main", "# keep the best", "# keep all but the worst"),
     "docstring": ("main", "What it does.", "What it does not."),
-    "docstring of a helper": ("deep", "(x):", '(x):\n    """Less."""'),
+    "docstring below": ("deep", "(x):", '(x):\n    """Less."""'),
     "format": ("main", 'flights.filter(pl.col("delay") >', 'flights.filter(\n pl.col("delay")  >'),
     "annotation": ("main", "flights: pl.LazyFrame", 'flights: "Any"'),
-    "annotation of a helper": ("lib", "(x):", "(x: int) -> float:"),
+    "annotation below": ("lib", "(x):", "(x: int) -> float:"),
     "renamed local": ("main", "cut", "kept"),
     "unrelated function": ("main", "return 1", "return 2"),
     "line shift": ("main", "import polars", "\n\n# new\nimport polars"),
@@ -137,7 +138,7 @@ def test_another_process_with_another_hash_seed_gets_the_same_digest(project: Pr
         done = subprocess.run(
             [sys.executable, "-c", script],
             cwd=project.folder,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(project.folder)},
+            env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
@@ -418,7 +419,6 @@ def test_packages_that_are_imported_inside_are_not_loaded(project: Project) -> N
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=project.folder,
-        env={"PYTHONPATH": str(project.folder)},
         capture_output=True,
         text=True,
         check=True,
@@ -559,10 +559,24 @@ def project_digest(function: Callable[..., object]) -> str:
     return code.digest
 
 
+CLOSED = """
+def make(n):
+    return [lambda: n + 1, lambda: n + 2, lambda: n + 2]
+ALL = make(1)
+"""
+
+
+def test_lambdas_that_close_over_variables_are_told_apart(project: Project) -> None:
+    digests = [project_digest(function) for function in project.load(main=CLOSED).ALL]
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 2
+
+
 def test_lambdas_without_columns_are_not_guessed(project: Project) -> None:
-    main = project.load(main="ALL = [lambda x: x + 1, lambda x: x + 1]\n")
+    main = project.load(main=CLOSED)
     plain = main.ALL[0]
-    stripped = type(plain)(plain.__code__.replace(co_linetable=b""), vars(main))
+    code = plain.__code__.replace(co_linetable=b"")
+    stripped = type(plain)(code, vars(main), "x", (), plain.__closure__)
     assert "told apart" in reason(code_of(stripped))
 
 
@@ -590,9 +604,19 @@ def test_source_that_changed_after_the_import_is_not_trusted(project: Project, e
     assert code_of(stage).unresolved == ()
 
 
-def test_lambdas_that_swapped_places_are_not_trusted(project: Project) -> None:
+def test_lambdas_that_swapped_places_stay_what_they_are(project: Project) -> None:
     main = project.load(main="ALL = [lambda: 1, lambda: 2]\n")
+    before = [project_digest(function) for function in main.ALL]
     project.write(main="ALL = [lambda: 2, lambda: 1]  # swapped\n")
+    assert [project_digest(function) for function in main.ALL] == before
+    assert before[0] != before[1]
+
+
+def test_lambdas_that_swapped_places_and_close_over_variables_are_not_trusted(
+    project: Project,
+) -> None:
+    main = project.load(main=CLOSED)
+    project.write(main=CLOSED.replace("n + 1, lambda: n + 2", "n + 2 , lambda: n + 1"))
     assert "told apart" in reason(code_of(main.ALL[0]))
 
 
@@ -798,3 +822,21 @@ CLEAN = [
 def test_what_is_repeatable_is_left_in_peace(project: Project, source: str) -> None:
     code = project.code(source)
     assert (code.unresolved, code.touches) == ((), ())
+
+
+def test_methods_that_others_set_on_polars_are_followed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import polars as pl
+
+    source = "def stage(x): return x.tidal(1), pl.Expr.tidal\nimport polars as pl\n"
+    project.write(lib="def one(x): return 1\ndef two(x): return 2\n")
+    lib = project.load("lib")
+    stage = project.function(source)
+    digests = []
+    for added in (lib.one, lib.two, property(lib.one), staticmethod(lib.two)):
+        monkeypatch.setattr(pl.Expr, "tidal", added, raising=False)
+        code = code_of(stage)
+        assert code.unresolved == ()
+        digests.append(code.digest)
+    assert len(set(digests)) == 4

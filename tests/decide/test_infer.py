@@ -76,6 +76,12 @@ FRAMES: dict[str, pl.DataFrame] = {
             ],
         }
     ),
+    "long line, short list": pl.DataFrame(
+        {
+            "a_name_for_which_a_line_of_a_hundred_characters_is_not_enough_by_far": ["EWR", "JFK"]
+            * 20
+        }
+    ).with_columns(pl.all().replace({"EWR": None, "JFK": "a word of twenty"})),
     "no key": pl.DataFrame({"a": [1, 1, 2], "b": ["x", "x", "y"]}),
     "wide": pl.DataFrame({f"column_number_{n}": [n, n % 2, 0, 7] for n in range(60)}),
 }

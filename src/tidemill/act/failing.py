@@ -9,6 +9,9 @@ from tidemill.domain.errors import StepError
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.stage import Stage
 
+# Frames of the engine lead nowhere: what the user wrote is above and below them.
+_OURS = ("/tidemill/act/", "/site-packages/polars/")
+
 
 def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
     """An error of user code as the user should see it: what, where, and only their own frames."""
@@ -16,7 +19,7 @@ def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "/tidemill/act/" not in frame.filename.replace("\\", "/")
+        if not any(part in frame.filename.replace("\\", "/") for part in _OURS)
     ]
     trace = "".join(traceback.format_list(frames)) + f"{type(error).__name__}: {error}"
     at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""

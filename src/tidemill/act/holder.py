@@ -8,6 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+# Where Linux tells about processes; elsewhere `ps` does, which a small Linux may not have.
+_PROC = Path("/proc")
+
 
 def this_process(command: str) -> dict[str, str]:
     """This process as a lease's holder: host, process id, when the process started, and the command."""
@@ -42,10 +45,9 @@ def describe(holder: Mapping[str, str]) -> str:
 
 def _started(pid: int) -> str:
     """When a process started, in whatever unit the system tells; empty when it is gone."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.exists():
+    if _PROC.exists():
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             return ""
         # A zombie has ended, though its number is still taken.

@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.act.failing import failed
-from tidemill.act.work import Objects, Workroom, call
+from tidemill.act.work import Objects, Workroom, call, collected
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StepError, StorageError, did_you_mean
@@ -152,7 +151,12 @@ class Trainer:
         return self._loaded[artifact.id]
 
     def score(
-        self, stage: Stage, binding: Binding, contract: ContractSpec, artifact: Artifact
+        self,
+        stage: Stage,
+        partition: str,
+        binding: Binding,
+        contract: ContractSpec,
+        artifact: Artifact,
     ) -> pl.DataFrame:
         """A partition of features scored for delivery: key columns, `prediction`, `model`."""
         missing = [name for name in artifact.inputs if name not in contract.names]
@@ -165,10 +169,9 @@ class Trainer:
         frames = self._room.features(stage.inputs[0].name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
-        try:
-            return scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model")).collect()
-        except Exception as error:
-            raise failed(stage, binding.key, error) from error
+        return collected(
+            stage, partition, scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
+        )
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):

@@ -289,7 +289,9 @@ class Steps:
             raise Skip(f"{stage.model} has no approved model")
         source = self._flow[stage.inputs[0].name]
         assert source.output is not None
-        scored = self._trainer.score(stage, inputs[source.name][0], source.output, artifact)
+        scored = self._trainer.score(
+            stage, step.partition, inputs[source.name][0], source.output, artifact
+        )
         payload = encode(scored)
         name = object_name(payload, PARQUET)
         effect = effect_of(stage, step.partition, self._plan.environment, self._run, name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tidemill.act.holder import is_dead
 from tidemill.act.tools import Tools
 from tidemill.domain.binding import Binding
-from tidemill.domain.errors import ConflictError
+from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.model import Artifact
 from tidemill.ports import Lease, State
 
@@ -35,6 +35,9 @@ class Heartbeat:
             except ConflictError:
                 # Another runner took it; every further append of ours is refused by its guard.
                 return
+            except StorageError:
+                # A disk that is full may be emptied; the lease lasts over several of these.
+                continue
 
     def close(self) -> None:
         """Stop renewing and release the lease."""

@@ -152,10 +152,10 @@ class Workroom:
         try:
             parts = [read_file(source, stage.output, self._root, path) for path in files]
             if drop and stage.output.unknown_columns == "drop":
-                names = stage.output.names
+                known = stage.output.names
                 given = [name for part in parts for name in part.collect_schema().names()]
-                dropped = dict.fromkeys(name for name in given if name not in names)
-                parts = [part.select(names) for part in parts]
+                dropped = dict.fromkeys(name for name in given if name not in known)
+                parts = [part.select(known) for part in parts]
             if len(parts) == 1:
                 return parts[0].collect(), list(dropped)
             return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)

@@ -117,7 +117,8 @@ class Checker:
             return pl.lit(WHOLE)
         column = next(item for item in self._columns if item.name == self._cut.column)
         keys = partial(raw_keys, dtype=column.dtype, cut=self._cut)
-        return pl.col(column.name).map_batches(keys, return_dtype=pl.String, is_elementwise=True)
+        # Not marked as element-wise: Polars would call it for every chunk, that is for every file.
+        return pl.col(column.name).map_batches(keys, return_dtype=pl.String)
 
     def _unknown(self, given: list[str]) -> list[str]:
         if REASONS in given:

@@ -43,8 +43,9 @@ def attribute(walk: Walk, node: ast.Attribute, call: ast.Call | None = None) -> 
 
 def _look(walk: Walk, path: Sequence[str], line: int, call: ast.Call | None) -> None:
     walk.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
-    for name in _SEES_SOURCE.intersection(path):
-        walk.problems.append((name, line, _BY_SOURCE))
+    for name in path:
+        if name in _SEES_SOURCE:
+            walk.problems.append((name, line, _BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")
     if call is not None and call.args and path[-1] in ("query", "eval"):
         text = call.args[0]

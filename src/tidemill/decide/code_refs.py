@@ -57,8 +57,7 @@ def ref_part(ref: Ref, around: Around, walk: Follow) -> Part:
     """A name and what is read from it, by what identifies that."""
     walk.where, walk.label = f"{around.place}:{ref.line}", ref.label
     walk.seeded = ref.seeded
-    parts = ref.label.split(".")
-    if any(".".join(parts[: count + 1]) in walk.exclude for count in range(len(parts))):
+    if walk.exclude and _is_excluded(ref, walk):
         part: Part = "declared"
     elif ref.source is not None:
         part = _imported(ref, ref.source, around, walk)
@@ -68,6 +67,12 @@ def ref_part(ref: Ref, around: Around, walk: Follow) -> Part:
     # The name under which something is imported inside a function is a local's.
     name = ref.name if ref.source is None else repr(ref.source)
     return [name, list(ref.path), part]
+
+
+def _is_excluded(ref: Ref, walk: Follow) -> bool:
+    """Is it, or what it is read from, somebody else's?"""
+    written = (ref.name, *ref.path)
+    return any(".".join(written[:count]) in walk.exclude for count in range(1, len(written) + 1))
 
 
 def _found(ref: Ref, around: Around, walk: Follow) -> Part:
@@ -130,14 +135,19 @@ def _patched(name: str, walk: Follow) -> Part:
     parts: list[Part] = []
     for owner in ("DataFrame", "LazyFrame", "Series", "Expr"):
         entry = vars(getattr(polars, owner, object)).get(name)
-        if entry is None:
-            continue
-        entry = getattr(entry, "_ns", entry)  # a registered namespace is a class
-        inner = getattr(entry, "fget", None) or getattr(entry, "__func__", None) or entry
-        module = getattr(inner, "__module__", None) or "polars"
-        if module.partition(".")[0] != "polars" and origin_of_module(module) != "standard":
-            parts.append(walk.value(entry, f"polars.{owner}.{name}"))
+        if entry is not None and _is_added(entry):
+            added = getattr(entry, "_ns", entry)  # a registered namespace is a class
+            parts.append(walk.value(added, f"polars.{owner}.{name}"))
     return parts
+
+
+def _is_added(entry: Any) -> bool:
+    if type(entry) is FunctionType and entry.__module__.startswith("polars."):
+        return False  # most are
+    inner = getattr(entry, "_ns", None) or getattr(entry, "fget", None)
+    inner = inner or getattr(entry, "__func__", None) or entry
+    module = getattr(inner, "__module__", None) or "polars"
+    return module.partition(".")[0] != "polars" and origin_of_module(module) != "standard"
 
 
 def _imported(ref: Ref, source: Import, around: Around, walk: Follow) -> Part:

@@ -62,9 +62,8 @@ class SourceFile:
             return CHANGED
         nodes = [node for statement in statements for node in _functions(statement, code)]
         if len(nodes) > 1:
-            spots = list(code.co_positions())
-            placed = any(list(twin.co_positions()) == spots for twin in twins)
-            nodes = [node for node in nodes if placed and _covers(code, node)]
+            lambdas = [node for node in nodes if isinstance(node, ast.Lambda)]
+            nodes = _alike(lambdas, code) or _placed(lambdas, code, twins)
         return nodes[0] if len(nodes) == 1 else AMBIGUOUS
 
     def _twins(self, body: list[ast.stmt], code: CodeType) -> list[CodeType]:
@@ -176,9 +175,22 @@ def _is_named(node: ast.AST, code: CodeType) -> TypeGuard[Function]:
     return name == code.co_name and first_line(node) == code.co_firstlineno
 
 
-def _covers(code: CodeType, node: Function) -> bool:
-    """Does some instruction of the code stand for the whole body of a lambda?"""
-    assert isinstance(node, ast.Lambda)  # only lambdas share a line and a name
-    body = node.body
-    where = body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
-    return where in set(code.co_positions())
+def _alike(nodes: list[ast.Lambda], code: CodeType) -> list[Function]:
+    """One of the lambdas that become this very code; which of them makes no difference."""
+    for node in nodes:
+        statement = ast.copy_location(ast.Expr(node), node)
+        if same(next(_nested(_compile([statement], code.co_flags & _FUTURE))), code):
+            return [node]
+    return []
+
+
+def _placed(nodes: list[ast.Lambda], code: CodeType, twins: list[CodeType]) -> list[Function]:
+    """Lambdas that close over variables: by where on the line their body stands."""
+    spots = list(code.co_positions())
+    if all(list(twin.co_positions()) != spots for twin in twins):
+        return []
+    return [node for node in nodes if _spot(node.body) in spots]
+
+
+def _spot(node: ast.expr) -> tuple[int | None, ...]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset

@@ -274,7 +274,9 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         hint = f"live = flow.approve({name}, gates=[...]); then model=live"
         faults.append(Fault(message=message, where=declared.place, hint=hint))
     elif not any(model is known for known in workflow.approvals):
-        message = f"table {declared.name!r} takes an approval of {model.model!r} by another workflow"
+        message = (
+            f"table {declared.name!r} takes an approval of {model.model!r} by another workflow"
+        )
         hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
         faults.append(Fault(message=message, where=declared.place, hint=hint))
     item = Input(name=getattr(features, "__name__", str(features)), contract=None)

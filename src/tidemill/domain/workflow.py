@@ -167,7 +167,7 @@ class Workflow:
         sink: Sink,
         contract: type | None = None,
     ) -> None:
-        """Deliver `features` scored by an approved model: each partition once, by the model that is then live.
+        """Deliver `features` scored by an approved model: each partition once, by the model then live.
 
         Rows are the features' key columns (all columns without a key), `prediction` and `model`.
         """

@@ -12,15 +12,20 @@ from tidemill.domain.event import (
     Delivered,
     EffectDone,
     EffectQueued,
+    EnvironmentCreated,
+    Event,
     Published,
+    RecipeChanged,
     Removed,
+    RunEnded,
     RunStarted,
     SourceSeen,
+    Ticked,
 )
 from tidemill.domain.finding import Finding
 from tidemill.domain.gate import GateResult, Scores, Slice
 from tidemill.domain.model import Artifact
-from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.domain.source import SourceFile
 
 PROD = "prod"
@@ -185,3 +190,24 @@ def queued(
 def done(key: str = "effect", *, environment: str = PROD) -> EffectDone:
     """An effect that was done."""
     return EffectDone(environment=environment, key=key, detail={"bytes": "512"})
+
+
+def everything() -> list[Event]:
+    """One event of every kind, in an order in which they can be appended."""
+    receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
+    return [
+        EnvironmentCreated(environment=PROD),
+        run_started(),
+        RecipeChanged(environment=PROD, stage="features", recipe="r2", parts={"code": "c2"}),
+        source_seen("a.parquet", "b.parquet"),
+        attempted(),
+        published(bound=binding("key", product(quarantined=2))),
+        published("2013-03-08"),
+        removed("2013-03-08"),
+        decided(),
+        delivered(),
+        queued(),
+        done(),
+        Ticked(schedule="nightly", tick="2013-03-08T02"),
+        RunEnded(run="run-1", status=Status.OK, receipt=receipt),
+    ]

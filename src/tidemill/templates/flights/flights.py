@@ -26,7 +26,7 @@ class Flights(tm.Contract, version="1.0.0", key=FLIGHT, unknown_columns="drop"):
 
 
 class Weather(tm.Contract, key=("date", "origin", "hour"), unknown_columns="drop"):
-    """One row per airport and local hour; of the hour that the clock change gives twice, one is quarantined."""
+    """One row per airport and local hour; the clock change gives one twice: its second is quarantined."""
 
     date, origin, hour = Flights.date, Flights.origin, Flights.hour
     wind_speed = tm.Float64(nullable=True, min=0, max=150, unit="mph")

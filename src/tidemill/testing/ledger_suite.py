@@ -1,0 +1,346 @@
+"""What every ledger promises; `conformance` says how a suite is used."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tidemill.domain.delivery import Effect
+from tidemill.domain.errors import ConflictError, StorageError, UsageError
+from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
+from tidemill.domain.run import Status
+from tidemill.ports import Guard, Ledger, State
+from tidemill.testing import samples
+from tidemill.testing.samples import HOLDER, PROD, everything, published, queued, removed
+
+
+def alive(holder: Mapping[str, str]) -> bool:
+    """Nobody is dead."""
+    return False
+
+
+class AppendSuite:
+    """Facts: kept in order, whole or not at all, and only if the guard holds."""
+
+    def test_an_empty_ledger_says_nothing(self, ledger: Ledger) -> None:
+        assert list(ledger.events()) == []
+        assert ledger.state(PROD) == State(
+            environment=PROD,
+            seq=0,
+            heads={},
+            recipes={},
+            sources={},
+            live={},
+            decisions={},
+            pending=(),
+            open_runs=(),
+        )
+        assert ledger.traces(["key"]) == {}
+        assert ledger.append([], now=1.0) == 0
+
+    def test_every_kind_comes_back_as_it_was(self, ledger: Ledger) -> None:
+        events = everything()
+        assert ledger.append(events[:3], now=1.0) == 3
+        assert ledger.append(events[3:], now=2.5) == len(events)
+        facts = list(ledger.events())
+        assert [fact.event for fact in facts] == events
+        assert [fact.seq for fact in facts] == list(range(1, len(events) + 1))
+        assert [fact.at for fact in facts] == [1.0] * 3 + [2.5] * (len(events) - 3)
+
+    def test_events_are_selected(self, ledger: Ledger) -> None:
+        ledger.append(everything(), now=1.0)
+
+        def kinds(**by: Any) -> list[str]:
+            return [type(fact.event).__name__ for fact in ledger.events(**by)]
+
+        assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
+        assert kinds(kinds=["Published"], after=6) == ["Published"]
+        assert kinds(after=12) == ["Ticked", "RunEnded"]
+        assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
+        assert kinds(limit=0) == []
+        own = ["RunStarted", "Attempted", "Published", "Published", "Removed", "RunEnded"]
+        assert kinds(run="run-1") == own
+        assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
+        assert kinds(run="run-2") == []
+
+    def test_a_long_history_is_read_to_its_end(self, ledger: Ledger) -> None:
+        ticks: list[Event] = [Ticked(schedule="s", tick=str(number)) for number in range(1203)]
+        ledger.append(ticks, now=1.0)
+        ledger.append([queued()], now=1.0)
+        assert [fact.seq for fact in ledger.events()] == list(range(1, 1205))
+        assert [fact.seq for fact in ledger.events(kinds=("Ticked",), after=1)][-1] == 1203
+        assert len(list(ledger.events(kinds=("Ticked", "EffectQueued"), limit=1204))) == 1204
+
+    def test_what_is_appended_while_events_are_read_is_left_out(self, ledger: Ledger) -> None:
+        ledger.append([published()], now=1.0)
+        seen = []
+        for fact in ledger.events():
+            seen.append(fact.seq)
+            ledger.append([published()], now=2.0)
+        assert seen == [1]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            EnvironmentCreated(environment=PROD),
+            samples.run_started(),
+            RunEnded(run="run-1", status=Status.LOST),  # ended already
+            RunEnded(run="unheard", status=Status.OK),
+            queued(target="elsewhere"),
+            queued(environment="dev"),
+            samples.done("unheard"),
+            samples.done(environment="dev"),
+            Ticked(schedule="nightly", tick="2013-03-08T02"),
+        ],
+        ids=lambda event: f"{type(event).__name__} {getattr(event, 'environment', '')}",
+    )
+    def test_a_contradiction_is_refused_as_a_whole(self, ledger: Ledger, wrong: Event) -> None:
+        ledger.append(everything(), now=1.0)
+        before = ledger.state(PROD), list(ledger.events())
+        with pytest.raises(ConflictError):
+            ledger.append([published("2014-01-01"), queued("new"), wrong], now=2.0)
+        assert (ledger.state(PROD), list(ledger.events())) == before
+        assert ledger.traces(["features 2014-01-01"]) == {}
+        assert ledger.append([published("2014-01-01")], now=3.0) == len(before[1]) + 1
+
+    def test_heads_are_guarded(self, ledger: Ledger) -> None:
+        ledger.append([published()], now=1.0, guard=Guard(heads={"features": 0}))
+        ledger.append([published()], now=1.0, guard=Guard(heads={"features": 1, "labels": 0}))
+        with pytest.raises(
+            ConflictError, match=r"'features' in 'prod' moved.* 1, it has version 2"
+        ):
+            ledger.append([published()], now=1.0, guard=Guard(heads={"features": 1}))
+        ledger.append([published(environment="dev")], now=1.0, guard=Guard(heads={"features": 0}))
+        tick = Ticked(schedule="nightly", tick="1")
+        with pytest.raises(UsageError, match="no event names an environment"):
+            ledger.append([tick], now=1.0, guard=Guard(heads={"features": 2}))
+        assert ledger.state(PROD).heads["features"].version == 2
+
+    def test_objects_are_verified(self, ledger: Ledger) -> None:
+        asked: list[list[str]] = []
+
+        def present(names: Collection[str]) -> Collection[str]:
+            asked.append(sorted(names))
+            return [name for name in names if name == samples.object_name("lost")]
+
+        first, bad = samples.product("first", quarantined=1), samples.product("lost")
+        kept = published("1", bound=samples.binding("k1", first))
+        ledger.append([kept, published("2"), queued()], now=1.0, guard=Guard(present=present))
+        assert asked == [sorted({*first.pins, samples.object_name("features 2")})]
+        lost = published("3", bound=samples.binding("k3", bad))
+        with pytest.raises(StorageError, match=samples.object_name("lost")):
+            ledger.append([lost], now=1.0, guard=Guard(present=present))
+        assert set(ledger.state(PROD).heads["features"].partitions) == {"1", "2"}
+        ledger.append([queued("other")], now=1.0, guard=Guard(present=present))
+        assert len(asked) == 2  # nothing was bound, so nothing was asked
+
+    def test_a_failing_check_leaves_nothing(self, ledger: Ledger) -> None:
+        def fails(names: Collection[str]) -> Collection[str]:
+            raise OSError("unplugged")
+
+        with pytest.raises(OSError, match="unplugged"):
+            ledger.append([published()], now=1.0, guard=Guard(present=fails))
+        assert list(ledger.events()) == []
+        assert ledger.append([published()], now=1.0) == 1
+
+    def test_threads_lose_nothing(self, ledger: Ledger) -> None:
+        def work(stage: str) -> None:
+            for number in range(12):
+                ledger.append([published(str(number), stage=stage)], now=1.0)
+                assert ledger.state(PROD).heads[stage].version == number + 1
+
+        threads = [Thread(target=work, args=(f"stage-{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        state = ledger.state(PROD)
+        assert state.seq == len(list(ledger.events())) == 48
+        assert {stage: head.version for stage, head in state.heads.items()} == {
+            f"stage-{number}": 12 for number in range(4)
+        }
+
+
+class StateSuite:
+    """The view of now: what each kind of event does to it."""
+
+    def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
+        ledger.append(everything(), now=1.0)
+        state = ledger.state(PROD)
+        assert state.seq == 14
+        assert list(state.heads) == ["features"]
+        assert state.heads["features"].version == 1
+        bound = samples.binding("key", samples.product(quarantined=2))
+        assert state.heads["features"].partitions == {"2013-03-07": bound}
+        assert state.recipes == {"features": {"code": "c2"}}
+        assert state.sources == {
+            "flights": {p: samples.source_file(p) for p in ("a.parquet", "b.parquet")}
+        }
+        assert state.live == {"delay_model": samples.delivered().delivery}
+        assert state.decisions == {"subject": samples.decided().decision}
+        assert state.pending == ()
+        assert state.open_runs == ()
+
+    def test_a_head_moves_once_an_append_and_stage(self, ledger: Ledger) -> None:
+        ledger.append([published("1"), published("2"), published("1", stage="labels")], now=1.0)
+        ledger.append([removed("1"), published("3")], now=1.0)
+        ledger.append([removed("unheard", stage="labels")], now=1.0)
+        heads = ledger.state(PROD).heads
+        assert {stage: head.version for stage, head in heads.items()} == {
+            "features": 2,
+            "labels": 2,
+        }
+        assert set(heads["features"].partitions) == {"2", "3"}
+        assert set(heads["labels"].partitions) == {"1"}
+
+    def test_a_head_can_be_left_empty(self, ledger: Ledger) -> None:
+        ledger.append([published("1")], now=1.0)
+        ledger.append([removed("1")], now=1.0)
+        head = ledger.state(PROD).heads["features"]
+        assert (head.version, head.partitions) == (2, {})
+
+    def test_the_first_result_of_a_key_stays(self, ledger: Ledger) -> None:
+        first, second = samples.product("first"), samples.product("second")
+        ledger.append([published(bound=samples.binding("key", first))], now=1.0)
+        ledger.append([published(bound=samples.binding("key", second))], now=1.0)
+        assert ledger.traces(["key", "unheard"]) == {"key": first}
+        found = ledger.state(PROD).heads["features"].partitions["2013-03-07"]
+        assert found.product == second
+
+    def test_traces_outlive_bindings_and_cross_environments(self, ledger: Ledger) -> None:
+        ledger.append([published("1"), published("2", environment="dev")], now=1.0)
+        ledger.append([removed("1")], now=1.0)
+        assert set(ledger.traces(["features 1", "features 2"])) == {"features 1", "features 2"}
+        assert ledger.traces([]) == {}
+
+    def test_the_newest_of_a_name_counts(self, ledger: Ledger) -> None:
+        ledger.append([samples.delivered("old"), samples.decided(approved=False)], now=1.0)
+        ledger.append([samples.source_seen("a", "b")], now=1.0)
+        ledger.append([samples.source_seen("a", digest="other", gone=("b", "unheard"))], now=1.0)
+        ledger.append([samples.delivered("new"), samples.decided()], now=1.0)
+        for code in ("c1", "c2"):
+            parts = {"code": code}
+            changed = RecipeChanged(environment=PROD, stage="features", recipe=code, parts=parts)
+            ledger.append([changed], now=1.0)
+        state = ledger.state(PROD)
+        assert state.live["delay_model"].artifact.id == "new"
+        assert state.decisions["subject"].approved
+        assert state.sources == {"flights": {"a": samples.source_file("a", "other")}}
+        assert state.recipes == {"features": {"code": "c2"}}
+
+    def test_a_run_is_open_until_it_ends(self, ledger: Ledger) -> None:
+        runs = ("run-2", PROD), ("run-1", PROD), ("run-3", "dev")
+        ledger.append([samples.run_started(*run) for run in runs], now=7.0)
+        opened = ledger.state(PROD).open_runs
+        assert [run.id for run in opened] == ["run-1", "run-2"]
+        assert (opened[0].started, opened[0].ended, opened[0].status) == (7.0, None, Status.RUNNING)
+        assert (opened[0].holder, opened[0].command) == (HOLDER, "run")
+        ledger.append([RunEnded(run="run-1", status=Status.LOST)], now=8.0)
+        assert [run.id for run in ledger.state(PROD).open_runs] == ["run-2"]
+        assert [run.id for run in ledger.state("dev").open_runs] == ["run-3"]
+
+    def test_effects_are_pending_in_their_order_until_done(self, ledger: Ledger) -> None:
+        ledger.append([queued("b"), queued("a"), queued("c", environment="dev")], now=1.0)
+        ledger.append([queued("b")], now=1.0)  # the same again changes nothing
+        assert self._pending(ledger) == [samples.effect("b"), samples.effect("a")]
+        ledger.append([samples.done("b")], now=1.0)
+        assert self._pending(ledger) == [samples.effect("a")]
+        ledger.append([queued("b"), samples.done("b")], now=1.0)  # done stays done
+        assert self._pending(ledger) == [samples.effect("a")]
+        assert ledger.state("dev").pending == (samples.effect("c"),)
+
+    def test_a_branch_begins_as_its_parent_and_goes_its_own_way(self, ledger: Ledger) -> None:
+        events = everything()
+        ledger.append([*events, queued("pending"), samples.run_started("run-9")], now=1.0)
+        ledger.append([EnvironmentCreated(environment="dev", parent=PROD)], now=2.0)
+        prod, dev = ledger.state(PROD), ledger.state("dev")
+        assert (dev.heads, dev.recipes, dev.live) == (prod.heads, prod.recipes, prod.live)
+        assert (dev.sources, dev.decisions, dev.pending, dev.open_runs) == ({}, {}, (), ())
+        ledger.append([published("2014-01-01", environment="dev")], now=3.0)
+        assert replace(ledger.state(PROD), seq=prod.seq) == prod
+        assert ledger.state("dev").heads["features"].version == 2
+
+    def test_an_environment_that_was_written_to_exists(self, ledger: Ledger) -> None:
+        ledger.append([published()], now=1.0)
+        with pytest.raises(ConflictError, match="'prod' exists already"):
+            ledger.append([EnvironmentCreated(environment=PROD)], now=1.0)
+        ledger.append([EnvironmentCreated(environment="dev", parent="unheard")], now=1.0)
+        assert ledger.state("dev").heads == {}
+
+    @staticmethod
+    def _pending(ledger: Ledger) -> list[Effect]:
+        return list(ledger.state(PROD).pending)
+
+
+class LeaseSuite:
+    """Leases: one holder at a time, and a token that tells holders apart for ever."""
+
+    def test_a_lease_is_exclusive(self, ledger: Ledger) -> None:
+        lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+        assert (lease.name, lease.token, lease.holder) == ("run", 1, HOLDER)
+        assert lease.expires == 130.0
+        with pytest.raises(ConflictError, match=r"'run' is held by pid 4711, host tern.* 29 s"):
+            ledger.acquire("run", {"pid": "2"}, now=101.0, ttl=30.0, dead=alive)
+        other = ledger.acquire("sweep", {"pid": "2"}, now=101.0, ttl=30.0, dead=alive)
+        assert other.token == 1
+
+    def test_tokens_grow_for_ever(self, ledger: Ledger) -> None:
+        for token in (1, 2, 3):
+            lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+            assert lease.token == token
+            ledger.release(lease)
+
+    @pytest.mark.parametrize("how", ["expired", "dead"])
+    def test_a_lost_lease_is_taken_and_guards(self, ledger: Ledger, how: str) -> None:
+        old = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+        asked: list[Mapping[str, str]] = []
+
+        def dead(holder: Mapping[str, str]) -> bool:
+            asked.append(holder)
+            return True
+
+        if how == "expired":
+            new = ledger.acquire("run", {"pid": "2"}, now=130.0, ttl=30.0, dead=alive)
+        else:
+            new = ledger.acquire("run", {"pid": "2"}, now=101.0, ttl=30.0, dead=dead)
+            assert asked == [HOLDER]
+        assert new.token == 2
+        with pytest.raises(ConflictError, match=r"'run' \(token 1\).* held by pid 2 now"):
+            ledger.append([published()], now=102.0, guard=Guard(lease=old))
+        with pytest.raises(ConflictError, match="no longer ours"):
+            ledger.renew(old, now=102.0, ttl=30.0)
+        ledger.release(old)  # not ours, so nothing happens
+        ledger.append([published()], now=102.0, guard=Guard(lease=new))
+        assert ledger.state(PROD).seq == 1
+
+    def test_an_expired_lease_is_ours_until_it_is_taken(self, ledger: Ledger) -> None:
+        lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+        ledger.append([published()], now=500.0, guard=Guard(lease=lease))
+        renewed = ledger.renew(lease, now=500.0, ttl=30.0)
+        assert (renewed.token, renewed.expires) == (1, 530.0)
+        with pytest.raises(ConflictError):
+            ledger.acquire("run", {"pid": "2"}, now=529.0, ttl=30.0, dead=alive)
+
+    def test_a_released_lease_guards_nothing(self, ledger: Ledger) -> None:
+        lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+        ledger.release(lease)
+        ledger.release(lease)
+        for use in (
+            lambda: ledger.append([published()], now=101.0, guard=Guard(lease=lease)),
+            lambda: ledger.renew(lease, now=101.0, ttl=30.0),
+        ):
+            with pytest.raises(ConflictError, match="nobody holds it now"):
+                use()
+
+    def test_a_lease_that_was_never_given_guards_nothing(self, ledger: Ledger) -> None:
+        lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
+        with pytest.raises(ConflictError, match="no longer ours"):
+            ledger.append([published()], now=101.0, guard=Guard(lease=replace(lease, name="other")))
+
+
+class LedgerSuite(AppendSuite, StateSuite, LeaseSuite):
+    """Every promise of a ledger; the fixture `ledger` gives an empty one."""

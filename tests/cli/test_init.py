@@ -1,0 +1,116 @@
+"""A new project: it runs, and nothing that exists is overwritten."""
+
+import importlib.util
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import process, tidemill
+from tidemill.cli.init import start
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_writes_a_project_and_says_what_is_next(here: Path) -> None:
+    ended = tidemill("init", "My Bakery")
+    assert ended.code == 0
+    assert ended.out.split("\n")[-7:] == [
+        "next:",
+        "  cd 'My Bakery'",
+        "  tidemill check",
+        "  tidemill plan",
+        "  tidemill run",
+        "  tidemill show features",
+        "",
+    ]
+    folder = here / "My Bakery"
+    assert {path.name for path in folder.iterdir()} == {
+        ".gitignore", "README.md", "bakery.py", "data", "new_day.py", "pyproject.toml",
+    }  # fmt: skip
+    settings = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert settings["project"]["name"] == "my-bakery"
+    assert settings["tool"]["tidemill"] == {"workflow": "bakery:flow"}
+    assert "@NAME@" not in (folder / "README.md").read_text()
+    assert ".tidemill/" in (folder / ".gitignore").read_text().split()
+
+
+def test_here(here: Path) -> None:
+    ended = tidemill("init")
+    assert ended.code == 0
+    assert "cd " not in ended.out
+    assert (here / "bakery.py").exists()
+
+
+def test_a_folder_without_letters_still_has_a_name(here: Path) -> None:
+    start(here / "---")
+    assert 'name = "bakery"' in (here / "---" / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("taken", ["bakery.py", ".gitignore", "data"])
+def test_overwrites_nothing(here: Path, taken: str) -> None:
+    (here / taken).mkdir()
+    ended = tidemill("init")
+    assert ended.code == 2
+    assert f"has {taken} already" in ended.err
+    assert [path.name for path in here.iterdir()] == [taken]
+
+
+def test_a_file_where_a_folder_should_be(here: Path) -> None:
+    (here / "file").touch()
+    ended = tidemill("init", "file/project")
+    assert ended.code == 1
+    assert "can't be written" in ended.err
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_says_what_the_model_needs(
+    here: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
+    assert ("pip install 'tidemill[lightgbm]'" in tidemill("init").out) is not there
+
+
+def test_the_data_is_the_same_every_time(here: Path) -> None:
+    for name in ("one", "two"):
+        start(here / name)
+    files = sorted((here / "one" / "data").rglob("*.csv"))
+    assert len(files) == 56
+    for file in files:
+        assert file.read_bytes() == (here / "two" / file.relative_to(here / "one")).read_bytes()
+
+
+def test_the_project_runs_passes_its_gates_and_only_new_days_run(built: Path) -> None:
+    """What the project's own README promises."""
+    assert tidemill("plan").out.startswith("bakery in prod: nothing to do")
+    assert len(list((built / "out" / "forecast").iterdir())) == 28
+    assert tidemill("show", "sales", "--bad", "--json").document["reasons"] == [
+        {"rule": "key", "rows": 4},
+        {"rule": "sold.min", "rows": 4},
+    ]
+    runpy.run_path(str(built / "new_day.py"))["add_days"](built / "data", 1)
+    steps = tidemill("plan", "--json").document["steps"]
+    data = {step["stage"] for step in steps if step["action"] in ("run", "deliver")}
+    assert data == {"sales", "weather", "features", "labels", "forecast"}
+    assert {s["partition"] for s in steps if s["action"] in ("run", "deliver")} == {"2026-02-02"}
+
+
+def test_new_day_is_a_script(built: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "new_day.py"], cwd=built, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["data/sales/2026-02-02.csv", "data/weather/2026-02-02.csv"]
+
+
+def test_a_comment_changes_nothing(built: Path) -> None:
+    file = built / "bakery.py"
+    file.write_text("# A comment.\n" + file.read_text())
+    done = process("plan", cwd=built)
+    assert done.stdout.startswith("bakery in prod: nothing to do")

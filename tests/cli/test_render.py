@@ -1,0 +1,171 @@
+"""Plans and receipts as text."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from tidemill.cli.render import NO_PRICE, markdown_plan, render_plan, render_receipt
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.plan import Action, ModelState, Plan, Step, Waiting
+from tidemill.domain.run import Receipt, Status, Tally
+
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+
+
+def lines(text: str) -> list[str]:
+    """The lines with every run of spaces as one, so that widths don't matter."""
+    return [" ".join(line.split()) for line in text.split("\n")]
+
+
+def receipt(**changes: object) -> Receipt:
+    known = {
+        "run": "r1",
+        "status": Status.OK,
+        "stages": (
+            Tally(stage="sales", ran=3, rows_in=1234, rows_out=1230, bytes_in=5600, quarantined=4),
+            Tally(stage="features", bound=2, current=1, failed=0, skipped=5, cpu_s=1.234),
+        ),
+        "wall_s": 2.0,
+        "cpu_s": 3.0,
+        "peak_rss": 138_000_000,
+        "currency": "USD",
+    }
+    return Receipt(**{**known, **changes})  # type: ignore[arg-type]
+
+
+class TestReceipt:
+    def test_a_line_a_stage_and_the_sums(self) -> None:
+        assert lines(render_receipt(receipt()))[:5] == [
+            "stage ran bound current failed skipped rows in rows out quarantined bytes read CPU s",
+            "sales 3 - - - - 1,234 1,230 4 5.6 kB -",
+            "features - 2 1 - 5 - - - - 1.23",
+            "total 3 2 1 - 5 1,234 1,230 4 5.6 kB 1.23",
+            "",
+        ]
+
+    def test_one_stage_needs_no_sum(self) -> None:
+        text = render_receipt(receipt(stages=(Tally(stage="sales", ran=1),)))
+        assert "total" not in text
+
+    @pytest.mark.parametrize(
+        ("changes", "cost"),
+        [
+            ({}, NO_PRICE),
+            ({"cost": 0.0000234, "currency": "EUR"}, "cost 0.000023 EUR"),
+            ({"currency": ""}, "cost nothing"),  # nothing ran
+        ],
+    )
+    def test_totals(self, changes: dict[str, object], cost: str) -> None:
+        told = render_receipt(receipt(**changes)).split("\n")[-1]
+        assert told == f"run r1 ok: wall 2.00 s, CPU 3.00 s, peak RSS 138 MB, {cost}"
+
+    def test_messages_and_where_the_traces_are(self) -> None:
+        failed = Tally(stage="sales", failed=1)
+        told = render_receipt(receipt(stages=(failed,), messages=("one", "two\nlines")))
+        assert told.split("\n")[-4:] == [
+            "- one",
+            "- two",
+            "  lines",
+            "attempts and traces: tidemill runs r1",
+        ]
+
+
+def step(stage: str, partition: str, *reasons: str, action: Action = Action.RUN) -> Step:
+    return Step(
+        stage=stage, partition=partition, action=action, reasons=reasons, rows=10, bytes=500
+    )
+
+
+def plan(steps: Iterable[Step] = (), **changes: object) -> Plan:
+    known = {"workflow": "bakery", "environment": "prod", "heads": {}, "recipes": {}}
+    return Plan(steps=tuple(steps), **{**known, **changes})  # type: ignore[arg-type]
+
+
+class TestPlan:
+    def test_nothing_to_do(self) -> None:
+        assert render_plan(plan(current={"sales": 3})).startswith("bakery in prod: nothing to do\n")
+
+    def test_groups_by_action_and_reason(self) -> None:
+        steps = [
+            *(step("sales", day, "new partition") for day in DAYS[:2]),
+            step("sales", DAYS[2], "its code changed", "files changed"),
+            step("features", DAYS[0], "sales runs first (2026-01-01)"),
+            step("features", DAYS[1], "sales runs first (2026-01-02)"),
+            step("demand", WHOLE, "never trained", action=Action.TRAIN),
+        ]
+        told = lines(render_plan(plan(steps, current={"weather": 3, "sales": 7, "features": 0})))
+        assert told == [
+            "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB",
+            "",
+            "stage does steps current partitions why",
+            "weather - - 3",
+            "sales run 2 7 2026-01-01 .. 2026-01-02 (2) new partition",
+            "run 1 2026-01-03 its code changed; files changed",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) sales runs first",
+            "demand train 1 - never trained",
+        ]
+
+    def test_why_lists_every_step(self) -> None:
+        steps = [step("sales", day, "new partition", "and more") for day in DAYS]
+        told = render_plan(plan(steps), why=True)
+        assert [line for line in told.split("\n") if line.startswith("run ")] == [
+            f"run sales[{day}]: new partition; and more" for day in DAYS
+        ]
+
+    def test_why_of_nothing(self) -> None:
+        assert render_plan(plan(), why=True) == "bakery in prod: nothing to do"
+
+    @pytest.mark.parametrize(
+        ("model", "told"),
+        [
+            ({"due": ("never trained",)}, "demand: due (never trained)"),
+            ({"trigger": "every(7d)"}, "demand: up to date, not due; trained again when every(7d)"),
+            ({"outdated": ("features changed",)}, "demand: outdated (features changed), not due"),
+            (
+                {"outdated": ("a", "b"), "due": ("every(7d)",), "trigger": "every(7d)"},
+                "demand: outdated (a; b), due (every(7d))",
+            ),
+        ],
+    )
+    def test_a_model_is_outdated_and_due(self, model: dict[str, object], told: str) -> None:
+        state = ModelState(**{"stage": "demand", "outdated": (), "due": (), **model})  # type: ignore[arg-type]
+        assert f"\nmodels:\n  {told}" in render_plan(plan(models=(state,)))
+
+    def test_remarks(self) -> None:
+        waits = [
+            Waiting(stage="features", partition=day, reason=f"weather has no partition {day} yet")
+            for day in DAYS
+        ]
+        whole = Waiting(stage="demand", partition=WHOLE, reason="labels has no partition yet")
+        nothing = Waiting(stage="forecast", partition="", reason="demand has no approved model yet")
+        made = plan(
+            waiting=(*waits, whole, nothing),
+            broken={"sales": {"a.csv": "a.csv can't be read: no"}},
+            notes=("a note",),
+        )
+        assert render_plan(made).split("\n")[4:] == [
+            "waiting:",
+            "  features 2026-01-01 .. 2026-01-03 (3): weather has no partition yet",
+            "  demand: labels has no partition yet",
+            "  forecast: demand has no approved model yet",
+            "",
+            "can't be read:",
+            "  sales: a.csv can't be read: no",
+            "",
+            "notes:",
+            "  a note",
+        ]
+
+    def test_markdown(self) -> None:
+        made = plan([step("sales", DAYS[0], "new partition")], notes=("a note",))
+        assert markdown_plan(made).split("\n") == [
+            "### bakery in prod: 1 step, reads at least 10 rows, 500 B",
+            "",
+            "| stage | does | steps | current | partitions | why |",
+            "| --- | --- | ---: | ---: | --- | --- |",
+            "| sales | run | 1 | - | 2026-01-01 | new partition |",
+            "",
+            "**notes**",
+            "",
+            "- a note",
+        ]

@@ -1,0 +1,215 @@
+"""`tidemill run`: the receipt, the exit codes, one step by itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import edit, process, tidemill
+from tidemill.cli.request import duration
+from tidemill.project import open_project
+
+
+def test_receipt(fresh: Path) -> None:
+    ended = tidemill("run")
+    assert (ended.code, ended.err) == (0, "")
+    head, *_, last = ended.out.rstrip().split("\n")
+    assert head.split() == [
+        *("stage", "ran", "bound", "current", "failed", "skipped"),
+        *("rows", "in", "rows", "out", "quarantined", "bytes", "read", "CPU", "s"),
+    ]
+    assert "no price set: [tool.tidemill] cpu_hour" in ended.out
+    assert last.startswith("- demand ")
+    assert "approved: beats_live(mae) passed" in last
+    assert (fresh / ".tidemill" / ".gitignore").read_text() == "*\n"
+
+
+def test_nothing_to_do(built: Path) -> None:
+    found = tidemill("run", "--json").document
+    assert found["schema"] == "tidemill.receipt/1"
+    receipt = found["receipt"]
+    assert (receipt["status"], receipt["exit_code"]) == ("ok", 0)
+    assert {stage["ran"] for stage in receipt["stages"]} == {0}
+    assert {stage["stage"]: stage["current"] for stage in receipt["stages"]}["sales"] == 28
+
+
+def test_the_command_is_recorded_as_it_was_typed(fresh: Path) -> None:
+    assert tidemill("run", "sales", "--from", "2026-02-01").code == 0
+    [only] = tidemill("runs", "--json").document["runs"]
+    assert only["command"] == "tidemill run sales --from 2026-02-01"
+
+
+def test_a_price(fresh: Path) -> None:
+    edit(fresh / "pyproject.toml", "# cpu_hour = 0.04\n# currency", "cpu_hour = 0.04\ncurrency")
+    ended = tidemill("run", "sales", "--json")
+    receipt = ended.document["receipt"]
+    assert receipt["cost"] == pytest.approx(receipt["cpu_s"] / 3600 * 0.04)
+    assert " USD" in ended.err
+
+
+def test_another_environment(built: Path) -> None:
+    receipt = tidemill("run", "sales", "--env", "dev-ana", "--json").document["receipt"]
+    sales = receipt["stages"][0]
+    assert (sales["ran"], sales["bound"], sales["current"]) == (0, 28, 0)
+
+
+class TestExitCodes:
+    def test_a_stage_that_raises(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            "    return sales.select(*HOUR,",
+            "    raise ZeroDivisionError('no')\n    return sales.select(*HOUR,",
+        )
+        ended = tidemill("run", "labels", "--limit", "1")
+        assert ended.code == 1
+        assert "- labels 2026-01-05 raised ZeroDivisionError: no at bakery.py:" in ended.out
+        run = ended.out.rstrip().rpartition(" ")[2]
+        told = tidemill("runs", run).out
+        assert "run labels 2026-01-05 failed: labels 2026-01-05 raised" in told
+        assert "raise ZeroDivisionError('no')" in told
+        assert "/tidemill/act/" not in told
+
+    def test_data_that_breaks_its_contract(self, fresh: Path) -> None:
+        file = fresh / "data" / "sales" / "2026-01-05.csv"
+        file.write_text(file.read_text().replace("harbour", "lighthouse"))
+        ended = tidemill("run", "sales", "--limit", "1")
+        assert ended.code == 3
+        assert "sales 2026-01-05 breaks its contract (contract Sales 1.0.0)" in ended.out
+
+    def test_gates_that_refuse(self, built: Path) -> None:
+        edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.001')
+        ended = tidemill("run", "--train", "demand")
+        assert ended.code == 4
+        assert "refused: beats_live(mae) FAILED" in ended.out
+
+    def test_somebody_else_runs(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            "    return sales.select(*HOUR,",
+            "    wait()\n    return sales.select(*HOUR,",
+        )
+        edit(
+            fresh / "bakery.py",
+            "flow = tm.Workflow",
+            "def wait() -> None:\n"
+            "    import pathlib, time\n"
+            "    while pathlib.Path('hold').exists():\n"
+            "        pathlib.Path('held').touch()\n"
+            "        time.sleep(0.01)\n\n\n"
+            "flow = tm.Workflow",
+        )
+        (fresh / "hold").touch()
+        running = subprocess.Popen(
+            [sys.executable, "-m", "tidemill", "run", "labels"],
+            cwd=fresh,
+            stdout=subprocess.DEVNULL,
+        )
+        while not (fresh / "held").exists():
+            assert running.poll() is None
+        ended = tidemill("run", "sales", "--wait", "0.2s")
+        assert (ended.code, ended.out) == (6, "")
+        assert f"`tidemill run labels` (process {running.pid} on " in ended.err
+        assert tidemill("plan").code == 0  # a reader never blocks
+        (fresh / "hold").unlink()
+        assert running.wait() == 0
+        assert tidemill("run", "sales").code == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["features", "2026-01-05"], "say --from 2026-01-05 --to 2026-01-05"),
+            (["--debug"], "--debug needs a STAGE"),
+            (
+                ["--debug", "sales", "2026-01-05", "--again"],
+                "it takes a STAGE and a PARTITION only",
+            ),
+            (["--wait", "soon"], "'soon' is not a length of time"),
+            (["nothing"], "there is no stage 'nothing'"),
+        ],
+    )
+    def test_usage(self, fresh: Path, arguments: list[str], told: str) -> None:
+        ended = tidemill("run", *arguments)
+        assert ended.code == 2
+        assert told in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("0.5s", 0.5), ("5m", 300), ("1h", 3600)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(None, None, text) == seconds  # type: ignore[arg-type]
+
+
+class TestDebug:
+    def test_executes_one_step_and_publishes_nothing(self, fresh: Path) -> None:
+        ended = tidemill("run", "--debug", "sales", "2026-01-05")
+        assert ended.code == 0
+        told = ended.out.split("\n")
+        assert told[0] == "sales 2026-01-05: 35 rows, 1 quarantined; nothing was published"
+        assert told[2].split() == ["date", "shop", "hour", "sold"]
+        assert "- quarantine: sold.min: 1 of 36 values" in ended.out
+        assert "\nquarantined:\n" in ended.out
+        with open_project(fresh, workflow="bakery:flow").tools.ledger as ledger:
+            assert list(ledger.events()) == []
+
+    def test_json(self, built: Path) -> None:
+        found = tidemill("run", "--debug", "features", "2026-02-01", "--json").document
+        assert found["schema"] == "tidemill.trial/1"
+        assert found["product"]["rows"] == 36
+        assert len(found["head"]) == 10
+        assert found["head"][0]["date"] == "2026-02-01"
+        assert found["bad"] == []
+
+    def test_an_error_comes_with_the_users_trace(self, built: Path) -> None:
+        edit(
+            built / "bakery.py",
+            "    return sales.select(*HOUR,",
+            "    raise ZeroDivisionError('no')\n    return sales.select(*HOUR,",
+        )
+        ended = tidemill("run", "--debug", "labels", "2026-01-05")
+        assert ended.code == 1
+        assert "raise ZeroDivisionError('no')" in ended.err
+        assert ended.err.split("\n")[-2].startswith("error: labels 2026-01-05 raised")
+
+    def test_a_breakpoint_works(self, built: Path) -> None:
+        edit(
+            built / "bakery.py",
+            "    return sales.select(*HOUR,",
+            "    breakpoint()\n    return sales.select(*HOUR,",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "tidemill", "run", "--debug", "labels", "2026-01-05"],
+            cwd=built,
+            input="p 'hello' * 2\nc\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "hellohello" in done.stdout
+        assert "labels 2026-01-05: 35 rows" in done.stdout
+
+
+def test_an_interrupted_process_leaves_a_receipt(fresh: Path) -> None:
+    """The stage interrupts its own process, so the moment is known."""
+    edit(
+        fresh / "bakery.py",
+        "    return sales.select(*HOUR,",
+        "    interrupt()\n    return sales.select(*HOUR,",
+    )
+    edit(
+        fresh / "bakery.py",
+        "flow = tm.Workflow",
+        "def interrupt() -> None:\n"
+        "    import os, pathlib, signal\n"
+        "    if pathlib.Path('hold').exists():\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n\n\n"
+        "flow = tm.Workflow",
+    )
+    (fresh / "hold").touch()
+    done = process("run", "labels", cwd=fresh)
+    assert done.returncode == 130
+    assert " interrupted: wall " in done.stdout
+    (fresh / "hold").unlink()
+    again = process("run", "labels", "--json", cwd=fresh)
+    assert again.returncode == 0

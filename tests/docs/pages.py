@@ -1,0 +1,214 @@
+"""Pages as tests: every Python block runs, every shell block runs, what they print is compared.
+
+- A Python block that begins with a comment that names a file (`# shop.py`) is written to that file;
+  a TOML block likewise. Any other Python block is executed in the page's namespace.
+- A block of `text` right after a Python block is what that block prints.
+- In a `console` block a line that begins with `$ ` is a command, with `> ` it is the rest of one. What
+  follows is its output, both streams; none shown means that it isn't looked at. Its exit code is 0, or
+  the next command is `echo $?`.
+- `...` stands for any text. Times, sizes, ids and run names may differ, and so may runs of spaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from sybil import Sybil
+from sybil.document import Document
+from sybil.example import Example, SybilFailure
+from sybil.parsers.markdown import CodeBlockParser
+
+from tidemill.cli import cli
+
+ROOT = Path(__file__).parents[2]
+_FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\n")
+
+# What differs between two runs of the same command.
+_MASKS = (
+    (re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{6}\b"), "<run>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "<moment>"),
+    (re.compile(r"\bprocess \d+ on [^\s,)]+"), "<process>"),
+    (re.compile(r"(?<=` on )\S+(?=, <moment>)"), "<host>"),
+    (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "<digest>"),
+    (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? s\b"), "<seconds>"),
+    (re.compile(r"\b\d+(?:\.\d+)? [kMG]?B\b"), "<size>"),
+    (re.compile(r"(?m)(?<=\s)(?:-|\d+\.\d\d)$"), "<CPU>"),
+    (re.compile(r"(?m)[ \t]+"), " "),
+    (re.compile(r"(?m) +$"), ""),
+)
+
+
+def masked(text: str) -> str:
+    """`text` with everything that may differ between two runs replaced by its kind."""
+    for pattern, kind in _MASKS:
+        text = pattern.sub(kind, text)
+    return text.strip()
+
+
+def agree(shown: str, given: str) -> bool:
+    """Whether what a page shows is what a command gave."""
+    parts = map(re.escape, masked(shown).split("..."))
+    return re.fullmatch(r".*?".join(parts), masked(given), re.DOTALL) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a console block and the output that is shown for it."""
+
+    text: str
+    shown: str
+
+
+def commands(block: str) -> Iterator[Command]:
+    """The commands of a console block; ValueError when it begins with anything else."""
+    text: list[str] = []
+    shown: list[str] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if text:
+                yield Command("\n".join(text), "\n".join(shown))
+            text, shown = [line[2:]], []
+        elif not text:
+            raise ValueError(f"a console block begins with `$ `, not {line!r}")
+        elif line.startswith("> ") and not shown:
+            text.append(line[2:])
+        else:
+            shown.append(line)
+    if text:
+        yield Command("\n".join(text), "\n".join(shown))
+
+
+class Shell:
+    """Runs commands in a folder: `tidemill` in this process (a start costs a second), others in bash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder
+        self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.code = 0
+
+    def run(self, command: str) -> str:
+        """The output of a command; its exit code is kept for `echo $?`."""
+        words = shlex.split(command.partition("\n")[0])
+        if command == "echo $?":
+            text, self.code = f"{self.code}", 0
+            return text
+        if words[0] == "cd":
+            os.chdir(Path(os.path.expandvars(words[1])))
+            return ""
+        if words[0] == "tidemill" and not set(words) & {"|", ">", "<", "&&", ";", "&"}:
+            return self._tidemill(words[1:])
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**os.environ, "PATH": self._path, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.code = done.returncode
+        return done.stdout
+
+    def _tidemill(self, arguments: list[str]) -> str:
+        forget_modules(self.home)
+        result = CliRunner().invoke(cli, arguments, prog_name="tidemill")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        self.code = result.exit_code
+        return result.output
+
+
+def forget_modules(folder: Path) -> None:
+    """Let modules below `folder` be imported anew, as a new process would."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+
+
+def evaluate_python(example: Example) -> None:
+    """Write the file that the block names, or execute the block and keep what it prints."""
+    code = str(example.parsed)
+    if named := _FILE.match(code):
+        _write(named[1], code)
+        return
+    forget_modules(example.namespace["_shell"].home)
+    printed = io.StringIO()
+    # The line numbers of a traceback are then those of the page.
+    placed = "\n" * (example.line + example.parsed.line_offset) + code
+    with contextlib.redirect_stdout(printed):
+        exec(compile(placed, example.path, "exec", dont_inherit=True), example.namespace)
+    example.namespace["_printed"] = printed.getvalue()
+
+
+def evaluate_toml(example: Example) -> None:
+    """Write the file that the block names."""
+    text = str(example.parsed)
+    if named := _FILE.match(text):
+        _write(named[1], text)
+
+
+def _write(name: str, text: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(text, encoding="utf-8")
+
+
+def evaluate_text(example: Example) -> str:
+    """Compare with what the Python block before it printed, if it did."""
+    printed = str(example.namespace.pop("_printed", ""))
+    if printed and not agree(str(example.parsed), printed):
+        return f"the block before it prints\n{printed}"
+    return ""
+
+
+def evaluate_console(example: Example) -> str:
+    """Run the commands one after the other and compare what they print."""
+    shell: Shell = example.namespace["_shell"]
+    for command in commands(str(example.parsed)):
+        if shell.code and command.text != "echo $?":
+            return f"exit code {shell.code} before `{command.text}`; show it with `echo $?`"
+        given = shell.run(command.text)
+        if command.shown and not agree(command.shown, given):
+            return f"`{command.text}` prints\n{given}"
+    return f"exit code {shell.code} at the end; show it with `echo $?`" if shell.code else ""
+
+
+SYBIL = Sybil(
+    parsers=[
+        CodeBlockParser(language="python", evaluator=evaluate_python),
+        CodeBlockParser(language="toml", evaluator=evaluate_toml),
+        CodeBlockParser(language="text", evaluator=evaluate_text),
+        CodeBlockParser(language="console", evaluator=evaluate_console),
+    ]
+)
+
+
+def play(page: Path, folder: Path) -> int:
+    """Evaluate a page in `folder`; the number of its blocks. Raises SybilFailure with the line."""
+    document: Document = SYBIL.parse(page)
+    namespace: dict[str, Any] = document.namespace
+    namespace.update(__name__="page", _shell=Shell(folder))
+    blocks = 0
+    for example in document.examples():
+        if example.region.evaluator is not evaluate_text:
+            _refuse_unshown(example)
+        example.evaluate()
+        blocks += 1
+    if blocks:
+        _refuse_unshown(example)
+    return blocks
+
+
+def _refuse_unshown(example: Example) -> None:
+    if printed := example.namespace.get("_printed"):
+        raise SybilFailure(example, f"nothing shows what was printed: {printed}")
