@@ -141,6 +141,7 @@ class Project:
     ) -> Plan:
         """What would run and why; nothing is changed.
 
+        Raises DeclarationError when a stage that would run doesn't give what its contract says.
         `stage` with what it needs (default: all), only time partitions from `since` to `until`
         (both inclusive, such as "2013-03"), at most `limit` partitions a stage, `again` although
         they are current, and the models in `train` although no trigger says so.
@@ -159,7 +160,11 @@ class Project:
             heads=state.heads, recipes=state.recipes, live=state.live, decisions=state.decisions
         )
         known = self.tools.ledger.traces
-        return make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
+        plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
+        if not plan.empty:
+            # What will run is held against its contract first; a plan without steps needs no Polars.
+            self._probe(plan.by_stage())
+        return plan
 
     def _scan(self, stage: Stage, state: State) -> Scan:
         known = state.sources.get(stage.name, {})
@@ -221,20 +226,31 @@ class Project:
 
         Raises DeclarationError with every fault.
         """
-        from tidemill.decide.probe import probe
-
-        found = {stage.name: probe(stage) for stage in self.flow.stages}
-        faults = [fault for each in found.values() for fault in each.faults]
-        faults += [fault for recipe in self.recipes.values() for fault in recipe.faults]
-        if faults:
-            raise DeclarationError(f"workflow {self.flow.name!r}", faults)
-        opaque = [f"{name} is opaque: {p.opaque}" for name, p in found.items() if p.opaque]
+        opaque = self._probe(self.flow.names, strict=True)
         unproven = [
             f"{name} is never reused: {reason}"
             for name, recipe in self.recipes.items()
             for reason in recipe.unproven
         ]
         return (*opaque, *unproven)
+
+    def _probe(self, names: Iterable[str], *, strict: bool = False) -> list[str]:
+        """Call stages on frames without rows; DeclarationError with what is wrong, else who is opaque."""
+        from tidemill.decide.probe import probe
+
+        found = {name: probe(self.flow[name]) for name in names}
+        faults = [
+            fault
+            for name, probed in found.items()
+            for fault in (
+                *probed.faults,
+                *(probed.raised if strict else ()),
+                *self.recipes[name].faults,
+            )
+        ]
+        if faults:
+            raise DeclarationError(f"workflow {self.flow.name!r}", faults)
+        return [f"{name} is opaque: {probed.opaque}" for name, probed in found.items() if probed.opaque]
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; what it made and what was found."""

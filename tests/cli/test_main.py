@@ -2,14 +2,12 @@
 
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.cli.commands import edit, process
+from tests.cli.commands import held_run, process
 from tidemill import cli
 
 
@@ -54,37 +52,11 @@ class TestMain:
 
     def test_ctrl_c_leaves_and_the_next_run_goes_on(self, fresh: Path) -> None:
         """Interrupted in a stage that swallows the interrupt, as a long query does."""
-        edit(
-            fresh / "bakery.py",
-            "    return sales.select(*HOUR,",
-            "    wait()\n    return sales.select(*HOUR,",
-        )
-        edit(
-            fresh / "bakery.py",
-            "flow = tm.Workflow",
-            "def wait() -> None:\n"
-            "    import contextlib, pathlib, time\n"
-            "    while pathlib.Path('hold').exists():\n"
-            "        pathlib.Path('held').touch()\n"
-            "        with contextlib.suppress(KeyboardInterrupt):\n"
-            "            time.sleep(60)\n\n\n"
-            "flow = tm.Workflow",
-        )
-        (fresh / "hold").touch()
-        running = subprocess.Popen(
-            [sys.executable, "-m", "tidemill", "run", "labels"],
-            cwd=fresh,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        while not (fresh / "held").exists():
-            assert running.poll() is None
-            time.sleep(0.01)
-        running.send_signal(signal.SIGINT)
-        _, told = running.communicate()
+        with held_run(fresh, deaf=True, stderr=subprocess.PIPE) as running:
+            running.send_signal(signal.SIGINT)
+            _, told = running.communicate()
         assert running.returncode == 130
-        assert "interrupted" in told
-        (fresh / "hold").unlink()
+        assert b"interrupted" in told
         again = process("run", "labels", cwd=fresh)
         assert again.returncode == 0, again.stderr
         assert "died; what it published is kept" in again.stdout

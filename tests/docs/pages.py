@@ -43,6 +43,7 @@ _MASKS = (
     (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "<digest>"),
     (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? s\b"), "<seconds>"),
     (re.compile(r"\b\d+(?:\.\d+)? [kMG]?B\b"), "<size>"),
+    (re.compile(r"\bcost 0\.\d+ (?=[A-Z]{3}\b)"), "cost <money> "),
     (re.compile(r"(?m)(?<=\s)(?:-|\d+\.\d\d)$"), "<CPU>"),
     (re.compile(r"(?m)[ \t]+"), " "),
     (re.compile(r"(?m) +$"), ""),
@@ -106,7 +107,7 @@ class Shell:
         if words[0] == "cd":
             os.chdir(Path(os.path.expandvars(words[1])))
             return ""
-        if words[0] == "tidemill" and not set(words) & {"|", ">", "<", "&&", ";", "&"}:
+        if words[0] == "tidemill" and not set(words) & {"|", "<", "&&", ";", "&"}:
             return self._tidemill(words[1:])
         done = subprocess.run(
             ["bash", "-c", command],
@@ -121,11 +122,28 @@ class Shell:
 
     def _tidemill(self, arguments: list[str]) -> str:
         forget_modules(self.home)
+        arguments, files = redirections(arguments)
         result = CliRunner().invoke(cli, arguments, prog_name="tidemill")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         self.code = result.exit_code
-        return result.output
+        if not files:
+            return result.output
+        streams = {">": result.stdout, "2>": result.stderr}
+        for sign, name in files.items():
+            Path(name).write_text(streams.pop(sign), encoding="utf-8")
+        return "".join(streams.values())
+
+
+def redirections(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments of a command, and the files that `> FILE` and `2> FILE` name."""
+    left, files = list(words), {}
+    for sign in (">", "2>"):
+        if sign in left:
+            place = left.index(sign)
+            files[sign] = left[place + 1]
+            del left[place : place + 2]
+    return left, files
 
 
 def forget_modules(folder: Path) -> None:

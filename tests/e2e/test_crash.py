@@ -25,7 +25,7 @@ PROJECT = '[tool.tidemill]\nworkflow = "tides:flow"\n'
 
 # Waits for as long as a file says so; a stage that is slow for the tests' sake.
 SLOW = (
-    CHAIN.replace("import polars as pl\n", "import time\nfrom pathlib import Path\n\nimport polars as pl\n", 1)
+    CHAIN.replace("import polars", "import time\nfrom pathlib import Path\n\nimport polars", 1)
     .replace("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')
     .replace(
         '    return raw.select("day"',
@@ -42,7 +42,7 @@ BUSY = CHAIN.replace(
     "    heavy = big.join(big, how='cross', suffix='_2').select(\n"
     "        extra=(pl.col('n') * pl.col('n_2')).sin().sum()\n"
     "    )\n"
-    f"    if raw.collect()['day'][0].day == 3 and {{slow}}:\n"
+    "    if raw.collect()['day'][0].day == 3 and {slow}:\n"
     "        raw = raw.join(heavy, how='cross')\n"
     '    return raw.select("day", "id", double=times(pl.col("value")))',
 )
@@ -73,7 +73,9 @@ def wait_for(tides: Tides, attempts: int, process: subprocess.Popen[str]) -> Non
     """Until so many attempts of a run are in the ledger, or it has ended; we read while it writes."""
     project = tides.open()
     known = len(list(project.tools.ledger.events(kinds=["Attempted"])))
+    deadline = time.monotonic() + 60
     while process.poll() is None:
+        assert time.monotonic() < deadline
         if len(list(project.tools.ledger.events(kinds=["Attempted"]))) >= known + attempts:
             break
         time.sleep(0.002)
@@ -193,7 +195,7 @@ def test_ctrl_c_ends_a_run_at_once_and_the_next_one_goes_on(tmp_path: Path) -> N
     tides = command_line(tmp_path / "project", SLOW, 5)
     (tides.root / "slow").touch()
     process = start(tides.root)
-    wait_for(tides, 8, process)
+    wait_for(tides, 7, process)
     took, _ = interrupt(process)
     assert process.returncode == 130
     # A second is the promise; the machine may have other things to do.
@@ -201,7 +203,7 @@ def test_ctrl_c_ends_a_run_at_once_and_the_next_one_goes_on(tmp_path: Path) -> N
     [info] = tides.open().runs()
     assert info.status == Status.INTERRUPTED
     first = set(ok_attempts(tides))
-    assert len(first) >= 8
+    assert len(first) == 7
     (tides.root / "slow").unlink()
     after = start(tides.root)
     said = after.communicate()

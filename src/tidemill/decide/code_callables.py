@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -24,6 +25,18 @@ def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
 def cell_part(name: str, value: Any, filled: bool, walk: Follow) -> Part:
     """A variable that is closed over."""
     return [name, walk.value(value, name) if filled else walk.refuse(f"{name!r} has no value yet")]
+
+
+def attributes_part(value: Any, known: Container[str], walk: Follow) -> Part:
+    """Attributes that were set on a value from outside, besides those that are `known`."""
+    return [
+        [name, walk.value(item, name)]
+        for name, item in list(getattr(value, "__dict__", {}).items())
+        if name not in known
+        and not name.startswith("__")
+        # What a property has cached follows from the rest.
+        and not isinstance(getattr(type(value), name, None), cached_property)
+    ]
 
 
 def _function(function: FunctionType, walk: Follow) -> Part:

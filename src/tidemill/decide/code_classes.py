@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from tidemill.decide.code_callables import attributes_part
 from tidemill.decide.code_follow import Follow
 from tidemill.decide.code_origin import origin_of_class
 from tidemill.domain.fingerprint import Part
@@ -27,6 +28,7 @@ _OF_ENUM = frozenset(
     | {"_new_member_", "__new__", "_all_bits_", "_flag_mask_", "_singles_mask_", "_boundary_"}
     | {"_inverted_", "_order_", "_ignore_", "__order__"}
 )
+_OF_MEMBER = frozenset({"_value_", "_name_", "_sort_order_", "_inverted_"})
 _OF_NAMED_TUPLE = frozenset(
     {"__new__", "_make", "_replace", "__replace__", "_asdict", "__repr__", "__getnewargs__"}
 )
@@ -41,8 +43,9 @@ def class_part(cls: type, walk: Follow) -> Part:
         fields: dict[str, Any] = vars(cls)["__dataclass_fields__"]
         parts.append([_field(cls, item, walk) for item in fields.values()])
     if issubclass(cls, enum.Enum):
-        members = cls.__members__.items()
-        parts.append([[name, _said(cls, name, item.value, walk)] for name, item in members])
+        for name, item in cls.__members__.items():
+            set_on = attributes_part(item, _OF_MEMBER, walk)
+            parts.append([name, _said(cls, name, item.value, walk), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
         parts.append(None if made is None else _said(cls, "__new__", made, walk))
     parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])

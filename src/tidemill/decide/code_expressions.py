@@ -13,6 +13,7 @@ from tidemill.decide.code_walk import Methods, Walk
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
 _SEES_LOCALS_TOO = frozenset(("eval", "query", "sql", "SQLContext"))
 _SEES_SOURCE = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
+_BY_CLASS = "it looks up subclasses, which may be anywhere"
 _BY_NAME = "it looks up variables by their names"
 _BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
 
@@ -44,6 +45,8 @@ def attribute(walk: Walk, node: ast.Attribute, call: ast.Call | None = None) -> 
 def _look(walk: Walk, path: Sequence[str], line: int, call: ast.Call | None) -> None:
     walk.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
     for name in path:
+        if name == "__subclasses__":
+            walk.problems.append((name, line, _BY_CLASS))
         if name in _SEES_SOURCE:
             walk.problems.append((name, line, _BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")

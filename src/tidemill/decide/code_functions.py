@@ -6,7 +6,7 @@ import ast
 from collections.abc import Container, Iterator
 from types import FunctionType, ModuleType
 
-from tidemill.decide.code_callables import cell_part, cells_of
+from tidemill.decide.code_callables import attributes_part, cell_part, cells_of
 from tidemill.decide.code_follow import Follow
 from tidemill.decide.code_names import Shape, shape_of
 from tidemill.decide.code_refs import Around, loose_part, ref_part
@@ -23,6 +23,7 @@ def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
     walk.where, walk.label = f"{around.place}:{code.co_firstlineno}", function.__qualname__
     parts: list[Part] = ["function", function.__name__ if named else ""]
     parts += _defaults(function, walk)
+    parts.append(attributes_part(function, (), walk))
     if file is None or isinstance(node, str):
         parts.append(walk.refuse(str(node)))
         return [*parts, *_closed(function, (), walk)]

@@ -93,7 +93,7 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     """What attributes of modules lead to; attributes of anything else are part of the whole."""
     while isinstance(value, ModuleType) and path:
         if origin_of_module(value.__name__) != "project":
-            return _foreign(value.__name__, path, walk)
+            return _foreign(value.__name__, path, walk, value)
         found = getattr(value, path[0], _MISSING)
         if found is _MISSING or is_private(path[0]):
             return walk.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
@@ -101,19 +101,30 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     if isinstance(value, ModuleType) and ref.dynamic:
         return walk.refuse("an attribute of a module is looked up by a computed name")
     if isinstance(value, type) and origin_of_class(value) != "project":
-        return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk)
+        return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk, value)
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [walk.value(value, label)]
-    if isinstance(value, FunctionType):
-        if path and path[0] in value.__dict__ and origin_of_function(value) == "project":
-            parts.append(walk.value(value.__dict__[path[0]], ref.label))
-    elif origin_of_class(value if isinstance(value, type) else type(value)) != "project":
+    if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
         parts += [_loose(name, ref.repeatable, walk) for name in path]
     return parts
 
 
-def _foreign(name: str, path: Sequence[str], walk: Follow) -> Part:
-    return [walk.named(".".join((name, *path))), *(_patched(item, walk) for item in path)]
+def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) -> Part:
+    """What isn't the project's, unless the project has put something of its own there."""
+    parts = [walk.named(".".join((name, *path)))]
+    for item in path:
+        parts.append(_patched(item, walk))
+        # Looked up without waking a module that loads lazily.
+        owner = vars(owner).get(item) if isinstance(owner, (ModuleType, type)) else None
+        if _is_ours(owner):
+            parts.append(walk.value(owner))
+    return parts
+
+
+def _is_ours(value: Any) -> bool:
+    if isinstance(value, FunctionType):
+        return origin_of_function(value) == "project"
+    return isinstance(value, type) and origin_of_class(value) == "project"
 
 
 def loose_part(loose: Loose, around: Around, walk: Follow) -> Part:
@@ -177,7 +188,8 @@ def _imported_name(name: str, ref: Ref, source: Import, walk: Follow) -> Part:
     if source.top:
         name = name.partition(".")[0]
     full = f"{name}.{source.item}" if source.item else name
-    return _foreign(full, ref.path, walk)
+    path = full.split(".")
+    return _foreign(path[0], [*path[1:], *ref.path], walk, sys.modules.get(path[0]))
 
 
 def _load(name: str, source: Import) -> Any:

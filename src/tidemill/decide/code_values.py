@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill.decide.code_callables import CALLABLES
+from tidemill.decide.code_callables import CALLABLES, attributes_part
 from tidemill.decide.code_follow import Follow
 from tidemill.decide.code_frames import numpy_part, polars_part
 from tidemill.decide.code_origin import importable, origin_of_class
@@ -62,7 +62,7 @@ def _fields(value: Any, names: list[str], walk: Follow) -> Part:
         if not hasattr(value, name):
             return walk.refuse(f"its field {name!r} isn't set")
         parts.append([name, walk.value(getattr(value, name))])
-    return parts
+    return [*parts, attributes_part(value, names, walk)]
 
 
 def _refused(value: Any, walk: Follow) -> Part:

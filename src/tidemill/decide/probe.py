@@ -21,9 +21,13 @@ from tidemill.domain.stage import Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a stage gave on frames without rows: faults against its contract, or that it is opaque."""
+    """What a stage gave on frames without rows: faults against its contract, or that it is opaque.
+
+    A stage that `raised` may still do on rows: `check` reports it, a run finds out.
+    """
 
     faults: tuple[Fault, ...] = ()
+    raised: tuple[Fault, ...] = ()
     opaque: str = ""
     schema: Mapping[str, pl.DataType] = field(default_factory=dict)
 
@@ -48,7 +52,7 @@ def probe(stage: Stage) -> Probe:
     except Exception as error:  # noqa: BLE001 - the stage's own code may raise anything
         if reads:
             return Probe(opaque=_opaque(reads))
-        return Probe(faults=(_raised(stage, error),))
+        return Probe(raised=(_raised(stage, error),))
     if reads:
         return Probe(opaque=_opaque(reads))
     if schema is None:

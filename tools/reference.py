@@ -1,0 +1,235 @@
+"""Write docs/reference.md from the code: `reference.py` writes it, `reference.py --check` exits 1 if it is old.
+
+Public names with their signatures and docstrings, the help of every command, exit codes, events.
+"""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from click.testing import CliRunner
+
+import tidemill
+from tidemill.cli import cli
+from tidemill.domain import errors
+from tidemill.domain.columns import Common
+from tidemill.domain.event import Event
+from tidemill.project import Project
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+WIDTH = 100
+
+INTRO = """\
+# Reference
+
+Made from the code by `tools/reference.py`. Everything public is in `import tidemill as tm`; other modules may change at any time.
+
+- [Public names](#public-names)
+- [Commands](#commands)
+- [Exit codes](#exit-codes)
+- [Events](#events)
+
+## Public names
+"""
+COLUMNS = (
+    "Bool Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Decimal String Enum "
+    "Categorical Binary Date Datetime Time Duration List"
+)
+GROUPS: Mapping[str, str] = {
+    "Workflow": "Workflow",
+    "Contracts": "Contract rule Rows Budget",
+    "Columns": COLUMNS,
+    "Sources and sinks": "files Source parquet",
+    "Windows": "last all",
+    "What stage functions take and give": "Frame Params Predictor Fitted fitted Scores scores",
+    "Triggers": "degraded contract_changed volume every new_data any_of all_of",
+    "Gates": "beats_live beats_baseline no_slice_worse",
+    "Project": "open",
+    "Errors and version": "TidemillError __version__",
+}
+# Their docstring is that of a type of another library, or there is none.
+SAID = {
+    "Params": "The mapping that a training function gets as `params`.",
+    "__version__": "The version of Tidemill, as text.",
+}
+
+
+def page() -> str:
+    """The whole page; SystemExit when a public name is in no group."""
+    grouped = [name for names in GROUPS.values() for name in names.split()]
+    if sorted(grouped) != sorted(tidemill.__all__):
+        raise SystemExit(f"not in one group each: {set(grouped) ^ set(tidemill.__all__)}")
+    parts = [INTRO]
+    for title, names in GROUPS.items():
+        parts.append(f"### {title}\n")
+        if title == "Columns":
+            parts.append(f"Every column also takes, as `**common`: {common()}.\n")
+        parts.append(block(entry for name in names.split() for entry in entries(name)))
+        if title == "Project":
+            parts.append("`tm.open()` gives a project:\n")
+            parts.append(block(members("project", Project)))
+    parts += ["## Commands\n", *commands(), "## Exit codes\n", exit_codes(), "## Events\n", events()]
+    return "\n".join(parts)
+
+
+def block(entries: Iterator[str]) -> str:
+    return "```text\n" + "\n\n".join(entries) + "\n```\n"
+
+
+def common() -> str:
+    return ", ".join(f"`{name}: {told(kind)}`" for name, kind in Common.__annotations__.items())
+
+
+def entries(name: str) -> Iterator[str]:
+    """A public name, and for a class that users call methods of these as well."""
+    value = getattr(tidemill, name)
+    yield entry(f"tm.{name}", value, SAID.get(name))
+    if name in ("Workflow", "Predictor"):
+        yield from members(name.lower(), value)
+    if name == "Contract":
+        yield entry("SomeContract.reads", value.reads, None)
+
+
+def members(name: str, kind: type) -> Iterator[str]:
+    """The public methods and properties of a class, in the order of its source."""
+    for attribute, value in vars(kind).items():
+        if attribute.startswith("_"):
+            continue
+        if isinstance(value, property):
+            yield f"{name}.{attribute}\n{indented(inspect.getdoc(value) or '')}"
+        elif callable(value):
+            yield entry(f"{name}.{attribute}", value, None, drop_first=True)
+
+
+def entry(name: str, value: Any, said: str | None, *, drop_first: bool = False) -> str:
+    """A signature and its docstring, as a block of text."""
+    text = inspect.getdoc(value) if said is None else said
+    return f"{name}{signature(name, value, drop_first)}\n{indented(text or '')}"
+
+
+def signature(name: str, value: Any, drop_first: bool) -> str:
+    """`(a: int, *, b: str = 'x')`, in lines of their own when that is long; empty for what isn't called."""
+    if not callable(value) or name in ("tm.Params", "tm.Frame", "tm.Predictor", "tm.Contract"):
+        return ""
+    if isinstance(value, type) and issubclass(value, Exception):
+        return ""
+    parameters = list(inspect.signature(value).parameters.values())[drop_first:]
+    texts = list(parameter_texts(parameters))
+    flat = f"({', '.join(texts)})"
+    if len(name) + len(flat) <= WIDTH:
+        return flat
+    return "(\n" + "".join(f"    {text},\n" for text in texts) + ")"
+
+
+def parameter_texts(parameters: Sequence[inspect.Parameter]) -> Iterator[str]:
+    starred = False
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            starred = True
+        elif parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        yield parameter_text(parameter)
+
+
+def parameter_text(parameter: inspect.Parameter) -> str:
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    if parameter.annotation is parameter.empty:
+        return stars + parameter.name
+    text = f"{stars}{parameter.name}: {told(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return text
+    default = parameter.default
+    return f"{text} = {'...' if type(default).__module__ == 'dataclasses' else repr(default)}"
+
+
+def told(annotation: Any) -> str:
+    """An annotation as it was written."""
+    text = getattr(annotation, "__forward_arg__", annotation)
+    return text if isinstance(text, str) else getattr(text, "__name__", repr(text))
+
+
+def indented(text: str) -> str:
+    return textwrap.indent(text.strip(), "    ")
+
+
+def commands() -> Iterator[str]:
+    """The help of the program and of every command."""
+    yield help_of(())
+    yield from commands_of(cli, ())
+
+
+def commands_of(group: click.Group, path: tuple[str, ...]) -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands_of(command, (*path, name))
+        else:
+            yield help_of((*path, name))
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    title = " ".join(("tidemill", *path))
+    done = CliRunner().invoke(
+        cli, [*path, "--help"], prog_name="tidemill", terminal_width=WIDTH, catch_exceptions=False
+    )
+    return f"### {title}\n\n```text\n{done.output.rstrip()}\n```\n"
+
+
+def exit_codes() -> str:
+    """The codes of the error classes, and those that no error stands for."""
+    rows = [(0, "", "ok")]
+    found = [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.TidemillError)
+    ]
+    rows += sorted((kind.exit_code, f"`{kind.__name__}`", first_line(kind)) for kind in found)
+    rows += [
+        (130, "", "interrupted; whatever was published is kept"),
+        (141, "", "nobody reads the output any more"),
+    ]
+    return table(("code", "error", "when"), [(str(code), name, text) for code, name, text in rows])
+
+
+def events() -> str:
+    """The kinds of facts in the ledger, with their fields."""
+    rows = []
+    for kind in get_args(Event):
+        assert is_dataclass(kind)
+        names = ", ".join(f"`{field.name}`" for field in fields(kind))
+        rows.append((f"`{kind.__name__}`", names, first_line(kind)))
+    return "The ledger keeps these, each with a number and a time:\n\n" + table(
+        ("event", "fields", "what happened"), rows
+    )
+
+
+def first_line(value: Callable[..., Any]) -> str:
+    return (inspect.getdoc(value) or "").partition("\n")[0]
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or with `--check` only say whether it is as old as the code."""
+    text = page()
+    if list(arguments) != ["--check"]:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{PAGE} is not what the code says; write it with: python tools/reference.py")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
