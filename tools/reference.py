@@ -1,4 +1,4 @@
-"""Write docs/reference.md from the code: `reference.py` writes it, `reference.py --check` exits 1 if it is old.
+"""Write docs/reference.md from the code; `reference.py --check` exits 1 when it is old.
 
 Public names with their signatures and docstrings, the help of every command, exit codes, events.
 """
@@ -7,7 +7,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +27,8 @@ WIDTH = 100
 INTRO = """\
 # Reference
 
-Made from the code by `tools/reference.py`. Everything public is in `import tidemill as tm`; other modules may change at any time.
+Made from the code by `tools/reference.py`. Everything public is in `import tidemill as tm`;
+other modules may change at any time.
 
 - [Public names](#public-names)
 - [Commands](#commands)
@@ -73,7 +74,14 @@ def page() -> str:
         if title == "Project":
             parts.append("`tm.open()` gives a project:\n")
             parts.append(block(members("project", Project)))
-    parts += ["## Commands\n", *commands(), "## Exit codes\n", exit_codes(), "## Events\n", events()]
+    parts += [
+        "## Commands\n",
+        *commands(),
+        "## Exit codes\n",
+        exit_codes(),
+        "## Events\n",
+        events(),
+    ]
     return "\n".join(parts)
 
 
@@ -138,9 +146,9 @@ def parameter_texts(parameters: Sequence[inspect.Parameter]) -> Iterator[str]:
 
 
 def parameter_text(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
     if parameter.annotation is parameter.empty:
-        return stars + parameter.name
+        return f"{stars}{parameter.name}"
     text = f"{stars}{parameter.name}: {told(parameter.annotation)}"
     if parameter.default is parameter.empty:
         return text
@@ -202,7 +210,6 @@ def events() -> str:
     """The kinds of facts in the ledger, with their fields."""
     rows = []
     for kind in get_args(Event):
-        assert is_dataclass(kind)
         names = ", ".join(f"`{field.name}`" for field in fields(kind))
         rows.append((f"`{kind.__name__}`", names, first_line(kind)))
     return "The ledger keeps these, each with a number and a time:\n\n" + table(

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.act.tides import CHAIN, FIRST, STAGES, Tides, day, everything, rows_of
+from tidemill.domain.errors import DeclarationError
 from tidemill.domain.event import Attempted
 from tidemill.domain.run import Outcome, Status
 
@@ -348,9 +349,9 @@ def test_the_message_of_a_stage_that_raises_names_its_line(tides: Tides) -> None
 
 def test_a_stage_that_returns_no_frame(tides: Tides) -> None:
     tides.edit("    return raw.select(", "    return 7\n    raw.select(")
-    receipt = tides.run()
-    assert receipt.exit_code == 1
-    assert "returned int, not a polars.LazyFrame (tides.py:" in receipt.messages[0]
+    with pytest.raises(DeclarationError, match="returned int, not a polars") as caught:
+        tides.run()
+    assert caught.value.faults[0].where.startswith("tides.py:")
     tides.edit("    return 7\n", "    return raw.collect().select(\n")
     tides.edit("    raw.select(", "")
     assert tides.ok()["ok run daily"] == [day(0), day(1)]
@@ -366,11 +367,11 @@ def test_a_stage_that_gives_rows_of_another_day(tides: Tides) -> None:
 
 def test_a_stage_whose_columns_are_missing(tides: Tides) -> None:
     tides.edit("double=times(", "duble=times(")
-    receipt = tides.run()
-    assert receipt.exit_code == 3
-    assert receipt.messages[0].startswith(
-        f"doubled {day(0)}: column 'double' of contract Doubled is missing"
-    )
+    with pytest.raises(DeclarationError, match="the output has no column 'double'") as caught:
+        tides.run()
+    assert caught.value.exit_code == 3
+    # It was refused before any data moved.
+    assert tides.published() == {}
 
 
 def test_rows_that_cannot_be_stored_fail_their_step(tides: Tides) -> None:

@@ -137,7 +137,8 @@ class Shell:
 
 def redirections(words: list[str]) -> tuple[list[str], dict[str, str]]:
     """The arguments of a command, and the files that `> FILE` and `2> FILE` name."""
-    left, files = list(words), {}
+    left = list(words)
+    files: dict[str, str] = {}
     for sign in (">", "2>"):
         if sign in left:
             place = left.index(sign)

@@ -73,7 +73,7 @@ class TestPlay:
         ],
     )
     def test_a_false_page_fails(self, folder: Path, text: str, message: str) -> None:
-        with pytest.raises(SybilFailure, match="page.md") as failure:
+        with pytest.raises(SybilFailure, match=r"page\.md") as failure:
             play(self.page(folder, text), folder)
         assert message in str(failure.value)
 

@@ -55,11 +55,16 @@ class Frames:
         parts = [name for binding in bindings for name in binding.product.objects]
         if not parts:
             return pl.LazyFrame(schema=schema_of(contract))
-        if all(name in self._recent for name in parts):
-            frame = pl.concat([self._recent[name].lazy() for name in parts])
-        else:
-            frame = pl.scan_parquet([self._artifacts.uri(name) for name in parts])
-        return frame.select(contract.names)
+        stored = [name for name in parts if name not in self._recent]
+        if len(stored) == len(parts) and contract.unknown_columns != "keep":
+            # One scan of many files is planned faster than many scans.
+            return pl.scan_parquet([self._artifacts.uri(n) for n in parts]).select(contract.names)
+        # What is at hand may not be stored yet; columns that are kept differ from part to part.
+        return pl.concat([self._part(name).select(contract.names) for name in parts])
+
+    def _part(self, name: str) -> pl.LazyFrame:
+        frame = self._recent.get(name)
+        return pl.scan_parquet(self._artifacts.uri(name)) if frame is None else frame.lazy()
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """StorageError naming the first object that should be there and isn't."""

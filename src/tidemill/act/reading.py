@@ -56,7 +56,11 @@ def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
     _require(tools, stage, names)
-    return pl.scan_parquet([tools.artifacts.uri(name) for name in names])
+    paths = [tools.artifacts.uri(name) for name in names]
+    if stage.output is not None and stage.output.unknown_columns == "keep":
+        # Columns that are kept differ from partition to partition.
+        return pl.concat([pl.scan_parquet(path) for path in paths], how="diagonal_relaxed")
+    return pl.scan_parquet(paths)
 
 
 def _require(tools: Tools, stage: Stage, names: Sequence[str]) -> None:

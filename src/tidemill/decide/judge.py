@@ -46,7 +46,7 @@ def _compare(
         return False, f"there is no metric {gate.metric!r} among {', '.join(candidate.metrics)}"
     mine, theirs = candidate.metrics[gate.metric], other.metrics.get(gate.metric, math.nan)
     evidence = f"{mine:.4g} against {theirs:.4g} of {name}"
-    gain = abs(theirs) * gate.by
+    gain = abs(theirs) * gate.by if gate.by else 0.0
     limit = theirs + gain if gate.higher_is_better else theirs - gain
     if mine == limit:
         # As good as live may follow it; a model that only equals the baseline brings nothing.

@@ -181,9 +181,12 @@ class Workflow:
         options: Mapping[str, Any],
         window: Windows | None = None,
     ) -> Any:
+        place = "" if function is None else caller(2)
+
         def declare(function: F) -> F:
             if not hasattr(function, "__code__"):
-                raise DeclarationError(f"workflow {self.name!r}", [_no_function(kind, function)])
+                fault = _no_function(kind, function, place or caller(1))
+                raise DeclarationError(f"workflow {self.name!r}", [fault])
             self._declare(
                 Declared(
                     name=function.__name__,
@@ -209,10 +212,10 @@ def _in_notebook(function: object) -> bool:
     return getattr(function, "__module__", None) == "__main__"
 
 
-def _no_function(kind: Kind, function: object) -> Fault:
+def _no_function(kind: Kind, function: object, where: str) -> Fault:
     return Fault(
         message=f"{kind} takes a function, not {function!r}",
-        where=caller(2),
+        where=where,
         hint="wrap it in a def whose parameters name its inputs",
     )
 

@@ -1,0 +1,360 @@
+"""What is wrong with a declaration, all at once: the message, the place, and what to do."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from datetime import date
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+import tidemill as tm
+from tidemill.decide.declare import seal
+from tidemill.domain.errors import DeclarationError, Fault
+from tidemill.domain.partition import Grain
+from tidemill.domain.stage import Flow, Kind
+
+class Day(tm.Contract):
+    day = tm.Date(partition="1d")
+    x = tm.Int64()
+
+
+class Whole(tm.Contract):
+    x = tm.Int64()
+
+
+def raw() -> tm.Source[Day]:
+    return tm.files("raw/*.parquet")
+
+
+def wide(raw: tm.Frame[Day]) -> tm.Frame[Day]:
+    return raw
+
+
+def mod(wide: tm.Frame[Day], params: tm.Params, seed: int) -> tm.Fitted:
+    raise NotImplementedError
+
+
+def scored(mod: tm.Predictor, wide: tm.Frame[Day]) -> tm.Scores:
+    raise NotImplementedError
+
+
+def line(function: Callable[..., Any]) -> str:
+    """Where a function is."""
+    return f"test_declare.py:{function.__code__.co_firstlineno}"
+
+
+def named(name: str, function: Any, **annotations: Any) -> Any:
+    """A function under another name; with other annotations, if some are given."""
+    copy = FunctionType(function.__code__, function.__globals__, name)
+    copy.__annotations__ = annotations or dict(function.__annotations__)
+    copy.__module__ = __name__
+    return copy
+
+
+def full() -> tm.Workflow:
+    """A workflow without faults."""
+    flow = tm.Workflow("tides", owner="ops")
+    flow.ingest(start="2013-01-01")(raw)
+    flow.transform(wide)
+    flow.model(window=tm.last("60d", before=tm.last("7d")), params={"a": 1}, seed=7)(mod)
+    flow.evaluate(window=tm.last("7d"))(scored)
+    live = flow.approve(mod, gates=[tm.beats_baseline("mae")])
+    flow.table("out", model=live, features=wide, sink=tm.parquet("out"))
+    return flow
+
+
+def faults_of(flow: tm.Workflow) -> tuple[Fault, ...]:
+    """Every fault of a workflow."""
+    with pytest.raises(DeclarationError) as caught:
+        seal(flow)
+    return caught.value.faults
+
+
+def test_what_was_declared_is_what_is_sealed() -> None:
+    flow = seal(full())
+    assert (flow.name, flow.owner) == ("tides", "ops")
+    assert flow.names == ("raw", "wide", "mod", "scored", "out")
+    kinds = [Kind.INGEST, Kind.TRANSFORM, Kind.MODEL, Kind.EVALUATE, Kind.DELIVER]
+    assert [stage.kind for stage in flow.stages] == kinds
+    assert flow["raw"].start == "2013-01-01"
+    assert flow["raw"].partitioning.grain is Grain.DAY
+    assert flow["wide"].place == line(wide)
+    assert flow["wide"].function is wide
+    training = flow["mod"].training
+    assert training is not None
+    assert (training.params, training.seed, training.retrain) == ({"a": 1}, 7, None)
+    assert (training.wants_params, training.wants_seed) == (True, True)
+    assert [item.name for item in flow["mod"].inputs] == ["wide"]
+    assert str(flow["mod"].inputs[0].window) == "60d before the last 7d"
+    assert [(i.name, i.contract is None, i.window is None) for i in flow["scored"].inputs] == [
+        ("mod", True, True),
+        ("wide", False, False),
+    ]
+    assert (flow["out"].model, flow["out"].inputs[0].name) == ("mod", "wide")
+    assert flow["mod"].approval is not None
+
+
+def test_stages_come_after_what_they_read_in_any_order_of_declaration() -> None:
+    flow = tm.Workflow("tides")
+    flow.transform(optional=["raw"], version="3", window={"raw": tm.all})(wide)
+    flow.ingest(raw)
+    sealed = seal(flow)
+    assert sealed.names == ("raw", "wide")
+    (item,) = sealed["wide"].inputs
+    assert (item.optional, item.window, sealed["wide"].version) == (True, tm.all, "3")
+
+
+def plain(flow: tm.Workflow) -> None:
+    """Only what others need to read."""
+    flow.ingest(raw)
+
+
+def _ingest(function: Any, **options: Any) -> Callable[[tm.Workflow], object]:
+    return lambda flow: flow.ingest(**options)(function)
+
+
+def _transform(function: Any, **options: Any) -> Callable[[tm.Workflow], object]:
+    return lambda flow: (plain(flow), flow.transform(**options)(function))
+
+
+def _model(function: Any = mod, **options: Any) -> Callable[[tm.Workflow], object]:
+    return lambda flow: (plain(flow), flow.transform(wide), flow.model(**options)(function))
+
+
+def _table(model: Any) -> Callable[[tm.Workflow], object]:
+    def declare(flow: tm.Workflow) -> None:
+        _model()(flow)
+        flow.table("out", model=model, features=wide, sink=tm.parquet("out"))
+
+    return declare
+
+
+def _approve(model: Any = mod, *, gates: Any = (tm.beats_baseline("mae"),)) -> Any:
+    def declare(flow: tm.Workflow) -> None:
+        _model()(flow)
+        flow.evaluate(window=tm.last("7d"))(scored)
+        flow.declared[-2:-1] = []
+        flow.model(window=tm.last("60d", before=tm.last("7d")))(mod)
+        flow.approve(model, gates=gates)
+
+    return declare
+
+
+other = tm.Workflow("other").approve(mod, gates=[tm.beats_baseline("mae")])
+two = named("two", raw)
+no_output = named("no_output", wide, raw=tm.Frame[Day])
+unread = named("unread", wide, raw="tm.Frame[Dai]", **{"return": "tm.Frame[Day]"})
+broken = named("broken", wide, raw="tm.Frame[", **{"return": "tm.Frame[Day]"})
+loose = named("loose", wide, raw=int, **{"return": tm.Frame[Day]})
+blank = named("blank", wide, raw=tm.Frame[int], **{"return": tm.Frame[Day]})
+
+AT_WIDE, AT_MOD, AT_RAW = line(wide), line(mod), line(raw)
+ANNOTATE = "annotate it tm.Frame[Contract]"
+FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
+    "empty": (lambda flow: None, "it has no stages", "", "declare one with @flow.ingest"),
+    "twice": (
+        lambda flow: (flow.ingest(raw), flow.ingest(raw)),
+        f"stage 'raw' is declared twice, first at {AT_RAW}", AT_RAW, "rename one of them",
+    ),
+    "ingest with inputs": (
+        lambda flow: (plain(flow), flow.ingest(named("x", wide, raw=tm.Frame[Day], **{"return": tm.Source[Day]}))),
+        "ingest 'x' takes no inputs, it has 'raw'", AT_WIDE, "use @flow.transform",
+    ),
+    "no inputs": (
+        _transform(named("x", raw, **{"return": tm.Frame[Whole]})),
+        "stage 'x' has no inputs", AT_RAW, "name an upstream stage as a parameter",
+    ),
+    "no contract": (_transform(loose), "stage 'loose': parameter 'raw' has no contract", AT_WIDE, ANNOTATE),
+    "no contract class": (_transform(blank), "stage 'blank': parameter 'raw' has no contract", AT_WIDE, ANNOTATE),
+    "no predictor": (
+        lambda flow: (_model()(flow), flow.evaluate(named("x", scored, mod=int, wide=tm.Frame[Day], **{"return": tm.Scores}))),
+        "stage 'x': parameter 'mod' has no contract", line(scored), f"{ANNOTATE} or tm.Predictor",
+    ),
+    "no output of an ingest": (
+        _ingest(named("x", raw, **{"return": int})),
+        "ingest 'x' does not say what it returns", AT_RAW, "annotate it -> tm.Source[Contract]",
+    ),
+    "no output of a transform": (
+        _transform(no_output), "transform 'no_output' does not say what it returns", AT_WIDE,
+        "annotate it -> tm.Frame[Contract]",
+    ),
+    "no output of a model": (
+        _model(named("x", wide, wide=tm.Frame[Day], raw=tm.Frame[Day])),
+        "model 'x' does not say what it returns", AT_WIDE, "annotate it -> tm.Fitted",
+    ),
+    "no output of an evaluation": (
+        lambda flow: (_model()(flow), flow.evaluate(named("x", scored, mod=tm.Predictor, wide=tm.Frame[Day]))),
+        "evaluate 'x' does not say what it returns", line(scored), "annotate it -> tm.Scores",
+    ),
+    "unknown name in an annotation": (
+        _transform(unread), "stage 'unread': its annotations can't be read: name 'Dai' is not defined",
+        AT_WIDE, "contracts that annotations name must be importable where the function is defined",
+    ),
+    "window of nothing": (
+        _transform(wide, window={"rew": tm.last("7d")}),
+        "stage 'wide': window for 'rew', which is not one of its inputs", AT_WIDE, "did you mean 'raw'?",
+    ),
+    "window that is none": (
+        _transform(wide, window="7d"), "stage 'wide': window='7d' is not a window", AT_WIDE,
+        "write tm.last('7d') or tm.all",
+    ),
+    "window of an input that is none": (
+        _transform(wide, window={"raw": "7d"}), "stage 'wide': window='7d' of 'raw' is not a window",
+        AT_WIDE, "write tm.last('7d') or tm.all",
+    ),
+    "optional nothing": (
+        _transform(wide, optional=["rew"]), "stage 'wide': optional='rew' is not one of its inputs",
+        AT_WIDE, "did you mean 'raw'?",
+    ),
+    "start of another grain": (
+        _ingest(raw, start="2013-01"),
+        "ingest 'raw': start='2013-01': '2013-01' is not a day partition; write it as 2013-03-07",
+        AT_RAW, "",
+    ),
+    "start that is no text": (
+        _ingest(raw, start=date(2013, 1, 1)),
+        "ingest 'raw': start=datetime.date(2013, 1, 1): write it as text, such as '2013-03-07'",
+        AT_RAW, "",
+    ),
+    "start without time": (
+        _ingest(named("x", raw, **{"return": tm.Source[Whole]}), start="2013-01-01"),
+        "ingest 'x': start='2013-01-01': its contract is unpartitioned, so there is no first partition",
+        AT_RAW, "",
+    ),
+    "retrain that is no trigger": (
+        _model(retrain="14d"), "model 'mod': retrain='14d' is not a trigger", AT_MOD, "write tm.every('14d')",
+    ),
+    "retrain on nothing": (
+        _model(retrain=tm.any_of()), "model 'mod': retrain=AnyOf(triggers=()) is not a trigger", AT_MOD,
+        "write tm.every('14d')",
+    ),
+    "unapproved": (
+        _table(mod), "table 'out' takes the model 'mod', which is not approved", "HERE",
+        "live = flow.approve(mod, gates=[...]); then model=live",
+    ),
+    "no model at all": (
+        _table("mod"), "table 'out' takes the model \"'mod'\", which is not approved", "HERE",
+        "live = flow.approve('mod', gates=[...]); then model=live",
+    ),
+    "approved elsewhere": (
+        _table(other), "table 'out' takes an approval of 'mod' by another workflow", "HERE",
+        "live = flow.approve(mod, gates=[...]); then model=live",
+    ),
+    "approval of no model": (
+        _approve(wide), "approve(wide) is not about a model of this workflow", "HERE", "there is: mod",
+    ),
+    "approval by name": (
+        _approve("mo"), "approve(mo) is not about a model of this workflow", "HERE", "did you mean 'mod'?",
+    ),
+    "approval without gates": (
+        _approve(gates=()), "approve(mod) has no gates, so anything would pass", "HERE",
+        "gates=[tm.beats_baseline('mae')]",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults(name: str) -> None:
+    declare, message, where, hint = FAULTS[name]
+    flow = tm.Workflow("tides")
+    declare(flow)
+    (fault,) = faults_of(flow)
+    assert (fault.message, fault.hint) == (message, hint)
+    assert fault.where == where or (where == "HERE" and fault.where.startswith("test_declare.py:"))
+
+
+def test_an_annotation_that_is_no_python() -> None:
+    flow = tm.Workflow("tides")
+    _transform(broken)(flow)
+    (fault,) = faults_of(flow)
+    assert fault.message.startswith("stage 'broken': its annotations can't be read: ")
+
+
+def test_two_approvals_of_one_model() -> None:
+    flow = full()
+    again = flow.approve(mod, gates=[tm.beats_live("mae")])
+    (fault,) = faults_of(flow)
+    first = flow.approvals[0].place
+    assert fault == Fault(
+        message=f"approve(mod) is said twice, first at {first}", where=again.place,
+        hint="say all gates in one",
+    )  # fmt: skip
+
+
+def test_all_faults_are_told_at_once() -> None:
+    flow = tm.Workflow("tides")
+    flow.ingest(start="2013")(raw)
+    flow.transform(window="7d", optional=["rew"])(no_output)
+    flow.model(retrain=7)(mod)  # type: ignore[call-overload]
+    with pytest.raises(DeclarationError) as caught:
+        seal(flow)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "workflow 'tides' has 6 faults:"
+    assert [text.partition(": ")[2][:40] for text in lines[1:]] == [
+        "ingest 'raw': start='2013': '2013' is no",
+        "stage 'no_output': window='7d' is not a ",
+        "stage 'no_output': optional='rew' is not",
+        "transform 'no_output' does not say what ",
+        "model 'mod': retrain=7 is not a trigger ",
+        "model 'mod': there is no stage 'wide' (t",
+    ]
+    assert caught.value.exit_code == 3
+
+
+def test_an_unclear_stage_adds_no_faults_to_its_readers() -> None:
+    flow = tm.Workflow("tides")
+    plain(flow)
+    flow.transform(named("wide", unread, **unread.__annotations__))
+    flow.model(window=tm.last("60d", before=tm.last("7d")))(mod)
+    flow.evaluate(window=tm.last("7d"))(scored)
+    flow.approve(mod, gates=[tm.beats_baseline("mae")])
+    assert [fault.message[:20] for fault in faults_of(flow)] == ["stage 'wide': its an"]
+
+
+@pytest.mark.parametrize("thing", [functools.partial(wide, raw=1), print, "2013-01-01", 7])
+def test_only_functions_are_stages(thing: Any) -> None:
+    with pytest.raises(DeclarationError, match=r"transform takes a function, not .*wrap it in a def") as caught:
+        tm.Workflow("tides").transform(thing)
+    assert caught.value.faults[0].where.startswith("test_declare.py:")
+    with pytest.raises(DeclarationError) as caught:
+        tm.Workflow("tides").model(seed=7)(thing)
+    assert caught.value.faults[0].where.startswith("test_declare.py:")
+
+
+def test_in_a_notebook_a_cell_that_is_run_again_replaces_what_it_declared() -> None:
+    flow = full()
+    for function in (raw, wide, mod, scored):
+        cell = named(function.__name__, function)
+        cell.__module__ = "__main__"
+        if function is mod:
+            live = flow.approve(cell, gates=[tm.beats_live("mae")])
+        if function is wide:
+            features = cell
+    flow.table("out", model=live, features=features, sink=tm.parquet("elsewhere"))
+    again = named("wide", wide)
+    again.__module__ = "__main__"
+    flow.transform(version="2")(again)
+    sealed = seal(flow)
+    assert sealed["wide"].version == "2"
+    assert sealed["out"].sink == tm.parquet("elsewhere")
+    approval = sealed["mod"].approval
+    assert approval is not None
+    assert approval.gates == (tm.beats_live("mae"),)
+
+
+def test_a_workflow_in_a_module_with_postponed_annotations_and_without(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import tidemill as tm\nclass A(tm.Contract):\n    x = tm.Int64()\nflow = tm.Workflow('w')\n@flow.ingest\ndef a() -> tm.Source[A]:\n    return tm.files('a')\n"
+    (tmp_path / "now_declared.py").write_text(text)
+    (tmp_path / "later_declared.py").write_text("from __future__ import annotations\n" + text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, place in (("now_declared", 5), ("later_declared", 6)):
+        flow: Flow = seal(__import__(name).flow)
+        assert flow["a"].output is not None
+        assert flow["a"].place == f"{name}.py:{place}"
+        del sys.modules[name]

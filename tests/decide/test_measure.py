@@ -1,0 +1,52 @@
+"""What a run did, summed up by stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidemill.decide.measure import Price, tally
+from tidemill.domain.plan import Action, Plan, Step
+from tidemill.domain.run import Attempt, Outcome, Tally
+
+
+def attempt(stage: str, outcome: Outcome, **rest: Any) -> Attempt:
+    """One try at a step."""
+    return Attempt(stage=stage, partition="p", action="run", outcome=outcome, **rest)
+
+
+def plan(current: dict[str, int], **steps: int) -> Plan:
+    """A plan of so many steps a stage."""
+    made = tuple(
+        Step(stage=name, partition=str(n), action=Action.RUN, reasons=("new",))
+        for name, count in steps.items()
+        for n in range(count)
+    )
+    return Plan(workflow="w", environment="prod", heads={}, recipes={}, steps=made, current=current)
+
+
+def test_sums_by_stage_in_the_order_of_the_workflow() -> None:
+    attempts = [
+        attempt("a", Outcome.OK, rows_in=1, rows_out=2, bytes_in=3, bytes_out=4, quarantined=5, wall_s=6.0, cpu_s=7.0),
+        attempt("a", Outcome.BOUND, rows_in=1, rows_out=2, bytes_in=3, bytes_out=4, quarantined=5, wall_s=6.0, cpu_s=7.0),
+        attempt("b", Outcome.FAILED),
+        attempt("b", Outcome.REFUSED),
+        attempt("b", Outcome.SKIPPED),
+    ]  # fmt: skip
+    assert tally(["b", "a", "c"], attempts, plan({"a": 3, "c": 9}, a=4, b=3)) == (
+        Tally(stage="b", failed=2, skipped=1),
+        # Two of the four steps turned out current, beside the three that were known to be.
+        Tally(
+            stage="a", ran=1, bound=1, current=5, rows_in=2, rows_out=4, bytes_in=6, bytes_out=8,
+            quarantined=10, wall_s=12.0, cpu_s=14.0,
+        ),
+        Tally(stage="c", current=9),
+    )  # fmt: skip
+
+
+def test_a_stage_that_was_never_planned_is_empty() -> None:
+    assert tally(["a"], [], plan({})) == (Tally(stage="a"),)
+
+
+def test_price() -> None:
+    assert Price().of(3600) == 0.0
+    assert Price(cpu_hour=0.5, currency="EUR").of(7200) == 1.0
