@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from tidemill.domain.errors import (
 from tidemill.domain.partition import bounds_of
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Receipt, RunInfo
-from tidemill.domain.source import Source
+from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.workflow import Workflow
 from tidemill.ports import State
@@ -74,7 +75,8 @@ def load_workflow(settings: Settings) -> Workflow:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        # What the module itself imports is its own affair.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise UsageError(f"there is no module {module!r} in {root} or on the path") from error
     workflow = getattr(found, name, None)
@@ -166,8 +168,13 @@ class Project:
             self._probe(plan.by_stage())
         return plan
 
+    def _known(self, stage: Stage, state: State) -> Mapping[str, SourceFile]:
+        """The files as they were last read; the partitions that they feed hold for one recipe only."""
+        same = state.recipes.get(stage.name) == self.recipes[stage.name].parts
+        return state.sources.get(stage.name, {}) if same else {}
+
     def _scan(self, stage: Stage, state: State) -> Scan:
-        known = state.sources.get(stage.name, {})
+        known = self._known(stage, state)
         try:
             return list_files(stage, self.root, known, self.tools.clock(), _count_rows)
         except SourceError as error:
@@ -250,13 +257,17 @@ class Project:
         ]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
-        return [f"{name} is opaque: {probed.opaque}" for name, probed in found.items() if probed.opaque]
+        return [
+            f"{name} is opaque: {probed.opaque}" for name, probed in found.items() if probed.opaque
+        ]
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; what it made and what was found."""
         from tidemill.act.debug import attempt
 
-        return attempt(self.tools, self.flow, self.stage(stage), self.state(), partition)
+        state, chosen = self.state(), self.stage(stage)
+        sources = {stage: self._known(chosen, state)}
+        return attempt(self.tools, self.flow, chosen, replace(state, sources=sources), partition)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""

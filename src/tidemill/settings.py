@@ -46,8 +46,17 @@ def _table(file: Path) -> Mapping[str, Any] | None:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} can't be read: {error}") from error
-    table = document.get("tool", {}).get("tidemill")
+    tools = document.get("tool")
+    table = tools.get("tidemill") if isinstance(tools, dict) else None
     return table if isinstance(table, dict) else None
+
+
+def _check_type(file: Path, name: str, value: object) -> None:
+    number = name == "cpu_hour"
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (fits if number else isinstance(value, str)):
+        wanted = "a number, such as 0.04" if number else "text"
+        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
@@ -55,6 +64,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
+        _check_type(file, name, table[name])
     named = workflow or table.get("workflow")
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')

@@ -244,11 +244,18 @@ def test_a_broken_file_does_not_thin_out_the_partition_that_it_shares(tides: Tid
     assert receipt.exit_code == 1
     assert tides.contents() == before
     assert tides.ran(receipt) == {}
-    # When the other file of the day changes, the day can't be built, and says so.
+    # When the other file of the day changes, the day waits for the broken one.
     tides.send(0, (9.0,))
     receipt = tides.run()
     assert tides.contents() == before
-    assert any("late.parquet" in message for message in receipt.messages)
+    assert [message.partition(" can't")[0] for message in receipt.messages] == [
+        "raw: data/late.parquet"
+    ]
+    waiting = [(w.stage, w.partition, w.reason) for w in tides.open().plan().waiting]
+    assert waiting == [("raw", day(0), "a file that feeds it can't be read")]
+    late.write_parquet(path)
+    assert tides.ok() == everything([0])
+    assert tides.read("daily", day(0))["total"].to_list() == [118.0]
 
 
 def test_pages_that_are_damaged_are_found_when_they_are_read(tides: Tides) -> None:

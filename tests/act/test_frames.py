@@ -44,7 +44,11 @@ def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, o
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
     artifacts = MemoryArtifacts()
     name, payload = Frames(artifacts, lambda: None).encode(rows_of(0))
-    frames = Frames(artifacts, settle=lambda: artifacts.put(payload, PARQUET) and None)
+
+    def settle() -> None:
+        artifacts.put(payload, PARQUET)
+
+    frames = Frames(artifacts, settle)
     frames.require({"raw": [bound(name)]})
     assert frames.load([bound(name)], contract).collect().equals(rows_of(0))
 

@@ -73,7 +73,7 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(FileArtifacts, "_write", write)
-        with pytest.raises(StorageError, match="no space left for .*objects.*free some space"):
+        with pytest.raises(StorageError, match=r"no space left for .*objects.*free some space"):
             tides.run()
     sound(tides)
     [info] = tides.open().runs()
@@ -164,7 +164,7 @@ def test_an_object_that_is_gone_is_named_with_what_to_do(tides: Tides) -> None:
     path.unlink()
     # Nothing reads it, so nothing is missed; a reader is told.
     assert tides.ok() == {}
-    with pytest.raises(StorageError, match="1 objects of raw are gone .*tidemill run raw --again"):
+    with pytest.raises(StorageError, match=r"1 objects of raw are gone .*tidemill run raw --again"):
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
     receipt = tides.run()

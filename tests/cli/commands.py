@@ -43,7 +43,7 @@ def forgotten_imports() -> Iterator[None]:
         sys.path[:] = path
         for name in set(sys.modules) - modules:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).is_relative_to(here):
+            if file and Path(file).parent == here:
                 del sys.modules[name]
 
 
@@ -75,17 +75,26 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+def in_labels(folder: Path, body: str) -> None:
+    """Let the query of the stage `labels` execute `body`: when rows are computed, not when it is called."""
+    body = "".join(f"    {line}\n" for line in body.strip().split("\n"))
+    action = f"def act(frame: pl.DataFrame) -> pl.DataFrame:\n{body}    return frame\n\n\n"
+    edit(folder / "bakery.py", "flow = tm.Workflow", f"{action}flow = tm.Workflow")
+    edit(
+        folder / "bakery.py",
+        "return sales.select(*HOUR,",
+        "return sales.map_batches(act).select(*HOUR,",
+    )
+
+
 HOLD = """
-def wait() -> None:
-    import contextlib, pathlib, time
-    deaf = contextlib.suppress(KeyboardInterrupt) if DEAF else contextlib.nullcontext()
-    while pathlib.Path("hold").exists():
-        pathlib.Path("held").touch()
-        with deaf:
-            time.sleep(0.01)
-
-
-flow = tm.Workflow"""
+import contextlib, pathlib, time
+deaf = contextlib.suppress(KeyboardInterrupt) if DEAF else contextlib.nullcontext()
+while pathlib.Path("hold").exists():
+    pathlib.Path("held").touch()
+    with deaf:
+        time.sleep(0.01)
+"""
 
 
 @contextmanager
@@ -96,12 +105,7 @@ def held_run(
 
     A deaf one also swallows interrupts, as a long query does.
     """
-    edit(
-        folder / "bakery.py",
-        "    return sales.select(*HOUR,",
-        "    wait()\n    return sales.select(*HOUR,",
-    )
-    edit(folder / "bakery.py", "flow = tm.Workflow", HOLD.replace("DEAF", str(deaf)).lstrip())
+    in_labels(folder, HOLD.replace("DEAF", str(deaf)))
     (folder / "hold").touch()
     command = [sys.executable, "-m", "tidemill", "run", "labels"]
     running = subprocess.Popen(command, cwd=folder, **popen)
@@ -112,4 +116,5 @@ def held_run(
         yield running
     finally:
         (folder / "hold").unlink(missing_ok=True)
-        running.communicate()
+        if running.returncode is None:
+            running.communicate()

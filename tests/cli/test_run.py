@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import edit, held_run, process, tidemill
+from tests.cli.commands import edit, held_run, in_labels, process, tidemill
 from tidemill.cli.request import duration
 
 
@@ -55,11 +55,7 @@ def test_another_environment(built: Path) -> None:
 
 class TestExitCodes:
     def test_a_stage_that_raises(self, fresh: Path) -> None:
-        edit(
-            fresh / "bakery.py",
-            "    return sales.select(*HOUR,",
-            "    raise ZeroDivisionError('no')\n    return sales.select(*HOUR,",
-        )
+        in_labels(fresh, "raise ZeroDivisionError('no')")
         ended = tidemill("run", "labels", "--limit", "1")
         assert ended.code == 1
         assert "- labels 2026-01-05 raised ZeroDivisionError: no at bakery.py:" in ended.out
@@ -140,11 +136,7 @@ class TestDebug:
         assert found["bad"] == []
 
     def test_an_error_comes_with_the_users_trace(self, built: Path) -> None:
-        edit(
-            built / "bakery.py",
-            "    return sales.select(*HOUR,",
-            "    raise ZeroDivisionError('no')\n    return sales.select(*HOUR,",
-        )
+        in_labels(built, "raise ZeroDivisionError('no')")
         ended = tidemill("run", "--debug", "labels", "2026-01-05")
         assert ended.code == 1
         assert "raise ZeroDivisionError('no')" in ended.err
@@ -170,19 +162,11 @@ class TestDebug:
 
 def test_an_interrupted_process_leaves_a_receipt(fresh: Path) -> None:
     """The stage interrupts its own process, so the moment is known."""
-    edit(
-        fresh / "bakery.py",
-        "    return sales.select(*HOUR,",
-        "    interrupt()\n    return sales.select(*HOUR,",
-    )
-    edit(
-        fresh / "bakery.py",
-        "flow = tm.Workflow",
-        "def interrupt() -> None:\n"
-        "    import os, pathlib, signal\n"
-        "    if pathlib.Path('hold').exists():\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n\n\n"
-        "flow = tm.Workflow",
+    in_labels(
+        fresh,
+        "import os, pathlib, signal\n"
+        "if pathlib.Path('hold').exists():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)",
     )
     (fresh / "hold").touch()
     done = process("run", "labels", cwd=fresh)

@@ -228,9 +228,7 @@ class World:
         assert artifact is not None
         return artifact
 
-    def _make(
-        self, stage: Stage, step: Step, handed: Mapping[str, Mapping[str, str]]
-    ) -> Product:
+    def _make(self, stage: Stage, step: Step, handed: Mapping[str, Mapping[str, str]]) -> Product:
         version = self.versions.get(stage.name, 0)
         coarse = stage.name in self.coarse
         content = content_made(stage.name, version, step.partition, handed, coarse)

@@ -17,6 +17,7 @@ from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.partition import Grain
 from tidemill.domain.stage import Flow, Kind
 
+
 class Day(tm.Contract):
     day = tm.Date(partition="1d")
     x = tm.Int64()
@@ -317,7 +318,9 @@ def test_an_unclear_stage_adds_no_faults_to_its_readers() -> None:
 
 @pytest.mark.parametrize("thing", [functools.partial(wide, raw=1), print, "2013-01-01", 7])
 def test_only_functions_are_stages(thing: Any) -> None:
-    with pytest.raises(DeclarationError, match=r"transform takes a function, not .*wrap it in a def") as caught:
+    with pytest.raises(
+        DeclarationError, match=r"transform takes a function, not .*wrap it in a def"
+    ) as caught:
         tm.Workflow("tides").transform(thing)
     assert caught.value.faults[0].where.startswith("test_declare.py:")
     with pytest.raises(DeclarationError) as caught:

@@ -92,7 +92,7 @@ CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
 
 
 @pytest.mark.parametrize(("gate", "candidate", "live", "baseline", "passed", "evidence"), CASES)
-def test_gates(  # noqa: PLR0913 - a row of the table
+def test_gates(
     gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
     evidence: str,
 ) -> None:  # fmt: skip
@@ -106,7 +106,10 @@ shares = st.floats(0, 1)
 
 @given(mine=numbers, theirs=numbers, by=shares, more=st.booleans())
 def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, more: bool) -> None:
-    gates = [beats_live("mae", by=by, higher_is_better=more), beats_baseline("mae", by=by, higher_is_better=more)]
+    gates = [
+        beats_live("mae", by=by, higher_is_better=more),
+        beats_baseline("mae", by=by, higher_is_better=more),
+    ]
     live, baseline = judge(gates, of(mine), of(theirs), of(theirs))
     as_good = mine >= theirs if more else mine <= theirs
     assert as_good or not live.passed

@@ -134,7 +134,9 @@ def test_no_delivery_waits_when_there_is_nothing_to_deliver() -> None:
 def test_an_evaluation_waits_for_its_window() -> None:
     raw, lookup = ingest("raw"), ingest("lookup", "whole")
     mod = model("mod", reads(raw, BEFORE))
-    world = World(flow=flow_of(raw, lookup, mod, evaluate("ev", mod, reads(raw, NEWEST), reads(lookup))))
+    world = World(
+        flow=flow_of(raw, lookup, mod, evaluate("ev", mod, reads(raw, NEWEST), reads(lookup)))
+    )
     feed(world, 8)
     plan = world.run()
     assert not [step for step in plan.steps if step.stage == "ev"]
@@ -331,7 +333,8 @@ def test_evaluation_never_sees_what_was_trained_on(data: st.DataObject) -> None:
     if wiring_faults({stage.name: stage for stage in flow.stages}):
         return
     held = {
-        i.name: sorted({key_of(m, g) for m in data.draw(moments)}) for i, g in zip(inputs, grains, strict=True)
+        i.name: sorted({key_of(m, g) for m in data.draw(moments)})
+        for i, g in zip(inputs, grains, strict=True)
     }
     learned, judged = (seen_whole(stage, cuts_of(flow), held) for stage in (mod, ev))
     if learned.keys() == {i.name for i in trained}:

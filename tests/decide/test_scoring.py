@@ -16,7 +16,11 @@ MAE = (pl.col("prediction") - pl.col("y")).abs().mean()
 
 def scored(**more: object) -> pl.LazyFrame:
     """Four scored rows of two carriers and of none."""
-    rows = {"prediction": [1.0, 2.0, 3.0, 5.0], "y": [1.0, 4.0, 3.0, 4.0], "carrier": ["UA", "UA", "B6", None]}
+    rows = {
+        "prediction": [1.0, 2.0, 3.0, 5.0],
+        "y": [1.0, 4.0, 3.0, 4.0],
+        "carrier": ["UA", "UA", "B6", None],
+    }
     return pl.LazyFrame({**rows, **more})
 
 

@@ -160,7 +160,9 @@ def test_what_fits(stages: tuple[Stage, ...]) -> None:
 
 
 def test_of_unclear_stages_only_names_are_judged() -> None:
-    stages = {stage.name: stage for stage in (*BASE, MOD, evaluate("ev", MOD, reads(RAW), reads(MONTHS)))}
+    stages = {
+        stage.name: stage for stage in (*BASE, MOD, evaluate("ev", MOD, reads(RAW), reads(MONTHS)))
+    }
     assert wiring_faults(stages, {"ev"}) == []
     assert wiring_faults(stages, {"mod", "raw"}) == []
     lost = {**stages, "next": transform("next", "day", Input(name="rew", contract=None))}

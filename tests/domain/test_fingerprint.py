@@ -21,7 +21,7 @@ GOLDEN: list[tuple[tuple[Any, ...], str]] = [
     ((True,), "05d48d9fe5e36befe8fdb2fce3883dd0"),
     ((False,), "c4421da6ad8eeb622c704a7c6268dc42"),
     ((None,), "a01f4c61d94fbfcb054a3021e061d36a"),
-    ((10**30, -5),  "333b8eae20c7b37e37e8eb20eef9a408"),
+    ((10**30, -5), "333b8eae20c7b37e37e8eb20eef9a408"),
     (("\ud800é",), "4e1520cc6df017e4f0b2a740439933ca"),
     (([1, "two", [3.5, None]],), "560fe7881694ac4041f09b0fc2e74963"),
     (({"b": 1, "a": [True, b""]},), "5a0b10fc01ccd6dc9ecfa67e250c1251"),
@@ -42,10 +42,14 @@ def test_object_name() -> None:
     assert object_name(b"abc", ".parquet") == f"{name}.parquet"
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+)
 parts = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -65,7 +69,9 @@ def test_equal_digests_mean_equal_values(one: Any, other: Any) -> None:
     assert (fingerprint("x", one) == fingerprint("x", other)) == same
 
 
-@given(one=st.lists(st.text(max_size=2), max_size=3), other=st.lists(st.text(max_size=2), max_size=3))
+@given(
+    one=st.lists(st.text(max_size=2), max_size=3), other=st.lists(st.text(max_size=2), max_size=3)
+)
 def test_no_two_ways_to_cut_text_share_a_digest(one: list[str], other: list[str]) -> None:
     assert (fingerprint("x", *one) == fingerprint("x", *other)) == (one == other)
 

@@ -78,7 +78,10 @@ def test_the_order_of_text_is_the_order_of_time(
 
 
 WRONG = [
-    (Grain.HOUR, ["2013-03-07", "2013-03-07T24", "2013-03-07T05:00", "2013-03-07 05", "2013-03-07T5"]),
+    (
+        Grain.HOUR,
+        ["2013-03-07", "2013-03-07T24", "2013-03-07T05:00", "2013-03-07 05", "2013-03-07T5"],
+    ),
     (Grain.DAY, ["2013-3-7", "2013-03-32", "20130307", "2013-03", "all", "(none)", "", "2013-W10"]),
     (Grain.WEEK, ["2013-W53", "2013-W1", "2013W10", "2013-W10-1", "2013-03-07", "2013-W00"]),
     (Grain.MONTH, ["2013-13", "2013-3", "2013-03-07", "March"]),
@@ -93,12 +96,18 @@ def test_other_text_is_no_key(grain: Grain, key: str) -> None:
 
 
 def test_a_text_that_is_no_time_says_which_ones_are() -> None:
-    with pytest.raises(UsageError, match=r"'March' is no time; write it as 2013-03-07T05, 2013-03-07"):
+    with pytest.raises(
+        UsageError, match=r"'March' is no time; write it as 2013-03-07T05, 2013-03-07"
+    ):
         bounds_of("March")
 
 
 def test_fits() -> None:
-    day, value, whole = Partitioning(column="x", grain=Grain.DAY), Partitioning(column="x"), Partitioning()
+    day, value, whole = (
+        Partitioning(column="x", grain=Grain.DAY),
+        Partitioning(column="x"),
+        Partitioning(),
+    )
     keys = ["2013-03-07", "2013-03", "EWR", WHOLE, UNPLACED]
     assert [key for key in keys if fits(key, day)] == ["2013-03-07", UNPLACED]
     assert [key for key in keys if fits(key, value)] == keys

@@ -129,12 +129,16 @@ def test_last() -> None:
     assert last("36h").length == Span(count=36, unit="h")
 
 
-@pytest.mark.parametrize("length", [0, -1, True, False, 1.5, None, "", "7", "0d", "7 d", "1y", "-1d"])
+@pytest.mark.parametrize(
+    "length", [0, -1, True, False, 1.5, None, "", "7", "0d", "7 d", "1y", "-1d"]
+)
 def test_lengths_that_mean_nothing(length: object) -> None:
     with pytest.raises(ValueError, match=r"at least 1 partition|not a length of time"):
         last(length)  # type: ignore[arg-type]
 
 
 def test_before_is_a_window() -> None:
-    with pytest.raises(ValueError, match=r"before='7d' must itself be a window such as last\('7d'\)"):
+    with pytest.raises(
+        ValueError, match=r"before='7d' must itself be a window such as last\('7d'\)"
+    ):
         last("60d", before="7d")  # type: ignore[arg-type]

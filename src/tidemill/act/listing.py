@@ -65,10 +65,9 @@ def list_files(
             broken[path] = str(error)
         except OSError as error:
             broken[path] = f"{path} can't be read: {error.strerror}"
-        if path in broken and path in known:
-            # What it fed while it could be read stays: a partition isn't built from half its files.
-            files[path] = known[path]
-    return Scan(files=files, broken=broken)
+    # A partition isn't built from half its files: what a broken one fed when it was read stays.
+    held = {key for path in broken if path in known for key in known[path].rows}
+    return Scan(files=files, broken=broken, held=frozenset(held))
 
 
 def _seen(

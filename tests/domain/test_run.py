@@ -1,0 +1,26 @@
+"""Runs: what the ledger keeps has names that never change."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from tidemill.domain.run import Attempt, Outcome, Receipt, RunInfo, Status, Tally
+
+
+def test_names_that_are_recorded() -> None:
+    assert [str(outcome) for outcome in Outcome] == ["ok", "bound", "failed", "refused", "skipped"]
+    assert [str(status) for status in Status] == ["running", "ok", "failed", "interrupted", "lost"]
+
+
+def test_what_did_nothing_costs_nothing() -> None:
+    attempt = Attempt(stage="a", partition="p", action="run", outcome=Outcome.OK)
+    receipt = Receipt(run="r", status=Status.OK)
+    for record in (attempt, receipt, Tally(stage="a")):
+        numbers = [getattr(record, f.name) for f in fields(record) if f.type in ("int", "float")]
+        assert numbers
+        assert not any(numbers)
+
+
+def test_a_run_that_has_not_ended() -> None:
+    info = RunInfo(id="r", environment="prod", status=Status.RUNNING, started=1.0)
+    assert (info.ended, info.receipt, dict(info.holder)) == (None, None, {})
