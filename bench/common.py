@@ -113,7 +113,7 @@ def machine(folder: Path) -> dict[str, object]:
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": measure(["stat", "-f", "-c", "%T", folder], folder).out.strip(),
         "fsync_ms": round(_fsync_ms(folder), 2),
-        # Of others: nothing of ours runs yet. Much over none, and wall times are those of a busy machine.
+        # What else the machine does: with much over 0, the wall times are those of a busy machine.
         "load_before": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in ("polars", "numpy", "lightgbm", "tidemill")},

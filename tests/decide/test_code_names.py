@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.code_names import Shape, shape_of
+from tidemill.decide.code.names import Shape, shape_of
 
 
 def shape(source: str, *, in_class: bool = False) -> Shape:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.decide.modules import Project
 from tidemill.decide.code import Code, code_of
-from tidemill.decide.code_origin import origin_of_file, origin_of_module, package_of
+from tidemill.decide.code.origin import origin_of_file, origin_of_module, package_of
 
 METADATA = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n"
 

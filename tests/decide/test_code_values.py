@@ -398,7 +398,7 @@ def test_builtins_of_the_projects_own_extensions_have_no_source(
         __module__ = "extension"
         __qualname__ = __name__ = "fast"
 
-    from tidemill.decide.code_callables import CALLABLES
+    from tidemill.decide.code.callables import CALLABLES
 
     said: list[str] = []
 

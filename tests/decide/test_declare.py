@@ -119,11 +119,23 @@ def _ingest(function: Any, **options: Any) -> Callable[[tm.Workflow], object]:
 
 
 def _transform(function: Any, **options: Any) -> Callable[[tm.Workflow], object]:
-    return lambda flow: (plain(flow), flow.transform(**options)(function))
+    return _second(lambda flow: flow.transform(**options)(function))
+
+
+def _second(declare: Callable[[tm.Workflow], object]) -> Callable[[tm.Workflow], object]:
+    def both(flow: tm.Workflow) -> None:
+        plain(flow)
+        declare(flow)
+
+    return both
 
 
 def _model(function: Any = mod, **options: Any) -> Callable[[tm.Workflow], object]:
-    return lambda flow: (plain(flow), flow.transform(wide), flow.model(**options)(function))
+    return _second(lambda flow: (flow.transform(wide), flow.model(**options)(function)))
+
+
+def _evaluate(function: Any) -> Callable[[tm.Workflow], object]:
+    return lambda flow: (_model()(flow), flow.evaluate(function))
 
 
 def _table(model: Any) -> Callable[[tm.Workflow], object]:
@@ -134,7 +146,10 @@ def _table(model: Any) -> Callable[[tm.Workflow], object]:
     return declare
 
 
-def _approve(model: Any = mod, *, gates: Any = (tm.beats_baseline("mae"),)) -> Any:
+GATES = (tm.beats_baseline("mae"),)
+
+
+def _approve(model: Any = mod, *, gates: Any = GATES) -> Any:
     def declare(flow: tm.Workflow) -> None:
         _model()(flow)
         flow.evaluate(window=tm.last("7d"))(scored)
@@ -146,7 +161,7 @@ def _approve(model: Any = mod, *, gates: Any = (tm.beats_baseline("mae"),)) -> A
 
 
 other = tm.Workflow("other").approve(mod, gates=[tm.beats_baseline("mae")])
-two = named("two", raw)
+RETURNS_SOURCE = {"return": tm.Source[Day]}
 no_output = named("no_output", wide, raw=tm.Frame[Day])
 unread = named("unread", wide, raw="tm.Frame[Dai]", **{"return": "tm.Frame[Day]"})
 broken = named("broken", wide, raw="tm.Frame[", **{"return": "tm.Frame[Day]"})
@@ -162,17 +177,21 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
         f"stage 'raw' is declared twice, first at {AT_RAW}", AT_RAW, "rename one of them",
     ),
     "ingest with inputs": (
-        lambda flow: (plain(flow), flow.ingest(named("x", wide, raw=tm.Frame[Day], **{"return": tm.Source[Day]}))),
+        _second(lambda flow: flow.ingest(named("x", wide, raw=tm.Frame[Day], **RETURNS_SOURCE))),
         "ingest 'x' takes no inputs, it has 'raw'", AT_WIDE, "use @flow.transform",
     ),
     "no inputs": (
         _transform(named("x", raw, **{"return": tm.Frame[Whole]})),
         "stage 'x' has no inputs", AT_RAW, "name an upstream stage as a parameter",
     ),
-    "no contract": (_transform(loose), "stage 'loose': parameter 'raw' has no contract", AT_WIDE, ANNOTATE),
-    "no contract class": (_transform(blank), "stage 'blank': parameter 'raw' has no contract", AT_WIDE, ANNOTATE),
+    "no contract": (
+        _transform(loose), "stage 'loose': parameter 'raw' has no contract", AT_WIDE, ANNOTATE,
+    ),
+    "no contract class": (
+        _transform(blank), "stage 'blank': parameter 'raw' has no contract", AT_WIDE, ANNOTATE,
+    ),
     "no predictor": (
-        lambda flow: (_model()(flow), flow.evaluate(named("x", scored, mod=int, wide=tm.Frame[Day], **{"return": tm.Scores}))),
+        _evaluate(named("x", scored, mod=int, wide=tm.Frame[Day], **{"return": tm.Scores})),
         "stage 'x': parameter 'mod' has no contract", line(scored), f"{ANNOTATE} or tm.Predictor",
     ),
     "no output of an ingest": (
@@ -188,7 +207,7 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
         "model 'x' does not say what it returns", AT_WIDE, "annotate it -> tm.Fitted",
     ),
     "no output of an evaluation": (
-        lambda flow: (_model()(flow), flow.evaluate(named("x", scored, mod=tm.Predictor, wide=tm.Frame[Day]))),
+        _evaluate(named("x", scored, mod=tm.Predictor, wide=tm.Frame[Day])),
         "evaluate 'x' does not say what it returns", line(scored), "annotate it -> tm.Scores",
     ),
     "unknown name in an annotation": (
@@ -289,7 +308,7 @@ def test_two_approvals_of_one_model() -> None:
 def test_all_faults_are_told_at_once() -> None:
     flow = tm.Workflow("tides")
     flow.ingest(start="2013")(raw)
-    flow.transform(window="7d", optional=["rew"])(no_output)
+    flow.transform(window="7d", optional=["rew"])(no_output)  # type: ignore[call-overload]
     flow.model(retrain=7)(mod)  # type: ignore[call-overload]
     with pytest.raises(DeclarationError) as caught:
         seal(flow)
@@ -316,7 +335,7 @@ def test_an_unclear_stage_adds_no_faults_to_its_readers() -> None:
     assert [fault.message[:20] for fault in faults_of(flow)] == ["stage 'wide': its an"]
 
 
-@pytest.mark.parametrize("thing", [functools.partial(wide, raw=1), print, "2013-01-01", 7])
+@pytest.mark.parametrize("thing", [functools.partial(raw), print, "2013-01-01", 7])
 def test_only_functions_are_stages(thing: Any) -> None:
     with pytest.raises(
         DeclarationError, match=r"transform takes a function, not .*wrap it in a def"
@@ -349,14 +368,27 @@ def test_in_a_notebook_a_cell_that_is_run_again_replaces_what_it_declared() -> N
     assert approval.gates == (tm.beats_live("mae"),)
 
 
+MODULE = """
+import tidemill as tm
+
+class A(tm.Contract):
+    x = tm.Int64()
+
+flow = tm.Workflow("w")
+
+@flow.ingest
+def a() -> tm.Source[A]:
+    return tm.files("a")
+"""
+
+
 def test_a_workflow_in_a_module_with_postponed_annotations_and_without(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "import tidemill as tm\nclass A(tm.Contract):\n    x = tm.Int64()\nflow = tm.Workflow('w')\n@flow.ingest\ndef a() -> tm.Source[A]:\n    return tm.files('a')\n"
-    (tmp_path / "now_declared.py").write_text(text)
-    (tmp_path / "later_declared.py").write_text("from __future__ import annotations\n" + text)
+    (tmp_path / "now_declared.py").write_text(MODULE)
+    (tmp_path / "later_declared.py").write_text("from __future__ import annotations\n" + MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    for name, place in (("now_declared", 5), ("later_declared", 6)):
+    for name, place in (("now_declared", 9), ("later_declared", 10)):
         flow: Flow = seal(__import__(name).flow)
         assert flow["a"].output is not None
         assert flow["a"].place == f"{name}.py:{place}"

@@ -7,7 +7,16 @@ from datetime import datetime
 import pytest
 
 from tests.decide.planning import World, flow_of, ingest, spec
-from tidemill.decide.draft import Draft, Request, Scan, asked_again, key_for, reads_of, selected
+from tidemill.decide.draft import (
+    Draft,
+    Inputs,
+    Request,
+    Scan,
+    asked_again,
+    key_for,
+    reads_of,
+    selected,
+)
 from tidemill.decide.mapping import cuts_of
 from tidemill.decide.recipe import Recipe, input_digest, step_key
 from tidemill.domain.plan import Action, Step
@@ -45,7 +54,7 @@ def test_selected(
 
 def test_a_key_is_known_once_every_input_is() -> None:
     recipe = Recipe(digest="recipe")
-    contents = {"a": {"p": "one", "q": None}, "b": {"p": "two"}, "c": {}}
+    contents: Inputs = {"a": {"p": "one", "q": None}, "b": {"p": "two"}, "c": {}}
     key, digests = key_for(recipe, "p", contents)
     assert (key, digests) == (None, {"b": input_digest({"p": "two"}), "c": input_digest({})})
     known = {"a": {"p": "one"}}

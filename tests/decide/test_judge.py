@@ -106,7 +106,7 @@ shares = st.floats(0, 1)
 
 @given(mine=numbers, theirs=numbers, by=shares, more=st.booleans())
 def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, more: bool) -> None:
-    gates = [
+    gates: list[Gate] = [
         beats_live("mae", by=by, higher_is_better=more),
         beats_baseline("mae", by=by, higher_is_better=more),
     ]

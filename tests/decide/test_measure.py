@@ -25,9 +25,13 @@ def plan(current: dict[str, int], **steps: int) -> Plan:
 
 
 def test_sums_by_stage_in_the_order_of_the_workflow() -> None:
+    cost: dict[str, Any] = {
+        "rows_in": 1, "rows_out": 2, "bytes_in": 3, "bytes_out": 4, "quarantined": 5,
+        "wall_s": 6.0, "cpu_s": 7.0,
+    }  # fmt: skip
     attempts = [
-        attempt("a", Outcome.OK, rows_in=1, rows_out=2, bytes_in=3, bytes_out=4, quarantined=5, wall_s=6.0, cpu_s=7.0),
-        attempt("a", Outcome.BOUND, rows_in=1, rows_out=2, bytes_in=3, bytes_out=4, quarantined=5, wall_s=6.0, cpu_s=7.0),
+        attempt("a", Outcome.OK, **cost),
+        attempt("a", Outcome.BOUND, **cost),
         attempt("b", Outcome.FAILED),
         attempt("b", Outcome.REFUSED),
         attempt("b", Outcome.SKIPPED),

@@ -118,7 +118,7 @@ class _Always(dict[str, float]):
         super().__init__()
         self.value = value
 
-    def get(self, key: str, default: object = None) -> float:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> float:
         return self.value
 
 

@@ -77,14 +77,15 @@ TRAINED = replace(
     model("mod", reads(RAW)), function=double, training=Training(params={"a": 1}, seed=7)
 )
 OUT = deliver("out", TRAINED, RAW)
+DECLARES = "what it declares of its inputs changed"
 CHANGES: list[tuple[Stage, Stage, tuple[str, ...]]] = [
     (BASE, replace(BASE, function=triple), ("its code changed",)),
     (BASE, replace(BASE, version="2"), ("its version changed",)),
     (BASE, replace(BASE, output=WIDER), ("its contract changed",)),
-    (BASE, replace(BASE, inputs=(reads(RAW, last(2)),)), ("what it declares of its inputs changed",)),
-    (BASE, replace(BASE, inputs=(reads(RAW, optional=True),)), ("what it declares of its inputs changed",)),
+    (BASE, replace(BASE, inputs=(reads(RAW, last(2)),)), (DECLARES,)),
+    (BASE, replace(BASE, inputs=(reads(RAW, optional=True),)), (DECLARES,)),
     # A frame has the columns that the stage's own annotation says.
-    (BASE, replace(BASE, inputs=(Input(name="raw", contract=WIDER),)), ("what it declares of its inputs changed",)),
+    (BASE, replace(BASE, inputs=(Input(name="raw", contract=WIDER),)), (DECLARES,)),
     (RAW, replace(RAW, start="2013-01-01"), ("its first partition changed",)),
     (TRAINED, replace(TRAINED, training=Training(params={"a": 2}, seed=7)), ("its parameters changed",)),
     (TRAINED, replace(TRAINED, training=Training(params={"a": 1}, seed=8)), ("its seed changed",)),

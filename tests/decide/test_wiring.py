@@ -23,6 +23,9 @@ MOD = model("mod", reads(RAW, TRAIN))
 EV = evaluate("ev", MOD, reads(RAW, JUDGE))
 
 
+X = Column(name="x", dtype=DType("Int64"))
+
+
 def wants(*columns: Column) -> Stage:
     """A stage that expects other columns of raw than it has."""
     contract = ContractSpec(name="Wanted", version="1.0.0", columns=columns)
@@ -74,8 +77,7 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
         (wants(Column(name="x", dtype=DType("Int8"))),), "transform 'next': raw.x is Int64, not Int8", "",
     ),
     "a column that may be null": (
-        (replace(RAW, output=replace(spec("day"), columns=(Column(name="x", dtype=DType("Int64"), nullable=True),))),
-         wants(Column(name="x", dtype=DType("Int64")))),
+        (replace(RAW, output=replace(spec("day"), columns=(replace(X, nullable=True),))), wants(X)),
         "transform 'next': raw.x can be null, Wanted says it can't", "",
     ),
     "a window without partitions": (

@@ -22,7 +22,7 @@ from tidemill.domain.errors import (
     did_you_mean,
 )
 
-CODES = {
+CODES: dict[type[TidemillError], int] = {
     TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, UsageError: 2, ContractError: 3,
     DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
 }  # fmt: skip

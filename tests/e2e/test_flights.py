@@ -19,6 +19,7 @@ from tidemill.project import Project, open_project
 
 # Sixty days to train on and seven to be scored on; the last day comes later.
 FIRST, DAYS = date(2013, 1, 1), 69
+DATA = ("flights", "weather", "features", "labels")
 TEMPLATE = Path(tidemill.__file__).parent / "templates" / "flights"
 
 
@@ -52,7 +53,7 @@ def test_flights_from_files_to_delivery(project: Project) -> None:
     receipt = project.run()
     assert receipt.exit_code == 0, receipt.messages
     did = ran(project, receipt.run)
-    assert all(did[stage] == days for stage in ("flights", "weather", "features", "labels"))
+    assert all(did[stage] == days for stage in DATA)
     assert did["delay_model"] == {"all"}
     assert did["scored_flights"] == days
 
@@ -90,7 +91,7 @@ def test_flights_from_files_to_delivery(project: Project) -> None:
     receipt = project.run()
     assert receipt.exit_code == 0, receipt.messages
     assert ran(project, receipt.run) == {
-        **dict.fromkeys(("flights", "weather", "features", "labels", "scored_flights"), {str(new)}),
+        **{stage: {str(new)} for stage in (*DATA, "scored_flights")},
         "delay_scores": {"live"},
     }
     done = list(project.tools.ledger.events(kinds=["EffectDone"]))

@@ -90,7 +90,7 @@ def _plan_stage(
             if rank is not None:
                 model = next(item.name for item in stage.inputs if item.contract is None)
                 gates[model] = rank
-        case Kind.DELIVER:
+        case _:  # Kind.DELIVER
             plan_delivery(draft, stage, gates.get(stage.model))
 
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tidemill.decide.code_scopes import Import
-from tidemill.decide.code_walk import Methods, Walk
+from tidemill.decide.code.scopes import Import
+from tidemill.decide.code.walk import Methods, Walk
 
 # Decorators that don't look at annotations.
 _PLAIN = frozenset(

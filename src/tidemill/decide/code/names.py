@@ -12,11 +12,11 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tidemill.decide.code_bindings import BINDINGS, Definition, root
-from tidemill.decide.code_expressions import EXPRESSIONS
-from tidemill.decide.code_scopes import Import, Spelling, Use, is_private
-from tidemill.decide.code_touches import is_given, is_seeded
-from tidemill.decide.code_walk import Walk
+from tidemill.decide.code.bindings import BINDINGS, Definition, root
+from tidemill.decide.code.expressions import EXPRESSIONS
+from tidemill.decide.code.scopes import Import, Spelling, Use, is_private
+from tidemill.decide.code.touches import is_given, is_seeded
+from tidemill.decide.code.walk import Walk
 from tidemill.domain.fingerprint import fingerprint
 
 _METHODS = {**BINDINGS, **EXPRESSIONS}

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tidemill.decide.code_scopes import How, Import, Scope, ScopeKind, Use
+from tidemill.decide.code.scopes import How, Import, Scope, ScopeKind, Use
 
 Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
 

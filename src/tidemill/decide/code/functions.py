@@ -6,11 +6,11 @@ import ast
 from collections.abc import Container, Iterator
 from types import FunctionType, ModuleType
 
-from tidemill.decide.code_callables import attributes_part, cell_part, cells_of
-from tidemill.decide.code_follow import Follow
-from tidemill.decide.code_names import Shape, shape_of
-from tidemill.decide.code_refs import Around, loose_part, ref_part
-from tidemill.decide.code_source import NO_SOURCE, Function, SourceFile, source_file
+from tidemill.decide.code.callables import attributes_part, cell_part, cells_of
+from tidemill.decide.code.follow import Follow
+from tidemill.decide.code.names import Shape, shape_of
+from tidemill.decide.code.refs import Around, loose_part, ref_part
+from tidemill.decide.code.source import NO_SOURCE, Function, SourceFile, source_file
 from tidemill.domain.fingerprint import Part
 
 

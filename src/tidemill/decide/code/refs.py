@@ -10,17 +10,17 @@ from importlib import import_module
 from types import FunctionType, ModuleType
 from typing import Any
 
-from tidemill.decide.code_callables import cells_of
-from tidemill.decide.code_follow import Follow
-from tidemill.decide.code_names import Loose, Ref
-from tidemill.decide.code_origin import (
+from tidemill.decide.code.callables import cells_of
+from tidemill.decide.code.follow import Follow
+from tidemill.decide.code.names import Loose, Ref
+from tidemill.decide.code.origin import (
     absolute,
     origin_of_class,
     origin_of_function,
     origin_of_module,
 )
-from tidemill.decide.code_scopes import Import, is_private
-from tidemill.decide.code_touches import loose_kind
+from tidemill.decide.code.scopes import Import, is_private
+from tidemill.decide.code.touches import loose_kind
 from tidemill.domain.fingerprint import Part
 
 # Importing runs code of the project, which may fail in any ordinary way.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any, Protocol
 
-from tidemill.decide.code_touches import TouchKind
+from tidemill.decide.code.touches import TouchKind
 from tidemill.domain.fingerprint import Part
 
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidemill.decide.code_scopes import Use
-from tidemill.decide.code_walk import Methods, Walk
+from tidemill.decide.code.scopes import Use
+from tidemill.decide.code.walk import Methods, Walk
 
 # Whoever calls these may see names of locals.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))

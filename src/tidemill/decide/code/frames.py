@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tidemill.decide.code_follow import Follow
+from tidemill.decide.code.follow import Follow
 from tidemill.domain.fingerprint import Part
 
 # Python inside of an expression: by Polars' own mark, by the name of the node, or by the first

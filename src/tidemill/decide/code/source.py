@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any, TypeAlias, TypeGuard
 
-from tidemill.decide.code_names import Shape
+from tidemill.decide.code.names import Shape
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 

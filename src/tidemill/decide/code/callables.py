@@ -7,8 +7,8 @@ from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
-from tidemill.decide.code_follow import Follow
-from tidemill.decide.code_origin import importable, origin_of_function, origin_of_module
+from tidemill.decide.code.follow import Follow
+from tidemill.decide.code.origin import importable, origin_of_function, origin_of_module
 from tidemill.domain.fingerprint import Part
 
 

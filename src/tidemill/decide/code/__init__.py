@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from tidemill.decide.code_classes import class_part
-from tidemill.decide.code_functions import function_part
-from tidemill.decide.code_origin import origin_of_module, package_of
-from tidemill.decide.code_touches import TouchKind, blind_reason, touch_kind
-from tidemill.decide.code_values import value_part
+from tidemill.decide.code.classes import class_part
+from tidemill.decide.code.functions import function_part
+from tidemill.decide.code.origin import origin_of_module, package_of
+from tidemill.decide.code.touches import TouchKind, blind_reason, touch_kind
+from tidemill.decide.code.values import value_part
 from tidemill.domain.fingerprint import Part, fingerprint
 
 # Bump it when the same code gets another digest: nothing recorded before is then found again.

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from tidemill.decide.code_callables import attributes_part
-from tidemill.decide.code_follow import Follow
-from tidemill.decide.code_origin import origin_of_class
+from tidemill.decide.code.callables import attributes_part
+from tidemill.decide.code.follow import Follow
+from tidemill.decide.code.origin import origin_of_class
 from tidemill.domain.fingerprint import Part
 
 # What says nothing about what the class does, or is said by other parts.

@@ -10,10 +10,10 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill.decide.code_callables import CALLABLES, attributes_part
-from tidemill.decide.code_follow import Follow
-from tidemill.decide.code_frames import numpy_part, polars_part
-from tidemill.decide.code_origin import importable, origin_of_class
+from tidemill.decide.code.callables import CALLABLES, attributes_part
+from tidemill.decide.code.follow import Follow
+from tidemill.decide.code.frames import numpy_part, polars_part
+from tidemill.decide.code.origin import importable, origin_of_class
 from tidemill.domain.fingerprint import Part, fingerprint
 
 _EXACT = (type(None), bool, int, float, str, bytes)

@@ -1,0 +1,142 @@
+"""Explanations are records of what the ledger holds, from inputs of any cut."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import tidemill as tm
+from tidemill.act.explaining import Explanation, Known, explain
+from tidemill.domain.errors import UsageError
+from tidemill.project import Project, open_project
+
+
+class Tides(tm.Contract, key=("date", "harbour"), unknown_columns="drop"):
+    date = tm.Date(partition="1d")
+    harbour = tm.String()
+    level = tm.Float64(description="above zero")
+
+
+class Harbours(tm.Contract, key=("harbour",)):
+    harbour = tm.String()
+    depth = tm.Float64()
+
+
+class Highest(tm.Contract, key=("harbour",)):
+    harbour = tm.String()
+    level = tm.Float64()
+
+
+def workflow() -> tm.Workflow:
+    flow = tm.Workflow("tides")
+
+    @flow.ingest
+    def tides() -> tm.Source[Tides]:
+        return tm.files("tides.csv", try_parse_dates=True)
+
+    @flow.ingest
+    def harbours() -> tm.Source[Harbours]:
+        return tm.files("harbours.csv")
+
+    @flow.transform(optional=["harbours"])
+    def deep(tides: tm.Frame[Tides], harbours: tm.Frame[Harbours]) -> tm.Frame[Tides]:
+        return tides.join(harbours, on="harbour", how="left", maintain_order="left").drop("depth")
+
+    @flow.transform
+    def highest(deep: tm.Frame[Tides]) -> tm.Frame[Highest]:
+        import polars as pl
+
+        return deep.group_by("harbour").agg(pl.col("level").max())
+
+    return flow
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    (tmp_path / "tides.csv").write_text(
+        "date,harbour,level\n2026-01-01,a,1.5\n2026-01-01,b,2.5\n2026-01-02,a,3.5\n,a,9.5\n"
+    )
+    (tmp_path / "harbours.csv").write_text("harbour,depth\na,10.0\nb,20.0\n")
+    opened = open_project(tmp_path, workflow=workflow())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def why(project: Project) -> Callable[..., Explanation]:
+    def of(stage: str, partition: str = "", column: str = "") -> Explanation:
+        known = Known(
+            flow=project.flow,
+            recipes=project.recipes,
+            state=project.state(),
+            ledger=project.tools.ledger,
+        )
+        return explain(known, project.stage(stage), partition, column)
+
+    return of
+
+
+def origins(found: Explanation) -> dict[str, tuple[str, ...]]:
+    return {origin.stage: origin.partitions for origin in found.origins}
+
+
+def test_a_whole_stage_is_made_of_every_partition(
+    project: Project, why: Callable[..., Explanation]
+) -> None:
+    project.run()
+    assert origins(why("highest")) == {
+        "deep": ("2026-01-01", "2026-01-02"),
+        "harbours": ("all",),
+        "tides": ("2026-01-01", "2026-01-02"),
+    }
+
+
+def test_a_file_that_feeds_several_partitions_is_named_once(
+    project: Project, why: Callable[..., Explanation]
+) -> None:
+    project.run()
+    [tides] = [origin for origin in why("deep", "2026-01-02").origins if origin.stage == "tides"]
+    assert [file.path for file in tides.files] == ["tides.csv"]
+    assert tides.rows == 1
+
+
+def test_what_only_one_row_lacks_is_no_origin(
+    project: Project, why: Callable[..., Explanation]
+) -> None:
+    """A row without a partition value is published nowhere that anything reads."""
+    project.run()
+    found = why("tides")
+    assert set(found.partitions) - {"(none)"} == {"2026-01-01", "2026-01-02"}
+    assert "(none)" not in origins(why("deep"))["tides"]
+
+
+def test_a_column_of_several_partitions_has_no_values(
+    project: Project, why: Callable[..., Explanation]
+) -> None:
+    project.run()
+    column = why("tides", "", "level").column
+    assert column is not None
+    assert (column.description, column.hash, column.history) == ("above zero", "", ())
+    one = why("tides", "2026-01-01", "level").column
+    assert one is not None
+    assert one.hash
+    assert len(one.history) == 1
+
+
+def test_the_history_is_that_of_its_own_environment(
+    project: Project, why: Callable[..., Explanation], tmp_path: Path
+) -> None:
+    project.run()
+    other = open_project(tmp_path, workflow=workflow(), env="dev")
+    other.run()
+    other.close()
+    column = why("tides", "2026-01-01", "level").column
+    assert column is not None
+    assert len(column.history) == 1
+
+
+def test_without_anything_published(why: Callable[..., Explanation]) -> None:
+    found = why("highest")
+    assert (found.partitions, found.origins, found.runs, found.key) == ((), (), (), "")
+    with pytest.raises(UsageError, match="nothing published yet"):
+        why("highest", "all")

@@ -1,0 +1,185 @@
+"""`tidemill explain`: why something is what it is, down to source files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import edit, tidemill
+
+
+def explained(*arguments: str) -> dict[str, Any]:
+    """The document of `tidemill explain ARGUMENTS`."""
+    found = tidemill("explain", *arguments, "--json").document
+    assert found["schema"] == "tidemill.explain/1"
+    explanation: dict[str, Any] = found["explanation"]
+    return explanation
+
+
+def origins(explanation: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The partitions that each stage contributed, nearest stage first."""
+    return {o["stage"]: tuple(o["partitions"]) for o in explanation["origins"]}
+
+
+def test_a_partition_down_to_its_files(built: Path) -> None:
+    [run] = tidemill("runs", "--json").document["runs"]
+    found = explained("features", "2026-02-01")
+    assert (found["stage"], found["kind"], found["contract"]) == (
+        *("features", "transform"),
+        "Features 1.0.0",
+    )
+    assert found["place"].startswith("bakery.py:")
+    assert (found["rows"], found["partitions"]) == (36, ["2026-02-01"])
+    assert {"code", "contract", "inputs", "engine"} <= set(found["recipe_parts"])
+    assert origins(found) == {"weather": ("2026-02-01",), "sales": ("2026-02-01",)}
+    weather, sales = found["origins"]
+    assert [file["path"] for file in sales["files"]] == ["data/sales/2026-02-01.csv"]
+    assert (weather["rows"], weather["runs"], weather["changed"]) == (1, [run["id"]], False)
+    assert [(r["run"], r["command"]) for r in found["runs"]] == [(run["id"], "tidemill run")]
+
+
+def test_as_text(built: Path) -> None:
+    told = tidemill("explain", "sales", "2026-01-05").out
+    assert told.startswith("sales 2026-01-05: ingest at bakery.py:")
+    assert "35 rows, 1 quarantined; made " in told
+    assert "  quarantine: sold.min: 1 of 36 values" in told
+    assert "\n  key " in told
+    assert "\nrecipe " in told
+    assert "sales from data/sales/2026-01-05.csv (" in told
+    assert "`tidemill run` on " in told
+
+
+def test_many_partitions_and_many_files(built: Path) -> None:
+    told = tidemill("explain", "features").out
+    assert told.startswith("features 2026-01-05 .. 2026-02-01 (28): transform")
+    assert ", and 23 more" in told
+    assert "\n  key " not in told
+    assert len(explained("features")["origins"][0]["files"]) == 28
+
+
+def test_nothing_published(fresh: Path) -> None:
+    told = tidemill("explain", "features").out
+    assert "nothing is published yet" in told
+    assert "made of" not in told
+    assert origins(explained("features")) == {}
+
+
+class TestColumn:
+    def test_taken_over_as_it_was(self, built: Path) -> None:
+        column = explained("features", "2026-02-01", "shop")["column"]
+        assert column["same_as"] == ["sales.shop"]
+        assert (column["type"], len(column["history"])) == (
+            "Enum('harbour', 'market', 'station')",
+            1,
+        )
+
+    def test_computed(self, built: Path) -> None:
+        told = tidemill("explain", "features", "2026-02-01", "weekday").out
+        assert "column weekday: Int64, 1 is Monday\n  values " in told
+        assert ": computed here\n  became " in told
+
+    def test_history(self, built: Path) -> None:
+        """Its values are others after the second run, its neighbours' are not."""
+        edit(
+            built / "bakery.py",
+            '"temperature",\n        "rain",',
+            '"temperature",\n        pl.col("rain") + 1,',
+        )
+        assert tidemill("run", "features").code == 0
+        rain = explained("features", "2026-02-01", "rain")["column"]["history"]
+        newest = tidemill("runs", "--limit", "1", "--json").document["runs"][0]["id"]
+        assert len({version["hash"] for version in rain}) == 2
+        assert rain[1]["run"] == newest
+        assert len(explained("features", "2026-02-01", "hour")["column"]["history"]) == 1
+
+
+class TestModels:
+    def test_what_it_was_trained_on_and_what_its_gates_said(self, built: Path) -> None:
+        found = explained("demand")
+        assert found["live"] == found["artifact"]["id"]
+        [decision] = found["decisions"]
+        assert decision["approved"] is True
+        assert [result["gate"].partition("(")[0] for result in decision["results"]] == [
+            *("beats_live", "beats_baseline"),
+            "no_slice_worse",
+        ]
+        partitions = origins(found)
+        assert list(partitions) == ["labels", "features", "weather", "sales"]
+        assert {len(keys) for keys in partitions.values()} == {21}
+        told = tidemill("explain", "demand").out
+        assert f"model {found['live']} is live; parameters " in told
+        assert "  approved by gates at " in told
+        assert "    passed beats_baseline(mae): " in told
+
+    def test_one_that_was_stopped(self, built: Path) -> None:
+        live = explained("demand")["live"]
+        edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.001')
+        assert tidemill("run", "--train", "demand").code == 4
+        told = tidemill("explain", "demand").out
+        assert f"is not live (live is {live}); parameters " in told
+        assert "  refused by gates at " in told
+        assert "    FAILED beats_live(mae): " in told
+
+    def test_scores(self, built: Path) -> None:
+        partitions = origins(explained("demand_scores", "live"))
+        assert partitions["demand"] == ("all",)
+        # The newest week was scored, and the three before were trained on.
+        assert len(partitions["features"]) == 28
+
+    def test_a_delivery_names_the_model_that_scored_it(self, built: Path) -> None:
+        live = explained("demand")["live"]
+        found = explained("forecast", "2026-02-01")
+        assert found["model"] == live
+        assert origins(found)["demand"] == ("all",)
+        assert "2026-02-01" in origins(found)["features"]
+        assert f"\nscored by model {live}\n" in tidemill("explain", "forecast", "2026-02-01").out
+
+
+def test_what_changed_since(built: Path) -> None:
+    edit(built / "bakery.py", "weekday=pl.col", "weekday=1 + pl.col")
+    told = tidemill("explain", "features", "2026-02-01").out
+    assert "\n  changed since: its code changed\n" in told
+
+
+def test_what_is_never_reused(built: Path) -> None:
+    edit(
+        built / "bakery.py",
+        "    return sales.select(*HOUR,",
+        "    import time\n\n    time.time()\n    return sales.select(*HOUR,",
+    )
+    assert "\n  never reused: it reads the clock" in tidemill("explain", "labels").out
+
+
+def test_an_input_that_changed_since(built: Path) -> None:
+    file = built / "data" / "sales" / "2026-02-01.csv"
+    rows = file.read_text().split("\n")
+    file.write_text("\n".join([*rows[:1], rows[1].rpartition(",")[0] + ",99", *rows[2:]]))
+    assert tidemill("run", "sales").code == 0
+    found = explained("features", "2026-02-01")
+    assert {o["stage"]: o["changed"] for o in found["origins"]} == {"weather": False, "sales": True}
+    told = tidemill("explain", "features", "2026-02-01").out
+    assert "2026-02-01 (changed since)" in told
+    assert len(explained("features", "2026-02-01")["runs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["featres"], "did you mean 'features'?"),
+        (["features", "2020-01-01"], "there is 2026-01-05 .. 2026-02-01 (28)"),
+        (
+            ["features", "2026-02-01", "rian"],
+            "Features has no column 'rian' (did you mean 'rain'?)",
+        ),
+        (["demand", "all", "mae"], "demand is a model: it has no contracted columns"),
+    ],
+)
+def test_not_there(built: Path, arguments: list[str], told: str) -> None:
+    ended = tidemill("explain", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+
+
+def test_not_there_yet(fresh: Path) -> None:
+    ended = tidemill("explain", "features", "2026-02-01")
+    assert "there is nothing published yet; run `tidemill run features`" in ended.err
