@@ -25,6 +25,7 @@ from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, recipes_of
+from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
     DeclarationError,
     SourceError,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.act.debug import Trial
-
-PRODUCTION = "prod"
 
 
 def open_project(
@@ -284,6 +283,12 @@ class Project:
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""
         return list_runs(self.tools.ledger, limit)
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -393,3 +393,68 @@ def test_rows_that_cannot_be_stored_fail_their_step(tides: Tides) -> None:
     assert receipt.exit_code == 1
     assert receipt.messages[0].startswith(f"doubled {day(0)} ")
     assert tides.published() == {"raw": [day(0), day(1)]}
+
+
+@pytest.mark.parametrize("rewritten", [True, False])
+def test_a_file_that_changes_after_it_was_planned_on_is_never_recorded_as_what_it_was(
+    tides: Tides, rewritten: bool
+) -> None:
+    tides.put("both.parquet", pl.concat([rows_of(2), rows_of(3)]))
+
+    def progress(done: int, total: int, step: object) -> None:
+        if done == 0:
+            for name, frame in (
+                (f"{day(1)}.parquet", rows_of(1, (7.0,))),
+                ("both.parquet", pl.concat([rows_of(2, (7.0,)), rows_of(3, (7.0,))])),
+            ):
+                if rewritten:
+                    tides.put(name, frame)
+                else:
+                    (tides.root / "data" / name).unlink()
+
+    receipt = tides.run(progress=progress)
+    assert receipt.exit_code == 1
+    assert len(receipt.messages) == 3
+    says = "changed while this run was at work; run again" if rewritten else "can't be read"
+    assert all(says in message for message in receipt.messages)
+    assert tides.published()["daily"] == [day(0)]
+    # As they were when they were planned on: nothing wrong was remembered of that.
+    tides.send(1)
+    tides.put("both.parquet", pl.concat([rows_of(2), rows_of(3)]))
+    tides.ok()
+    assert tides.read("daily")["total"].to_list() == [12.0] * 4
+
+
+def test_a_file_that_is_touched_after_it_was_planned_on_is_what_it_was(tides: Tides) -> None:
+    def progress(done: int, total: int, step: object) -> None:
+        if done == 0:
+            tides.send(1)
+
+    tides.ok(progress=progress)
+
+
+def test_a_suffix_that_tells_no_format(tides: Tides) -> None:
+    tides.edit('"data/*.parquet"', '"data/*"')
+    (tides.root / "data" / "readme.xyz").write_text("hello")
+    receipt = tides.run()
+    assert receipt.messages == (
+        "raw: data/readme.xyz: the suffix tells no format; say format= one of arrow, csv, ndjson, "
+        "parquet",
+    )
+    assert tides.published()["daily"] == [day(0), day(1)]
+
+
+def test_an_option_that_the_reader_does_not_know(tides: Tides) -> None:
+    tides.edit('"data/*.parquet"', '"data/*.parquet", seperator=";"')
+    receipt = tides.run()
+    assert receipt.exit_code == 1
+    assert "seperator" in receipt.messages[0]
+
+
+def test_a_source_without_partitions_is_one(tides: Tides) -> None:
+    tides.edit('day = tm.Date(partition="1d")', "day = tm.Date()")
+    assert tides.ok() == {f"ok run {stage}": ["all"] for stage in STAGES}
+    assert tides.read("daily").height == 2
+    (tides.root / "data" / f"{day(0)}.parquet").write_text("broken")
+    assert tides.run().exit_code == 1
+    assert tides.read("daily").height == 2

@@ -218,7 +218,7 @@ def test_what_a_partial_run_left_alone_still_says_why_it_is_not_current(tides: T
 def test_rows_before_the_start_are_left_out_and_said(tides: Tides) -> None:
     tides.edit("@flow.ingest\n", f'@flow.ingest(start="{day(1)}")\n')
     notes = tides.open().plan().notes
-    assert notes == (f"raw: 3 rows before its start {day(1)} are left out",)
+    assert notes == (f"raw: rows before its start {day(1)} are left out: 3",)
     assert tides.ok()["ok remove raw"] == [day(0)]
     assert tides.published() == {stage: [day(1), day(2)] for stage in STAGES}
 
@@ -376,3 +376,12 @@ def test_a_stage_that_cannot_be_proven_unchanged_always_runs(tides: Tides) -> No
     tides.edit("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')
     tides.ok()
     assert tides.ok() == {}
+
+
+def test_another_cut_of_the_same_files(tides: Tides) -> None:
+    tides.ok()
+    rows = tides.read("raw").height
+    tides.edit('partition="1d"', 'partition="1mo"')
+    assert tides.ok()["ok run raw"] == [day(0)[:7]]
+    assert tides.published()["raw"] == [day(0)[:7]]
+    assert tides.read("raw").height == rows

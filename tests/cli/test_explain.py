@@ -92,6 +92,11 @@ class TestColumn:
         assert rain[1]["run"] == newest
         assert len(explained("features", "2026-02-01", "hour")["column"]["history"]) == 1
 
+    def test_of_all_partitions(self, built: Path) -> None:
+        told = tidemill("explain", "features", "weekday").out
+        assert told.startswith("features 2026-01-05 .. 2026-02-01 (28): transform")
+        assert "column weekday: Int64, 1 is Monday\n  name a PARTITION to see" in told
+
 
 class TestModels:
     def test_what_it_was_trained_on_and_what_its_gates_said(self, built: Path) -> None:

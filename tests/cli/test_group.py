@@ -14,7 +14,7 @@ from tidemill.cli import cli
 from tidemill.cli.group import BROKEN_PIPE, LazyGroup, command_line, where, where_options
 from tidemill.domain.errors import BudgetError, ConflictError, GateError, TidemillError
 
-HEAVY = {"polars", "numpy", "msgspec", "lightgbm", "starlette", "rich", "sqlite3", "asyncio"}
+HEAVY = {"polars", "numpy", "msgspec", "lightgbm", "starlette", "rich"}
 
 
 def imported_by(*arguments: str, cwd: Path) -> set[str]:
@@ -68,6 +68,9 @@ class TestLazy:
 
 
 class TestUnknown:
+    def test_completion_finds_no_command(self) -> None:
+        assert cli.get_command(click.Context(cli), "plann") is None
+
     @pytest.mark.parametrize(
         ("arguments", "advice"),
         [

@@ -93,7 +93,7 @@ def test_rows_before_the_start_are_left_out_and_counted() -> None:
     world.feed("raw", "a", "(none)", DAY1, DAY2)
     plan = world.run()
     assert shown(plan) == ["run raw[(none)]", f"run raw[{DAY2}]"]
-    assert plan.notes == (f"raw: 10 rows before its start {DAY2} are left out",)
+    assert plan.notes == (f"raw: rows before its start {DAY2} are left out: 10",)
 
 
 def test_what_no_file_feeds_any_more_is_removed_downstream_too() -> None:

@@ -60,11 +60,16 @@ class Frames:
             # One scan of many files is planned faster than many scans.
             return pl.scan_parquet([self._artifacts.uri(n) for n in parts]).select(contract.names)
         # What is at hand may not be stored yet; columns that are kept differ from part to part.
-        return pl.concat([self._part(name).select(contract.names) for name in parts])
+        columns = list(contract.names)
+        if len(parts) == 1:
+            return self._part(parts[0], columns)
+        return pl.concat([self._part(name, columns) for name in parts])
 
-    def _part(self, name: str) -> pl.LazyFrame:
+    def _part(self, name: str, columns: list[str]) -> pl.LazyFrame:
         frame = self._recent.get(name)
-        return pl.scan_parquet(self._artifacts.uri(name)) if frame is None else frame.lazy()
+        if frame is None:
+            return pl.scan_parquet(self._artifacts.uri(name)).select(columns)
+        return frame.lazy() if frame.columns == columns else frame.lazy().select(columns)
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """StorageError naming the first object that should be there and isn't."""

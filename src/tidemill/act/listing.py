@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from tidemill.act.failing import failed
 from tidemill.decide.draft import Scan
 from tidemill.domain.errors import DeclarationError, Fault, SourceError, TidemillError
+from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
@@ -53,21 +57,33 @@ def list_files(
     """
     source = source_of(stage)
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
-    paths = [path for path in paths if not (root / path).is_dir()]
-    if not paths:
-        raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
+    reading = reading_of(source, stage)
     files: dict[str, SourceFile] = {}
     broken: dict[str, str] = {}
     for path in paths:
         try:
-            files[path] = _seen(source, stage, root, path, known.get(path), now, count)
+            before = known.get(path)
+            same = before if before and before.reading == reading else None
+            file = _seen(source, stage, root, path, same, now, count)
+            if file is not None:
+                files[path] = replace(file, reading=reading) if file.reading != reading else file
         except SourceError as error:
             broken[path] = str(error)
         except OSError as error:
             broken[path] = f"{path} can't be read: {error.strerror}"
+    if not files and not broken:
+        raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
     # A partition isn't built from half its files: what a broken one fed when it was read stays.
     held = {key for path in broken if path in known for key in known[path].rows}
     return Scan(files=files, broken=broken, held=frozenset(held))
+
+
+def reading_of(source: Source[Any], stage: Stage) -> str:
+    """Names all that decides which partition a row of a file belongs to, besides the file."""
+    assert stage.output is not None
+    cut = stage.output.partitioning
+    dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
+    return fingerprint("reading", source.digest, str(cut), dtype)[:12]
 
 
 def _seen(
@@ -78,8 +94,10 @@ def _seen(
     known: SourceFile | None,
     now: float,
     count: Count,
-) -> SourceFile:
-    stat = (root / path).stat()
+) -> SourceFile | None:
+    stat = os.stat(os.path.join(root, path))
+    if S_ISDIR(stat.st_mode):
+        return None
     if known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
         return known
     with (root / path).open("rb") as stream:

@@ -116,7 +116,8 @@ def _told(attempts: Sequence[Attempt]) -> Iterator[str]:
     """What went wrong, and every gate's verdict."""
     for attempt in attempts:
         failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
-        if attempt.message and (failed or attempt.action == Action.GATE):
+        judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK
+        if attempt.message and (failed or judged):
             yield attempt.message
 
 

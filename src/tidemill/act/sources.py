@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.decide.check import checker_of
+from tidemill.decide.cut import raw_keys
+from tidemill.decide.schema import polars_type
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
 from tidemill.domain.partition import UNPLACED, WHOLE
@@ -33,11 +34,16 @@ def count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict
     try:
         if cut.is_whole:
             return {WHOLE: int(frame.select(pl.len()).collect().item())}
-        keys = frame.select(checker_of(contract).partition_keys().alias("key")).collect()["key"]
+        column = frame.select(cut.column).collect().to_series()
     except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
-    if keys.null_count() == 0 and keys.len() and keys.min() == keys.max():
-        return {str(keys[0]): keys.len()}
+    dtype = polars_type(contract.column(cut.column).dtype)
+    if cut.is_time and column.dtype == dtype and column.len() and not column.null_count():
+        # Mostly a file holds one partition, and then its first and last moments tell which.
+        ends = raw_keys(pl.Series([column.min(), column.max()], dtype=dtype), dtype, cut)
+        if ends[0] == ends[1]:
+            return {str(ends[0]): column.len()}
+    keys = raw_keys(column, dtype, cut)
     counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
     placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
     return {**placed, UNPLACED: counted[None]} if None in counted else placed

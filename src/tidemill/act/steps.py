@@ -32,7 +32,7 @@ from tidemill.domain.event import (
 )
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.model import Artifact
-from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Plan, Step
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -268,9 +268,7 @@ class Steps:
         """Row counts of the partitions before this one, for rules that compare sizes."""
         if stage.output is None or stage.output.rows is None or stage.output.rows.vs_last is None:
             return []
-        held = self._holdings.bindings.get(stage.name, {})
-        before = sorted(key for key in held if key < step.partition and key != UNPLACED)
-        return [held[key].product.rows for key in before[-stage.output.rows.vs_last :]]
+        return self._holdings.rows_before(stage.name, step.partition, stage.output.rows.vs_last)
 
     def _evaluate(
         self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]

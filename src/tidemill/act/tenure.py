@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from tidemill.act.tools import Tools
 from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.model import Artifact
+from tidemill.domain.partition import UNPLACED, placed
 from tidemill.ports import Lease, State
 
 # A holder that hasn't renewed for this long is taken for dead; on the same host it is seen at once.
@@ -71,6 +73,7 @@ class Holdings:
     bindings: dict[str, dict[str, Binding]]
     live: dict[str, Artifact]
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    _sorted: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: State) -> Holdings:
@@ -86,7 +89,19 @@ class Holdings:
 
     def bind(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""
-        self.bindings.setdefault(stage, {})[partition] = binding
+        held = self.bindings.setdefault(stage, {})
+        if stage in self._sorted and partition not in held and partition != UNPLACED:
+            insort(self._sorted[stage], partition)
+        held[partition] = binding
+
+    def rows_before(self, stage: str, partition: str, count: int) -> list[int]:
+        """The row counts of the last `count` partitions before one, in their order."""
+        keys = self._sorted.get(stage)
+        if keys is None:
+            keys = self._sorted[stage] = placed(self.bindings.get(stage, ()))
+        held = self.bindings.get(stage, {})
+        before = keys[: bisect_left(keys, partition)]
+        return [held[key].product.rows for key in before[-count:] if key in held]
 
 
 class Meter:

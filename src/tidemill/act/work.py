@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class Workroom:
         self._root = root
         self._frames = frames
         self._sources: dict[str, Source[Any]] = {}
+        self._steady: dict[str, int] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
 
     def ingest(
@@ -67,16 +69,41 @@ class Workroom:
             source = self._sources[stage.name] = call(stage, partition, {})
         if not all(set(file.rows) == {partition} for file in files.values()):
             rows = self._rows(stage, source, partition, tuple(files))
+            self._refuse_changed(files)
             return self._judged(stage, partition, rows, history)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._read(stage, source, tuple(files), drop=True)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
         if judged.bad is not None:
             wide, _ = self._read(stage, source, tuple(files))
+            self._refuse_changed(files)
             return self._judged(stage, partition, wide, history)
+        self._refuse_changed(files)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
+
+    def _refuse_changed(self, files: Mapping[str, SourceFile]) -> None:
+        """SourceError when a file isn't what the plan saw: its rows would be recorded as another's."""
+        for path, file in files.items():
+            try:
+                changed = self._changed(path, file)
+            except OSError as error:
+                raise SourceError(f"{path} can't be read: {error.strerror}; run again") from error
+            if changed:
+                raise SourceError(f"{path} changed while this run was at work; run again")
+
+    def _changed(self, path: str, file: SourceFile) -> bool:
+        stat = (self._root / path).stat()
+        if stat.st_size == file.size and stat.st_mtime_ns in (
+            file.mtime_ns,
+            self._steady.get(path),
+        ):
+            return False
+        with (self._root / path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._steady[path] = stat.st_mtime_ns
+        return digest != file.digest
 
     def transform(
         self,

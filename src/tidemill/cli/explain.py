@@ -12,6 +12,7 @@ from tidemill.cli.opening import opened
 from tidemill.cli.tables import moment, plural, table
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import spread
+from tidemill.domain.stage import Stage
 
 _FILES = 5
 _DIGITS = 12
@@ -35,8 +36,20 @@ def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
             state=project.state(),
             ledger=project.tools.ledger,
         )
-        found = explanation_of(known, project.stage(stage), partition, column)
+        subject = project.stage(stage)
+        if not column and _is_column(known, subject, partition):
+            partition, column = "", partition
+        found = explanation_of(known, subject, partition, column)
     tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
+
+
+def _is_column(known: Known, stage: Stage, name: str) -> bool:
+    """Whether what stands in the place of a partition can only be a column."""
+    return (
+        name not in known.bound(stage.name)
+        and stage.output is not None
+        and name in stage.output.names
+    )
 
 
 def render(found: Explanation) -> str:

@@ -54,7 +54,7 @@ def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
             )
     if skipped:
         draft.notes.append(
-            f"{stage.name}: {skipped} rows before its start {stage.start} are left out"
+            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
         )
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
     kept = _fed_by_broken(draft, stage, scan, wanted)

@@ -123,7 +123,7 @@ def rowset_hash(
             raise ContractError(f"key column {name!r} is not among the data's columns ({advice})")
     known = hashes or {}
     missing = [frame.get_column(name) for name in names if name not in known]
-    found = {**known, **column_hashes(pl.DataFrame(missing))}
+    found = {**known, **column_hashes(pl.DataFrame(missing))} if missing else known
     return fingerprint("rowset", frame.height, {name: found[name] for name in names})
 
 

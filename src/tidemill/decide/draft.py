@@ -74,6 +74,7 @@ class Draft:
     request: Request
     known: Lookup
     cuts: Mapping[str, Partitioning]
+    order: dict[str, int] = field(init=False)
     contents: dict[str, dict[str, str | None]] = field(default_factory=dict)
     ranks: dict[tuple[str, str], str] = field(default_factory=dict)
     steps: list[tuple[str, int, Step]] = field(default_factory=list)
@@ -81,6 +82,9 @@ class Draft:
     models: list[ModelState] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = {name: number for number, name in enumerate(self.flow.names)}
 
     def bound(self, stage: str) -> Mapping[str, Binding]:
         """The partitions of a stage that are published now."""
@@ -104,7 +108,7 @@ class Draft:
         rank = max((own, *reads, *after))
         if step.subject == "":
             self.ranks[step.stage, step.partition] = rank
-        self.steps.append((rank, self.flow.names.index(beside or step.stage), step))
+        self.steps.append((rank, self.order[beside or step.stage], step))
         return rank
 
 

@@ -29,10 +29,20 @@ def object_name(payload: bytes, suffix: str) -> str:
 
 
 def _encode(part: Part) -> bytes:
-    if part is None:
-        return b"n;"
+    # By far most parts are text; the rest is told apart by what it is, bool before int.
     if isinstance(part, str):
         return _sized(b"s", part.encode("utf-8", "surrogatepass"))
+    if part is None:
+        return b"n;"
+    if isinstance(part, (list, tuple)):
+        return b"l%d;" % len(part) + b"".join([_encode(item) for item in part])
+    if isinstance(part, dict):
+        items = sorted([_encode(key) + _encode(value) for key, value in part.items()])
+        return b"m%d;" % len(items) + b"".join(items)
+    return _encode_rare(part)
+
+
+def _encode_rare(part: Part) -> bytes:
     if isinstance(part, bytes):
         return _sized(b"b", part)
     if isinstance(part, bool):
@@ -43,9 +53,9 @@ def _encode(part: Part) -> bytes:
         # hex() keeps -0.0, infinities and every bit of the fraction; all NaNs are one value.
         return _sized(b"d", part.hex().encode())
     if isinstance(part, Mapping):
-        items = sorted(_encode(key) + _encode(value) for key, value in part.items())
-        return b"m%d;" % len(items) + b"".join(items)
-    return b"l%d;" % len(part) + b"".join(map(_encode, part))
+        return _encode(dict(part))
+    assert isinstance(part, Sequence)
+    return _encode(list(part))
 
 
 def _sized(kind: bytes, payload: bytes) -> bytes:

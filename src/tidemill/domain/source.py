@@ -45,7 +45,8 @@ class Source(Generic[C]):
 class SourceFile:
     """A file as it was last read: its content's digest, and the partitions that it feeds.
 
-    `size` and `mtime_ns` are only hints that it needn't be hashed again.
+    `size` and `mtime_ns` are only hints that it needn't be hashed again. `reading` names how it was
+    read and cut: under another reading its rows are counted anew.
     """
 
     path: str
@@ -53,6 +54,7 @@ class SourceFile:
     mtime_ns: int
     digest: str
     rows: dict[str, int]
+    reading: str = ""
 
 
 def files(pattern: str, *, format: Format | None = None, **options: Any) -> Source[Any]:

@@ -165,7 +165,6 @@ class Workflow:
         model: Approval,
         features: Function,
         sink: Sink,
-        contract: type | None = None,
     ) -> None:
         """Deliver `features` scored by an approved model: each partition once, by the model then live.
 
