@@ -14,6 +14,7 @@ import pytest
 from tests.act.constant import ConstantFormat
 from tests.act.tides import FIRST, Tides, day
 from tidemill.domain.delivery import Effect
+from tidemill.domain.errors import StorageError
 from tidemill.domain.event import Attempted, Decided, Delivered, EffectDone, EffectQueued
 from tidemill.domain.run import Status
 from tidemill.ports import Artifacts
@@ -323,6 +324,23 @@ def test_a_delivery_that_fails_stays_queued_and_is_done_once(sea: Sea) -> None:
     assert sea.ran(receipt) == {}
     assert sea.delivered()[day(WINDOW)] == 9.0
     assert sea.open().state().pending == ()
+
+
+def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
+    sea.ok()
+    sea.flood(WINDOW)
+    blocked = sea.root / "out" / f"{day(WINDOW)}.parquet"
+    blocked.mkdir()
+    with pytest.raises(StorageError):
+        sea.run()
+    blocked.rmdir()
+    with sea.open() as project:
+        (effect,) = project.state().pending
+        project.tools.artifacts.remove([effect.object])
+    receipt = sea.run()
+    assert receipt.messages[0] == "1 queued deliveries lost their objects; they are made anew"
+    assert sea.ran(receipt)["ok deliver out"] == [day(WINDOW)]
+    assert sea.delivered()[day(WINDOW)] == 9.0
 
 
 BAD: list[tuple[str, str, str]] = [

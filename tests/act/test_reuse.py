@@ -128,7 +128,7 @@ def test_an_edit_that_changes_nothing_runs_nothing(tides: Tides, old: str, new: 
     assert tides.ok() == {}
 
 
-def test_an_edited_helper_runs_what_uses_it_and_what_reads_that(
+def test_an_edited_function_runs_what_uses_it_and_what_reads_that(
     tides: Tides, tmp_path: Path
 ) -> None:
     tides.edit("value * 2", "value * 3")

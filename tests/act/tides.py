@@ -25,7 +25,7 @@ from tidemill.project import Project, open_project
 
 FIRST = date(2024, 3, 1)
 
-# raw -> doubled -> daily, a partition a day; the helper is what an edit of shared code changes.
+# raw -> doubled -> daily, a partition a day; `times` is what an edit of shared code changes.
 CHAIN = """
 import polars as pl
 import tidemill as tm

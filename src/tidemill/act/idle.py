@@ -6,7 +6,7 @@ Nothing here needs Polars, so a run with nothing to do never imports it.
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tidemill.act.deliver import carry_out
@@ -15,7 +15,8 @@ from tidemill.act.job import Job, beginning, recipes_settled
 from tidemill.act.tenure import Heartbeat, Meter
 from tidemill.act.tools import Tools
 from tidemill.decide.measure import tally
-from tidemill.domain.event import RunEnded
+from tidemill.domain.delivery import Effect
+from tidemill.domain.event import EffectDone, Event, Removed, RunEnded
 from tidemill.domain.run import Receipt, Status
 from tidemill.ports import Guard, State
 
@@ -31,11 +32,28 @@ def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
             f"run {run.id} of {describe(run.holder)} died; what it published is kept"
             for run in state.open_runs
         ]
-    if state.pending:
-        done = carry_out(tools, state.environment, state.pending)
+    lost_objects = tools.artifacts.missing({e.object for e in state.pending if e.object})
+    gone = [effect for effect in state.pending if effect.object in lost_objects]
+    if gone:
+        tools.ledger.append(tuple(_given_up(state, gone)), now=tools.clock(), guard=guard)
+        words.append(f"{len(gone)} queued deliveries lost their objects; they are made anew")
+    queued = [effect for effect in state.pending if effect not in gone]
+    if queued:
+        done = carry_out(tools, state.environment, queued)
         tools.ledger.append(done, now=tools.clock(), guard=guard)
         words.append(f"{len(done)} deliveries that were left queued are done")
     return words
+
+
+def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
+    """Queued deliveries whose objects are gone: unbound, so that the plan makes and delivers them anew."""
+    for effect in effects:
+        yield Removed(
+            environment=state.environment, stage=effect.stage, partition=effect.partition, run=""
+        )
+        yield EffectDone(
+            environment=state.environment, key=effect.key, detail={"given up": "its object is gone"}
+        )
 
 
 def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:

@@ -12,7 +12,7 @@ from tidemill.act.tenure import Heartbeat, Holdings, Meter
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
-from tidemill.domain.plan import Action
+from tidemill.domain.plan import Action, Step
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.ports import Guard
 
@@ -78,9 +78,15 @@ def _work(job: Job, holdings: Holdings, publisher: Publisher, attempts: list[Att
     for number, step in enumerate(job.plan.steps):
         job.progress(number, len(job.plan.steps), step)
         done = steps.do(step)
-        if done.attempt is not None and done.parcel is not None:
-            attempts.append(done.attempt)
+        attempts.append(done.attempt or _current(step))
+        if done.parcel is not None:
             publisher.send(done.parcel)
+
+
+def _current(step: Step) -> Attempt:
+    return Attempt(
+        stage=step.stage, partition=step.partition, action=step.action, outcome=Outcome.CURRENT
+    )
 
 
 def _receipt(

@@ -6,6 +6,7 @@ pending or said no, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 n
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import click
@@ -40,6 +41,9 @@ def cli(**_: object) -> None:
 def main() -> None:
     """The `tidemill` program."""
     leave_when_interrupted()
+    # A plan reads thousands of small records that all live: looking among them for garbage every 700
+    # costs as much as reading them.
+    gc.set_threshold(50_000, 20, 100)
     try:
         code = cli.main(prog_name="tidemill", standalone_mode=False)
     except click.ClickException as error:

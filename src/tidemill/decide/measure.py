@@ -26,18 +26,16 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
 
     Steps that turned out current while running are among `current`.
     """
-    planned = plan.by_stage()
     found = []
     for name in names:
         own = [attempt for attempt in attempts if attempt.stage == name]
         count = {o: sum(a.outcome is o for a in own) for o in Outcome}
-        cut_off = max(0, len(planned.get(name, ())) - len(own))
         found.append(
             Tally(
                 stage=name,
                 ran=count[Outcome.OK],
                 bound=count[Outcome.BOUND],
-                current=plan.current.get(name, 0) + cut_off,
+                current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 skipped=count[Outcome.SKIPPED],
                 rows_in=sum(a.rows_in for a in own),

@@ -8,10 +8,11 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """How an attempt ended; CURRENT turned out to have nothing to do, and is no event."""
 
     OK = "ok"
     BOUND = "bound"
+    CURRENT = "current"
     FAILED = "failed"
     REFUSED = "refused"
     SKIPPED = "skipped"
