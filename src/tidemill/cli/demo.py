@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
+from itertools import chain, count
 from pathlib import Path
 
 import click
 
 from tidemill.cli.nycflights import bad_batch, lay_out
-from tidemill.domain.errors import TidemillError, UsageError
+from tidemill.domain.errors import TidemillError
 
 _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
 _DAMAGED = date(2013, 12, 15)
@@ -30,16 +31,20 @@ class Act:
     exit_code: int = 0
 
 
+def free_folder(wanted: Path) -> Path:
+    """`wanted`, or when it holds something already, the first of `wanted-2`, `wanted-3`, ... that doesn't.
+
+    An earlier demo is a project that somebody may be going on with: it is never played over.
+    """
+    names = chain([wanted], (wanted.with_name(f"{wanted.name}-{n}") for n in count(2)))
+    return next(path for path in names if not (path.exists() and any(path.iterdir())))
+
+
 def play(folder: Path, echo: Callable[[str], None]) -> None:
     """Play every act in a new project in `folder`, which stays as a project to go on with.
 
-    Raises UsageError when the folder holds something already, TidemillError when an act ends with
-    another exit code than it should.
+    Raises TidemillError when an act ends with another exit code than it should.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(
-            f"{folder} is not empty; name another folder, or remove it to play the demo again"
-        )
     folder.mkdir(parents=True, exist_ok=True)
     for number, act in enumerate(ACTS, 1):
         echo(f"\n{number}. {act.title}\n   {act.story}")
@@ -150,5 +155,8 @@ ACTS = (
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("tidemill-demo"))
 def demo(folder: Path) -> None:
-    """Play the life of a workflow on real flights, in a new project in FOLDER."""
-    play(folder.resolve(), click.echo)
+    """Play the life of a workflow on real flights, in a new project in FOLDER.
+
+    When FOLDER holds something already, it is FOLDER-2.
+    """
+    play(free_folder(folder.resolve()), click.echo)

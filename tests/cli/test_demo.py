@@ -1,0 +1,116 @@
+"""The demo is played once, as a user would; what every act ran is read from the ledger that it leaves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tidemill as tm
+from tidemill.cli.demo import ACTS, free_folder
+from tidemill.domain.run import Receipt, Status
+
+ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("played") / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "tidemill", "demo", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def receipts(played: tuple[Path, str]) -> list[Receipt]:
+    with tm.open(played[0]) as project:
+        runs = [run.receipt for run in reversed(project.runs(100))]
+    found = [receipt for receipt in runs if receipt is not None]
+    assert len(found) == len(runs) == sum(act.command[0] == "run" for act in ACTS)
+    return found
+
+
+def ran(receipt: Receipt) -> dict[str, int]:
+    return {tally.stage: tally.ran for tally in receipt.stages if tally.ran}
+
+
+def test_every_act_is_told(played: tuple[Path, str]) -> None:
+    for number, act in enumerate(ACTS, 1):
+        assert f"{number}. {act.title}" in played[1]
+
+
+def test_the_history_is_built_and_nothing_is_lost(receipts: list[Receipt]) -> None:
+    assert ran(receipts[0]) == {
+        "flights": 364,
+        "weather": 364,
+        "features": 364,
+        "labels": 364,
+        "delay_model": 2,
+        "delay_scores": 2,
+        "scored_flights": 364,
+    }
+    weather = next(tally for tally in receipts[0].stages if tally.stage == "weather")
+    # Three hours that the clock change gives twice, and one wind of 1,048 miles an hour.
+    assert (weather.rows_in, weather.rows_out, weather.quarantined) == (26_115, 26_111, 4)
+
+
+@pytest.mark.parametrize("act", [1, 3], ids=["run again", "a comment"])
+def test_nothing_runs(receipts: list[Receipt], act: int) -> None:
+    assert ran(receipts[act]) == {}
+
+
+def test_only_the_new_day_runs(receipts: list[Receipt]) -> None:
+    assert ran(receipts[2]) == {
+        "flights": 1,
+        "features": 1,
+        "labels": 1,
+        "delay_scores": 1,
+        "scored_flights": 1,
+    }
+
+
+def test_only_what_reads_the_feature_runs(receipts: list[Receipt]) -> None:
+    assert ran(receipts[4]) == {"features": 365, "delay_scores": 1, "scored_flights": 365}
+
+
+def test_bad_rows_are_quarantined_and_the_rest_flows(
+    receipts: list[Receipt], played: tuple[Path, str]
+) -> None:
+    assert ran(receipts[5]).keys() >= {"flights", "features", "labels", "scored_flights"}
+    assert sum(tally.quarantined for tally in receipts[5].stages) == 12
+    with tm.open(played[0]) as project:
+        assert project.quarantined("flights").collect().height == 12
+        assert project.read("flights").collect().height == 336_776 - 12 + 2
+
+
+def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Receipt]) -> None:
+    better, worse, back = receipts[6:]
+    assert better.exit_code == 0
+    assert any(" approved: " in message for message in better.messages)
+    assert (worse.status, worse.exit_code) == (Status.FAILED, 4)
+    assert any("beats_live(mae) FAILED" in message for message in worse.messages)
+    assert ran(back) == {}
+
+
+def test_it_leaves_a_project_with_every_flight_scored(played: tuple[Path, str]) -> None:
+    with tm.open(played[0]) as project:
+        assert project.plan().empty
+        held = {name: len(head.partitions) for name, head in project.state().heads.items()}
+    assert {name: held[name] for name in ALL} == ALL
+    assert len(list((played[0] / "out" / "scored").glob("*.parquet"))) == 365
+
+
+def test_an_earlier_demo_is_never_played_over(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    assert free_folder(folder) == folder
+    folder.mkdir()
+    assert free_folder(folder) == folder
+    (folder / "mine.py").touch()
+    assert free_folder(folder) == tmp_path / "demo-2"
