@@ -148,10 +148,11 @@ def redirections(words: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def forget_modules(folder: Path) -> None:
-    """Let modules below `folder` be imported anew, as a new process would."""
+    """Let modules below `folder`, and others of their names, be imported anew, as by a new process."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file).is_relative_to(folder):
+        shadows = (folder / f"{name}.py").is_file()
+        if shadows or (file is not None and Path(file).is_relative_to(folder)):
             del sys.modules[name]
 
 

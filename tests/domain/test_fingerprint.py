@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserList
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -84,3 +86,8 @@ def test_the_tag_keeps_domains_apart() -> None:
 def test_a_tuple_counts_as_a_list_and_order_of_keys_does_not() -> None:
     assert fingerprint("x", (1, 2)) == fingerprint("x", [1, 2])
     assert fingerprint("x", {"a": 1, "b": 2}) == fingerprint("x", {"b": 2, "a": 1})
+
+
+def test_any_mapping_and_any_sequence_is_like_the_plain_one() -> None:
+    assert fingerprint("t", MappingProxyType({"a": 1})) == fingerprint("t", {"a": 1})
+    assert fingerprint("t", UserList(["a", 1])) == fingerprint("t", ["a", 1])

@@ -8,7 +8,14 @@ from tidemill.domain.run import Attempt, Outcome, Receipt, RunInfo, Status, Tall
 
 
 def test_names_that_are_recorded() -> None:
-    assert [str(outcome) for outcome in Outcome] == ["ok", "bound", "failed", "refused", "skipped"]
+    assert [str(outcome) for outcome in Outcome] == [
+        "ok",
+        "bound",
+        "current",
+        "failed",
+        "refused",
+        "skipped",
+    ]
     assert [str(status) for status in Status] == ["running", "ok", "failed", "interrupted", "lost"]
 
 
