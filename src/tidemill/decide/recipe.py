@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from tidemill.decide.code import Code, code_of
@@ -143,9 +144,23 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
     """The key of a step: recipe, partition, and the digest of what each input hands it."""
-    return fingerprint("key", recipe, partition, dict(inputs))
+    return _key(recipe, partition, tuple(sorted(inputs.items())))
 
 
 def input_digest(partitions: Mapping[str, str]) -> str:
     """Names what one input hands a step: partitions and their contents, in order."""
+    if len(partitions) == 1:
+        return _single(*next(iter(partitions.items())))
     return fingerprint("input", [[key, content] for key, content in sorted(partitions.items())])
+
+
+# Most keys of a plan are those of the plan before it in the same process, and several stages read the
+# same partitions.
+@lru_cache(maxsize=65_536)
+def _key(recipe: str, partition: str, inputs: tuple[tuple[str, str], ...]) -> str:
+    return fingerprint("key", recipe, partition, dict(inputs))
+
+
+@lru_cache(maxsize=65_536)
+def _single(partition: str, content: str) -> str:
+    return fingerprint("input", [[partition, content]])
