@@ -56,7 +56,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench" $(PY) -m bench.spine
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
-	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/soundness
+	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/decide/test_plan.py tests/adapters/test_ledger_properties.py tests/e2e/test_crash.py
 
 setup: $(VENV)/.ready ## make .venv with all that is pinned
 
