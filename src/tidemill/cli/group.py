@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import TidemillError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +28,7 @@ class Where:
 
     project: str = "."
     workflow: str | None = None
-    environment: str = "prod"
+    environment: str = PRODUCTION
 
 
 class LazyGroup(click.Group):
