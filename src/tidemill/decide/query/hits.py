@@ -1,0 +1,109 @@
+"""What in a query its text doesn't tell: code, files, other sources, randomness.
+
+They hide under innocent names, so the whole text is searched, not only operators that are known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# As bytes in JSON: `PLPY`, `cloudpickle`, and the start of a pickle (protocols 4 and 5).
+_CODE = tuple(
+    ",".join(map(str, code)) for code in (b"PLPY", b"cloudpickle", b"\x80\x04\x95", b"\x80\x05\x95")
+)
+_PICKLES = _CODE[2:]
+# Operators, expressions and functions by the kind of what they stand for.
+_KINDS = {
+    "AnonymousFunction": "python",
+    "OpaquePython": "python",
+    "PipeWithSchema": "python",
+    "PipeWithDtype": "python",
+    "Display": "python",
+    "FoldHorizontal": "python",
+    "ReduceHorizontal": "python",
+    "CumFoldHorizontal": "python",
+    "CumReduceHorizontal": "python",
+    "FfiPlugin": "plugin",
+    "Scan": "scan",
+    "PythonScan": "source",
+    "Resolver": "source",
+    "SQL": "sql",
+    "Sink": "sink",
+    "SinkMultiple": "sink",
+}
+_SUSPECTS = [*(f'"{name}"' for name in _KINDS), '"seed":null', *_CODE]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hit:
+    """A part of a query that its text doesn't tell.
+
+    `kind` is python, plugin, scan, source, sql, sink or unseeded; `name` says which.
+    """
+
+    kind: str
+    name: str
+
+
+def hits_in(text: str, plan: Any) -> tuple[Hit, ...]:
+    """All hits in a plan, and in the text that it was parsed from."""
+    if not any(suspect in text for suspect in _SUSPECTS):
+        return ()
+    return tuple(sorted(set(_hits(plan, "query"))))
+
+
+def _hits(part: Any, place: str) -> Iterator[Hit]:
+    if isinstance(part, list):
+        if part and isinstance(part[0], int):
+            yield from _code(part, place)
+            return
+        for item in part:
+            yield from _hits(item, place)
+    elif isinstance(part, dict):
+        for name, content in part.items():
+            yield from _named(name, content)
+            yield from _hits(content, name)
+        yield from _random(part, place)
+    elif isinstance(part, str) and part in ("Resolver",):
+        yield Hit("source", part)
+
+
+def _named(name: str, content: Any) -> Iterator[Hit]:
+    if isinstance(content, dict) and name in _KINDS:
+        yield Hit(_KINDS[name], _told(name, content))
+    elif name == "apply" and content is not None:
+        yield Hit("python", "map_groups")
+
+
+def _told(name: str, content: dict[str, Any]) -> str:
+    """What a hit is called: the file, the library, the text."""
+    match name, content:
+        case "Scan", {"sources": {"Paths": [{"inner": str(path)}, *_]}}:
+            return path
+        case "Scan", {"scan_type": dict(kinds)}:
+            return f"a scan of {', '.join(kinds)}"
+        case "SQL", {"query": str(query)}:
+            return query
+        case "FfiPlugin", _:
+            library, symbol = (str(content.get(part, "")) for part in ("lib", "symbol"))
+            return f"{library}:{symbol}"
+    return name
+
+
+def _code(numbers: list[int], place: str) -> Iterator[Hit]:
+    text = json.dumps(numbers, separators=(",", ":"))
+    head = text[:64]
+    if any(code in text for code in _CODE[:2]) or any(code in head for code in _PICKLES):
+        yield Hit("python", f"a Python function in {place}")
+
+
+def _random(part: dict[str, Any], place: str) -> Iterator[Hit]:
+    if "seed" not in part or part["seed"] is not None:
+        return
+    method = part.get("options", part).get("method", place)
+    if place == "Rank" and method != "Random":
+        return
+    yield Hit("unseeded", (method if isinstance(method, str) else next(iter(method))).lower())

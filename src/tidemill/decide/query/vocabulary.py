@@ -1,0 +1,139 @@
+"""What is known of Polars' expression functions; one that isn't listed depends on everything around it.
+
+A function that is listed is called after its first operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+# Families of functions: their name and that of the member tell what is computed.
+_FAMILIES = {
+    "ArrayExpr", "BinaryExpr", "Bitwise", "Boolean", "Business", "Categorical", "ListExpr", "MapExpr",
+    "Pow", "Range", "StringExpr", "StructExpr", "TemporalExpr", "Trigonometry",
+}  # fmt: skip
+
+
+class Kind(Enum):
+    """How the values of a function hang together with the rows that it is computed over."""
+
+    EACH = "each value from the values of its own row"
+    ALONG = "a value per row, which depends on other rows"
+    TOTAL = "one value"
+    PART = "some of the rows, or others"
+    OTHER = "not known"
+
+
+def function_name(function: Any) -> str:
+    """The name of a function, with that of its family: `Boolean.IsNull`, `CumSum`."""
+    if isinstance(function, str):
+        return function
+    name, content = next(iter(function.items()))
+    if name not in _FAMILIES:
+        return str(name)
+    return f"{name}.{content if isinstance(content, str) else next(iter(content))}"
+
+
+def kind_of(name: str, function: Any) -> Kind:
+    """How the function `name` (of `function_name`) with these parameters depends on rows."""
+    if name == "StringExpr.Strptime" and function["StringExpr"]["Strptime"][1]["format"] is None:
+        return Kind.ALONG  # the format is guessed from the first values
+    return _KINDS.get(name, Kind.OTHER)
+
+
+def _names(text: str, family: str = "") -> list[str]:
+    return [family + name for name in text.split()]
+
+
+_EACH = [
+    *_names("""IsNull IsNotNull IsFinite IsInfinite IsNan IsNotNan IsBetween IsIn IsClose Not AllHorizontal
+               AnyHorizontal""", "Boolean."),
+    *_names("""Contains CountMatches EndsWith Extract ExtractAll Find Format ToInteger LenBytes LenChars
+               Lowercase Replace Normalize Reverse PadStart PadEnd Slice Head Tail HexEncode HexDecode
+               Base64Encode Base64Decode StartsWith StripChars StripCharsStart StripCharsEnd StripPrefix
+               StripSuffix Split Strptime Titlecase Uppercase ZFill ContainsAny ReplaceMany EscapeRegex
+               ConcatHorizontal""", "StringExpr."),
+    *_names("""Millennium Century Year IsLeapYear IsoYear Quarter Month DaysInMonth Week WeekDay Day
+               OrdinalDay Time Date Duration Hour Minute Second Millisecond Microsecond Nanosecond
+               TotalDays TotalHours TotalMinutes TotalSeconds TotalMilliseconds TotalMicroseconds
+               TotalNanoseconds ToString CastTimeUnit ConvertTimeZone TimeStamp Truncate OffsetBy
+               MonthStart MonthEnd BaseUtcOffset DSTOffset Round Replace ReplaceTimeZone Combine
+               DatetimeFunction""", "TemporalExpr."),
+    *_names("""Concat Contains DropNulls Slice Shift Get Gather GatherEvery CountMatches Sum Length Max
+               Min Mean Median Std Var ArgMin ArgMax Diff Sort Join""", "ListExpr."),
+    *_names("FieldByName", "StructExpr."),
+    *_names("CountOnes CountZeros LeadingOnes LeadingZeros TrailingOnes TrailingZeros", "Bitwise."),
+    *_names("Generic Sqrt Cbrt", "Pow."),
+    *_names("""Cos Cot Sin Tan ArcCos ArcSin ArcTan Cosh Sinh Tanh ArcCosh ArcSinh ArcTanh Degrees
+               Radians""", "Trigonometry."),
+    *_names("""Abs Negate Hash Atan2 Sign FillNull Clip AsStruct Coalesce Log Log1p Exp Round RoundSF
+               Truncate Floor Ceil MaxHorizontal MinHorizontal SumHorizontal MeanHorizontal Replace
+               ReplaceStrict"""),
+]  # fmt: skip
+_ALONG = [
+    *_names("IsFirstDistinct IsLastDistinct IsUnique IsDuplicated", "Boolean."),
+    *_names("""FillNullWithStrategy RollingExpr RollingExprBy ShiftAndFill Shift Rank CumCount CumSum
+               CumProd CumMin CumMax Reverse Diff PctChange Interpolate InterpolateBy RLEID EwmMean
+               EwmMeanBy EwmSum EwmSumBy EwmStd EwmVar PeakMin PeakMax SetSortedFlag ArgSort"""),
+]  # fmt: skip
+_TOTAL = [
+    *_names("Any All IsEmpty HasNulls IsSorted", "Boolean."),
+    *_names("And Or Xor", "Bitwise."),
+    *_names("""NullCount Quantile Skew Kurtosis ArgMin ArgMax MinBy MaxBy Product ApproxNUnique Entropy
+               Correlation UpperBound LowerBound"""),
+]  # fmt: skip
+_PART = _names("DropNans DropNulls Mode TopK TopKBy Unique GatherEvery ArgUnique ArgWhere")
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(_EACH, Kind.EACH),
+    **dict.fromkeys(_ALONG, Kind.ALONG),
+    **dict.fromkeys(_TOTAL, Kind.TOTAL),
+    **dict.fromkeys(_PART, Kind.PART),
+}
+
+# A selector among the operands of these is a list of operands, not a list of expressions.
+HORIZONTAL = {
+    "AsStruct", "Coalesce", "MaxHorizontal", "MinHorizontal", "SumHorizontal", "MeanHorizontal",
+    "Boolean.AllHorizontal", "Boolean.AnyHorizontal", "ListExpr.Concat", "StringExpr.ConcatHorizontal",
+    "StringExpr.Format",
+}  # fmt: skip
+# The names of the operands are part of the result.
+NAMED = {"AsStruct"}
+# What decides about all rows at once is an operand, not a row of it.
+CONSTANT_OPERANDS = {
+    "Boolean.IsIn", "Replace", "ReplaceStrict", "StringExpr.ContainsAny", "StringExpr.ReplaceMany",
+}  # fmt: skip
+
+# The result is a number if the operands are; and is one whatever they are.
+NUMERIC = {
+    "Abs", "Negate", "FillNull", "Clip", "Coalesce", "Round", "Floor", "Ceil", "CumSum", "CumMax", "CumMin",
+    "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Sign", "Shift", "Diff", "Pow.Generic", "Pow.Sqrt",
+}  # fmt: skip
+COUNTS = {"NullCount", "CumCount", "StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length"}
+NUMBERS = {
+    *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64, 128)),
+    *(f"Float{bits}" for bits in (16, 32, 64)),
+}
+
+# The order of the rows doesn't show in the result (sums of floats may differ in the last digit), or
+# shows only in the order of the result, which is that of the rows.
+ORDER_FREE = {
+    *_EACH,
+    *_names("Any All IsEmpty HasNulls IsUnique IsDuplicated", "Boolean."),
+    *_names("""NullCount Quantile Skew Kurtosis Product ApproxNUnique Entropy Correlation UpperBound
+               LowerBound DropNans DropNulls Unique Mode TopK SetSortedFlag"""),
+}  # fmt: skip
+AGGREGATES_FREE = {"Min", "Max", "Median", "NUnique", "Mean", "Count", "Sum", "Std", "Var", "Item"}
+
+
+def opens(name: str, function: Any) -> str:
+    """Why the values that a function gives stand in no fixed order; empty if in that of the rows."""
+    match function:
+        case {"Unique": False}:
+            return "unique() without maintain_order"
+        case {"Mode": {"maintain_order": False}}:
+            return "mode() without maintain_order"
+    if name == "ArgSort":
+        return "arg_sort() of equal values"
+    return f"{name} has no order" if name in {"TopK", "TopKBy", "ValueCounts"} else ""
