@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tidemill.domain.contract import Budget, Contract, Rows, rule
     from tidemill.domain.errors import TidemillError
     from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
+    from tidemill.domain.impure import impure
     from tidemill.domain.model import Fitted, Params, fitted
     from tidemill.domain.source import Source, files
     from tidemill.domain.stage import parquet
@@ -97,6 +98,7 @@ __all__ = [
     "every",
     "files",
     "fitted",
+    "impure",
     "last",
     "new_data",
     "no_slice_worse",
@@ -120,6 +122,7 @@ _HOMES = {
     "tidemill.domain.contract": "Budget Contract Rows rule",
     "tidemill.domain.errors": "TidemillError",
     "tidemill.domain.gate": "Scores beats_baseline beats_live no_slice_worse",
+    "tidemill.domain.impure": "impure",
     "tidemill.domain.model": "Fitted Params fitted",
     "tidemill.domain.source": "Source files",
     "tidemill.domain.stage": "parquet",

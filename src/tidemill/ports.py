@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from tidemill.domain.binding import Head, Product
+from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Event, Recorded
+from tidemill.domain.query import Query
 from tidemill.domain.run import RunInfo
 from tidemill.domain.source import SourceFile
 
@@ -83,8 +84,8 @@ class Ledger(Protocol):
     def state(self, environment: str) -> State:
         """The view of now; an environment that doesn't exist is empty."""
 
-    def traces(self, keys: Collection[str]) -> Mapping[str, Product]:
-        """What was ever computed under these keys, in any environment."""
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys, in any environment."""
 
     def events(
         self,
@@ -120,6 +121,33 @@ class Artifacts(Protocol):
 
     def remove(self, names: Iterable[str]) -> int:
         """Delete objects; the number of bytes that were freed."""
+
+
+class Probes(Protocol):
+    """What probes of stages found, kept so that the next plan needs no user code; a cache, no record."""
+
+    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+        """What is known under these keys; what can't be read isn't known."""
+
+    def put(self, found: Mapping[str, Query]) -> None:
+        """Keep these; nothing happens when they can't be written."""
+
+
+class Claims(Protocol):
+    """Who is at work on which key, so that two runs don't compute the same thing.
+
+    Nothing depends on them for being right: they spare work. One holder may have many keys, a key has
+    one holder, and a holder that dies has none.
+    """
+
+    def take(self, key: str) -> bool:
+        """Whether the key is ours now; never waits. Taking it a second time changes nothing."""
+
+    def wait(self, key: str, timeout_s: float) -> bool:
+        """Whether the key became ours within so many seconds."""
+
+    def give(self, key: str) -> None:
+        """Let others have the key; nothing happens when it isn't ours."""
 
 
 class ModelFormat(Protocol):

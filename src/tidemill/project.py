@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import platform
 import secrets
 import sys
 import time
@@ -13,18 +14,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidemill import __version__
+from tidemill.act.checking import check
+from tidemill.act.evidence import Known as Evidence
+from tidemill.act.evidence import faults_of, gather
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job
 from tidemill.act.listing import list_files
+from tidemill.act.origins import Known
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
-from tidemill.decide.recipe import Recipe, recipes_of
+from tidemill.decide.recipe import Platform, Recipe, recipe_of
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
     DeclarationError,
@@ -36,7 +42,7 @@ from tidemill.domain.errors import (
 from tidemill.domain.partition import bounds_of
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Receipt, RunInfo
-from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.source import Source
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.workflow import Workflow
 from tidemill.ports import State
@@ -46,6 +52,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.act.debug import Trial
+    from tidemill.decide.probe import Probe
+    from tidemill.decide.repeat import Repeated
 
 
 def open_project(
@@ -93,6 +101,7 @@ class Project:
         self.environment = environment
         self.flow: Flow = seal(workflow)
         self._opened: Tools | None = None
+        self._evidence: Evidence | None = None
         self._recipes: dict[str, Recipe] | None = None
 
     @property
@@ -109,7 +118,12 @@ class Project:
     def recipes(self) -> Mapping[str, Recipe]:
         """What every stage does, as digests."""
         if self._recipes is None:
-            self._recipes = recipes_of(self.flow, importlib.metadata.version("polars"))
+            here = _platform()
+            self._evidence = gather(self.flow, self.tools.probes, here, _probe)
+            self._recipes = {
+                stage.name: recipe_of(stage, self._evidence.evidence[stage.name], here)
+                for stage in self.flow.stages
+            }
         return self._recipes
 
     @property
@@ -158,22 +172,46 @@ class Project:
             if stage.kind is Kind.INGEST and stage.name in scope
         }
         now = Now(
-            heads=state.heads, recipes=state.recipes, live=state.live, decisions=state.decisions
+            heads=state.heads,
+            recipes=state.recipes,
+            live=state.live,
+            decisions=state.decisions,
+            at=self.tools.clock(),
         )
         known = self.tools.ledger.traces
         plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
-        if not plan.empty:
-            # What will run is held against its contract first; a plan without steps needs no Polars.
-            self._probe(plan.by_stage())
+        absent = self._absent(plan, state)
+        if absent:
+            now = replace(now, absent=absent)
+            plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
+        self._refuse(plan)
         return plan
 
-    def _known(self, stage: Stage, state: State) -> Mapping[str, SourceFile]:
-        """The files as they were last read; the partitions that they feed hold for one recipe only."""
-        same = state.recipes.get(stage.name) == self.recipes[stage.name].parts
-        return state.sources.get(stage.name, {}) if same else {}
+    def _absent(self, plan: Plan, state: State) -> frozenset[str]:
+        """Objects that the plan's steps would read or bind, and that aren't stored any more."""
+        bound = {name: head.partitions for name, head in state.heads.items()}
+        wanted = {
+            pin
+            for step in plan.steps
+            for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
+            for key in keys
+            if (held := bound.get(name, {}).get(key)) is not None
+            for pin in held.product.pins
+        }
+        return frozenset(self.tools.artifacts.missing(wanted)) if wanted else frozenset()
+
+    def _refuse(self, plan: Plan) -> None:
+        """DeclarationError when a stage that would run doesn't give what its contract says."""
+        recipes = self.recipes
+        assert self._evidence is not None
+        running = plan.by_stage()
+        faults = faults_of(self._evidence, running)
+        faults += [fault for name in running for fault in recipes[name].faults]
+        if faults:
+            raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
     def _scan(self, stage: Stage, state: State) -> Scan:
-        known = self._known(stage, state)
+        known = state.sources.get(stage.name, {})
         try:
             return list_files(stage, self.root, known, self.tools.clock(), _count_rows)
         except SourceError as error:
@@ -227,46 +265,41 @@ class Project:
 
         return execute(job, lease, words)
 
-    def check(self) -> tuple[str, ...]:
+    def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Hold every transform against its contract without data; notes on what can't be reused.
 
-        Raises DeclarationError with every fault.
+        With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
+        DeclarationError with every fault.
         """
-        opaque = self._probe(self.flow.names, strict=True)
-        unproven = [
-            f"{name} is never reused: {reason}"
-            for name, recipe in self.recipes.items()
-            for reason in recipe.unproven
-        ]
-        return (*opaque, *unproven)
+        notes = check(self.flow, self.recipes, _probe)
+        if not twice:
+            return notes
+        from tidemill.act.again import notes_of
 
-    def _probe(self, names: Iterable[str], *, strict: bool = False) -> list[str]:
-        """Call stages on frames without rows; DeclarationError with what is wrong, else who is opaque."""
-        from tidemill.decide.probe import probe
+        return (*notes, *notes_of(self.flow, self.repeat(twice)))
 
-        found = {name: probe(self.flow[name]) for name in names}
-        faults = [
-            fault
-            for name, probed in found.items()
-            for fault in (
-                *probed.faults,
-                *(probed.raised if strict else ()),
-                *self.recipes[name].faults,
-            )
-        ]
-        if faults:
-            raise DeclarationError(f"workflow {self.flow.name!r}", faults)
-        return [
-            f"{name} is opaque: {probed.opaque}" for name, probed in found.items() if probed.opaque
-        ]
+    def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
+        """Run up to `sample` published partitions of each transform twice, and publish nothing.
+
+        The processes have other numbers of threads and other hash seeds. UsageError for a workflow
+        that isn't in a module: no other process could import it.
+        """
+        from tidemill.act.again import twice
+
+        return twice(self.known(), sample, _again(self.settings, self.environment))
+
+    def known(self) -> Known:
+        """The facts that explanations are made of."""
+        return Known(
+            flow=self.flow, recipes=self.recipes, state=self.state(), ledger=self.tools.ledger
+        )
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; what it made and what was found."""
         from tidemill.act.debug import attempt
 
-        state, chosen = self.state(), self.stage(stage)
-        sources = {stage: self._known(chosen, state)}
-        return attempt(self.tools, self.flow, chosen, replace(state, sources=sources), partition)
+        reads = self.recipes[self.stage(stage).name].reads
+        return attempt(self.tools, self.flow, self.flow[stage], self.state(), partition, reads)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
@@ -316,6 +349,17 @@ def _request(
     )
 
 
+def _again(settings: Settings, environment: str) -> tuple[str, ...]:
+    """The command that starts another process with the same project, to run some steps and tell hashes."""
+    if ":" not in settings.workflow:
+        raise UsageError(
+            f"workflow {settings.workflow!r} is no module:name, so no other process can run its stages; "
+            "put it into a module"
+        )
+    where = ("-C", str(settings.root), "-w", settings.workflow, "--env", environment)
+    return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
+
+
 def _run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
@@ -331,11 +375,26 @@ def _count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dic
     return count_rows(source, stage, root, path)
 
 
+def _probe(stage: Stage) -> Probe | None:
+    # Only a stage that changed is called, and only that needs Polars.
+    from tidemill.decide.probe import probe
+
+    return probe(stage)
+
+
+def _platform() -> Platform:
+    return Platform(
+        engine=importlib.metadata.version("polars"),
+        python=sys.version.split()[0],
+        machine=platform.machine(),
+        tidemill=__version__,
+    )
+
+
 def _open_tools(root: Path, home: Path) -> Tools:
-    from tidemill.adapters.files import FileArtifacts
+    from tidemill.adapters import claims, files, probes, sqlite
     from tidemill.adapters.formats.lightgbm import LightGBMText
     from tidemill.adapters.sinks import parquet
-    from tidemill.adapters.sqlite import SqliteLedger
 
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -346,8 +405,10 @@ def _open_tools(root: Path, home: Path) -> Tools:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
     return Tools(
         root=root,
-        ledger=SqliteLedger(home / "ledger.db"),
-        artifacts=FileArtifacts(home),
+        ledger=sqlite.SqliteLedger(home / "ledger.db"),
+        artifacts=files.FileArtifacts(home),
+        claims=claims.FileClaims(home / "claims.lock"),
+        probes=probes.FileProbes(home),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
         clock=time.time,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.act.tides import Tides, day, rows_of
 from tidemill.act.frames import PARQUET, Frames
-from tidemill.domain.binding import Binding, Product
+from tidemill.domain.binding import Binding, Part, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StorageError
 from tidemill.testing.memory import MemoryArtifacts
@@ -62,6 +62,33 @@ def test_what_never_comes_is_named() -> None:
 def test_no_partition_is_a_frame_without_rows(contract: ContractSpec) -> None:
     frame = Frames(MemoryArtifacts(), settle=lambda: None).load([], contract).collect()
     assert (frame.height, frame.columns) == (0, ["day", "id", "value"])
+
+
+@pytest.mark.parametrize("recent", [True, False])
+def test_columns_in_several_objects_are_put_side_by_side(
+    contract: ContractSpec, recent: bool
+) -> None:
+    artifacts = MemoryArtifacts()
+    writer = Frames(artifacts, lambda: None)
+    encoded = [writer.encode(rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
+    names = tuple(artifacts.put(payload, PARQUET) for _, payload in encoded)
+    parts = (
+        Part(object=names[0], columns=("id", "day"), rowset="r"),
+        Part(object=names[1], columns=("value",), rowset="r"),
+    )
+    columns = dict.fromkeys(("day", "id", "value"), "h")
+    product = Product(content="c", objects=names, columns=columns, rowset="r", parts=parts)
+    binding = Binding(
+        key="k", recipe="r", contract="1", check="c", product=product, run="r", at=0.0
+    )
+    frames = writer if recent else Frames(artifacts, lambda: None)
+    loaded = frames.load([binding], contract)
+    assert loaded.collect().equals(rows_of(0))
+    assert loaded.select("value").collect().equals(rows_of(0).select("value"))
+    beside = frames.load(
+        [binding, bound(artifacts.put(writer.encode(rows_of(1))[1], PARQUET))], contract
+    )
+    assert beside.collect().equals(pl.concat([rows_of(0), rows_of(1)]))
 
 
 def test_kept_columns_may_differ_from_day_to_day(tmp_path: Path) -> None:

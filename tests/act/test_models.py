@@ -149,7 +149,11 @@ def test_a_new_day_is_delivered_and_makes_the_model_outdated_not_due(sea: Sea) -
     assert ran["ok evaluate scores"] == ["live"]
     assert ran["ok deliver out"] == [day(WINDOW)]
     [state] = sea.open().plan().models
-    assert state.outdated == ("features changed", "labels changed")
+    newest = day(WINDOW - 2)
+    assert state.outdated == (
+        f"columns day, id, x of features changed in {newest}",
+        f"columns day, id, y of labels changed in {newest}",
+    )
     receipt = sea.run()
     assert (receipt.exit_code, sea.ran(receipt)) == (0, {})
 

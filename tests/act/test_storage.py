@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tests.act.test_models import WINDOW, Sea
 from tests.act.tides import STAGES, Tides, day, everything, rebuilt
@@ -158,8 +159,9 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
         tides.run()
 
 
-def test_an_object_that_is_gone_is_named_with_what_to_do(tides: Tides) -> None:
+def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> None:
     tides.ok()
+    before = tides.read("raw", day(1))
     [path] = objects(tides, "raw", 1)
     path.unlink()
     # Nothing reads it, so nothing is missed; a reader is told.
@@ -167,15 +169,13 @@ def test_an_object_that_is_gone_is_named_with_what_to_do(tides: Tides) -> None:
     with pytest.raises(StorageError, match=r"1 objects of raw are gone .*tidemill run raw --again"):
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
-    receipt = tides.run()
-    assert receipt.exit_code == 1
-    [message] = receipt.messages
-    assert message.startswith(f"doubled {day(1)}: 1 objects of raw are gone from the store")
-    assert "`tidemill run raw --again`" in message
-    assert tides.ran(receipt)["ok run doubled"] == [day(n) for n in (0, 2, 3)]
-    # What it says works.
-    assert tides.ok("raw", again=True)["ok run raw"] == [day(n) for n in range(4)]
-    assert tides.ok() == {"ok run doubled": [day(1)], "ok run daily": [day(1)]}
+    [step] = [step for step in tides.open().plan().steps if step.stage == "raw"]
+    assert (step.partition, step.reasons) == (day(1), ("its object is missing",))
+    ran = tides.ok()
+    assert ran["ok run raw"] == [day(1)]
+    assert ran["ok run doubled"] == [day(n) for n in range(4)]
+    assert_frame_equal(tides.read("raw", day(1)), before)
+    assert tides.ok() == {}
 
 
 def test_an_object_of_a_trace_that_is_gone_is_made_anew(tides: Tides) -> None:
@@ -234,15 +234,16 @@ def test_a_model_that_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert sea.delivered()[day(WINDOW)] == 9.0
 
 
-def test_features_that_are_gone_name_their_stage_when_they_are_delivered(tmp_path: Path) -> None:
+def test_features_that_are_gone_are_made_anew_to_be_delivered(tmp_path: Path) -> None:
     sea = Sea(tmp_path)
     for number in range(WINDOW):
         sea.flood(number)
     sea.ok("model")
     [path] = objects(sea, "features", 0)
     path.unlink()
-    receipt = sea.run()
-    assert f"out {day(0)}: 1 objects of features are gone" in receipt.messages[-1]
+    ran = sea.ok()
+    assert ran["ok run features"] == [day(0)]
+    assert ran["ok deliver out"] == [day(n) for n in range(WINDOW)]
 
 
 def test_quarantined_rows_that_are_gone(tides: Tides) -> None:

@@ -1,15 +1,16 @@
 """Every adapter that ships passes the suite of its seam."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tidemill.adapters.claims import FileClaims
 from tidemill.adapters.files import FileArtifacts
 from tidemill.adapters.sqlite import SqliteLedger
-from tidemill.ports import Artifacts, Ledger
-from tidemill.testing.conformance import ArtifactsSuite, LedgerSuite
-from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
+from tidemill.ports import Artifacts, Claims, Ledger
+from tidemill.testing.conformance import ArtifactsSuite, ClaimsSuite, LedgerSuite
+from tidemill.testing.memory import MemoryArtifacts, MemoryClaims, MemoryLedger
 
 
 class TestSqliteLedger(LedgerSuite):
@@ -38,3 +39,16 @@ class TestMemoryArtifacts(ArtifactsSuite):
     @pytest.fixture
     def artifacts(self) -> Artifacts:
         return MemoryArtifacts()
+
+
+class TestFileClaims(ClaimsSuite):
+    @pytest.fixture
+    def claimant(self, tmp_path: Path) -> Callable[[], Claims]:
+        return lambda: FileClaims(tmp_path / "claims.lock")
+
+
+class TestMemoryClaims(ClaimsSuite):
+    @pytest.fixture
+    def claimant(self) -> Callable[[], Claims]:
+        first = MemoryClaims()
+        return lambda: MemoryClaims(first)

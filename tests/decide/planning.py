@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidemill.decide.changes import FILES
-from tidemill.decide.draft import Now, Request, Scan, key_for
+from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.judge import subject_of
 from tidemill.decide.models import BASELINE, CANDIDATE, LIVE
 from tidemill.decide.plan import make_plan
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.reuse import Handed, key_for
 from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
@@ -122,7 +123,7 @@ class World:
     known_recipes: dict[str, dict[str, str]] = field(default_factory=dict)
     live: dict[str, Delivery] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
-    traces: dict[str, Product] = field(default_factory=dict)
+    traces: dict[str, Binding] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     mae: dict[str, float] = field(default_factory=dict)
 
@@ -159,8 +160,8 @@ class World:
         asked = Request(**request)
         return make_plan(self.flow, recipes, now, scans, self.known, asked, "prod")
 
-    def known(self, keys: Collection[str]) -> Mapping[str, Product]:
-        """What was ever computed under these keys."""
+    def known(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys."""
         return {key: self.traces[key] for key in keys if key in self.traces}
 
     def run(self, *, crash_after: int | None = None, **request: Any) -> Plan:
@@ -193,24 +194,25 @@ class World:
                 for name, keys in step.reads.items()
             }
             partition = "" if stage.kind is Kind.EVALUATE else step.partition
-            key, digests = key_for(self.recipe(stage.name), partition, handed)
-            assert key is not None
+            found = key_for(self.recipe(stage.name), partition, handed)
+            assert found.key is not None
             held = bound.get(step.partition)
-            if not step.forced and held is not None and held.key == key:
+            if not step.forced and held is not None and held.key == found.key:
                 return
-            product = None if step.forced or stage.kind is Kind.DELIVER else self.traces.get(key)
-            if product is None:
-                self.made.append(key)
-                product = self._make(stage, step, handed)
-                self.traces[key] = product
-            bound[step.partition] = self._binding(stage, key, digests, product)
+            reuse = not step.forced and stage.kind is not Kind.DELIVER
+            known = self.traces.get(found.key) if reuse else None
+            if known is None:
+                self.made.append(found.key)
+                known = self._binding(stage, found, self._make(stage, step, handed))
+                self.traces.setdefault(found.key, known)
+            bound[step.partition] = self._binding(stage, found, known.product)
 
-    def _binding(
-        self, stage: Stage, key: str, digests: dict[str, str], product: Product
-    ) -> Binding:
-        recipe = self.recipe(stage.name).digest
+    def _binding(self, stage: Stage, found: Handed, product: Product) -> Binding:
+        assert found.key is not None
         return Binding(
-            key=key, inputs=digests, recipe=recipe, contract="", check="", product=product,
+            key=found.key, inputs=dict(found.inputs),
+            seen={name: dict(seen) for name, seen in found.seen.items()},
+            recipe=self.recipe(stage.name).digest, contract="", check="", product=product,
             run="run", at=0.0,
         )  # fmt: skip
 

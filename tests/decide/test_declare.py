@@ -14,6 +14,7 @@ import pytest
 import tidemill as tm
 from tidemill.decide.declare import seal
 from tidemill.domain.errors import DeclarationError, Fault
+from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Grain
 from tidemill.domain.stage import Flow, Kind
 
@@ -107,6 +108,18 @@ def test_stages_come_after_what_they_read_in_any_order_of_declaration() -> None:
     assert sealed.names == ("raw", "wide")
     (item,) = sealed["wide"].inputs
     assert (item.optional, item.window, sealed["wide"].version) == (True, tm.all, "3")
+
+
+@pytest.mark.parametrize(("every", "seconds"), [(None, None), ("6h", 21_600)])
+def test_an_impure_stage_is_marked_above_or_below(every: str | None, seconds: float | None) -> None:
+    mark = tm.impure(every=every)
+    flow = tm.Workflow("tides")
+    flow.ingest(start="2013-01-01")(mark(named("raw", raw)))
+    mark(flow.transform(named("wide", wide)))
+    flow.transform(named("other", wide))
+    sealed = seal(flow)
+    assert sealed["raw"].impure == sealed["wide"].impure == Impure(every_s=seconds)
+    assert sealed["other"].impure is None
 
 
 def plain(flow: tm.Workflow) -> None:
@@ -251,6 +264,15 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
     "retrain on nothing": (
         _model(retrain=tm.any_of()), "model 'mod': retrain=AnyOf(triggers=()) is not a trigger", AT_MOD,
         "write tm.every('14d')",
+    ),
+    "an impure model": (
+        _model(tm.impure(named("mod", mod))), "model 'mod' is marked with @tm.impure", AT_MOD,
+        "say when a model is due: retrain=tm.every('14d')",
+    ),
+    "an impure evaluation": (
+        _evaluate(tm.impure(every="6h")(named("scored", scored))),
+        "evaluate 'scored' is marked with @tm.impure", line(scored),
+        "take the mark off: a model is scored again when it or its data change",
     ),
     "unapproved": (
         _table(mod), "table 'out' takes the model 'mod', which is not approved", "HERE",

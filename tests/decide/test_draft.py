@@ -9,16 +9,13 @@ import pytest
 from tests.decide.planning import World, flow_of, ingest, spec
 from tidemill.decide.draft import (
     Draft,
-    Inputs,
     Request,
     Scan,
     asked_again,
-    key_for,
     reads_of,
     selected,
 )
 from tidemill.decide.mapping import cuts_of
-from tidemill.decide.recipe import Recipe, input_digest, step_key
 from tidemill.domain.plan import Action, Step
 
 FIRST, NEXT = datetime(2013, 3, 1), datetime(2013, 4, 1)
@@ -50,18 +47,6 @@ def test_selected(
 ) -> None:
     request = Request(since=since, until=until)
     assert selected(request, partition, spec(cut).partitioning) is expected
-
-
-def test_a_key_is_known_once_every_input_is() -> None:
-    recipe = Recipe(digest="recipe")
-    contents: Inputs = {"a": {"p": "one", "q": None}, "b": {"p": "two"}, "c": {}}
-    key, digests = key_for(recipe, "p", contents)
-    assert (key, digests) == (None, {"b": input_digest({"p": "two"}), "c": input_digest({})})
-    known = {"a": {"p": "one"}}
-    assert key_for(recipe, "p", known) == (
-        step_key("recipe", "p", {"a": input_digest({"p": "one"})}),
-        {"a": input_digest({"p": "one"})},
-    )
 
 
 def test_reads_of() -> None:

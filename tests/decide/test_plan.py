@@ -24,7 +24,8 @@ from tests.decide.planning import (
 )
 from tests.decide.rebuild import bounds, cut_name, rebuild
 from tidemill.decide.changes import FILES
-from tidemill.decide.draft import Request, key_for
+from tidemill.decide.draft import Request
+from tidemill.decide.reuse import key_for
 from tidemill.decide.plan import scope_of
 from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import WHOLE
@@ -120,7 +121,7 @@ def not_stale(world: World, plan: Plan, pending: Mapping[tuple[str, str], bool])
             }
             for name, keys in step.reads.items()
         }  # fmt: skip
-        key, _ = key_for(world.recipe(step.stage), step.partition, handed)
+        key = key_for(world.recipe(step.stage), step.partition, handed).key
         bound = world.heads.get(step.stage, {}).get(step.partition)
         assert bound is None or bound.key != key
         assert (step.action is Action.BIND) == (key in world.traces)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tidemill.domain.binding import Head, Product, content_of
+import pytest
+
+from tidemill.domain.binding import Head, Part, Product, content_of
+from tidemill.domain.errors import StorageError
 
 
 def test_golden_content() -> None:
@@ -26,3 +29,28 @@ def test_pins_are_all_that_must_exist() -> None:
 
 def test_a_head_begins_empty() -> None:
     assert (Head().version, dict(Head().partitions)) == (0, {})
+
+
+HELD = {"hour": "h", "wind": "w"}
+PARTS = (
+    Part(object="a", columns=("hour",), rowset="r"),
+    Part(object="b", columns=("wind",), rowset="r"),
+)
+WRONG = [
+    # the same columns, but other rows or another order
+    ((PARTS[0], Part(object="b", columns=("wind",), rowset="s")), "holds other rows"),
+    (PARTS[:1], "parts hold the columns"),
+    ((*PARTS, PARTS[0]), "parts hold the columns"),
+    ((PARTS[0], Part(object="c", columns=("wind",), rowset="r")), "are not its objects"),
+]
+
+
+def test_parts_hold_the_same_rows() -> None:
+    product = Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=PARTS)
+    assert product.pins == ("a", "b")
+
+
+@pytest.mark.parametrize(("parts", "why"), WRONG)
+def test_parts_that_do_not_fit_together_are_refused(parts: tuple[Part, ...], why: str) -> None:
+    with pytest.raises(StorageError, match=why):
+        Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=parts)

@@ -136,8 +136,10 @@ def test_check_tells_what_is_opaque_and_what_is_never_reused(tides: Tides) -> No
     tides.edit("import polars as pl\n", "import time\n\nimport polars as pl\n")
     tides.edit("value * 2", "value * 2 + 0 * time.time()")
     tides.edit("    return doubled.group_by", "    doubled.collect()\n    return doubled.group_by")
-    opaque, never = tides.open().check()
-    assert opaque == "daily is opaque: it reads doubled while it is being called"
+    never, opaque = tides.open().check()
+    assert opaque == (
+        "daily is opaque: it reads doubled while it is being called; its code and all columns count"
+    )
     assert never.startswith("doubled is never reused: it reads the clock: time.time")
 
 

@@ -16,6 +16,7 @@ from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import WHOLE, placed
 from tidemill.domain.plan import spread
+from tidemill.domain.query import Reads
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.ports import State
 
@@ -29,7 +30,9 @@ class Trial:
     bad: pl.DataFrame | None
 
 
-def attempt(tools: Tools, flow: Flow, stage: Stage, state: State, partition: str) -> Trial:
+def attempt(
+    tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
+) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
     room = Workroom(tools.root, Frames(tools.artifacts, lambda: None))
     if stage.kind is Kind.INGEST:
@@ -41,9 +44,8 @@ def attempt(tools: Tools, flow: Flow, stage: Stage, state: State, partition: str
             raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")
         product, objects = room.ingest(stage, partition, files, ())
     elif stage.kind is Kind.TRANSFORM:
-        product, objects = room.transform(
-            stage, partition, _inputs(flow, stage, state, partition), ()
-        )
+        inputs = _inputs(flow, stage, state, partition)
+        product, objects, _ = room.transform(stage, partition, inputs, reads, ())
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"

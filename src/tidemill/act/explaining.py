@@ -6,10 +6,11 @@ All of it is read from what the ledger holds; nothing is computed again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tidemill.decide.mapping import cuts_of, seen_whole, visible
-from tidemill.decide.recipe import Recipe, changes, input_digest
+from tidemill.act.origins import Known, Origin, origins_of
+from tidemill.decide.recipe import Recipe, changes
+from tidemill.decide.upstream import Traced, judged_by, traced
 from tidemill.domain.binding import Binding
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
@@ -18,10 +19,8 @@ from tidemill.domain.errors import UsageError, did_you_mean
 from tidemill.domain.event import Delivered, Published, RunStarted
 from tidemill.domain.finding import Finding
 from tidemill.domain.model import Artifact
-from tidemill.domain.partition import UNPLACED, WHOLE, placed
 from tidemill.domain.plan import spread
-from tidemill.domain.source import SourceFile
-from tidemill.domain.stage import Flow, Kind, Stage
+from tidemill.domain.stage import Kind, Stage
 from tidemill.ports import Ledger, State
 
 
@@ -36,21 +35,15 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What one stage contributed: its partitions, when and by which runs they were made, its files.
+class InputFacts:
+    """The columns of an input that a stage's key covers, and those of its contract that it doesn't.
 
-    `changed` says that a partition is no longer what it was when its reader was made.
+    Where none is read, the number of rows still counts.
     """
 
-    stage: str
-    kind: Kind
-    partitions: tuple[str, ...]
-    rows: int = 0
-    first: float = 0.0
-    last: float = 0.0
-    runs: tuple[str, ...] = ()
-    files: tuple[SourceFile, ...] = ()
-    changed: bool = False
+    name: str
+    reads: tuple[str, ...]
+    ignores: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +57,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnFacts:
-    """A column of a partition: its hash, the inputs that hold the very same values, and its history."""
+    """A column of a partition: its hash, the inputs that hold the very same values, and its history.
+
+    `lineage` says what it depends on by the stage's query as it is now, nearest stages first.
+    """
 
     name: str
     type: str
     description: str
+    lineage: tuple[Traced, ...] = ()
     hash: str = ""
     same_as: tuple[str, ...] = ()
     history: tuple[Version, ...] = ()
@@ -79,7 +76,9 @@ class Explanation:
     """Everything that makes a stage, or a partition of it, what it is.
 
     `recipe_parts` are the digests of what the stage does now; `stale` says in words what changed
-    since. `origins` begin with what is read directly and end with source files.
+    since. `judged_by` is query, code, source (of an ingest) or declaration, `opaque` why it isn't the
+    query of a transform. `touched` is what was reached for besides inputs when it was made. `origins`
+    begin with what is read directly and end with source files.
     """
 
     stage: str
@@ -88,8 +87,11 @@ class Explanation:
     contract: str
     recipe: str
     recipe_parts: Mapping[str, str]
+    judged_by: str
+    opaque: str
     unproven: tuple[str, ...]
-    partitions: tuple[str, ...]
+    reads: tuple[InputFacts, ...]
+    partitions: tuple[str, ...] = ()
     partition: str = ""
     key: str = ""
     content: str = ""
@@ -98,6 +100,7 @@ class Explanation:
     quarantined: int = 0
     findings: tuple[Finding, ...] = ()
     stale: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
     runs: tuple[Made, ...] = ()
     column: ColumnFacts | None = None
@@ -105,21 +108,6 @@ class Explanation:
     live: str = ""
     decisions: tuple[Decision, ...] = ()
     model: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """Where explanations take their facts from."""
-
-    flow: Flow
-    recipes: Mapping[str, Recipe]
-    state: State
-    ledger: Ledger
-
-    def bound(self, stage: str) -> Mapping[str, Binding]:
-        """What is published of a stage."""
-        head = self.state.heads.get(stage)
-        return head.partitions if head else {}
 
 
 def explain(known: Known, stage: Stage, partition: str = "", column: str = "") -> Explanation:
@@ -134,18 +122,13 @@ def explain(known: Known, stage: Stage, partition: str = "", column: str = "") -
         raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
     chosen = (partition,) if partition else tuple(sorted(bound))
     one = bound[chosen[0]] if len(chosen) == 1 else None
-    origins = _origins(known, stage, chosen)
-    recipe = known.recipes[stage.name]
+    facts = _column(known, stage, chosen, column) if column else None
+    origins = origins_of(known, stage, chosen, facts.lineage if facts else ())
     artifact = one.product.artifact if one else None
     live = known.state.live.get(stage.name)
-    return Explanation(
-        stage=stage.name,
-        kind=stage.kind,
-        place=stage.place,
-        contract=f"{stage.output.name} {stage.output.version}" if stage.output else "",
-        recipe=recipe.digest,
-        recipe_parts=recipe.parts,
-        unproven=recipe.unproven,
+    made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
+    return replace(
+        _as_declared(stage, known.recipes[stage.name]),
         partitions=chosen,
         partition=partition,
         key=one.key if one else "",
@@ -155,15 +138,42 @@ def explain(known: Known, stage: Stage, partition: str = "", column: str = "") -
         quarantined=sum(bound[key].product.quarantined for key in chosen),
         findings=one.product.findings if one else (),
         stale=_stale(known, stage, chosen),
+        touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,
-        runs=_runs(
-            known.ledger, {bound[k].run for k in chosen} | {r for o in origins for r in o.runs}
-        ),
-        column=_column(known, stage, chosen, column) if column else None,
+        runs=_runs(known.ledger, made),
+        column=facts,
         artifact=artifact,
         live=live.artifact.id if live else "",
         decisions=_decisions(known.state, artifact),
         model=_scored_by(known, stage, one) if one else "",
+    )
+
+
+def _as_declared(stage: Stage, recipe: Recipe) -> Explanation:
+    """What is known of a stage before anything of it is published."""
+    return Explanation(
+        stage=stage.name,
+        kind=stage.kind,
+        place=stage.place,
+        contract=f"{stage.output.name} {stage.output.version}" if stage.output else "",
+        recipe=recipe.digest,
+        recipe_parts=recipe.parts,
+        judged_by=judged_by(stage, recipe),
+        opaque=recipe.opaque,
+        unproven=recipe.unproven,
+        reads=_reads(stage, recipe),
+    )
+
+
+def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
+    return tuple(
+        InputFacts(
+            name=item.name,
+            reads=(read := recipe.reads.get(item.name, item.contract.names)),
+            ignores=tuple(name for name in item.contract.names if name not in read),
+        )
+        for item in stage.frames
+        if item.contract is not None
     )
 
 
@@ -172,76 +182,10 @@ def _stale(known: Known, stage: Stage, chosen: Collection[str]) -> tuple[str, ..
     recipe = known.recipes[stage.name]
     bound = known.bound(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
-        return ()
+        checked = all(bound[key].check == recipe.check for key in chosen)
+        return () if checked else ("its contract checks something else",)
     before = known.state.recipes.get(stage.name, {})
     return changes(before, recipe.parts) or ("its recipe is another than when it was made",)
-
-
-def _origins(known: Known, stage: Stage, chosen: Collection[str]) -> tuple[Origin, ...]:
-    """Walk upstream, nearest stages first; each stage once, with all of its partitions that count."""
-    wanted: dict[str, set[str]] = {stage.name: set(chosen)}
-    changed: set[str] = set()
-    for reader in reversed(known.flow.stages):
-        for key in sorted(wanted.get(reader.name, ())):
-            for name, keys in _reads(known, reader, key).items():
-                wanted.setdefault(name, set()).update(keys)
-                if _moved(known, reader, key, name, keys):
-                    changed.add(name)
-    return tuple(
-        _origin(known, other, wanted[other.name], other.name in changed, with_rows=other != stage)
-        for other in reversed(known.flow.stages)
-        if other.name in wanted and (other.name != stage.name or stage.kind is Kind.INGEST)
-    )
-
-
-def _origin(
-    known: Known, stage: Stage, keys: Collection[str], changed: bool, *, with_rows: bool
-) -> Origin:
-    held = known.bound(stage.name)
-    bound = [held[key] for key in keys if key in held]
-    files = known.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()
-    return Origin(
-        stage=stage.name,
-        kind=stage.kind,
-        partitions=tuple(sorted(keys)),
-        rows=sum(binding.product.rows for binding in bound) if with_rows else 0,
-        first=min((binding.at for binding in bound), default=0.0),
-        last=max((binding.at for binding in bound), default=0.0),
-        runs=tuple(sorted({binding.run for binding in bound})),
-        files=tuple(file for file in files if set(file.rows) & set(keys)),
-        changed=changed,
-    )
-
-
-def _reads(known: Known, stage: Stage, partition: str) -> Mapping[str, tuple[str, ...]]:
-    """The partitions of each input that a partition is made of: for a model those it was trained on."""
-    held = known.bound(stage.name).get(partition)
-    if held is not None and held.product.artifact is not None:
-        return held.product.artifact.trained_on
-    if stage.kind is Kind.DELIVER:
-        return {stage.inputs[0].name: (partition,), stage.model: (WHOLE,)}
-    keys = {item.name: placed(known.bound(item.name)) for item in stage.frames}
-    cuts = cuts_of(known.flow)
-    if stage.kind is Kind.EVALUATE or stage.partitioning.is_whole:
-        models = {item.name: (WHOLE,) for item in stage.inputs if item.contract is None}
-        return {**seen_whole(stage, cuts, keys), **models}
-    if partition == UNPLACED:
-        return {}
-    return {
-        item.name: seen
-        for item in stage.frames
-        if (seen := visible(item, partition, stage.partitioning, cuts[item.name], keys[item.name]))
-    }
-
-
-def _moved(known: Known, stage: Stage, partition: str, name: str, keys: Collection[str]) -> bool:
-    """Whether an input is no longer what it was when this partition was made of it."""
-    held = known.bound(stage.name).get(partition)
-    bound = known.bound(name)
-    if held is None or name not in held.inputs or known.flow[name].kind is Kind.MODEL:
-        return False
-    contents = {key: bound[key].product.content for key in keys if key in bound}
-    return held.inputs[name] != input_digest(contents)
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[Made, ...]:
@@ -283,7 +227,12 @@ def _column(known: Known, stage: Stage, chosen: Collection[str], name: str) -> C
     if stage.output is None:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no contracted columns")
     spec = _contracted(stage.output, name)
-    facts = ColumnFacts(name=name, type=str(spec.dtype), description=spec.description)
+    facts = ColumnFacts(
+        name=name,
+        type=str(spec.dtype),
+        description=spec.description,
+        lineage=traced(known.flow, known.recipes, stage, name),
+    )
     if len(chosen) != 1:
         return facts
     [partition] = chosen
@@ -297,14 +246,8 @@ def _column(known: Known, stage: Stage, chosen: Collection[str], name: str) -> C
         for other, digest in held.product.columns.items()
         if digest == hashed
     ]
-    return ColumnFacts(
-        name=name,
-        type=facts.type,
-        description=facts.description,
-        hash=hashed,
-        same_as=tuple(same),
-        history=_history(known, stage, partition, name),
-    )
+    history = _history(known, stage, partition, name)
+    return replace(facts, hash=hashed, same_as=tuple(same), history=history)
 
 
 def _contracted(contract: ContractSpec, name: str) -> Column:

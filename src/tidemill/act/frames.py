@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
 
 import polars as pl
 
+from tidemill.decide.leaves import marked
 from tidemill.decide.schema import schema_of
-from tidemill.domain.binding import Binding
+from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StorageError
 from tidemill.domain.fingerprint import object_name
@@ -52,24 +53,34 @@ class Frames:
 
     def load(self, bindings: Sequence[Binding], contract: ContractSpec) -> pl.LazyFrame:
         """The rows of some partitions, in order, with the columns of `contract`."""
-        parts = [name for binding in bindings for name in binding.product.objects]
-        if not parts:
+        if not bindings:
             return pl.LazyFrame(schema=schema_of(contract))
-        stored = [name for name in parts if name not in self._recent]
-        if len(stored) == len(parts) and contract.unknown_columns != "keep":
+        names = [name for binding in bindings for name in binding.product.objects]
+        stored = not any(name in self._recent for name in names)
+        whole = not any(binding.product.parts for binding in bindings)
+        if stored and whole and contract.unknown_columns != "keep":
             # One scan of many files is planned faster than many scans.
-            return pl.scan_parquet([self._artifacts.uri(n) for n in parts]).select(contract.names)
+            return pl.scan_parquet([self._artifacts.uri(n) for n in names]).select(contract.names)
         # What is at hand may not be stored yet; columns that are kept differ from part to part.
-        columns = list(contract.names)
-        if len(parts) == 1:
-            return self._part(parts[0], columns)
-        return pl.concat([self._part(name, columns) for name in parts])
+        frames = [self._rows(binding.product, list(contract.names)) for binding in bindings]
+        return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:
+        """The rows of one partition, its columns put side by side where they are in several objects."""
+        if not product.parts:
+            return self._part(product.objects[0], columns)
+        beside = [
+            self._part(part.object, held)
+            for part in product.parts
+            if (held := [column for column in columns if column in part.columns])
+        ]
+        return pl.concat(beside, how="horizontal").select(columns)
 
     def _part(self, name: str, columns: list[str]) -> pl.LazyFrame:
         frame = self._recent.get(name)
         if frame is None:
             return pl.scan_parquet(self._artifacts.uri(name)).select(columns)
-        return frame.lazy() if frame.columns == columns else frame.lazy().select(columns)
+        return marked(name, frame if frame.columns == columns else frame.select(columns))
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """StorageError naming the first object that should be there and isn't."""
@@ -80,16 +91,20 @@ class Frames:
             for name in binding.product.objects
             if name not in self._recent
         }
-        lost = sorted(self._artifacts.missing(names))
-        if lost:
-            # What this run made a moment ago may still be on its way to the store.
-            self._settle()
-            lost = sorted(self._artifacts.missing(lost))
+        lost = sorted(self.missing(names))
         if lost:
             raise StorageError(
                 f"{len(lost)} objects of {names[lost[0]]} are gone from the store ({lost[0]}, ...); "
                 f"run `tidemill run {names[lost[0]]} --again` to make them anew"
             )
+
+    def missing(self, names: Collection[str]) -> Collection[str]:
+        """Those of `names` that aren't stored, nor made by this run and on their way."""
+        lost = self._artifacts.missing([name for name in names if name not in self._recent])
+        if lost:
+            self._settle()
+            lost = self._artifacts.missing(lost)
+        return lost
 
     def verify(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """StorageError naming the first object that isn't what its name says."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.act.work import Objects, Workroom, call, collected
+from tidemill.act.calling import call, collected
+from tidemill.act.work import Objects, Workroom
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StepError, StorageError, did_you_mean

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.act.deliver import carry_out
@@ -22,19 +22,29 @@ _WAITING = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """The objects of one step and the events that bind them."""
+    """The objects of one step, the events that bind them, and the claimed key that is free after."""
 
     events: tuple[Event, ...]
     objects: tuple[tuple[bytes, str], ...] = ()
+    claim: str = ""
 
 
 class Publisher:
-    """Publishes parcels under a lease, one after the other; the first failure ends it."""
+    """Publishes parcels under a lease, one after the other; the first failure ends it.
+
+    `give` is called, from the publisher's thread, with the claim of each parcel that is durable.
+    """
 
     def __init__(
-        self, tools: Tools, environment: str, lease: Lease, heads: Mapping[str, int]
+        self,
+        tools: Tools,
+        environment: str,
+        lease: Lease,
+        heads: Mapping[str, int],
+        give: Callable[[str], None],
     ) -> None:
         self._tools = tools
+        self._give = give
         self._environment = environment
         self._lease = lease
         self._heads = dict(heads)
@@ -107,6 +117,9 @@ class Publisher:
         self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for stage in touched:
             self._heads[stage] = self._heads.get(stage, 0) + 1
+        for parcel in parcels:
+            if parcel.claim:
+                self._give(parcel.claim)
         effects = [event.effect for event in events if isinstance(event, EffectQueued)]
         if effects:
             done = carry_out(self._tools, self._environment, effects)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tidemill.act.idle import peak_rss
 from tidemill.act.job import Job, beginning, recipes_settled
 from tidemill.act.publish import Publisher
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
+from tidemill.act.turns import Claimed, Turns
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
@@ -27,10 +29,11 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     meter = Meter()
     attempts: list[Attempt] = []
     holdings = Holdings.of(job.state)
-    publisher = _begin(job, lease)
+    claimed = Claimed(job.tools.claims)
+    publisher = _begin(job, lease, claimed)
     status, broke = Status.FAILED, True
     try:
-        _work(job, holdings, publisher, attempts)
+        _work(job, holdings, publisher, claimed, attempts)
         publisher.close()
         status, broke = Status.OK, False
     except KeyboardInterrupt:
@@ -39,6 +42,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
         broke = False
     finally:
         publisher.stop()
+        claimed.give_all()
         receipt = _receipt(job, attempts, status, meter, messages)
         settled = recipes_settled(job, holdings.bindings) if status is Status.OK else []
         _end(job, lease, receipt, settled, quiet=broke)
@@ -58,29 +62,39 @@ def _refuse_moved(job: Job) -> None:
         )
 
 
-def _begin(job: Job, lease: Heartbeat) -> Publisher:
+def _begin(job: Job, lease: Heartbeat, claimed: Claimed) -> Publisher:
     guard = Guard(lease=lease.lease)
     job.tools.ledger.append(beginning(job, lease.lease), now=job.tools.clock(), guard=guard)
     heads = {name: head.version for name, head in job.state.heads.items()}
-    return Publisher(job.tools, job.plan.environment, lease.lease, heads)
+    return Publisher(job.tools, job.plan.environment, lease.lease, heads, claimed.give)
 
 
-def _work(job: Job, holdings: Holdings, publisher: Publisher, attempts: list[Attempt]) -> None:
-    steps = Steps(
-        tools=job.tools,
-        flow=job.flow,
-        recipes=job.recipes,
-        plan=job.plan,
-        holdings=holdings,
-        run=job.run,
-        settle=publisher.settle,
-    )
-    for number, step in enumerate(job.plan.steps):
-        job.progress(number, len(job.plan.steps), step)
+def _work(
+    job: Job,
+    holdings: Holdings,
+    publisher: Publisher,
+    claimed: Claimed,
+    attempts: list[Attempt],
+) -> None:
+    steps = Steps(job, holdings, settle=publisher.settle, claim=claimed.take)
+
+    def wait(key: str) -> None:
+        # Who waits holds nothing: two runs that wait for each other would never end.
+        publisher.settle()
+        claimed.wait(key)
+
+    turns = Turns(job.flow, job.plan.steps, wait)
+    for step in turns:
+        job.progress(len(attempts), len(job.plan.steps), step)
         done = steps.do(step)
+        if done.put_off:
+            turns.put_off(done.put_off)
+            continue
+        turns.done()
         attempts.append(done.attempt or _current(step))
+        claim = claimed.passed(done.attempt)
         if done.parcel is not None:
-            publisher.send(done.parcel)
+            publisher.send(replace(done.parcel, claim=claim))
 
 
 def _current(step: Step) -> Attempt:

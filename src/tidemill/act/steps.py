@@ -11,17 +11,16 @@ from tidemill.act.deliver import effect_of
 from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.gates import pass_gates
+from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
-from tidemill.act.tools import Tools
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.changes import FILES
-from tidemill.decide.draft import key_for
+from tidemill.decide.contents import Contents
 from tidemill.decide.models import BASELINE, LIVE
-from tidemill.decide.recipe import Recipe
+from tidemill.decide.reuse import key_for, reuse_of
 from tidemill.domain.binding import Binding, Product
-from tidemill.domain.contract import check_digest
 from tidemill.domain.errors import GateError, StepError, TidemillError
 from tidemill.domain.event import (
     Attempted,
@@ -33,17 +32,21 @@ from tidemill.domain.event import (
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import Action, Plan, Step
+from tidemill.domain.plan import Action, Step
 from tidemill.domain.run import Attempt, Outcome
-from tidemill.domain.stage import Flow, Kind, Stage
+from tidemill.domain.stage import Kind, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of a step: its attempt (none when it turned out current) and what is to be published."""
+    """What became of a step: its attempt (none when it turned out current) and what is to be published.
+
+    `put_off` is the key that another run is at work on: nothing became of the step yet.
+    """
 
     attempt: Attempt | None
     parcel: Parcel | None = None
+    put_off: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,17 @@ class _Made:
     product: Product
     objects: Objects = ()
     events: tuple[Event, ...] = ()
+    touched: tuple[str, ...] = ()
     bound: bool = False
+    rechecked: bool = False
 
 
 class Skip(Exception):
     """The step can't run because something that it needs isn't there; not a failure of its own."""
+
+
+class _Claimed(Exception):
+    """Another run is at work on the step's key."""
 
 
 def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
@@ -76,28 +85,28 @@ def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
 
 
 class Steps:
-    """Executes steps against what is published so far."""
+    """Executes steps against what is published so far.
+
+    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable.
+    """
 
     def __init__(
         self,
-        *,
-        tools: Tools,
-        flow: Flow,
-        recipes: Mapping[str, Recipe],
-        plan: Plan,
+        job: Job,
         holdings: Holdings,
-        run: str,
+        *,
         settle: Callable[[], None],
+        claim: Callable[[str], bool],
     ) -> None:
-        self._tools = tools
-        self._flow = flow
-        self._recipes = recipes
-        self._plan = plan
+        self._tools = tools = job.tools
+        self._flow = job.flow
+        self._recipes = job.recipes
+        self._plan = job.plan
+        self._run = job.run
         self._holdings = holdings
-        self._run = run
+        self._claim = claim
         self._room = Workroom(tools.root, Frames(tools.artifacts, settle))
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
-        self._checks = {s.name: check_digest(s.output) if s.output else "" for s in flow.stages}
 
     def do(self, step: Step) -> Done:
         """Execute one step. Errors of the step are in its attempt; those of the store are raised."""
@@ -112,6 +121,8 @@ class Steps:
         )
         try:
             done = self._act(stage, step, attempt)
+        except _Claimed as other:
+            return Done(attempt=None, put_off=str(other))
         except Skip as skip:
             done = Done(attempt=replace(attempt, outcome=Outcome.SKIPPED, message=str(skip)))
         except TidemillError as error:
@@ -138,26 +149,26 @@ class Steps:
         if step.action is Action.GATE:
             return self._gate(stage, step, attempt)
         inputs = self._inputs(stage, step)
-        contents = {
-            name: {key: self._content(name, key, found) for key, found in bound.items()}
-            for name, bound in inputs.items()
-        }
         recipe = self._recipes[stage.name]
-        partition = "" if stage.kind is Kind.EVALUATE else step.partition
-        key, digests = key_for(recipe, partition, contents)
-        assert key is not None
+        handed = key_for(
+            recipe, "" if stage.kind is Kind.EVALUATE else step.partition, _contents(inputs)
+        )
+        assert handed.key is not None
         held = self._holdings.get(stage.name, step.partition)
-        if not step.forced and held is not None and held.key == key:
+        same = not step.forced and held is not None and held.key == handed.key
+        if same and held is not None and reuse_of(held, recipe) is Action.BIND:
             return Done(attempt=None)
-        made = None if step.forced else self._known(stage, key)
+        made = None if step.forced else self._known_or_claimed(stage, step, handed.key, held)
         if made is None:
             made = self._make(stage, step, inputs)
         binding = Binding(
-            key=key,
-            inputs=digests,
+            key=handed.key,
+            inputs=dict(handed.inputs),
+            seen={name: dict(seen) for name, seen in handed.seen.items()},
+            touched=made.touched,
             recipe=recipe.digest,
             contract=stage.output.version if stage.output else "",
-            check=self._checks[stage.name],
+            check=recipe.check,
             product=made.product,
             run=self._run,
             at=self._tools.clock(),
@@ -178,6 +189,8 @@ class Steps:
         if made.bound:
             attempt = replace(attempt, outcome=Outcome.BOUND)
         else:
+            if made.rechecked:
+                attempt = replace(attempt, action=Action.RECHECK)
             rows, size = self._read(step)
             attempt = replace(attempt, rows_in=rows, bytes_in=size, bytes_out=product.bytes)
         attempt = replace(attempt, rows_out=product.rows, quarantined=product.quarantined)
@@ -196,14 +209,34 @@ class Steps:
             return step.rows, step.bytes
         return sum(p.rows for p in products), sum(p.bytes for p in products)
 
-    def _known(self, stage: Stage, key: str) -> _Made | None:
-        """What the ledger knows to come out, if its objects are all still there."""
+    def _known_or_claimed(
+        self, stage: Stage, step: Step, key: str, held: Binding | None
+    ) -> _Made | None:
+        """What is known to come out; None when it is ours to make."""
+        planned = self._known(stage, step, key, held) if step.action is Action.BIND else None
+        if planned is not None or stage.kind is Kind.DELIVER:
+            return planned
+        if not self._claim(key):
+            raise _Claimed(key)
+        # Only now: whoever had the key until a moment ago has published what it stands for.
+        return self._known(stage, step, key, held)
+
+    def _known(self, stage: Stage, step: Step, key: str, held: Binding | None) -> _Made | None:
+        """What is known to come out, if its objects are all still there; judged again where it must be."""
         if stage.kind is Kind.DELIVER:
             return None
-        product = self._tools.ledger.traces((key,)).get(key)
-        if product is None or self._tools.artifacts.missing(product.pins):
+        found = held if held is not None and held.key == key else None
+        found = found or self._tools.ledger.traces((key,)).get(key)
+        if found is None or self._room.missing(found.product.pins):
             return None
-        return _Made(product=product, bound=True)
+        match reuse_of(found, self._recipes[stage.name]):
+            case Action.BIND:
+                return _Made(product=found.product, bound=True)
+            case Action.RECHECK:
+                history = self._history(stage, step)
+                product = self._room.recheck(stage, step.partition, found, history)
+                return None if product is None else _Made(product=product, rechecked=True)
+        return None
 
     def _inputs(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
         """What each input hands the step: bindings, or for files and models the digest that names them."""
@@ -228,9 +261,6 @@ class Steps:
             raise Skip(f"{name} {key} was not published")
         return binding
 
-    def _content(self, name: str, key: str, found: Binding | str) -> str:
-        return found if isinstance(found, str) else found.product.content
-
     def _artifact(self, model: str, subject: str) -> Artifact:
         if subject == LIVE:
             return self._holdings.live[model]
@@ -253,9 +283,7 @@ class Steps:
                 files = {path: seen[path] for path in inputs[FILES]}
                 made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
             case Kind.TRANSFORM:
-                made = self._room.transform(
-                    stage, step.partition, lists, self._history(stage, step)
-                )
+                return self._transform(stage, step, lists)
             case Kind.MODEL:
                 made = self._trainer.train(stage, bound, self._recipes[stage.name].digest)
             case Kind.EVALUATE:
@@ -263,6 +291,15 @@ class Steps:
             case Kind.DELIVER:
                 return self._deliver(stage, step, lists)
         return _Made(product=made[0], objects=made[1])
+
+    def _transform(
+        self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
+    ) -> _Made:
+        recipe, history = self._recipes[stage.name], self._history(stage, step)
+        product, objects, touched = self._room.transform(
+            stage, step.partition, inputs, recipe.reads, history
+        )
+        return _Made(product=product, objects=objects, touched=touched)
 
     def _history(self, stage: Stage, step: Step) -> list[int]:
         """Row counts of the partitions before this one, for rules that compare sizes."""
@@ -327,3 +364,10 @@ class Steps:
             exit_code=0 if verdict.decision.approved else GateError.exit_code,
         )
         return Done(attempt=attempt, parcel=Parcel(events=events))
+
+
+def _contents(inputs: Mapping[str, Mapping[str, Binding | str]]) -> dict[str, Contents]:
+    return {
+        name: {key: item if isinstance(item, str) else item.product for key, item in bound.items()}
+        for name, bound in inputs.items()
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.domain.plan import Step
-from tidemill.ports import Artifacts, Ledger, ModelFormat, SinkWriter
+from tidemill.ports import Artifacts, Claims, Ledger, ModelFormat, Probes, SinkWriter
 
 # Told before each step: how many are done, how many there are, and the step.
 Progress = Callable[[int, int, Step], None]
@@ -20,6 +20,8 @@ class Tools:
     root: Path
     ledger: Ledger
     artifacts: Artifacts
+    claims: Claims
+    probes: Probes
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
     clock: Callable[[], float]

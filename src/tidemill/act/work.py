@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.act.failing import failed
+from tidemill.act.calling import Caller, call, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.sources import read_file
 from tidemill.decide.check import Judged, checker_of
@@ -19,34 +19,16 @@ from tidemill.decide.digest import column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import ContractError, SourceError, StepError, TidemillError
+from tidemill.domain.errors import ContractError, SourceError, StepError
 from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.query import Reads
 from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
 
 T = TypeVar("T")
 Objects = tuple[tuple[bytes, str], ...]
-
-
-def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
-    """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
-    assert stage.function is not None
-    try:
-        return stage.function(**arguments)
-    except TidemillError:
-        raise
-    except Exception as error:
-        raise failed(stage, partition, error) from error
-
-
-def collected(stage: Stage, partition: str, frame: pl.LazyFrame) -> pl.DataFrame:
-    """The rows of a query; what the stage's code raises in it becomes a StepError."""
-    try:
-        return frame.collect()
-    except (Exception, PanicException) as error:
-        raise failed(stage, partition, error) from error
 
 
 class Workroom:
@@ -58,6 +40,7 @@ class Workroom:
         self._sources: dict[str, Source[Any]] = {}
         self._steady: dict[str, int] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+        self._caller = Caller()
 
     def ingest(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]
@@ -110,19 +93,37 @@ class Workroom:
         stage: Stage,
         partition: str,
         inputs: Mapping[str, Sequence[Binding]],
+        reads: Reads,
         history: Sequence[int],
-    ) -> tuple[Product, Objects]:
-        """Call the stage on its inputs and publish the rows that pass."""
+    ) -> tuple[Product, Objects, tuple[str, ...]]:
+        """Call the stage on its inputs and publish the rows that pass; what else it reached for.
+
+        StepError when its query asks for a column that isn't among `reads`, the ones of its key.
+        """
         frames = self.frames_for(stage, inputs)
-        result = self._sound(inputs, lambda: call(stage, partition, frames))
-        if isinstance(result, pl.DataFrame):
-            result = result.lazy()
-        if not isinstance(result, pl.LazyFrame):
-            kind = type(result).__name__
-            message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
-            raise StepError(message, stage=stage.name, partition=partition)
-        frame = self._sound(inputs, lambda: collected(stage, partition, result))
-        return self._judged(stage, partition, frame, history)
+        query, touched = self._sound(
+            inputs, lambda: self._caller.query(stage, partition, frames, reads)
+        )
+        frame = self._sound(inputs, lambda: collected(stage, partition, query))
+        return (*self._judged(stage, partition, frame, history), touched)
+
+    def recheck(
+        self, stage: Stage, partition: str, binding: Binding, history: Sequence[int]
+    ) -> Product | None:
+        """What is published, judged anew by the contract as it is now; None when rows don't pass."""
+        assert stage.output is not None
+        self._frames.require({stage.name: (binding,)})
+        frame = self._frames.load((binding,), stage.output).collect()
+        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        if judged.bad is not None:
+            return None
+        refuse(stage, partition, judged.findings)
+        kept = tuple(item for item in binding.product.findings if item.severity == "info")
+        return replace(binding.product, findings=(*kept, *judged.findings))
+
+    def missing(self, names: Collection[str]) -> bool:
+        """Whether some of these objects are neither stored nor on their way."""
+        return bool(self._frames.missing(names))
 
     def _sound(self, inputs: Mapping[str, Sequence[Binding]], work: Callable[[], T]) -> T:
         """What `work` gives; when it fails on a damaged object, that is the error, not the user's code."""

@@ -13,7 +13,7 @@ from tidemill.adapters.refusals import check_present
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_derive import Derivation
 from tidemill.adapters.sqlite_statements import queries
-from tidemill.domain.binding import Product
+from tidemill.domain.binding import Binding
 from tidemill.domain.event import Event, Recorded
 from tidemill.ports import Guard, Lease, State
 
@@ -78,8 +78,8 @@ class SqliteLedger:
         with self._connections.reading() as connection:
             return sqlite_read.state(connection, environment)
 
-    def traces(self, keys: Collection[str]) -> Mapping[str, Product]:
-        """What was ever computed under these keys, in any environment."""
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys, in any environment."""
         with self._connections.reading() as connection:
             return sqlite_read.traces(connection, encode(list(keys)))
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tidemill.adapters.codec import decode, decode_event
 from tidemill.adapters.sqlite_statements import queries
-from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Published, Recorded
 from tidemill.domain.run import RunInfo, Status
@@ -40,13 +40,13 @@ def last_seq(connection: sqlite3.Connection) -> int:
     return int(connection.execute(queries()["last_seq"]).fetchone()[0])
 
 
-def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Product]:
+def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
     """The first results under `keys` (a JSON list)."""
     found = {}
     for key, body in connection.execute(queries()["traces"], (keys,)):
         event = decode_event(body)
         assert isinstance(event, Published)  # only those become traces
-        found[key] = event.binding.product
+        found[key] = event.binding
     return found
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import click
 
-from tidemill.act.explaining import ColumnFacts, Explanation, Known, Origin
+from tidemill.act.explaining import ColumnFacts, Explanation
 from tidemill.act.explaining import explain as explanation_of
+from tidemill.act.origins import Known, Origin
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
+from tidemill.cli.recipes import recipe_line
 from tidemill.cli.tables import moment, plural, table
+from tidemill.decide.upstream import Traced
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import spread
-from tidemill.domain.stage import Stage
+from tidemill.domain.stage import Kind, Stage
 
+ROWS_ONLY = "(number of rows)"
 _FILES = 5
 _DIGITS = 12
 
@@ -27,7 +31,8 @@ _DIGITS = 12
 def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
     """Say why STAGE is what it is: its recipe, what it was made of and by whom, down to source files.
 
-    For a model also what its gates decided. PARTITION is `all` for a stage that has only one.
+    With COLUMN what that column depends on, stage by stage, and only what it was made of. For a model
+    also what its gates decided. PARTITION is `all` for a stage that has only one.
     """
     with opened() as project:
         known = Known(
@@ -54,8 +59,16 @@ def _is_column(known: Known, stage: Stage, name: str) -> bool:
 
 def render(found: Explanation) -> str:
     """An explanation as text: what it is, its recipe, its column, its model, where it comes from."""
-    blocks = (_head(found), _recipe(found), _column(found.column), _model(found), _origins(found))
-    return "\n\n".join("\n".join(lines) for lines in (*blocks, _runs(found)) if lines)
+    blocks = (
+        _head(found),
+        _recipe(found),
+        _column(found.column) if found.column else _reads(found),
+        _lineage(found),
+        _model(found),
+        _origins(found),
+        _runs(found),
+    )
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
 
 
 def _head(found: Explanation) -> list[str]:
@@ -75,15 +88,25 @@ def _head(found: Explanation) -> list[str]:
 
 
 def _recipe(found: Explanation) -> list[str]:
-    parts = ", ".join(f"{name} {digest[:8]}" for name, digest in found.recipe_parts.items())
-    lines = [f"recipe {found.recipe[:_DIGITS]}: {parts}"]
+    lines = [recipe_line(found.recipe, found.recipe_parts, found.judged_by, found.opaque)]
     lines += [f"  changed since: {reason}" for reason in found.stale]
-    return lines + [f"  never reused: {reason}" for reason in found.unproven]
+    lines += [f"  never reused: {reason}" for reason in found.unproven]
+    rest = (word for word in found.touched if word not in found.unproven)
+    return lines + [f"  never reused: when it was made, {word}" for word in rest]
 
 
-def _column(facts: ColumnFacts | None) -> list[str]:
-    if facts is None:
+def _reads(found: Explanation) -> list[str]:
+    """The columns that a stage's key covers, beside those that it doesn't."""
+    if not found.reads:
         return []
+    rows = [
+        (item.name, ", ".join(item.reads) or ROWS_ONLY, ", ".join(item.ignores) or "-")
+        for item in found.reads
+    ]
+    return [table(("reads of", "columns", "not read"), rows, indent="  ")]
+
+
+def _column(facts: ColumnFacts) -> list[str]:
     told = f", {facts.description}" if facts.description else ""
     lines = [f"column {facts.name}: {facts.type}{told}"]
     if not facts.hash:
@@ -94,6 +117,31 @@ def _column(facts: ColumnFacts | None) -> list[str]:
         f"  became {version.hash[:_DIGITS]} at {moment(version.at)} by run {version.run}"
         for version in facts.history
     ]
+
+
+def _lineage(found: Explanation) -> list[str]:
+    """A line a column, and for a stage that is judged by its code why all columns count."""
+    if found.column is None or found.kind is Kind.INGEST:
+        return []
+    rows: list[tuple[str, str]] = []
+    told: dict[str, str] = {}
+    for item in found.column.lineage:
+        rows.append((f"{item.stage}.{item.column or '(rows)'}", _depends(item)))
+        if item.opaque:
+            told[item.stage] = item.opaque
+    lines = [table(("column", "depends on"), rows, indent="  ")]
+    return lines + [
+        f"  {stage} is judged by its code ({reason}): every column of what it reads counts"
+        for stage, reason in told.items()
+    ]
+
+
+def _depends(item: Traced) -> str:
+    if not item.reads:
+        return "its files"
+    return "; ".join(
+        f"{name}: {', '.join(columns) or ROWS_ONLY}" for name, columns in item.reads.items()
+    )
 
 
 def _model(found: Explanation) -> list[str]:
@@ -118,8 +166,11 @@ def _model(found: Explanation) -> list[str]:
 def _origins(found: Explanation) -> list[str]:
     if not found.origins:
         return []
-    headers = ("made of", "kind", "partitions", ">rows", "made", "runs")
-    lines = [table(headers, map(_origin, found.origins), indent="  ")]
+    headers = ["made of", "kind", "partitions", ">rows", "made", "runs", "changed since"]
+    rows = [_origin(origin) for origin in found.origins]
+    if not any(origin.changed for origin in found.origins):
+        headers, rows = headers[:-1], [row[:-1] for row in rows]
+    lines = [table(headers, rows, indent="  ")]
     for origin in found.origins:
         shown = [f"{file.path} ({file.digest[:_DIGITS]})" for file in origin.files[:_FILES]]
         rest = len(origin.files) - len(shown)
@@ -132,10 +183,10 @@ def _origins(found: Explanation) -> list[str]:
 def _origin(origin: Origin) -> list[str]:
     keys = spread(set(origin.partitions) - {WHOLE})
     made = moment(origin.last) if origin.last else "not published"
-    changed = " (changed since)" if origin.changed else ""
+    changed = ", ".join(origin.changed_columns) or "yes" if origin.changed else "-"
     rows = f"{origin.rows:,}" if origin.rows else "-"
     runs = ", ".join(origin.runs[:2]) + (", ..." if len(origin.runs) > 2 else "")
-    return [origin.stage, str(origin.kind), keys + changed, rows, made, runs]
+    return [origin.stage, str(origin.kind), keys, rows, made, runs, changed]
 
 
 def _runs(found: Explanation) -> list[str]:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tidemill.act.origins import Known
+from tidemill.act.reasoning import why as why_of
 from tidemill.cli.document import json_option, plain, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import markdown_plan, render_plan
 from tidemill.cli.request import request_options
+from tidemill.cli.why import render_why
+from tidemill.decide.why import Why
 from tidemill.domain.plan import Plan
+
+if TYPE_CHECKING:
+    from tidemill.project import Project
 
 
 @click.command()
 @request_options
-@click.option("--why", is_flag=True, help="List every step with its reasons.")
+@click.option("--why", is_flag=True,
+              help="Why STAGE runs, waits or stays, down to its files; or every step.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Markdown, for a pull request.")
 @json_option
 @where_options
@@ -26,11 +34,26 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         raise click.UsageError("--why and --markdown are two forms of the same; choose one")
     with opened() as project:
         made = project.plan(**request)
-    text = markdown_plan(made) if markdown else render_plan(made, why=why)
-    tell(text, as_json, "tidemill.plan/1", lambda: _body(made))
+        reasons = _why(project, made, request["stage"]) if why and request["stage"] else None
+    if reasons is not None:
+        parts = any(request[name] for name in ("since", "until", "limit"))
+        text = render_why(reasons, made, parts_of_it=parts)
+    else:
+        text = markdown_plan(made) if markdown else render_plan(made, why=why)
+    tell(text, as_json, "tidemill.plan/1", lambda: _body(made, reasons))
 
 
-def _body(made: Plan) -> dict[str, Any]:
+def _why(project: Project, made: Plan, stage: str) -> Why:
+    known = Known(
+        flow=project.flow,
+        recipes=project.recipes,
+        state=project.state(),
+        ledger=project.tools.ledger,
+    )
+    return why_of(known, made, project.stage(stage))
+
+
+def _body(made: Plan, reasons: Why | None) -> dict[str, Any]:
     return {
         "workflow": made.workflow,
         "environment": made.environment,
@@ -42,4 +65,5 @@ def _body(made: Plan) -> dict[str, Any]:
         "notes": made.notes,
         "heads": made.heads,
         "recipes": made.recipes,
+        "why": reasons,
     }

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tidemill.cli.tables import count, markdown_table, money, plural, seconds, size, table
+from tidemill.decide.why import common, only_if, planned
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import Action, ModelState, Plan, Step, spread
+from tidemill.domain.plan import ModelState, Plan, Step, spread
 from tidemill.domain.run import Receipt, Tally
 
 _RECEIPT = (
-    *("stage", ">ran", ">bound", ">current", ">failed", ">skipped"),
+    *("stage", ">ran", ">bound", ">rechecked", ">current", ">failed", ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
+# Rare: shown only where there is something to show.
+_RECHECKED = _RECEIPT.index(">rechecked")
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
@@ -21,7 +24,11 @@ def render_receipt(receipt: Receipt) -> str:
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
-    parts = [table(_RECEIPT, lines), "", _totals(receipt)]
+    headers = list(_RECEIPT)
+    if not any(tally.rechecked for tally in receipt.stages):
+        for line in (headers, *lines):
+            del line[_RECHECKED]
+    parts = [table(headers, lines), "", _totals(receipt)]
     parts += [_bullet(message) for message in receipt.messages]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
@@ -31,7 +38,8 @@ def render_receipt(receipt: Receipt) -> str:
 def _receipt_row(tally: Tally) -> list[str]:
     return [
         tally.stage,
-        *map(count, (tally.ran, tally.bound, tally.current, tally.failed, tally.skipped)),
+        *map(count, (tally.ran, tally.bound, tally.rechecked)),
+        *map(count, (tally.current, tally.failed, tally.skipped)),
         *map(count, (tally.rows_in, tally.rows_out, tally.quarantined)),
         size(tally.bytes_in),
         f"{tally.cpu_s:.2f}" if tally.cpu_s >= 0.005 else "-",
@@ -43,6 +51,7 @@ def _sum(stages: Sequence[Tally]) -> Tally:
         stage="total",
         ran=sum(s.ran for s in stages),
         bound=sum(s.bound for s in stages),
+        rechecked=sum(s.rechecked for s in stages),
         current=sum(s.current for s in stages),
         failed=sum(s.failed for s in stages),
         skipped=sum(s.skipped for s in stages),
@@ -84,10 +93,7 @@ def render_plan(plan: Plan, *, why: bool = False) -> str:
         parts.append(
             table(_PLAN, [row for name in _stages(plan) for row in _plan_rows(plan, name)])
         )
-    for title, lines in _remarks(plan).items():
-        if lines:
-            parts += ["", f"{title}:", *(f"  {line}" for line in lines)]
-    return "\n".join(parts).rstrip()
+    return "\n".join((*parts, *remark_lines(plan))).rstrip()
 
 
 def markdown_plan(plan: Plan) -> str:
@@ -108,9 +114,15 @@ def _headline(plan: Plan) -> str:
     subject = f"{plan.workflow} in {plan.environment}"
     if plan.empty:
         return f"{subject}: nothing to do"
-    rows, read = sum(s.rows for s in plan.steps), sum(s.bytes for s in plan.steps)
-    told = f", reads at least {plural(rows, 'row')}, {size(read)}" if rows else ""
-    return f"{subject}: {plural(len(plan.steps), 'step')}{told}"
+    sure = [step for step in plan.steps if not step.unlikely]
+    rest = len(plan.steps) - len(sure)
+    rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
+    told = [plural(len(sure), "step")]
+    if rest:
+        told.append(f"{rest:,} may follow")
+    if rows:
+        told.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
+    return f"{subject}: {', '.join(told)}"
 
 
 def _stages(plan: Plan) -> list[str]:
@@ -120,27 +132,33 @@ def _stages(plan: Plan) -> list[str]:
 
 def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
     current = count(plan.current.get(stage, 0))
-    groups: dict[tuple[Action, tuple[str, ...]], list[Step]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[Step]] = {}
+    steps = planned(plan)
     for step in plan.by_stage().get(stage, ()):
-        groups.setdefault((step.action, _common(step)), []).append(step)
+        reasons = (only_if(step, steps),) if step.unlikely else common(step)
+        does = f"may {step.action}" if step.unlikely else str(step.action)
+        groups.setdefault((does, reasons), []).append(step)
     if not groups:
         return [[stage, "-", "-", current, "", ""]]
     rows = []
-    for number, ((action, reasons), steps) in enumerate(groups.items()):
+    for number, ((does, reasons), some) in enumerate(groups.items()):
         name, kept = (stage, current) if number == 0 else ("", "")
-        where = spread({s.partition for s in steps} - {WHOLE})
-        rows.append([name, str(action), count(len(steps)), kept, where, "; ".join(reasons)])
+        where = spread({s.partition for s in some} - {WHOLE})
+        rows.append([name, does, count(len(some)), kept, where, "; ".join(reasons)])
     return rows
 
 
-def _common(step: Step) -> tuple[str, ...]:
-    """The reasons of a step without the partition that each names, so that equal steps fall together."""
-    return tuple(reason.partition(" (")[0] if " runs first (" in reason else reason
-                 for reason in step.reasons)  # fmt: skip
-
-
 def _why(steps: Iterable[Step]) -> str:
-    return "\n".join(f"{step.id}: {'; '.join(step.reasons)}" for step in steps)
+    return "\n".join(
+        f"{'may ' if step.unlikely else ''}{step.id}: {'; '.join(step.reasons)}" for step in steps
+    )
+
+
+def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
+    """What has to be said besides steps, a block a title; all of it, or what stands under `titles`."""
+    for title, lines in _remarks(plan).items():
+        if lines and (not titles or title in titles):
+            yield from ("", f"{title}:", *(f"  {line}" for line in lines))
 
 
 def _remarks(plan: Plan) -> dict[str, list[str]]:
@@ -149,7 +167,7 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         key = (item.stage, item.reason.replace(f" {item.partition} ", " "))
         waiting.setdefault(key, []).append(item.partition)
     return {
-        "models": [_model(model) for model in plan.models],
+        "models": [model_line(model, plan) for model in plan.models],
         "waiting": [
             " ".join(filter(None, (stage, spread(set(keys) - {WHOLE, ""})))) + f": {reason}"
             for (stage, reason), keys in waiting.items()
@@ -161,10 +179,15 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
     }
 
 
-def _model(model: ModelState) -> str:
+def model_line(model: ModelState, plan: Plan) -> str:
+    """Whether a model is outdated and due, and by what; or that it may become so."""
+    trigger = f"; trained again when {model.trigger}" if model.trigger else ""
+    training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
+    if training:
+        outcome = only_if(training[0], planned(plan))
+        return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{trigger}"
     outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"
-    trigger = f"; trained again when {model.trigger}" if model.trigger and not model.due else ""
     # A model that was never trained, or is asked for, is due without being outdated.
     state = ", ".join(filter(None, (outdated or ("" if model.due else "up to date"), due)))
-    return f"{model.stage}: {state}{trigger}"
+    return f"{model.stage}: {state}{'' if model.due else trigger}"

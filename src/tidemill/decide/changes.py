@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tidemill.decide.contents import Content, Expected
 from tidemill.decide.draft import (
     Draft,
-    Inputs,
     Scan,
     asked_again,
-    key_for,
     reads_of,
     reasons_for,
     selected,
 )
 from tidemill.decide.mapping import outputs, seen_whole, visible
+from tidemill.decide.reuse import Inputs, expected, key_for, reuse_of
 from tidemill.domain.binding import Binding
 from tidemill.domain.partition import UNPLACED, WHOLE, fits, placed
 from tidemill.domain.plan import Action, Step, Waiting
@@ -31,13 +31,16 @@ class _Pending:
     key: str | None
     reasons: tuple[str, ...]
     forced: bool
+    held: Binding | None = None
+    unlikely: bool = False
+    expected: Expected | None = None
     rows: int = 0
     bytes: int = 0
 
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     """Every partition that a file feeds, from `start` on; what no file feeds any more is removed."""
-    wanted: dict[str, dict[str, str | None]] = {}
+    wanted: dict[str, dict[str, Content]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     skipped = 0
     for path in sorted(scan.files):
@@ -108,7 +111,7 @@ def _inputs(
     draft: Draft, stage: Stage, partition: str, available: Mapping[str, list[str]]
 ) -> Inputs | None:
     cut = stage.partitioning
-    found: dict[str, dict[str, str | None]] = {}
+    found: dict[str, dict[str, Content]] = {}
     for item in stage.frames:
         seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])
         if seen is None and not item.optional:
@@ -155,17 +158,17 @@ def plan_data(
 ) -> None:
     """Compare what a stage should hold with what it holds, and draft the steps between."""
     bound = draft.bound(stage.name)
-    contents: dict[str, str | None] = {key: bound[key].product.content for key in kept}
+    contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
     for partition, inputs in wanted.items():
         binding = bound.get(partition)
         found = _judge(draft, stage, partition, inputs, binding)
         if found is None and binding is not None:
-            contents[partition] = binding.product.content
+            contents[partition] = binding.product
         elif found is not None and _asked(draft, stage, partition, len(pending)):
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
         elif binding is not None:
-            contents[partition] = binding.product.content
+            contents[partition] = binding.product
     for partition in sorted(set(bound) - set(wanted) - kept):
         if selected(draft.request, partition, draft.cuts[stage.name]):
             step = Step(
@@ -176,7 +179,7 @@ def plan_data(
             )
             draft.add(step)
         else:
-            contents[partition] = bound[partition].product.content
+            contents[partition] = bound[partition].product
     draft.current[stage.name] = len(contents)
     _draft_steps(draft, stage, pending, contents, action, after)
     draft.contents[stage.name] = contents
@@ -187,19 +190,46 @@ def _judge(
 ) -> _Pending | None:
     """None when the partition is current, else why it isn't."""
     recipe = draft.recipes[stage.name]
-    key, digests = key_for(recipe, partition, inputs)
-    again = asked_again(draft, stage)
-    if binding is not None and key == binding.key and not again and not recipe.unproven:
-        return None
-    reasons = reasons_for(draft, stage, binding, inputs, digests)
-    forced = again or bool(recipe.unproven)
+    handed = key_for(recipe, partition, inputs)
+    same = binding is not None and handed.key == binding.key
+    forced = asked_again(draft, stage) or bool(recipe.unproven) or not _fresh(draft, stage, binding)
+    recheck = unlikely = False
+    if binding is not None and same and not forced:
+        taken = reuse_of(binding, recipe)
+        if taken is Action.BIND and not draft.lost(binding):
+            return None
+        recheck = taken is Action.RECHECK and not draft.lost(binding)
+        forced = not recheck
+    elif binding is not None and handed.key is None and not forced:
+        hoped = key_for(recipe, partition, inputs, hopeful=True)
+        unlikely = hoped.key == binding.key and reuse_of(binding, recipe) is Action.BIND
     return _Pending(
         partition=partition,
         inputs=inputs,
-        key=None if forced else key,
-        reasons=reasons,
+        key=None if forced else handed.key,
+        reasons=reasons_for(draft, stage, binding, inputs, handed),
         forced=forced,
+        held=binding if recheck else None,
+        unlikely=unlikely,
+        expected=None if forced or recheck else _expected(draft, stage, inputs, binding, unlikely),
     )
+
+
+def _expected(
+    draft: Draft, stage: Stage, inputs: Inputs, binding: Binding | None, unlikely: bool
+) -> Expected | None:
+    if unlikely and binding is not None:
+        product = binding.product
+        return Expected(product=product, columns=frozenset(product.columns))
+    old = draft.now.recipes.get(stage.name, {})
+    return expected(draft.recipes[stage.name], old, binding, inputs)
+
+
+def _fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
+    """Whether a result of an impure stage is young enough to stand; that of any other always is."""
+    if stage.impure is None:
+        return True
+    return binding is not None and stage.impure.stands(binding.at, draft.now.at)
 
 
 def _asked(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
@@ -225,23 +255,32 @@ def _draft_steps(
     draft: Draft,
     stage: Stage,
     pending: list[_Pending],
-    contents: dict[str, str | None],
+    contents: dict[str, Content],
     action: Action,
     after: str,
 ) -> None:
-    keys = [item.key for item in pending if item.key is not None]
+    keys = [item.key for item in pending if item.key is not None and item.held is None]
     traces = draft.known(keys) if keys and action is Action.RUN else {}
     for item in pending:
-        product = traces.get(item.key) if item.key is not None else None
-        contents[item.partition] = product.content if product else None
+        found = item.held or (traces.get(item.key) if item.key is not None else None)
+        taken = _taken(draft, stage, found)
+        known = found is not None and taken is not Action.RUN
+        contents[item.partition] = found.product if found is not None and known else item.expected
         step = Step(
             stage=stage.name,
             partition=item.partition,
-            action=Action.BIND if product else action,
+            action=taken if known else action,
             reasons=item.reasons,
             reads=reads_of(item.inputs),
             forced=item.forced,
+            unlikely=item.unlikely,
             rows=item.rows,
             bytes=item.bytes,
         )
         draft.add(step, after=(after,))
+
+
+def _taken(draft: Draft, stage: Stage, found: Binding | None) -> Action:
+    if found is None or draft.lost(found):
+        return Action.RUN
+    return reuse_of(found, draft.recipes[stage.name])

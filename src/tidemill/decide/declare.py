@@ -11,6 +11,7 @@ from tidemill.decide.wiring import wiring_faults
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.domain.gate import Scores
+from tidemill.domain.impure import impure_of
 from tidemill.domain.model import Fitted
 from tidemill.domain.partition import key_of, start_of
 from tidemill.domain.source import Source
@@ -32,6 +33,10 @@ _RETURNS = {
     Kind.TRANSFORM: "tm.Frame[Contract]",
     Kind.MODEL: "tm.Fitted",
     Kind.EVALUATE: "tm.Scores",
+}
+_NEVER_IMPURE = {
+    Kind.MODEL: "say when a model is due: retrain=tm.every('14d')",
+    Kind.EVALUATE: "take the mark off: a model is scored again when it or its data change",
 }
 _SPECIAL = ("params", "seed")
 
@@ -80,6 +85,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     windows, more = _windows(declared)
     faults += more
     faults += _trigger_faults(declared)
+    faults += _impure_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
@@ -94,6 +100,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         output=output,
         place=declared.place,
         version=options.get("version"),
+        impure=impure_of(declared.function),
         start=_start(declared, output, faults),
         training=_training(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
@@ -157,6 +164,12 @@ def _trigger_faults(declared: Declared) -> Iterator[Fault]:
     if retrain is not None and not _is_trigger(retrain):
         message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
         yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
+
+
+def _impure_faults(declared: Declared) -> Iterator[Fault]:
+    if impure_of(declared.function) is not None and declared.kind in _NEVER_IMPURE:
+        message = f"{declared.kind} {declared.name!r} is marked with @tm.impure"
+        yield Fault(message=message, where=declared.place, hint=_NEVER_IMPURE[declared.kind])
 
 
 def _is_trigger(value: object) -> bool:

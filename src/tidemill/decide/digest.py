@@ -103,11 +103,6 @@ def column_hashes(frame: pl.DataFrame) -> dict[str, str]:
     }
 
 
-def count_hash(height: int) -> str:
-    """The hash of the pseudo-column that only counts rows: all that a reader of no column sees."""
-    return fingerprint("count", height)
-
-
 def rowset_hash(
     frame: pl.DataFrame, key: Sequence[str], hashes: Mapping[str, str] | None = None
 ) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tidemill.decide.contents import ALL, ROWS, Content, Contents, Expected
 from tidemill.decide.mapping import moment
-from tidemill.decide.recipe import Recipe, changes, input_digest, step_key
-from tidemill.domain.binding import Binding, Head, Product
+from tidemill.decide.recipe import Recipe, changes
+from tidemill.decide.reuse import Handed, Inputs
+from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.partition import (
     UNPLACED,
@@ -18,12 +20,12 @@ from tidemill.domain.partition import (
     fits,
     start_of,
 )
-from tidemill.domain.plan import Action, ModelState, Step, Waiting
+from tidemill.domain.plan import Action, ModelState, Step, Waiting, spread
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Stage
 
-Lookup = Callable[[Collection[str]], Mapping[str, Product]]
-Inputs = Mapping[str, Mapping[str, str | None]]
+# What was ever bound under some keys, in any environment.
+Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +58,18 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided."""
+    """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
+
+    `at` is the moment of the plan in Unix seconds; `absent` are objects that should be stored and
+    aren't.
+    """
 
     heads: Mapping[str, Head]
     recipes: Mapping[str, Mapping[str, str]]
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
+    at: float = 0.0
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +83,7 @@ class Draft:
     known: Lookup
     cuts: Mapping[str, Partitioning]
     order: dict[str, int] = field(init=False)
-    contents: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    contents: dict[str, dict[str, Content]] = field(default_factory=dict)
     ranks: dict[tuple[str, str], str] = field(default_factory=dict)
     steps: list[tuple[str, int, Step]] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -90,6 +98,10 @@ class Draft:
         """The partitions of a stage that are published now."""
         head = self.now.heads.get(stage)
         return head.partitions if head else {}
+
+    def lost(self, binding: Binding) -> bool:
+        """Whether some of what is bound is known to be gone from the store."""
+        return bool(self.now.absent) and not self.now.absent.isdisjoint(binding.product.pins)
 
     def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
         """Take a step into the plan, after what it reads and after the ranks `after`; its own rank.
@@ -127,41 +139,60 @@ def asked_again(draft: Draft, stage: Stage) -> bool:
     return draft.request.again and draft.request.stage in ("", stage.name)
 
 
-def key_for(recipe: Recipe, partition: str, inputs: Inputs) -> tuple[str | None, dict[str, str]]:
-    """The key of a step and the digest of each input; None while an input is still to be computed."""
-    digests: dict[str, str] = {}
-    for name, contents in inputs.items():
-        known = {key: content for key, content in contents.items() if content is not None}
-        if len(known) == len(contents):
-            digests[name] = input_digest(known)
-    if len(digests) < len(inputs):
-        return None, digests
-    return step_key(recipe.digest, partition, digests), digests
-
-
 def reasons_for(
-    draft: Draft, stage: Stage, bound: Binding | None, inputs: Inputs, digests: Mapping[str, str]
+    draft: Draft, stage: Stage, bound: Binding | None, inputs: Inputs, handed: Handed
 ) -> tuple[str, ...]:
     """Why a partition isn't current, most telling first."""
-    recipe = draft.recipes[stage.name]
     if asked_again(draft, stage):
         return ("asked for again",)
     if bound is None:
         return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)
+    if handed.key == bound.key:
+        return (_distrusted(draft, stage, bound),)
+    recipe = draft.recipes[stage.name]
     found: list[str] = []
     if bound.recipe != recipe.digest:
         found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
             "its recipe is another than when it was built",
         )
     for name, contents in inputs.items():
-        pending = sorted(key for key, content in contents.items() if content is None)
+        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
         if pending:
             found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
-        elif bound.inputs.get(name) != digests[name]:
-            found.append(f"{name} changed")
-    if not found and recipe.unproven:
-        found.append(f"can't be proven unchanged: {recipe.unproven[0]}")
+        elif bound.inputs.get(name) != handed.inputs[name]:
+            found.append(_changed(draft, bound, name, contents, handed.seen[name]))
     return tuple(found) or ("its key changed",)
+
+
+def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
+    """Why a partition isn't current although its key is the same."""
+    recipe = draft.recipes[stage.name]
+    if recipe.unproven or bound.touched:
+        return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
+    if stage.impure is not None:
+        return f"impure: {stage.impure}"
+    if draft.lost(bound):
+        return "its object is missing"
+    return "its contract checks something else"
+
+
+def _changed(
+    draft: Draft, bound: Binding, name: str, contents: Contents, seen: Mapping[str, str]
+) -> str:
+    """Which columns of an input changed, and in which of its partitions as far as that is known."""
+    before = bound.seen.get(name, {})
+    columns = [c for c in seen if c not in (ALL, ROWS) and before.get(c) != seen[c]]
+    newer = [
+        key
+        for key in contents
+        if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
+    ]
+    place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
+    if not columns or not before:
+        return f"{name} changed{place}"
+    named = ", ".join(columns[:3]) + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
+    many = "column" if len(columns) == 1 else "columns"
+    return f"{many} {named} of {name} changed{place}"
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:

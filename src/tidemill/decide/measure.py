@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tidemill.domain.plan import Plan
+from tidemill.domain.plan import Action, Plan
 from tidemill.domain.run import Attempt, Outcome, Tally
 
 
@@ -29,12 +29,14 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
     found = []
     for name in names:
         own = [attempt for attempt in attempts if attempt.stage == name]
+        rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
         count = {o: sum(a.outcome is o for a in own) for o in Outcome}
         found.append(
             Tally(
                 stage=name,
-                ran=count[Outcome.OK],
+                ran=count[Outcome.OK] - rechecked,
                 bound=count[Outcome.BOUND],
+                rechecked=rechecked,
                 current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 skipped=count[Outcome.SKIPPED],

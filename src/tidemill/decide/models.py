@@ -5,13 +5,15 @@ A changed key makes a model outdated; only a trigger, or a person, makes it due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tidemill.decide.draft import Draft, Inputs, key_for, reads_of, reasons_for
+from tidemill.decide.contents import Content
+from tidemill.decide.draft import Draft, reads_of, reasons_for
 from tidemill.decide.due import Facts, due
 from tidemill.decide.judge import subject_of
 from tidemill.decide.mapping import seen_whole
+from tidemill.decide.reuse import Inputs, key_for
 from tidemill.domain.binding import Binding
 from tidemill.domain.errors import UsageError
 from tidemill.domain.model import Artifact
@@ -32,19 +34,21 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     """Train when due; otherwise the last artifact stays, and the plan says that it is outdated."""
     window = _window(draft, stage)
     bound = draft.bound(stage.name).get(WHOLE)
-    held = {WHOLE: bound.product.content} if bound else {}
+    held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
     draft.contents[stage.name] = dict(held)
     draft.current[stage.name] = len(held)
     if window.missing:
         _wait(draft, stage, window.missing)
         return
-    key, digests = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
+    handed = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
     asked = stage.name in draft.request.train
     forced = asked or bool(draft.recipes[stage.name].unproven)
     outdated: tuple[str, ...] = ()
-    if bound is not None and key != bound.key:
-        outdated = reasons_for(draft, stage, bound, window.inputs, digests)
-    known = draft.known([key]) if key is not None and not forced else {}
+    hoped = handed.key or key_for(draft.recipes[stage.name], WHOLE, window.inputs, hopeful=True).key
+    unlikely = handed.key is None and bound is not None and hoped == bound.key
+    if bound is not None and handed.key != bound.key:
+        outdated = reasons_for(draft, stage, bound, window.inputs, handed)
+    known = _known(draft, handed.key, forced)
     reasons = _due(draft, stage, window, bound, outdated, asked)
     if outdated and known and not reasons:
         # It was trained exactly so before: that costs nothing, so no trigger is needed.
@@ -56,11 +60,25 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if not reasons:
         return
     action = Action.BIND if known else Action.TRAIN
-    step = Step(stage=stage.name, partition=WHOLE, action=action, reasons=reasons, forced=forced)
+    step = Step(
+        stage=stage.name,
+        partition=WHOLE,
+        action=action,
+        reasons=reasons,
+        forced=forced,
+        unlikely=unlikely,
+    )
     _add(draft, step, window.inputs)
-    product = next(iter(known.values()), None)
-    draft.contents[stage.name][WHOLE] = product.content if product else None
+    draft.contents[stage.name][WHOLE] = known.product.content if known else None
     draft.current[stage.name] = 0
+
+
+def _known(draft: Draft, key: str | None, forced: bool) -> Binding | None:
+    """What was made under this key before and is still there."""
+    if key is None or forced:
+        return None
+    found = draft.known([key]).get(key)
+    return None if found is None or found.touched or draft.lost(found) else found
 
 
 def _due(
@@ -161,9 +179,9 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
     return draft.add(gate, after=(after, *ranks), beside=stage.name)
 
 
-def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, str | None]:
+def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     """What is to be scored: each subject with the content that names its model, None if not trained yet."""
-    found: dict[str, str | None] = {}
+    found: dict[str, Content] = {}
     bound = draft.bound(model.name).get(WHOLE)
     artifact = bound.product.artifact if bound else None
     content = draft.contents[model.name].get(WHOLE, "")
@@ -192,22 +210,22 @@ def _evaluate(
     stage: Stage,
     model: Stage,
     subject: str,
-    content: str | None,
+    content: Content,
     window: _Window,
     after: str,
 ) -> str:
-    inputs: Mapping[str, Mapping[str, str | None]] = {
+    inputs: Inputs = {
         **window.inputs,
         model.name: {subject if subject == BASELINE else WHOLE: content},
     }
     recipe = draft.recipes[stage.name]
-    key, digests = key_for(recipe, "", inputs)
+    handed = key_for(recipe, "", inputs)
     bound = draft.bound(stage.name).get(subject)
-    if bound is not None and key == bound.key and not recipe.unproven:
+    if bound is not None and handed.key == bound.key and not recipe.unproven:
         draft.current[stage.name] += 1
         return ""
-    reasons = reasons_for(draft, stage, bound, inputs, digests)
-    known = draft.known([key]) if key is not None and not recipe.unproven else {}
+    reasons = reasons_for(draft, stage, bound, inputs, handed)
+    known = _known(draft, handed.key, bool(recipe.unproven))
     action = Action.BIND if known else Action.EVALUATE
     step = Step(
         stage=stage.name,

@@ -96,7 +96,7 @@ def _plan_stage(
 
 def _as_it_is(draft: Draft, stage: Stage) -> None:
     bound = draft.bound(stage.name)
-    draft.contents[stage.name] = {key: b.product.content for key, b in bound.items()}
+    draft.contents[stage.name] = {key: b.product for key, b in bound.items()}
     draft.current[stage.name] = len(bound)
 
 

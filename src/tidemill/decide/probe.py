@@ -1,95 +1,159 @@
-"""Call a data stage on frames without rows, to know its output before any data moves.
+"""Call a data stage on frames without rows, to know its output and its query before any data moves.
 
-A stage that reads its rows while it is being called (a pivot over values seen, a maximum) can't be
-judged that way: it is *opaque*, and whatever the call gave is discarded.
+It is called twice: on sources that note when rows are asked for, and on frames that are recognised in
+the query. A stage that reads its rows while it is being called (a pivot over values seen, a maximum)
+can't be judged that way: it is *opaque*, and whatever the call gave is discarded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
+from tidemill.decide.leaves import Leaves, noting
+from tidemill.decide.query import Numbered, Unreadable, marked, numbered
+from tidemill.decide.reads import Asked, columns_read
+from tidemill.decide.recipe import all_columns, words
 from tidemill.decide.schema import schema_faults, schema_of
-from tidemill.domain.contract import ContractSpec
+from tidemill.decide.watch import Watch
 from tidemill.domain.errors import Fault
+from tidemill.domain.query import Query, Reads
 from tidemill.domain.stage import Kind, Stage
+
+# Parts of a query that are not what they seem: what they do isn't written in it.
+_HIDDEN = {"python": "a Python function", "plugin": "a plugin", "sql": "SQL", "sink": "a sink"}
+_STRANGE = {"scan": "a scan", "source": "an IO source"}
+_WRONG = Query(opaque="it doesn't give what its contract says")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a stage gave on frames without rows: faults against its contract, or that it is opaque.
+    """What a stage gave on frames without rows: its query, and faults against its contract.
 
     A stage that `raised` may still do on rows: `check` reports it, a run finds out.
     """
 
+    query: Query
     faults: tuple[Fault, ...] = ()
     raised: tuple[Fault, ...] = ()
-    opaque: str = ""
-    schema: Mapping[str, pl.DataType] = field(default_factory=dict)
 
 
-class _Read(Exception):
-    """Raised by the sources when rows are asked for during the call."""
-
-
-def probe(stage: Stage) -> Probe:
-    """Call a transform on frames of its inputs' contracts and hold its schema against its own contract."""
+def probe(stage: Stage) -> Probe | None:
+    """Call a transform on frames of its inputs' contracts; None for what isn't judged by a query."""
     if stage.kind is not Kind.TRANSFORM or stage.function is None or stage.output is None:
-        return Probe()
-    reads: list[str] = []
-    frames = {
-        item.name: _unreadable(item.name, item.contract, reads)
-        for item in stage.frames
-        if item.contract is not None
-    }
+        return None
+    noted: list[str] = []
+    function = stage.function
+    schemas = {i.name: schema_of(i.contract) for i in stage.frames if i.contract is not None}
+    frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
-        result = stage.function(**frames)
-        schema = dict(result.lazy().collect_schema()) if _is_frame(result) else None
+        with Watch() as watched:
+            result = function(**frames)
     except Exception as error:  # noqa: BLE001 - the stage's own code may raise anything
-        if reads:
-            return Probe(opaque=_opaque(reads))
-        return Probe(raised=(_raised(stage, error),))
-    if reads:
-        return Probe(opaque=_opaque(reads))
-    if schema is None:
-        return Probe(faults=(_not_a_frame(stage, result),))
-    faults = schema_faults(stage.output, schema, where=stage.place)
-    named = tuple(
-        Fault(message=f"transform {stage.name!r}: {f.message}", where=f.where, hint=f.hint)
-        for f in faults
+        return _opaque(noted) if noted else _raised(stage, error)
+    if noted:
+        return _opaque(noted)
+    if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
+        return Probe(query=_WRONG, faults=(_not_a_frame(stage, result),))
+    vouched = stage.version is not None or stage.impure is not None
+    outside = [t for t in watched.touches if t.kind == "reads" and not vouched]
+    readers = tuple(_stranger(stage, touch.name, touch.where) for touch in outside)
+    touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
+    try:
+        found = _queried(stage, result.lazy(), Leaves.of(frames), schemas)
+    except pl.exceptions.PolarsError as error:
+        return _raised(stage, error)
+    # A call that was seen says where it is; the query only that there is one.
+    query = replace(found.query, touched=touched or found.query.touched)
+    return replace(found, query=query, faults=(*found.faults, *readers))
+
+
+def _queried(
+    stage: Stage,
+    result: pl.LazyFrame,
+    leaves: Leaves | None,
+    schemas: dict[str, dict[str, pl.DataType]],
+) -> Probe:
+    """What the query of a stage says: faults, or digests and columns."""
+    assert stage.output is not None
+    assert stage.function is not None
+    schema = dict(result.collect_schema())
+    wrong = schema_faults(stage.output, schema, where=stage.place)
+    if wrong:
+        return Probe(query=_WRONG, faults=tuple(_named(stage, fault) for fault in wrong))
+    keep = stage.output.unknown_columns == "keep"
+    names = list(schema) if keep else list(stage.output.names)
+    asked = columns_read(result.select(names), leaves)
+    strangers = () if asked is None else asked.strangers
+    faults = [_stranger(stage, s.name, stage.place) for s in strangers if s.kind in _STRANGE]
+    if faults:
+        return Probe(
+            query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
+        )
+    try:
+        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
+        return _numbered(stage, numbered(again.lazy().select(names)), _reads(stage, asked))
+    except Unreadable as reason:
+        return Probe(query=Query(opaque=str(reason)))
+
+
+def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
+    strangers = [hit for hit in found.hits if hit.kind in _STRANGE]
+    faults = [
+        _stranger(stage, f"{_STRANGE[hit.kind]} of {hit.name}", stage.place) for hit in strangers
+    ]
+    hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
+    if hidden:
+        what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
+        return Probe(
+            query=Query(opaque=f"{what} is in its query ({hidden[0].name})"), faults=tuple(faults)
+        )
+    drawn = [hit.name for hit in found.hits]
+    query = Query(
+        columns={name: column.digest for name, column in found.columns.items()},
+        lineage={name: dict(column.reads) for name, column in found.columns.items()},
+        reads=reads,
+        touched=tuple(f"it draws random numbers without a seed: {name}" for name in drawn),
+        unstable=found.unstable,
+        unordered=found.unordered,
     )
-    return Probe(faults=named, schema=schema)
+    return Probe(query=query)
 
 
-def _unreadable(name: str, contract: ContractSpec, reads: list[str]) -> pl.LazyFrame:
-    """A frame of the full contracted schema that notes when its rows are asked for."""
-
-    def source(*_: Any) -> Iterator[pl.DataFrame]:
-        reads.append(name)
-        raise _Read(name)
-
-    return register_io_source(source, schema=schema_of(contract))
+def _reads(stage: Stage, asked: Asked | None) -> Reads:
+    """The columns of every input that the stage asks for; all where that can't be told."""
+    everything = all_columns(stage)
+    if asked is None:
+        return everything
+    return {name: asked.reads.get(name, ()) for name in everything}
 
 
-def _is_frame(result: object) -> bool:
-    return isinstance(result, (pl.LazyFrame, pl.DataFrame))
+def _opaque(noted: list[str]) -> Probe:
+    return Probe(query=Query(opaque=f"it reads {noted[0]} while it is being called"))
 
 
-def _opaque(reads: list[str]) -> str:
-    return f"it reads {reads[0]} while it is being called"
-
-
-def _raised(stage: Stage, error: Exception) -> Fault:
+def _raised(stage: Stage, error: BaseException) -> Probe:
     text = str(error).strip().partition("\n")[0]
-    return Fault(
+    fault = Fault(
         message=f"transform {stage.name!r} raised {type(error).__name__}: {text}",
         where=stage.place,
         hint="it was called on frames without rows that have the columns of its inputs' contracts",
     )
+    opaque = f"it raised {type(error).__name__} on frames without rows"
+    return Probe(query=Query(opaque=opaque), raised=(fault,))
+
+
+def _stranger(stage: Stage, name: str, where: str) -> Fault:
+    return Fault(
+        message=f"transform {stage.name!r} reads {name}, which is not one of its inputs",
+        where=where,
+        hint="declare what it reads: @flow.ingest ... return tm.files(...)",
+    )
+
+
+def _named(stage: Stage, fault: Fault) -> Fault:
+    return replace(fault, message=f"transform {stage.name!r}: {fault.message}")
 
 
 def _not_a_frame(stage: Stage, result: object) -> Fault:

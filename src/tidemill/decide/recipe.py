@@ -2,105 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from tidemill.decide.code import Code, code_of
+from tidemill.decide.code import Code, Touch
+from tidemill.decide.code.closure import closure_of
 from tidemill.domain.contract import ContractSpec, check_digest, value_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
-from tidemill.domain.stage import Flow, Kind, Stage
+from tidemill.domain.query import Query, Reads
+from tidemill.domain.stage import Kind, Stage
 
 _LABELS = {
     "code": "its code changed",
     "contract": "its contract changed",
     "inputs": "what it declares of its inputs changed",
-    "window": "its window changed",
+    "source": "how its files are read changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
     "version": "its version changed",
     "packages": "a package that it uses changed",
+    "platform": "Python or the processor changed",
     "engine": "Polars changed",
-    "optional": "its optional inputs changed",
     "sink": "its sink changed",
-    "gates": "its gates changed",
-    "start": "its first partition changed",
 }
+# The part of one output column's query; more columns than these are counted, not named.
+_COLUMN = "column "
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
 
-    `faults` are readers that the code calls: what they read must be declared as an ingest.
+    `reads` are the columns of each input that a step's key covers, `lineage` those that each output
+    column depends on, as far as the query tells; `check` names all that the contract checks. `opaque` says why the stage is judged by its code, `faults` are readers that the code calls:
+    what they read must be declared as an ingest.
     """
 
     digest: str
     parts: Mapping[str, str] = field(default_factory=dict)
+    reads: Reads = field(default_factory=dict)
+    lineage: Mapping[str, Reads] = field(default_factory=dict)
+    check: str = ""
+    opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
-def recipe_of(stage: Stage, engine: str) -> Recipe:
-    """The recipe of a stage; `engine` names the version of Polars that would run it."""
-    code = code_of(stage.function) if stage.function is not None else None
-    parts: dict[str, Part] = {"inputs": _inputs(stage)}
-    if code is not None:
-        # A declared version stands for code that can't be fingerprinted, and only for that.
-        parts["code"] = code.digest
-        parts["packages"] = [list(package) for package in code.packages if package[0] != "polars"]
-        parts["engine"] = engine
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a stage besides its declaration: its code, its query, its source's digest."""
+
+    code: Code | None = None
+    query: Query | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What a stage runs on: the version of Polars, and what else decides about the results of code.
+
+    `python` is the full version, of which only what a probe made of a query depends on all; so it is
+    with Tidemill's own.
+    """
+
+    engine: str
+    python: str = ""
+    machine: str = ""
+    tidemill: str = ""
+
+
+def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
+    """The recipe of a stage: of what its query says, or where that isn't the whole truth, of its code."""
+    code, query = evidence.code, evidence.query
+    opaque = _opaque(code, query)
+    clear = None if opaque else query
+    parts = _query_parts(stage, clear) if clear else _code_parts(stage, evidence, platform)
+    if code is not None and stage.kind is not Kind.INGEST:
+        parts["engine"] = platform.engine
     if stage.output is not None:
-        parts["contract"] = [value_digest(stage.output), check_digest(stage.output)]
+        parts["contract"] = value_digest(stage.output)
     if stage.training is not None:
         parts["params"] = plain(stage.training.params)
         parts["seed"] = stage.training.seed
-    for name in ("version", "start"):
-        parts[name] = getattr(stage, name)
     if stage.sink is not None:
         parts["sink"] = [stage.sink.folder, stage.sink.format]
+    # A declared version stands for code that can't be fingerprinted, and only for that.
+    parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}
-    unproven = _unproven(stage, code) if code is not None else ()
     return Recipe(
         digest=fingerprint("recipe", digests),
         parts=digests,
-        unproven=unproven,
+        reads=clear.reads if clear else all_columns(stage),
+        lineage=clear.lineage if clear else {},
+        check=check_digest(stage.output) if stage.output else "",
+        opaque=opaque,
+        unproven=_unproven(stage, code, query) if code is not None else (),
         faults=_readers(stage, code) if code is not None else (),
     )
 
 
-def recipes_of(flow: Flow, engine: str) -> dict[str, Recipe]:
-    """The recipe of every stage of a workflow."""
-    return {stage.name: recipe_of(stage, engine) for stage in flow.stages}
+def _opaque(code: Code | None, query: Query | None) -> str:
+    """Why a transform's query isn't the whole truth; what is vouched for isn't in it."""
+    if query is None or query.opaque:
+        return query.opaque if query else ""
+    if code is not None and code.unresolved:
+        return f"{code.unresolved[0].name}: {code.unresolved[0].reason}"
+    return words(code.touches[0]) if code and code.touches else "".join(query.touched[:1])
 
 
-def _inputs(stage: Stage) -> list[Part]:
-    """Names, options, windows and columns: all that decides what a stage is handed, besides the data."""
-    return [
-        [item.name, item.optional, str(item.window), _columns(item.contract)]
-        for item in stage.inputs
-    ]
+def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
+    """Names all that decides about a stage's query, so that what a probe found holds for it."""
+    contracts = [item.contract for item in stage.inputs] + [stage.output]
+    return fingerprint(
+        "probe",
+        code.digest,
+        [item.name for item in stage.inputs],
+        [None if contract is None else check_digest(contract) for contract in contracts],
+        [platform.engine, platform.python, platform.machine, platform.tidemill],
+    )
 
 
-def _columns(contract: ContractSpec | None) -> Part:
+def words(touch: Touch) -> str:
+    """What code reaches for besides its inputs, as a reason not to reuse what it gave."""
+    return f"it {_VERBS[touch.kind]}: {touch.name} ({touch.where})"
+
+
+def _query_parts(stage: Stage, query: Query) -> dict[str, Part]:
+    assert stage.output is not None
+    keep = stage.output.unknown_columns == "keep"
+    names = query.columns if keep else [n for n in stage.output.names if n in query.columns]
+    return {_COLUMN + name: query.columns[name] for name in names}
+
+
+def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[str, Part]:
+    """All that a stage's code, and what it is handed, could make of equal data."""
+    if stage.kind is Kind.INGEST and evidence.source:
+        return {"source": evidence.source}
+    parts: dict[str, Part] = {
+        "inputs": [[item.name, _names_and_types(item.contract)] for item in stage.inputs]
+    }
+    if evidence.code is not None:
+        own = [package for package in evidence.code.packages if package[0] != "polars"]
+        parts["code"] = evidence.code.digest
+        parts["packages"] = [list(package) for package in closure_of(own)]
+        parts["platform"] = [platform.python.rpartition(".")[0], platform.machine]
+    return parts
+
+
+def _names_and_types(contract: ContractSpec | None) -> Part:
     if contract is None:
         return None
     return [[column.name, str(column.dtype)] for column in contract.columns]
 
 
-def _unproven(stage: Stage, code: Code) -> tuple[str, ...]:
-    if stage.version is not None or stage.kind is Kind.INGEST:
+def all_columns(stage: Stage) -> Reads:
+    """Every contracted column of each frame that a stage is handed."""
+    return {item.name: item.contract.names for item in stage.frames if item.contract is not None}
+
+
+def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
+    if stage.version is not None or stage.kind is Kind.INGEST or stage.impure is not None:
         return ()
-    return (
-        *(f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved),
-        *(f"it {_VERBS[touch.kind]}: {touch.name} ({touch.where})" for touch in code.touches),
-    )
+    reasons = [f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved]
+    reasons += [*map(words, code.touches), *(query.touched if query else ())]
+    return tuple(dict.fromkeys(reasons))
 
 
 def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
-    if stage.version is not None or stage.kind is Kind.INGEST:
+    if stage.version is not None or stage.kind is Kind.INGEST or stage.impure is not None:
         return ()
     return tuple(
         Fault(
@@ -138,8 +211,32 @@ def plain(value: Any) -> Part:
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """What differs between the parts of two recipes, in words."""
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return tuple(_LABELS.get(name, f"its {name} changed") for name in sorted(names))
+    if ("code" in old) != ("code" in new) and old:
+        return (f"it is judged by its {'code' if 'code' in new else 'query'} now",)
+    names = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
+    columns = [name.removeprefix(_COLUMN) for name in names if name.startswith(_COLUMN)]
+    others = [name for name in names if not name.startswith(_COLUMN)]
+    return (
+        *_columns_changed(columns),
+        *(_LABELS.get(name, f"its {name} changed") for name in others),
+    )
+
+
+def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[str]:
+    """The output columns that two recipes compute in the same way; none where more than that differs."""
+    others = {name for name in {**old, **new} if not name.startswith(_COLUMN)}
+    if any(old.get(name) != new.get(name) for name in others):
+        return frozenset()
+    same = [name for name in new if name.startswith(_COLUMN) and old.get(name) == new[name]]
+    return frozenset(name.removeprefix(_COLUMN) for name in same)
+
+
+def _columns_changed(columns: Sequence[str]) -> tuple[str, ...]:
+    if not columns:
+        return ()
+    named = ", ".join(columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return (f"{named}{more} {'is' if len(columns) == 1 else 'are'} computed in another way",)
 
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
@@ -147,20 +244,7 @@ def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
     return _key(recipe, partition, tuple(sorted(inputs.items())))
 
 
-def input_digest(partitions: Mapping[str, str]) -> str:
-    """Names what one input hands a step: partitions and their contents, in order."""
-    if len(partitions) == 1:
-        return _single(*next(iter(partitions.items())))
-    return fingerprint("input", [[key, content] for key, content in sorted(partitions.items())])
-
-
-# Most keys of a plan are those of the plan before it in the same process, and several stages read the
-# same partitions.
+# Most keys of a plan are those of the plan before it in the same process.
 @lru_cache(maxsize=65_536)
 def _key(recipe: str, partition: str, inputs: tuple[tuple[str, str], ...]) -> str:
     return fingerprint("key", recipe, partition, dict(inputs))
-
-
-@lru_cache(maxsize=65_536)
-def _single(partition: str, content: str) -> str:
-    return fingerprint("input", [[partition, content]])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidemill.domain.errors import StorageError
 from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.gate import Scores
@@ -15,10 +16,21 @@ from tidemill.domain.model import Artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """An object that holds some columns of a partition, and which rows it holds in which order."""
+
+    object: str
+    columns: tuple[str, ...]
+    rowset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """What a step gave: objects by content, hashes of columns, and what the contract said.
 
     `content` names the values: two products with equal content are interchangeable for any reader.
+    The columns are in one object, or in several `parts`, which must hold the same rows in the same
+    order: others are refused, since their columns side by side would be rows that never were.
     """
 
     content: str
@@ -32,6 +44,24 @@ class Product:
     findings: tuple[Finding, ...] = ()
     artifact: Artifact | None = None
     scores: Scores | None = None
+    parts: tuple[Part, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            return
+        held = [column for part in self.parts for column in part.columns]
+        if sorted(held) != sorted(self.columns):
+            raise StorageError(
+                f"parts hold the columns {held}, the partition has {[*self.columns]}"
+            )
+        if {part.object for part in self.parts} != set(self.objects):
+            raise StorageError("the parts of a partition are not its objects")
+        for part in self.parts:
+            if part.rowset != self.rowset:
+                raise StorageError(
+                    f"object {part.object} holds other rows (row set {part.rowset}) than its "
+                    f"partition (row set {self.rowset}): compute all columns anew"
+                )
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -43,11 +73,15 @@ class Product:
 class Binding:
     """A partition of a head: the key that it was computed under, and what came out.
 
-    `inputs` holds a digest of what each input handed over, so that a change can be named.
+    `inputs` holds a digest of what each input handed over, `seen` the start of one for each column
+    that was read of it, so that a change can be named. `touched` is what the step reached for besides
+    its inputs: no key sees that, so what it gave is never reused.
     """
 
     key: str
     inputs: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    touched: tuple[str, ...] = ()
     recipe: str
     contract: str
     check: str

@@ -289,13 +289,22 @@ def _key_problems(spec: ContractSpec) -> Iterable[str]:
 
 
 def value_digest(spec: ContractSpec) -> str:
-    """What the contract does to values: types, key, casts, quarantine; part of the recipe."""
-    columns: list[Part] = [
-        _column_parts(c) if c.on_fail == "quarantine" else [c.name, str(c.dtype)]
-        for c in spec.columns
-    ]
+    """What the contract does to values: types, key, casts, quarantine; part of the recipe.
+
+    A column that only warns counts too: what can't be cast becomes null there and is published.
+    """
+    columns: list[Part] = [[*_value_parts(column)] for column in spec.columns]
     rules = [[rule.name, rule.digest] for rule in spec.rules if rule.on_fail == "quarantine"]
     return fingerprint("contract-value", columns, list(spec.key), rules, *_shape_parts(spec))
+
+
+def _value_parts(column: Column) -> list[Part]:
+    match column.on_fail:
+        case "quarantine":
+            return ["quarantine", *_column_parts(column)]
+        case "warn":
+            return ["warn", column.name, str(column.dtype)]
+    return ["fail", column.name, str(column.dtype)]
 
 
 def check_digest(spec: ContractSpec) -> str:

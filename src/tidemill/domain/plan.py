@@ -18,6 +18,7 @@ class Action(StrEnum):
 
     RUN = "run"
     BIND = "bind"
+    RECHECK = "recheck"
     TRAIN = "train"
     EVALUATE = "evaluate"
     GATE = "gate"
@@ -30,8 +31,9 @@ class Step:
     """One act on one partition of a stage, and why.
 
     `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
-    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known. `rows`
-    and `bytes` are what the step will read, as far as it is known before it runs.
+    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known; an
+    `unlikely` one only if a step before it gives what isn't expected. `rows` and `bytes` are what the
+    step will read, as far as it is known before it runs.
     """
 
     stage: str
@@ -41,6 +43,7 @@ class Step:
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     subject: str = ""
     forced: bool = False
+    unlikely: bool = False
     rows: int = 0
     bytes: int = 0
 

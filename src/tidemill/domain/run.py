@@ -56,6 +56,7 @@ class Tally:
     stage: str
     ran: int = 0
     bound: int = 0
+    rechecked: int = 0
     current: int = 0
     failed: int = 0
     skipped: int = 0

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.gate import Gate
+from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Partitioning
 from tidemill.domain.trigger import Trigger
 from tidemill.domain.window import Window
@@ -75,6 +76,7 @@ class Stage:
     output: ContractSpec | None
     place: str
     version: str | None = None
+    impure: Impure | None = None
     start: str | None = None
     training: Training | None = None
     approval: Approval | None = None

@@ -204,12 +204,12 @@ class StateSuite:
         assert (head.version, head.partitions) == (2, {})
 
     def test_the_first_result_of_a_key_stays(self, ledger: Ledger) -> None:
-        first, second = samples.product("first"), samples.product("second")
-        ledger.append([published(bound=samples.binding("key", first))], now=1.0)
-        ledger.append([published(bound=samples.binding("key", second))], now=1.0)
+        first = samples.binding("key", samples.product("first"))
+        second = samples.binding("key", samples.product("second"))
+        ledger.append([published(bound=first)], now=1.0)
+        ledger.append([published(bound=second)], now=1.0)
         assert ledger.traces(["key", "unheard"]) == {"key": first}
-        found = ledger.state(PROD).heads["features"].partitions["2013-03-07"]
-        assert found.product == second
+        assert ledger.state(PROD).heads["features"].partitions["2013-03-07"] == second
 
     def test_traces_outlive_bindings_and_cross_environments(self, ledger: Ledger) -> None:
         ledger.append([published("1"), published("2", environment="dev")], now=1.0)

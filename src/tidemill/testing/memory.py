@@ -14,9 +14,10 @@ from itertools import islice
 
 from tidemill.adapters import refusals
 from tidemill.adapters.codec import address
-from tidemill.domain.binding import Product
+from tidemill.domain.binding import Binding
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import Event, Recorded
+from tidemill.domain.query import Query
 from tidemill.ports import Guard, Lease, State
 from tidemill.testing.view import View
 
@@ -84,8 +85,8 @@ class MemoryLedger:
         with self._lock:
             return self._view.state(environment, len(self._facts))
 
-    def traces(self, keys: Collection[str]) -> Mapping[str, Product]:
-        """What was ever computed under these keys, in any environment."""
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys, in any environment."""
         with self._lock:
             known = self._view.traces
             return {key: known[key] for key in keys if key in known}
@@ -176,3 +177,43 @@ class MemoryArtifacts:
             if self._folder is not None and os.path.exists(path := self.uri(name)):
                 os.unlink(path)
         return freed
+
+
+class MemoryProbes:
+    """What probes found, in a dict."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Query] = {}
+
+    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+        """What is known under these keys."""
+        return {key: self._known[key] for key in keys if key in self._known}
+
+    def put(self, found: Mapping[str, Query]) -> None:
+        """Keep these."""
+        self._known.update(found)
+
+
+class MemoryClaims:
+    """Claims in a dict, of one holder; `beside` is another holder that it shares keys with."""
+
+    def __init__(self, beside: MemoryClaims | None = None) -> None:
+        self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}
+        self._given: threading.Condition = beside._given if beside else threading.Condition()
+
+    def take(self, key: str) -> bool:
+        """Whether the key is ours now; never waits."""
+        with self._given:
+            return self._holders.setdefault(key, self) is self
+
+    def wait(self, key: str, timeout_s: float) -> bool:
+        """Whether the key became ours within so many seconds."""
+        with self._given:
+            return self._given.wait_for(lambda: self.take(key), timeout_s)
+
+    def give(self, key: str) -> None:
+        """Let others have the key; nothing happens when it isn't ours."""
+        with self._given:
+            if self._holders.get(key) is self:
+                del self._holders[key]
+                self._given.notify_all()

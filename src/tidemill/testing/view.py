@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from tidemill.adapters import refusals
-from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import (
     Attempted,
@@ -52,7 +52,7 @@ class View:
     pending: dict[str, tuple[str, Effect]] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     ticks: set[Pair] = field(default_factory=set)
-    traces: dict[str, Product] = field(default_factory=dict)
+    traces: dict[str, Binding] = field(default_factory=dict)
 
     moved: set[Pair] = field(default_factory=set)
     bound: dict[str, None] = field(default_factory=dict)
@@ -149,7 +149,7 @@ def _attempted(now: View, at: float, event: Attempted) -> None:
 def _published(now: View, at: float, event: Published) -> None:
     binding = event.binding
     now.bindings[event.environment, event.stage, event.partition] = binding
-    now.traces.setdefault(binding.key, binding.product)
+    now.traces.setdefault(binding.key, binding)
     now.bound.update(dict.fromkeys(binding.product.pins))
     now.move(event.environment, event.stage)
 

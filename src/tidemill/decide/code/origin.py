@@ -129,8 +129,12 @@ def package_of(top: str) -> tuple[str, str]:
     versions = []
     for name in names:
         found = metadata.distribution(name)
-        version = found.version
-        if found.read_text("direct_url.json"):
-            version += "+" + fingerprint("files", found.read_text("RECORD"))[:12]
-        versions.append(version)
+        versions.append(found.version + build_of(found))
     return ", ".join(names), ", ".join(versions)
+
+
+def build_of(distribution: Any) -> str:
+    """What tells the builds of one version apart, to be put after it; empty for what is in an index."""
+    if not distribution.read_text("direct_url.json"):
+        return ""
+    return "+" + fingerprint("files", distribution.read_text("RECORD"))[:12]

@@ -37,6 +37,7 @@ _TOUCHES: dict[TouchKind, str] = {
         os.path.abspath os.path.realpath os.path.expanduser os.path.expandvars os.system os.popen
         pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
         platform getpass locale subprocess tempfile multiprocessing.cpu_count
+        os._Environ importlib.metadata
         sys.argv sys.path sys.stdin sys.platform sys.version sys.version_info sys.executable
         builtins.input
     """,
@@ -67,6 +68,7 @@ _ALIASES = {
     "nt": "os",
     "_io": "io",
     "_socket": "socket",
+    "_sqlite3": "sqlite3",
     "posixpath": "os.path",
     "ntpath": "os.path",
     "genericpath": "os.path",
@@ -105,24 +107,43 @@ _LOOSE: dict[str, TouchKind] = {
     **dict.fromkeys(("scan_csv", "scan_parquet", "scan_ndjson", "scan_ipc"), "reads"),
     **dict.fromkeys(("scan_delta", "scan_iceberg"), "reads"),
 }
+# What functions of packages that read are called.
+READERS = ("read_", "scan_")
 _SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
 
 
 def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
     """What a name of the standard library or a package reaches for, given a seed or not."""
-    name = _plain(name)
     last = name.rpartition(".")[2]
-    found = None if name in _PURE else _below(name, _KIND)
+    found = known_kind(name)
     if found == "random" and last in _SEEDED and seeded:
         return None
-    if found is None and last.startswith(("read_", "scan_")):
+    if found is None and last.startswith(READERS):
         return "reads"
     return found
 
 
+def known_kind(name: str) -> TouchKind | None:
+    """What a name that is on the list reaches for, whatever it is given."""
+    name = plain_name(name)
+    return None if name in _PURE else _below(name, _KIND)
+
+
+def may_touch(module: str) -> bool:
+    """Is there anything on the list that the module `module` defines?"""
+    name = plain_name(module)
+    return _below(name, _KIND) is not None or any(known.startswith(f"{name}.") for known in _KIND)
+
+
+def plain_name(name: str) -> str:
+    """A full name by the module that users import, where the defining module has another name."""
+    module, dot, rest = name.partition(".")
+    return f"{_ALIASES.get(module, module)}{dot}{rest}"
+
+
 def blind_reason(name: str) -> str | None:
     """Why code that uses `name` can't be fingerprinted, or None."""
-    return _below(_plain(name), _BLIND)
+    return _below(plain_name(name), _BLIND)
 
 
 def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
@@ -151,11 +172,6 @@ def is_seeded(call: ast.Call | None, attribute: str) -> bool:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def _plain(name: str) -> str:
-    module, _, rest = name.partition(".")
-    return f"{_ALIASES.get(module, module)}.{rest}" if rest else name
 
 
 def _below(name: str, table: Mapping[str, T]) -> T | None:

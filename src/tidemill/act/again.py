@@ -1,0 +1,95 @@
+"""Run sampled steps twice in processes of their own, publish nothing, and say what came out otherwise.
+
+The two processes have other numbers of threads and other hash seeds: what depends on these, on the
+clock or on chance is seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tidemill.act.debug import attempt
+from tidemill.act.origins import Known
+from tidemill.act.tools import Tools
+from tidemill.decide.repeat import Gave, Repeated, compared, sampled
+from tidemill.decide.upstream import Upstream
+from tidemill.domain.errors import TidemillError
+
+Sample = Mapping[str, tuple[str, ...]]
+
+_THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
+
+
+def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The environments of the two runs: one thread, and more than one on any machine."""
+    return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
+
+
+def twice(known: Known, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
+    """Run up to `count` partitions of every transform twice.
+
+    `command` starts a process that calls `answer` with the two files whose names follow. Raises
+    TidemillError when it ends in an error of its own.
+    """
+    upstream = Upstream(flow=known.flow, heads=known.state.heads)
+    sample = sampled(upstream, count)
+    if not sample:
+        return ()
+    first, second = (_asked(command, sample, environment) for environment in settings())
+    return tuple(
+        compared(upstream, known.recipes, known.flow[name], first[name], second[name])
+        for name in sample
+    )
+
+
+def answer(tools: Tools, known: Known, question: Path, into: Path) -> None:
+    """Run the steps that the file `question` names, and write what they gave as hashes into a file."""
+    sample: Sample = json.loads(question.read_text(encoding="utf-8"))
+    gave = {
+        name: {key: _gave(tools, known, name, key) for key in partitions}
+        for name, partitions in sample.items()
+    }
+    into.write_text(json.dumps(gave), encoding="utf-8")
+
+
+def _gave(tools: Tools, known: Known, name: str, partition: str) -> Mapping[str, object]:
+    stage = known.flow[name]
+    try:
+        reads = known.recipes[name].reads
+        trial = attempt(tools, known.flow, stage, known.state, partition, reads)
+    except TidemillError as error:
+        return {"columns": {}, "error": str(error)}
+    return {"columns": trial.product.columns, "rows": trial.product.rows}
+
+
+def _asked(
+    command: Sequence[str], sample: Sample, environment: Mapping[str, str]
+) -> Mapping[str, Mapping[str, Gave]]:
+    with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
+        question, into = Path(folder) / "question.json", Path(folder) / "answer.json"
+        question.write_text(json.dumps(sample), encoding="utf-8")
+        # What the stages print has no place in the answer.
+        done = subprocess.run(
+            [*command, str(question), str(into)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not into.exists():
+            told = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+            raise TidemillError(
+                f"the steps couldn't be run in a process of their own (exit code {done.returncode}): "
+                f"{told or 'it said nothing'}"
+            )
+        found = json.loads(into.read_text(encoding="utf-8"))
+    return {
+        name: {key: Gave(**gave) for key, gave in partitions.items()}
+        for name, partitions in found.items()
+    }

@@ -1,0 +1,106 @@
+"""Call the code of a stage, and hold what it reaches for against what its key covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException
+
+from tidemill.act.failing import failed
+from tidemill.decide.leaves import Leaves
+from tidemill.decide.reads import columns_read, outside
+from tidemill.decide.recipe import all_columns, words
+from tidemill.decide.watch import Watch
+from tidemill.domain.errors import StepError, TidemillError
+from tidemill.domain.query import Reads
+from tidemill.domain.stage import Stage
+
+
+def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
+    """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
+    assert stage.function is not None
+    try:
+        return stage.function(**arguments)
+    except TidemillError:
+        raise
+    except Exception as error:
+        raise failed(stage, partition, error) from error
+
+
+def collected(stage: Stage, partition: str, frame: pl.LazyFrame) -> pl.DataFrame:
+    """The rows of a query; what the stage's code raises in it becomes a StepError."""
+    try:
+        return frame.collect()
+    except (Exception, PanicException) as error:
+        raise failed(stage, partition, error) from error
+
+
+class Caller:
+    """Calls the transforms of one run."""
+
+    def __init__(self) -> None:
+        self._watched: set[str] = set()
+
+    def query(
+        self, stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame], reads: Reads
+    ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+        """The query of a stage on the frames of a partition, and what else the call reached for.
+
+        StepError when it returns no frame, or asks for a column that isn't among `reads`.
+        """
+        exact = all_columns(stage) != dict(reads)
+        touched: tuple[str, ...] = ()
+        if exact and stage.name in self._watched:
+            # A stage that is judged by its query is called the same way for every partition.
+            result = call(stage, partition, frames)
+        else:
+            result, touched = _watched(stage, partition, frames)
+            self._watched.add(stage.name)
+        if isinstance(result, pl.DataFrame):
+            result = result.lazy()
+        if not isinstance(result, pl.LazyFrame):
+            kind = type(result).__name__
+            message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
+            raise StepError(message, stage=stage.name, partition=partition)
+        if exact:
+            _refuse_unkeyed(stage, partition, result, frames, reads)
+        return result, touched
+
+
+def _watched(
+    stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
+) -> tuple[Any, tuple[str, ...]]:
+    with Watch() as watched:
+        result = call(stage, partition, frames)
+    if stage.impure is not None or stage.version is not None:
+        return result, ()
+    return result, tuple(map(words, watched.touches))
+
+
+def _refuse_unkeyed(
+    stage: Stage,
+    partition: str,
+    query: pl.LazyFrame,
+    frames: Mapping[str, pl.LazyFrame],
+    reads: Reads,
+) -> None:
+    """StepError when a query would read what no change of is seen: that can't be, so nothing is made."""
+    assert stage.output is not None
+    if stage.output.unknown_columns != "keep":
+        query = query.select(stage.output.names)
+    asked = columns_read(query, Leaves.of(frames))
+    # Where Polars doesn't show this plan, the one of frames without rows has to do.
+    over = {} if asked is None else outside(asked, reads)
+    if over:
+        named = ", ".join(
+            f"{name}.{column}" for name, columns in over.items() for column in columns
+        )
+        raise StepError(
+            f"{stage.name} {partition} asks for {named}, which it didn't on frames without rows "
+            f"({stage.place}): a transform must not depend on anything but its inputs; mark it with "
+            "@tm.impure if it has to",
+            stage=stage.name,
+            partition=partition,
+        )

@@ -1,0 +1,166 @@
+"""Two runs share the work: whose turn it is, and which keys a run has claimed.
+
+A step whose key another run is at work on is put off, and with it what needs its output. The rest goes
+on in the plan's order; what was put off is tried again when nothing else is left, and by then is mostly
+known. A run waits for another one only when there is nothing that it could do itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
+
+from tidemill.domain.partition import WHOLE
+from tidemill.domain.plan import Action, Step
+from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.stage import Flow, Kind
+from tidemill.ports import Claims
+
+# How long to wait for one key before the others that were put off are tried again.
+_PATIENCE_S = 0.2
+
+# Stage and partition of what a step makes; a gate, which makes a model live, has a name of its own.
+_Made = tuple[str, str]
+_GATE = "(gate)"
+
+
+class Turns:
+    """The steps of a plan, each handed out when it is its turn and until it is done.
+
+    After each one `done` or `put_off` says what became of it. `wait` is called with a key when every
+    step that is left waits for another run.
+    """
+
+    def __init__(self, flow: Flow, steps: Sequence[Step], wait: Callable[[str], object]) -> None:
+        self._steps = steps
+        self._wait = wait
+        self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
+        self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
+        # Their rules compare with the partitions before: those must be there first.
+        self._serial = {
+            stage.name
+            for stage in flow.stages
+            if stage.output and stage.output.rows and stage.output.rows.vs_last is not None
+        }
+        self._fresh = iter(range(len(steps)))
+        self._at = -1
+        self._ready: list[int] = []
+        self._off: dict[int, str] = {}
+        self._open: set[_Made] = set()
+        self._latest: dict[str, _Made] = {}
+        self._behind: dict[_Made, list[int]] = {}
+        self._missing: dict[int, int] = {}
+        self._idle = False
+
+    def __iter__(self) -> Iterator[Step]:
+        while (at := self._draw()) is not None:
+            self._at = at
+            yield self._steps[at]
+
+    def put_off(self, key: str) -> None:
+        """Another run is at work on the step's key."""
+        self._off[self._at] = key
+        self._keep_open(self._at)
+
+    def done(self) -> None:
+        """Nothing waits for the step any more, whatever came of it."""
+        self._idle = False
+        made = self._made(self._at)
+        self._open.discard(made)
+        for at in self._behind.pop(made, ()):
+            self._missing[at] -= 1
+            if not self._missing[at]:
+                heappush(self._ready, at)
+
+    def _draw(self) -> int | None:
+        while True:
+            if self._ready:
+                return heappop(self._ready)
+            at = next(self._fresh, None)
+            if at is None:
+                if not self._off:
+                    return None
+                self._try_again()
+            elif not self._blocked(at):
+                return at
+
+    def _try_again(self) -> None:
+        if self._idle:
+            self._wait(self._off[min(self._off)])
+        self._idle = True
+        self._ready = sorted(self._off)
+        self._off.clear()
+
+    def _blocked(self, at: int) -> bool:
+        """Whether the step needs what isn't made yet; it gets its turn when all of that is."""
+        needs = self._open and self._open.intersection(self._needs(self._steps[at]))
+        if not needs:
+            return False
+        self._missing[at] = len(needs)
+        for made in needs:
+            self._behind.setdefault(made, []).append(at)
+        self._keep_open(at)
+        return True
+
+    def _keep_open(self, at: int) -> None:
+        made = self._made(at)
+        self._open.add(made)
+        self._latest[self._steps[at].stage] = made
+
+    def _made(self, at: int) -> _Made:
+        step = self._steps[at]
+        return step.stage, _GATE if step.action is Action.GATE else step.partition
+
+    def _needs(self, step: Step) -> Iterator[_Made]:
+        for name, keys in step.reads.items():
+            if name in self._models:
+                yield name, WHOLE
+            yield from ((name, key) for key in keys)
+        if step.action is Action.GATE:
+            yield step.stage, WHOLE
+        if step.stage in self._served:
+            yield self._served[step.stage], _GATE
+        if step.stage in self._serial and step.stage in self._latest:
+            yield self._latest[step.stage]
+
+
+class Claimed:
+    """The keys that a run is at work on; each is given back when it is published, or came to nothing."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+        self._keys: set[str] = set()
+        self._now = ""
+
+    def take(self, key: str) -> bool:
+        """Whether the step at hand may go on to make what the key stands for."""
+        # Noted first: an interrupt right after must not leave it behind.
+        self._keys.add(key)
+        taken = self._claims.take(key)
+        self._now = key if taken else ""
+        return taken
+
+    def wait(self, key: str) -> None:
+        """Wait a while for another run to give a key."""
+        self._keys.add(key)
+        # Its step comes next, and then gives it back like one that took the key itself.
+        if self._claims.wait(key, _PATIENCE_S):
+            self._now = key
+
+    def passed(self, attempt: Attempt | None) -> str:
+        """The key to be given when what the step made is published; if it made nothing, given now."""
+        key, self._now = self._now, ""
+        if key and (attempt is None or attempt.outcome is not Outcome.OK):
+            self.give(key)
+            return ""
+        return key
+
+    def give(self, key: str) -> None:
+        """Let other runs have a key."""
+        self._claims.give(key)
+        self._keys.discard(key)
+
+    def give_all(self) -> None:
+        """Let other runs have everything, when this run ends in whatever way."""
+        for key in list(self._keys):
+            self.give(key)

@@ -1,0 +1,121 @@
+"""What a step's inputs hold, as digests: of the columns that it reads, in the partitions that it sees.
+
+A column's share is a sum over partitions, so that it can be kept up to date without visiting all of
+them. Column hashes are spread evenly, and each counts times a number of its partition's own: sums are
+equal only when the same partitions hold the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from tidemill.domain.binding import Product
+from tidemill.domain.fingerprint import fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """Still to be computed, and these columns should come out as they are in `product`."""
+
+    product: Product
+    columns: frozenset[str]
+
+
+# A product of a stage; or, of files and models, what names their content; None: still to be computed.
+Content: TypeAlias = "Product | Expected | str | None"
+Contents: TypeAlias = Mapping[str, Content]
+
+# The pseudo-column that only counts rows: all that a reader of no column sees.
+ROWS = "(rows)"
+# What is told apart as a whole only.
+ALL = "(all)"
+_SIZE = 1 << 128
+_SHORT = 8
+
+
+def settled(
+    contents: Contents, columns: Iterable[str] | None, *, hopeful: bool
+) -> dict[str, Product | str]:
+    """What of an input is known; with `hopeful` also what is expected of the columns that are read."""
+    found: dict[str, Product | str] = {}
+    for key, content in contents.items():
+        if isinstance(content, Expected):
+            sure = columns is not None and content.columns.issuperset(columns)
+            if hopeful and sure and content.columns:
+                found[key] = content.product
+        elif content is not None:
+            found[key] = content
+    return found
+
+
+def shares_of(
+    contents: Mapping[str, Product | str], columns: Iterable[str] | None
+) -> dict[str, str]:
+    """A digest per column that is read of an input; one of all there is for `columns` None, files, models."""
+    products = {
+        k: item for k, item in contents.items() if isinstance(item, Product) and item.columns
+    }
+    if columns is None or len(products) < len(contents):
+        named = [[key, _name(item)] for key, item in sorted(contents.items())]
+        return {ALL: fingerprint("contents", named)}
+    if not products:
+        return {}
+    return {name: _share(products, name) for name in tuple(columns) or (ROWS,)}
+
+
+def columns_of(shares: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The columns that shares are of, as `shares_of` takes them."""
+    return None if ALL in shares else tuple(name for name in shares if name != ROWS)
+
+
+def input_digest(contents: Mapping[str, Product | str], columns: Iterable[str] | None) -> str:
+    """Names what an input hands a step: its partitions, and in them the columns that are read."""
+    return digest_of(len(contents), shares_of(contents, columns))
+
+
+def digest_of(partitions: int, shares: Mapping[str, str]) -> str:
+    """The digest of an input, of its columns' shares."""
+    return _digest(partitions, tuple(sorted(shares.items())))
+
+
+def shortened(shares: Mapping[str, str]) -> dict[str, str]:
+    """Enough of each share to tell that it changed; never to tell that it didn't."""
+    return {name: share[:_SHORT] for name, share in shares.items()}
+
+
+def _share(products: Mapping[str, Product], column: str) -> str:
+    if len(products) == 1:
+        [(partition, product)] = products.items()
+        return f"{_term(partition, _hash(product, column)) % _SIZE:032x}"
+    total = sum(_term(partition, _hash(item, column)) for partition, item in products.items())
+    return f"{total % _SIZE:032x}"
+
+
+def _hash(product: Product, column: str) -> str:
+    if column == ROWS:
+        return fingerprint("count", product.rows)
+    # A column that isn't there is a value of its own: when it comes, the reader has to look again.
+    return product.columns.get(column) or fingerprint("no column", column)
+
+
+def _term(partition: str, hashed: str) -> int:
+    return int(hashed, 16) * _weight(partition)
+
+
+@lru_cache(maxsize=200_000)
+def _weight(partition: str) -> int:
+    return int(fingerprint("partition", partition), 16) | 1
+
+
+# Most digests of a plan are those of the plan before it in the same process, and several stages read
+# the same columns of the same partitions.
+@lru_cache(maxsize=65_536)
+def _digest(partitions: int, shares: tuple[tuple[str, str], ...]) -> str:
+    return fingerprint("input", partitions, dict(shares))
+
+
+def _name(item: Product | str) -> str:
+    return item if isinstance(item, str) else item.content

@@ -1,0 +1,26 @@
+"""What `check` says about a stage that holds its contract: where it is reused less than it could be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidemill.decide.recipe import Recipe
+from tidemill.domain.query import Query
+from tidemill.domain.stage import Stage
+
+
+def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]:
+    """Why a stage is judged by its code, never reused, or gives rows in an order of its own."""
+    if recipe.opaque and not recipe.unproven:
+        yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"
+    for reason in recipe.unproven:
+        yield f"{stage.name} is never reused: {reason}"
+    if query is None:
+        return
+    if query.unstable:
+        yield f"{stage.name} may give other rows of the same inputs: {query.unstable}"
+    elif query.unordered and stage.output is not None and not stage.output.key:
+        yield (
+            f"{stage.name} has no key, and its rows no order of their own ({query.unordered}): "
+            "what reads it runs whenever it ran; give its contract a key"
+        )
