@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import platform
 import secrets
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill import __version__
 from tidemill.act.checking import check
-from tidemill.act.evidence import Known as Evidence
-from tidemill.act.evidence import faults_of, gather
+from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job
 from tidemill.act.listing import list_files
-from tidemill.act.origins import Known
+from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.declare import seal
@@ -46,7 +44,7 @@ from tidemill.domain.source import Source
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.workflow import Workflow
 from tidemill.ports import State
-from tidemill.settings import Settings, find_settings
+from tidemill.settings import Settings, find_settings, load_workflow
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,28 +69,6 @@ def open_project(
     return Project(settings, load_workflow(settings), env)
 
 
-def load_workflow(settings: Settings) -> Workflow:
-    """Import the module that the settings name, with the project's folder first on the path."""
-    module, _, name = settings.workflow.partition(":")
-    if not name:
-        raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
-    root = str(settings.root)
-    if root not in sys.path:
-        sys.path.insert(0, root)
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        # What the module itself imports is its own affair.
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise UsageError(f"there is no module {module!r} in {root} or on the path") from error
-    workflow = getattr(found, name, None)
-    if not isinstance(workflow, Workflow):
-        flows = [key for key, value in vars(found).items() if isinstance(value, Workflow)]
-        raise UsageError(f"{module} has no workflow {name!r} ({did_you_mean(name, flows)})")
-    return workflow
-
-
 class Project:
     """A workflow with its state: what is published, what would run, and running it."""
 
@@ -101,7 +77,7 @@ class Project:
         self.environment = environment
         self.flow: Flow = seal(workflow)
         self._opened: Tools | None = None
-        self._evidence: Evidence | None = None
+        self._known: Known | None = None
         self._recipes: dict[str, Recipe] | None = None
 
     @property
@@ -119,9 +95,9 @@ class Project:
         """What every stage does, as digests."""
         if self._recipes is None:
             here = _platform()
-            self._evidence = gather(self.flow, self.tools.probes, here, _probe)
+            self._known = gather(self.flow, self.tools.probes, here, _probe)
             self._recipes = {
-                stage.name: recipe_of(stage, self._evidence.evidence[stage.name], here)
+                stage.name: recipe_of(stage, self._known.evidence[stage.name], here)
                 for stage in self.flow.stages
             }
         return self._recipes
@@ -203,9 +179,9 @@ class Project:
     def _refuse(self, plan: Plan) -> None:
         """DeclarationError when a stage that would run doesn't give what its contract says."""
         recipes = self.recipes
-        assert self._evidence is not None
+        assert self._known is not None
         running = plan.by_stage()
-        faults = faults_of(self._evidence, running)
+        faults = faults_of(self._known, running)
         faults += [fault for name in running for fault in recipes[name].faults]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
@@ -286,11 +262,11 @@ class Project:
         """
         from tidemill.act.again import twice
 
-        return twice(self.known(), sample, _again(self.settings, self.environment))
+        return twice(self.facts(), sample, _again(self.settings, self.environment))
 
-    def known(self) -> Known:
-        """The facts that explanations are made of."""
-        return Known(
+    def facts(self) -> Facts:
+        """What explanations are made of."""
+        return Facts(
             flow=self.flow, recipes=self.recipes, state=self.state(), ledger=self.tools.ledger
         )
 

@@ -1,7 +1,9 @@
-"""What `[tool.tidemill]` in pyproject.toml says, and where the project is."""
+"""What `[tool.tidemill]` in pyproject.toml says: where the project is, and its workflow."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +72,25 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
     return Settings(**{**table, "root": folder, "workflow": named})
+
+
+def load_workflow(settings: Settings) -> Workflow:
+    """Import the module that the settings name, with the project's folder first on the path."""
+    module, _, name = settings.workflow.partition(":")
+    if not name:
+        raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
+    root = str(settings.root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # What the module itself imports is its own affair.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"there is no module {module!r} in {root} or on the path") from error
+    workflow = getattr(found, name, None)
+    if not isinstance(workflow, Workflow):
+        flows = [key for key, value in vars(found).items() if isinstance(value, Workflow)]
+        raise UsageError(f"{module} has no workflow {name!r} ({did_you_mean(name, flows)})")
+    return workflow

@@ -110,7 +110,6 @@ GOLDEN = {
     "struct_empty": "99e5644dbf1ca301e778bd6f965a9a9e",
     "map": "d6edcba498077fe9bfa2cc7bae0e8b5c",
 }
-COUNT_GOLDEN = "9c40943b7aeeda2f2b0b08059a4920be"
 ROWSET_GOLDEN = "f0456979ed97c04d5e902e891d02854a"
 
 

@@ -2,9 +2,11 @@
 
 That is what lets one column of a stored output be made anew beside the others. It holds for the engine
 in memory, over frames, files and IO sources alike, where the rows of a stage have an order of their
-own. It doesn't hold for the streaming engine (about one column in fifty), nor between kinds of source
-where the order is open (a `unique` that keeps any order is another over files than over a frame), and
-the last bits of a deviation are others over one frame than over the same rows in two parts.
+own. Where they don't it mostly holds, but not always: a sort that may exchange ties lets the optimiser
+leave out the sort before it, if no other column needs it. It doesn't hold for the streaming engine
+(about one column in fifty), nor between kinds of source where the order is open (a `unique` that keeps
+any order is another over files than over a frame), and the last bits of a deviation are others over one
+frame than over the same rows in two parts.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def test_frames_files_and_sources_give_the_same_rows_in_the_same_order(tmp_path:
     def each(seed: int) -> None:
         rng = random.Random(seed)
         stage, tables = drawn.stage(rng), drawn.tables(rng)
-        ordered = not any(word in stage.source for word in _OPEN)
+        ordered = _ordered(stage)
         found = {kind: _values(stage, tables, kind, tmp_path) for kind in KINDS if ordered}
         # Whether an expression fails for want of rows to fail on is another matter.
         compared = ordered and not any(isinstance(rows, str) for rows in found.values())
@@ -67,11 +69,18 @@ def _alone(rng: random.Random, folder: Path) -> Counter[str]:
     if not settled(whole):
         return Counter(["order open"])
     names = stage(drawn.empty()).collect_schema().names()
+    counts: Counter[str] = Counter()
     for name in names:
         of_whole = partial(_column, stage, name, False, handed(tables, kind, folder))
         alone = partial(_column, stage, name, True, handed(tables, kind, folder))
-        assert agree(of_whole, alone, tries=60), (kind, name, stage.source, tables)
-    return Counter(aligned=len(names))
+        aligned = agree(of_whole, alone, tries=60)
+        assert aligned or not _ordered(stage), (kind, name, stage.source, tables)
+        counts["aligned" if aligned else "order open"] += 1
+    return counts
+
+
+def _ordered(stage: drawn.Drawn) -> bool:
+    return not any(word in stage.source for word in _OPEN)
 
 
 def _column(

@@ -19,7 +19,6 @@ from polars.testing.parametric import series as any_series
 
 from tests.decide import columns
 from tests.decide.columns import (
-    COUNT_GOLDEN,
     GOLDEN,
     LAYOUTS,
     LONG,
@@ -31,7 +30,7 @@ from tests.decide.columns import (
 from tidemill.decide import canonical
 from tidemill.decide.arrow import _Stream, exported, numbers
 from tidemill.decide.canonical import Canon, Codes, Fixed
-from tidemill.decide.digest import column_hash, column_hashes, count_hash, rowset_hash
+from tidemill.decide.digest import column_hash, column_hashes, rowset_hash
 from tidemill.domain.errors import ContractError, TidemillError
 
 DTYPES = [pytest.param(dtype, values, id=name) for name, dtype, values in VALUES if len(values) > 1]
@@ -265,12 +264,7 @@ def test_columns_in_unlike_pieces() -> None:
 
 def test_golden_digests_of_pseudo_columns() -> None:
     frame = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
-    assert count_hash(3) == COUNT_GOLDEN
     assert rowset_hash(frame, ["k"]) == ROWSET_GOLDEN
-
-
-def test_counts_differ() -> None:
-    assert len({count_hash(height) for height in range(100)}) == 100
 
 
 def test_rowset_is_key_order_and_height() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.act.origins import Known, Origin, origins_of
+from tidemill.act.origins import Facts, Origin, origins_of
 from tidemill.decide.recipe import Recipe, changes
 from tidemill.decide.upstream import Traced, judged_by, traced
 from tidemill.domain.binding import Binding
@@ -110,25 +110,25 @@ class Explanation:
     model: str = ""
 
 
-def explain(known: Known, stage: Stage, partition: str = "", column: str = "") -> Explanation:
+def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -> Explanation:
     """Say why a stage, one of its partitions, or a column of it is what it is.
 
     Without `partition` it is about all that is published. Raises UsageError for a partition or a
     column that there isn't.
     """
-    bound = known.bound(stage.name)
+    bound = facts.bound(stage.name)
     if partition and partition not in bound:
         there = spread(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
         raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
     chosen = (partition,) if partition else tuple(sorted(bound))
     one = bound[chosen[0]] if len(chosen) == 1 else None
-    facts = _column(known, stage, chosen, column) if column else None
-    origins = origins_of(known, stage, chosen, facts.lineage if facts else ())
+    about = _column(facts, stage, chosen, column) if column else None
+    origins = origins_of(facts, stage, chosen, about.lineage if about else ())
     artifact = one.product.artifact if one else None
-    live = known.state.live.get(stage.name)
+    live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
     return replace(
-        _as_declared(stage, known.recipes[stage.name]),
+        _as_declared(stage, facts.recipes[stage.name]),
         partitions=chosen,
         partition=partition,
         key=one.key if one else "",
@@ -137,15 +137,15 @@ def explain(known: Known, stage: Stage, partition: str = "", column: str = "") -
         rows=sum(bound[key].product.rows for key in chosen),
         quarantined=sum(bound[key].product.quarantined for key in chosen),
         findings=one.product.findings if one else (),
-        stale=_stale(known, stage, chosen),
+        stale=_stale(facts, stage, chosen),
         touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,
-        runs=_runs(known.ledger, made),
-        column=facts,
+        runs=_runs(facts.ledger, made),
+        column=about,
         artifact=artifact,
         live=live.artifact.id if live else "",
-        decisions=_decisions(known.state, artifact),
-        model=_scored_by(known, stage, one) if one else "",
+        decisions=_decisions(facts.state, artifact),
+        model=_scored_by(facts, stage, one) if one else "",
     )
 
 
@@ -177,14 +177,14 @@ def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
     )
 
 
-def _stale(known: Known, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
+def _stale(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
     """What of the stage changed since some of these partitions were made."""
-    recipe = known.recipes[stage.name]
-    bound = known.bound(stage.name)
+    recipe = facts.recipes[stage.name]
+    bound = facts.bound(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
         checked = all(bound[key].check == recipe.check for key in chosen)
         return () if checked else ("its contract checks something else",)
-    before = known.state.recipes.get(stage.name, {})
+    before = facts.state.recipes.get(stage.name, {})
     return changes(before, recipe.parts) or ("its recipe is another than when it was made",)
 
 
@@ -208,46 +208,46 @@ def _decisions(state: State, artifact: Artifact | None) -> tuple[Decision, ...]:
     return tuple(sorted(own, key=lambda decision: decision.at))
 
 
-def _scored_by(known: Known, stage: Stage, binding: Binding) -> str:
+def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
     """The artifact that was live when a delivery was made."""
     if stage.kind is not Kind.DELIVER:
         return ""
     lives = [
         fact.event.delivery.artifact.id
-        for fact in known.ledger.events(kinds=("Delivered",))
+        for fact in facts.ledger.events(kinds=("Delivered",))
         if isinstance(fact.event, Delivered)
-        and fact.event.environment == known.state.environment
+        and fact.event.environment == facts.state.environment
         and fact.event.delivery.name == stage.model
         and fact.event.delivery.at <= binding.at
     ]
     return lives[-1] if lives else ""
 
 
-def _column(known: Known, stage: Stage, chosen: Collection[str], name: str) -> ColumnFacts:
+def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> ColumnFacts:
     if stage.output is None:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no contracted columns")
     spec = _contracted(stage.output, name)
-    facts = ColumnFacts(
+    about = ColumnFacts(
         name=name,
         type=str(spec.dtype),
         description=spec.description,
-        lineage=traced(known.flow, known.recipes, stage, name),
+        lineage=traced(facts.flow, facts.recipes, stage, name),
     )
     if len(chosen) != 1:
-        return facts
+        return about
     [partition] = chosen
-    product = known.bound(stage.name)[partition].product
+    product = facts.bound(stage.name)[partition].product
     hashed = product.columns.get(name, "")
     same = [
         f"{item.name}.{other}"
         for item in stage.frames
-        if (held := known.bound(item.name).get(partition)) is not None
+        if (held := facts.bound(item.name).get(partition)) is not None
         and held.product.rowset == product.rowset
         for other, digest in held.product.columns.items()
         if digest == hashed
     ]
-    history = _history(known, stage, partition, name)
-    return replace(facts, hash=hashed, same_as=tuple(same), history=history)
+    history = _history(facts, stage, partition, name)
+    return replace(about, hash=hashed, same_as=tuple(same), history=history)
 
 
 def _contracted(contract: ContractSpec, name: str) -> Column:
@@ -257,12 +257,12 @@ def _contracted(contract: ContractSpec, name: str) -> Column:
     return contract.column(name)
 
 
-def _history(known: Known, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
+def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
     """Every time that the column's values became others, oldest first."""
     versions: list[Version] = []
-    for fact in known.ledger.events(kinds=("Published",)):
+    for fact in facts.ledger.events(kinds=("Published",)):
         event = fact.event
-        if not isinstance(event, Published) or event.environment != known.state.environment:
+        if not isinstance(event, Published) or event.environment != facts.state.environment:
             continue
         if (event.stage, event.partition) != (stage.name, partition):
             continue

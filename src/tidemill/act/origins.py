@@ -14,7 +14,7 @@ from tidemill.ports import Ledger, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Facts:
     """Where explanations take their facts from."""
 
     flow: Flow
@@ -61,25 +61,25 @@ class _Found:
 
 
 def origins_of(
-    known: Known, stage: Stage, chosen: Collection[str], lineage: Sequence[Traced] = ()
+    facts: Facts, stage: Stage, chosen: Collection[str], lineage: Sequence[Traced] = ()
 ) -> tuple[Origin, ...]:
     """Walk upstream, nearest stages first; each stage once, with all of its partitions that count.
 
     With the `lineage` of a column only the stages and columns on it count.
     """
-    walk = _Walk(known, lineage)
+    walk = _Walk(facts, lineage)
     found = walk.up(stage, chosen)
     return tuple(
-        _origin(known, other, found[other.name], with_rows=other != stage)
-        for other in reversed(known.flow.stages)
+        _origin(facts, other, found[other.name], with_rows=other != stage)
+        for other in reversed(facts.flow.stages)
         if other.name in found and (other.name != stage.name or stage.kind is Kind.INGEST)
     )
 
 
 class _Walk:
-    def __init__(self, known: Known, lineage: Sequence[Traced]) -> None:
-        self._known = known
-        self._upstream = Upstream(flow=known.flow, heads=known.state.heads)
+    def __init__(self, facts: Facts, lineage: Sequence[Traced]) -> None:
+        self._facts = facts
+        self._upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
         self._edges: dict[tuple[str, str], set[str]] = {}
         for item in lineage:
             for name, columns in item.reads.items():
@@ -89,7 +89,7 @@ class _Walk:
     def up(self, stage: Stage, chosen: Collection[str]) -> dict[str, _Found]:
         own = {item.column for item in self._lineage if item.stage == stage.name}
         found = {stage.name: _Found(keys=set(chosen), columns=own)}
-        for reader in reversed(self._known.flow.stages):
+        for reader in reversed(self._facts.flow.stages):
             if reader.name in found:
                 for key in sorted(found[reader.name].keys):
                     self._take(found, reader, key)
@@ -114,26 +114,26 @@ class _Walk:
         """The columns of an input that count for a stage; None for one that isn't on the lineage."""
         if self._lineage:
             return self._edges.get((reader.name, name))
-        reads = self._known.recipes[reader.name].reads.get(name)
+        reads = self._facts.recipes[reader.name].reads.get(name)
         if reads is not None:
             return set(reads)
-        other = self._known.flow[name].output
+        other = self._facts.flow[name].output
         return set(other.names) if other else set()
 
     def _moved(
         self, reader: Stage, key: str, name: str, keys: tuple[str, ...]
     ) -> tuple[str, ...] | None:
         """Which columns of an input are no longer what they were when a partition was made of it."""
-        held = self._known.bound(reader.name).get(key)
-        if held is None or self._known.flow[name].kind is Kind.MODEL:
+        held = self._facts.bound(reader.name).get(key)
+        if held is None or self._facts.flow[name].kind is Kind.MODEL:
             return None
         return changed_columns(held, name, self._upstream.products(name, keys))
 
 
-def _origin(known: Known, stage: Stage, found: _Found, *, with_rows: bool) -> Origin:
-    held = known.bound(stage.name)
+def _origin(facts: Facts, stage: Stage, found: _Found, *, with_rows: bool) -> Origin:
+    held = facts.bound(stage.name)
     bound = [held[key] for key in found.keys if key in held]
-    files = known.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()
+    files = facts.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()
     own = stage.output.names if stage.output else ()
     return Origin(
         stage=stage.name,

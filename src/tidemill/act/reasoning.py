@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from tidemill.act.origins import Known
+from tidemill.act.origins import Facts
 from tidemill.decide.why import Before, Why, why_of
 from tidemill.domain.event import Attempted
 from tidemill.domain.plan import Plan
 from tidemill.domain.stage import Stage
 
 
-def why(known: Known, plan: Plan, stage: Stage) -> Why:
-    """The reasons of a plan for a stage, followed upstream; `known` is what the plan was made on."""
+def why(facts: Facts, plan: Plan, stage: Stage) -> Why:
+    """The reasons of a plan for a stage, followed upstream; `facts` are what the plan was made on."""
 
     @cache
     def recorded(run: str) -> Mapping[tuple[str, str], tuple[str, ...]]:
         attempts = [
             fact.event.attempt
-            for fact in known.ledger.events(kinds=("Attempted",), run=run)
+            for fact in facts.ledger.events(kinds=("Attempted",), run=run)
             if isinstance(fact.event, Attempted)
         ]
         return {(attempt.stage, attempt.partition): attempt.reasons for attempt in attempts}
 
-    before = Before(heads=known.state.heads, sources=known.state.sources, recorded=recorded)
-    return why_of(plan, known.flow, known.recipes, stage, before)
+    before = Before(heads=facts.state.heads, sources=facts.state.sources, recorded=recorded)
+    return why_of(plan, facts.flow, facts.recipes, stage, before)

@@ -6,7 +6,7 @@ import click
 
 from tidemill.act.explaining import ColumnFacts, Explanation
 from tidemill.act.explaining import explain as explanation_of
-from tidemill.act.origins import Known, Origin
+from tidemill.act.origins import Facts, Origin
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
@@ -35,23 +35,18 @@ def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
     also what its gates decided. PARTITION is `all` for a stage that has only one.
     """
     with opened() as project:
-        known = Known(
-            flow=project.flow,
-            recipes=project.recipes,
-            state=project.state(),
-            ledger=project.tools.ledger,
-        )
+        facts = project.facts()
         subject = project.stage(stage)
-        if not column and _is_column(known, subject, partition):
+        if not column and _is_column(facts, subject, partition):
             partition, column = "", partition
-        found = explanation_of(known, subject, partition, column)
+        found = explanation_of(facts, subject, partition, column)
     tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
 
 
-def _is_column(known: Known, stage: Stage, name: str) -> bool:
+def _is_column(facts: Facts, stage: Stage, name: str) -> bool:
     """Whether what stands in the place of a partition can only be a column."""
     return (
-        name not in known.bound(stage.name)
+        name not in facts.bound(stage.name)
         and stage.output is not None
         and name in stage.output.names
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from tidemill.act.origins import Known
 from tidemill.act.reasoning import why as why_of
 from tidemill.cli.document import json_option, plain, tell
 from tidemill.cli.group import where_options
@@ -16,9 +15,6 @@ from tidemill.cli.request import request_options
 from tidemill.cli.why import render_why
 from tidemill.decide.why import Why
 from tidemill.domain.plan import Plan
-
-if TYPE_CHECKING:
-    from tidemill.project import Project
 
 
 @click.command()
@@ -34,23 +30,15 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         raise click.UsageError("--why and --markdown are two forms of the same; choose one")
     with opened() as project:
         made = project.plan(**request)
-        reasons = _why(project, made, request["stage"]) if why and request["stage"] else None
+        reasons = None
+        if why and request["stage"]:
+            reasons = why_of(project.facts(), made, project.stage(request["stage"]))
     if reasons is not None:
         parts = any(request[name] for name in ("since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)
     else:
         text = markdown_plan(made) if markdown else render_plan(made, why=why)
     tell(text, as_json, "tidemill.plan/1", lambda: _body(made, reasons))
-
-
-def _why(project: Project, made: Plan, stage: str) -> Why:
-    known = Known(
-        flow=project.flow,
-        recipes=project.recipes,
-        state=project.state(),
-        ledger=project.tools.ledger,
-    )
-    return why_of(known, made, project.stage(stage))
 
 
 def _body(made: Plan, reasons: Why | None) -> dict[str, Any]:

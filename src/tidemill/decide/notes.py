@@ -14,11 +14,17 @@ def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]
     if recipe.opaque and not recipe.unproven:
         yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"
     for reason in recipe.unproven:
-        yield f"{stage.name} is never reused: {reason}"
+        yield (
+            f"{stage.name} is never reused: {reason}; take it out, mark the stage @tm.impure, "
+            "or vouch for it with version="
+        )
     if query is None:
         return
     if query.unstable:
-        yield f"{stage.name} may give other rows of the same inputs: {query.unstable}"
+        yield (
+            f"{stage.name} may give other rows of the same inputs: {query.unstable}; "
+            "sort by a key before the order counts"
+        )
     elif query.unordered and stage.output is not None and not stage.output.key:
         yield (
             f"{stage.name} has no key, and its rows no order of their own ({query.unordered}): "

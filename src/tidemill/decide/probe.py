@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.leaves import Leaves, noting
 from tidemill.decide.query import Numbered, Unreadable, marked, numbered
@@ -62,7 +63,7 @@ def probe(stage: Stage) -> Probe | None:
     touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
     try:
         found = _queried(stage, result.lazy(), Leaves.of(frames), schemas)
-    except pl.exceptions.PolarsError as error:
+    except (PolarsError, PanicException) as error:
         return _raised(stage, error)
     # A call that was seen says where it is; the query only that there is one.
     query = replace(found.query, touched=touched or found.query.touched)

@@ -45,7 +45,7 @@ class Marker(Protocol):
 def impure(function: F, /) -> F: ...
 @overload
 def impure(*, every: str | None = None) -> Marker: ...
-def impure(function: Any = None, /, *, every: str | None = None) -> Any:
+def impure(function: Callable[..., Any] | None = None, /, *, every: str | None = None) -> Any:
     """Mark the function of an ingest or a transform whose output depends on what no key can see.
 
     Its steps run again at every run; with `every` (`30m`, `6h`, `7d`) once their last result is that

@@ -105,7 +105,8 @@ _PARTS = [
 ]  # fmt: skip
 _VALUES = (
     *(f"@.select(v={part})" for part in _PARTS),
-    *(f"@.select(v={part}, w={other})" for part in _PARTS[2:] for other in ("$G", "$C", "$N.filter($B)", part)),
+    *(f"@.select(v={part}, w={other})" for part in _PARTS[2:]
+      for other in ("$G", "$C", "$N.filter($B)", part)),
     *(f"@.with_columns(v={part})" for part in _PARTS[2:]),
 )  # fmt: skip
 _SELECTED = (
@@ -181,7 +182,8 @@ _UNIONS = (
     *(f"pl.concat([{frames}], how='{how}')"
       for frames in ("@, $O", "$O, @", "@, @", "@, @.filter($B)", "@, $O.select('k')",
                      "@, @.with_columns($N.alias($J))", "@, @.head(1), @.tail(2)")
-      for how in ("vertical", "vertical_relaxed", "diagonal", "diagonal_relaxed", "horizontal", "align_full")),
+      for how in ("vertical", "vertical_relaxed", "diagonal", "diagonal_relaxed", "horizontal",
+                  "align_full")),
     *["@.merge_sorted(@, 'k')", "@.update($O, on='k')", "@.update($O)", "pl.union([@, @])",
       "pl.concat([$O.select('x'), @.select(q=$N)], how='horizontal')"] * 2,
 )  # fmt: skip

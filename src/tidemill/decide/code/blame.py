@@ -99,7 +99,7 @@ def _role_of(frame: FrameType) -> Role:
 def _role(file: str, module: str) -> Role:
     top = module.partition(".")[0]
     made = file.startswith("<") and not file.startswith("<frozen ") and file not in linecache.cache
-    origin = origin_of_module(module) if made and module else origin_of_file(file)
+    origin = origin_of_module(module) if made and top else origin_of_file(file)
     if top == "tidemill" or (top in _OWN and origin in ("package", "standard")):
         return "own"
     if made:

@@ -104,7 +104,7 @@ def name_of(frame: FrameType) -> str:
 def _public(full: str, module: str, name: str) -> str:
     """Shorter, when the package itself offers it under that name."""
     top = module.partition(".")[0]
-    offered = vars(sys.modules[top]) if top in sys.modules and top != module else ()
+    offered = getattr(sys.modules.get(top), "__dict__", ()) if top != module else ()
     return f"{top}.{name}" if name.partition(".")[0] in offered else full
 
 
@@ -157,7 +157,8 @@ def _is_random(frame: FrameType) -> bool:
     """A generator of its own is random by how it was made: that is when it is seeded."""
     given = frame.f_locals
     generator = given.get("self")
-    if generator is shared_random() or isinstance(generator, frame.f_globals["SystemRandom"]):
+    unseedable = frame.f_globals.get("SystemRandom", ())
+    if generator is shared_random() or isinstance(generator, unseedable):
         return True
     return frame.f_code.co_name in ("__init__", "seed") and given.get("x", given.get("a")) is None
 

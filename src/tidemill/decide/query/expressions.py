@@ -205,8 +205,7 @@ def _sort(content: Mapping[str, Any], scope: Scope) -> Value:
 def _sort_by(content: Mapping[str, Any], scope: Scope) -> Value:
     by = [value(part, scope) for part in content["by"]]
     options = content["sort_options"]
-    known = {part.term for part in by} | scope.fixed
-    ties = not options["maintain_order"] and not any(key <= known for key in scope.keys)
+    ties = not options["maintain_order"] and not scope.tells_apart(*by)
     operands = [value(content["expr"], scope), *by]
     open = "sort_by() without maintain_order" if ties else ""
     return along(("sort_by", options), operands, scope, open=open)

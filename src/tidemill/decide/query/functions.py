@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.decide.query.scope import Scope, along, each
-from tidemill.decide.query.terms import ONE, Length, Unknown, Value, term, union
+from tidemill.decide.query.terms import ONE, Length, Unknown, Value, first, term, union
 from tidemill.decide.query.vocabulary import (
     CONSTANT_OPERANDS,
     COUNTS,
     NAMED,
     NUMERIC,
     ORDER_FREE,
+    TIES,
     Kind,
     function_name,
     kind_of,
@@ -42,6 +43,9 @@ def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope
         length = _length(kind, name, called, operands, scope)
         free, order = name in ORDER_FREE, opens(name, called)
         made = along(tag, operands, scope, length=length, numeric=numeric, free=free, open=order)
+    if name in TIES and not scope.tells_apart(operands[TIES[name]]):
+        tied = f"{name} takes one of several rows with equal values"
+        made = made._replace(unstable=first(made.unstable, tied))
     match called:
         case {"StructExpr": {"FieldByName": field}}:
             return made._replace(name=field, root=None)
@@ -52,13 +56,13 @@ def _length(
     kind: Kind, name: str, called: Any, operands: Sequence[Value], scope: Scope
 ) -> Length | None:
     """The length where it is known without the values; None for that of the operands, or one of its own."""
-    first = operands[0].length
+    base = operands[0].length
     match kind:
         case Kind.TOTAL:
             return ONE
-        case Kind.PART if name == "GatherEvery" and first != ONE:
-            return Length(term("gather every", called, first.term), first.reads)
-        case Kind.ALONG if first != ONE:
+        case Kind.PART if name == "GatherEvery" and base != ONE:
+            return Length(term("gather every", called, base.term), base.reads)
+        case Kind.ALONG if base != ONE:
             return None
     return _own_length(called, operands, scope)
 

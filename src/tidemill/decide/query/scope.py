@@ -73,6 +73,11 @@ class Scope:
             name, value.term, self.length, value.reads, value.numeric, name, "", value.unstable
         )
 
+    def tells_apart(self, *by: Value) -> bool:
+        """Whether no two rows (of a group) have the same values of `by`."""
+        known = {value.term for value in by} | self.fixed
+        return any(key <= known for key in self.keys)
+
     def select(self, selector: Any) -> list[str]:
         """The names that a selector gives here."""
         text = repr(selector)

@@ -126,6 +126,10 @@ ORDER_FREE = {
 }  # fmt: skip
 AGGREGATES_FREE = {"Min", "Max", "Median", "NUnique", "Mean", "Count", "Sum", "Std", "Var", "Item"}
 
+# Which of equal values they take isn't fixed (it differs with the number of threads): the operand that
+# has them.
+TIES = {"ArgMin": 0, "ArgMax": 0, "ArgSort": 0, "MinBy": 1, "MaxBy": 1}
+
 
 def opens(name: str, function: Any) -> str:
     """Why the values that a function gives stand in no fixed order; empty if in that of the rows."""
@@ -134,6 +138,4 @@ def opens(name: str, function: Any) -> str:
             return "unique() without maintain_order"
         case {"Mode": {"maintain_order": False}}:
             return "mode() without maintain_order"
-    if name == "ArgSort":
-        return "arg_sort() of equal values"
     return f"{name} has no order" if name in {"TopK", "TopKBy", "ValueCounts"} else ""
