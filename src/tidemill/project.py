@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidemill import __version__
 from tidemill.act.checking import check
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
@@ -28,7 +27,7 @@ from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
-from tidemill.decide.recipe import Platform, Recipe, recipe_of
+from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
     DeclarationError,
@@ -274,8 +273,10 @@ class Project:
         """Execute one step in this process and publish nothing; what it made and what was found."""
         from tidemill.act.debug import attempt
 
-        reads = self.recipes[self.stage(stage).name].reads
-        return attempt(self.tools, self.flow, self.flow[stage], self.state(), partition, reads)
+        chosen = self.stage(stage)
+        # A probe would stop at the stage's breakpoints before there is any row to look at.
+        reads = all_columns(chosen)
+        return attempt(self.tools, self.flow, chosen, self.state(), partition, reads)
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
@@ -362,8 +363,8 @@ def _platform() -> Platform:
     return Platform(
         engine=importlib.metadata.version("polars"),
         python=sys.version.split()[0],
-        machine=platform.machine(),
-        tidemill=__version__,
+        machine=f"{platform.machine()} {sys.platform}",
+        tidemill=importlib.metadata.version("tidemill"),
     )
 
 

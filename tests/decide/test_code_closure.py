@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.decide.modules import Project
-from tidemill.decide.code.closure import closure_of, needs_of, platform_part
+from tidemill.decide.code.closure import closure_of, needs_of
 from tidemill.decide.code.markers import may_hold, normal_name
 
 Packages = tuple[tuple[str, str], ...]
@@ -183,7 +183,3 @@ def test_markers(marker: str, holds: bool) -> None:
 )
 def test_normal_names(name: str) -> None:
     assert normal_name(name) == "tidal-things"
-
-
-def test_the_platform() -> None:
-    assert platform_part() == [HERE, platform.machine(), sys.platform]

@@ -72,7 +72,7 @@ class Caller:
 def _watched(
     stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
 ) -> tuple[Any, tuple[str, ...]]:
-    with Watch() as watched:
+    with Watch(stage.place) as watched:
         result = call(stage, partition, frames)
     if stage.impure is not None or stage.version is not None:
         return result, ()

@@ -49,7 +49,7 @@ def probe(stage: Stage) -> Probe | None:
     schemas = {i.name: schema_of(i.contract) for i in stage.frames if i.contract is not None}
     frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
-        with Watch() as watched:
+        with Watch(stage.place) as watched:
             result = function(**frames)
     except Exception as error:  # noqa: BLE001 - the stage's own code may raise anything
         return _opaque(noted) if noted else _raised(stage, error)

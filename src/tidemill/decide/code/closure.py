@@ -1,4 +1,4 @@
-"""What else decides about the results of code: the packages that its packages need, and the platform.
+"""What else decides about the results of code: the packages that its packages need.
 
 What is installed counts, whatever was asked for. A requirement of which it can't be told whether it
 holds here counts too: one package too many only means that a stage runs once more when it is updated.
@@ -6,9 +6,7 @@ holds here counts too: one package too many only means that a stage runs once mo
 
 from __future__ import annotations
 
-import platform
 import re
-import sys
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeAlias
@@ -59,14 +57,6 @@ def needs_of(name: str, extras: frozenset[str]) -> tuple[tuple[str, str], tuple[
     named, version = [*said["Name"], name][0], [*said["Version"], ""][0]
     found = named, version + build_of(distribution)
     return found, tuple(dict.fromkeys(item for item in needs if item))
-
-
-def platform_part() -> list[str]:
-    """Python's minor version, the processor's architecture and the operating system.
-
-    The last as packages of one version are other binaries there, on another mathematical library.
-    """
-    return [f"{sys.version_info[0]}.{sys.version_info[1]}", platform.machine(), sys.platform]
 
 
 def _said(distribution: Any) -> dict[str, list[str]]:
