@@ -1,0 +1,249 @@
+"""Keys that forget something: the suite must find every one of them out.
+
+A mutant is the project with one field of a key left out, found by reflection, or with one of the
+classic mistakes. It is *killed* when a scenario or a scene fails that holds for the real project.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.soundness import edits
+from tests.soundness.counting import Unsound, random_scenario
+from tests.soundness.driver import play
+from tests.soundness.model import OPERATORS, random_flow
+from tests.soundness.scenes import SCENES
+from tidemill.act import evidence
+from tidemill.decide import probe as probing
+from tidemill.decide.code import callables
+from tidemill.decide.recipe import Recipe, step_key
+from tidemill.decide.reuse import key_for
+from tidemill.decide.schema import schema_of
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.stage import Stage
+from tidemill.project import Project
+
+Mutate = Callable[[Recipe], Recipe]
+CODE = (*edits.MUST, "equal meaning")
+DATA = tuple(edits.DATA)
+CONTRACTS = tuple(edits.CONTRACTS)
+# The kinds of edit that a part of a recipe is there for; scenes tell of the others.
+KINDS_OF = {
+    "column": CODE,
+    "code": CODE,
+    "contract": CONTRACTS,
+    "engine": ("polars upgrade",),
+}
+# Short scenarios: each begins with a project of its own, and most mutants die soon.
+LENGTH, TRIES = 8, 60
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_real_project_passes_every_scene(tmp_path: Path, name: str) -> None:
+    SCENES[name](tmp_path)
+
+
+def _survives(root: Path, kinds: Sequence[str], ops: Collection[str] = OPERATORS) -> bool:
+    """Whether no scenario notices, of those with one of these operators."""
+    for seed in range(TRIES):
+        if not any(stage.op in ops for stage in random_flow(Random(seed)).stages):
+            continue
+        try:
+            play(random_scenario(seed, LENGTH, kinds), root / str(seed))
+        except Unsound as error:
+            # Only what the suite judges counts, not that a mutant can't even run.
+            if not isinstance(error.__cause__, (Unsound, TidemillError)):
+                raise
+            return False
+    return True
+
+
+def _fails(scene: Callable[[Path], None], root: Path) -> bool:
+    root.mkdir()
+    try:
+        scene(root)
+    except AssertionError:
+        return True
+    return False
+
+
+@contextmanager
+def _everywhere(known: Any, other: Any) -> Iterator[None]:
+    """Put another function in the place of one, wherever it was imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("tidemill.") and module is not None:
+                for label, value in list(vars(module).items()):
+                    if value is known:
+                        patch.setattr(module, label, other)
+        yield
+
+
+@contextmanager
+def _recipes(mutate: Mutate) -> Iterator[None]:
+    """Every recipe that a project has, changed."""
+    known = inspect.getattr_static(Project, "recipes").fget
+
+    def recipes(self: Project) -> Mapping[str, Recipe]:
+        return {name: mutate(recipe) for name, recipe in known(self).items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Project, "recipes", property(recipes))
+        yield
+
+
+def _group(part: str) -> str:
+    """The parts of single columns are one kind of part."""
+    return part.partition(" ")[0]
+
+
+def _without(group: str) -> Mutate:
+    def mutate(recipe: Recipe) -> Recipe:
+        parts = {name: part for name, part in recipe.parts.items() if _group(name) != group}
+        return replace(recipe, parts=parts, digest=fingerprint("mutant", parts))
+
+    return mutate
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Every part that some recipe has, as the project makes them now."""
+    found: set[str] = set()
+
+    def note(recipe: Recipe) -> Recipe:
+        found.update(_group(name) for name in recipe.parts)
+        return recipe
+
+    with _recipes(note):
+        for name, scene in SCENES.items():
+            scene(tmp_path_factory.mktemp(name))
+        play(random_scenario(0, 1), tmp_path_factory.mktemp("random"))
+    return found
+
+
+def test_each_part_of_a_recipe_is_missed(tmp_path: Path, groups: set[str]) -> None:
+    assert groups == {*KINDS_OF, *SCENES}
+    survivors = []
+    for group in sorted(groups):
+        root = tmp_path / group
+        with _recipes(_without(group)):
+            if group in KINDS_OF:
+                killed = not _survives(root, KINDS_OF[group])
+            else:
+                killed = _fails(SCENES[group], root)
+        if not killed:
+            survivors.append(group)
+    assert survivors == []
+
+
+def _blank(value: Any) -> Any:
+    return type(value)() if isinstance(value, (str, dict)) else {}
+
+
+@pytest.mark.parametrize("name", inspect.signature(step_key).parameters)
+def test_each_argument_of_a_steps_key_is_missed(tmp_path: Path, name: str) -> None:
+    signature = inspect.signature(step_key)
+
+    def forgetful(*given: Any, **named: Any) -> str:
+        bound = signature.bind(*given, **named)
+        bound.arguments[name] = _blank(bound.arguments[name])
+        return step_key(*bound.args, **bound.kwargs)
+
+    with _everywhere(step_key, forgetful):
+        assert not _survives(tmp_path, ("late rows", "file deleted", "helper"))
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+def test_each_input_of_a_steps_key_is_missed(tmp_path: Path, place: int) -> None:
+    def forgetful(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
+        names = sorted(inputs)
+        kept = {name: inputs[name] for name in names if name != names[place] or len(names) < 2}
+        return step_key(recipe, partition, kept)
+
+    with _everywhere(step_key, forgetful):
+        # One input may change alone where the code of a stage before it is edited.
+        assert not _survives(tmp_path, (*DATA, *CODE), ("join", "union"))
+
+
+def _reading_less(recipe: Recipe, place: int) -> Recipe:
+    reads = {
+        name: tuple(column for column in columns if column != columns[min(place, len(columns) - 1)])
+        for name, columns in recipe.reads.items()
+    }
+    return replace(recipe, reads=reads)
+
+
+# The first one is mostly the day, which all rows of a partition share.
+@pytest.mark.parametrize("place", [1, -1], ids=["second", "last"])
+def test_each_column_of_a_steps_key_is_missed(tmp_path: Path, place: int) -> None:
+    def forgetful(recipe: Recipe, *given: Any, **named: Any) -> Any:
+        return key_for(_reading_less(recipe, place), *given, **named)
+
+    with _everywhere(key_for, forgetful):
+        assert not _survives(tmp_path, DATA)
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+def test_a_run_refuses_to_read_a_column_that_is_not_in_its_key(tmp_path: Path, place: int) -> None:
+    with (
+        _recipes(lambda recipe: _reading_less(recipe, place)),
+        pytest.raises(Unsound, match=r"the first build of .* which it didn't on frames"),
+    ):
+        play(random_scenario(0, 0), tmp_path)
+
+
+def test_what_a_contract_only_checks_is_missed(tmp_path: Path) -> None:
+    with _recipes(lambda recipe: replace(recipe, check="")):
+        assert not _survives(tmp_path, ("rule added", "rule's on_fail"))
+
+
+def test_a_forgotten_closure_value(tmp_path: Path) -> None:
+    known = callables.cells_of
+
+    def forgetful(function: Any) -> Iterator[tuple[str, Any, bool]]:
+        for name, _, filled in known(function):
+            yield name, None, filled
+
+    with _everywhere(known, forgetful):
+        assert not _survives(tmp_path, ("closure",))
+
+
+def test_a_stale_probe(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "probe_key", lambda stage, code, platform: stage.name)
+        assert not _survives(tmp_path, CODE)
+
+
+def test_the_text_of_a_query_as_its_key(tmp_path: Path) -> None:
+    known = probing.probe
+
+    def explained(stage: Stage) -> Any:
+        found = known(stage)
+        if found is None or not found.query.columns:
+            return found
+        assert stage.function is not None
+        frames = {
+            item.name: pl.LazyFrame(schema=schema_of(item.contract))
+            for item in stage.frames
+            if item.contract is not None
+        }
+        result = stage.function(**frames).lazy()
+        columns = {
+            name: fingerprint("text", result.select(name).explain(optimized=False))
+            for name in found.query.columns
+        }
+        return replace(found, query=replace(found.query, columns=columns))
+
+    with _everywhere(known, explained):
+        assert not _survives(tmp_path, ("body",), ("rank",))

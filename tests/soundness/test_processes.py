@@ -1,0 +1,25 @@
+"""The same driver over real commands, which are killed, meet each other, and have other threads."""
+
+from __future__ import annotations
+
+from tests.soundness.processes import KINDS, WEIGHTED, judged, scenario_of
+from tests.soundness.soaking import SECONDS, report, soak
+
+SCENARIOS = 2
+# How many edits a soak must have played through commands.
+LEAST = 300
+
+
+def test_what_commands_publish_is_what_a_naive_interpreter_says() -> None:
+    total = soak(judged, scenario_of, SCENARIOS, share=0.4)
+    report("edits through commands", total)
+    assert total.steps["processes"] > sum(total.edits.values())
+    if SECONDS >= 600:
+        assert sum(total.edits.values()) >= LEAST
+        assert total.steps["runs that died"] >= LEAST // 10
+
+
+def test_killed_and_simultaneous_runs_are_a_good_part_of_the_edits() -> None:
+    share = sum(kind in ("crash", "two at once") for kind in WEIGHTED) / len(WEIGHTED)
+    assert 0.3 < share < 0.6
+    assert set(KINDS) == set(WEIGHTED)
