@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 BENCH = Path(__file__).parent
 PYTHON = sys.executable
@@ -96,12 +97,38 @@ def wall(found: Sequence[Used]) -> float:
     return statistics.median(each.wall_s for each in found)
 
 
-def inside(folder: Path, *arguments: str) -> dict[str, object]:
-    """What `bench/inside.py` reports from a fresh process in `folder`."""
-    report = measure([PYTHON, BENCH / "inside.py", *arguments], folder).out
+def inside(folder: Path, *arguments: str, script: str = "inside.py") -> dict[str, Any]:
+    """What a script of this folder reports from a fresh process in `folder`."""
+    report = measure([PYTHON, BENCH / script, *arguments], folder).out
     found = json.loads(report.splitlines()[-1])
     assert isinstance(found, dict)
     return found
+
+
+def drive(
+    name: str,
+    chosen: Sequence[str],
+    parts_of: Callable[[Path], Mapping[str, Callable[[], list[Row]]]],
+    *,
+    asked: Sequence[str] = (),
+) -> None:
+    """Measure all parts in a folder of their own, and save them; or only those that are chosen.
+
+    The parts `asked` are measured only when they are among the chosen.
+    """
+    with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
+        work = Path(folder)
+        parts = parts_of(work)
+        if unknown := set(chosen) - set(parts):
+            sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(parts)}")
+        about = machine(work)
+        rows: list[Row] = []
+        for part in chosen or [part for part in parts if part not in asked]:
+            print(f"... {part}", file=sys.stderr, flush=True)
+            rows += parts[part]()
+    show(about, rows)
+    if not chosen:
+        save(name, about, rows)
 
 
 def machine(folder: Path) -> dict[str, object]:

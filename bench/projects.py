@@ -1,4 +1,4 @@
-"""The projects that are measured: the flights template, and generated ones with trivial stages."""
+"""The projects that are measured: workflows over a year of flights, and generated ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.common import inside
+from bench.common import BENCH, inside
 
 SETTINGS = '[tool.tidemill]\nworkflow = "{module}:flow"\n'
 HEAD = """import polars as pl
@@ -32,6 +32,31 @@ STAGE = """
 @flow.transform
 def s{number}(s{before}: tm.Frame[Item]) -> tm.Frame[Item]:
     return s{before}.select(pl.col("n") + {number})
+"""
+SCALED = """import polars as pl
+
+import tidemill as tm
+
+
+class Item(tm.Contract, key=("at",)):
+    at = tm.Datetime(partition="1h")
+    {columns} = (
+        {types},
+    )
+
+
+flow = tm.Workflow("scaled", owner="bench")
+
+
+@flow.ingest
+def s0() -> tm.Source[Item]:
+    return tm.files("data/*.parquet")
+"""
+PASS = """
+
+@flow.transform
+def s{number}(s{before}: tm.Frame[Item]) -> tm.Frame[Item]:
+    return s{before}.with_columns(c1=pl.col("c1") + {number})
 """
 JOIN = """
 
@@ -73,12 +98,18 @@ def joined(doubled: tm.Frame[Item]) -> tm.Frame[Total]:
 
 
 def lay(folder: Path) -> Path:
-    """The whole year's data; an hour old, as data mostly is: a file as young as a second or two is
-    read again by the next run, because its time can't tell yet whether it still changes."""
+    """The whole year's data, as old as data mostly is."""
     inside(folder.parent, "lay", str(folder))
-    hour_ago = time.time() - 3600
-    for path in folder.rglob("*.parquet"):
-        os.utime(path, (hour_ago, hour_ago))
+    return age(folder)
+
+
+def age(folder: Path, hours: float = 1) -> Path:
+    """Make a file, or those in a folder, some hours old: one as young as a second or two is read again
+    by the next run, because its time can't tell yet whether it still changes."""
+    then = time.time() - hours * 3600
+    for path in (folder, *folder.rglob("*.*")):
+        if path.is_file():
+            os.utime(path, (then, then))
     return folder
 
 
@@ -92,6 +123,16 @@ def flights(folder: Path, data: Path) -> Path:
     for name in ("flights.py", "pyproject.toml"):
         shutil.copy2(template / name, folder / name)
     shutil.copytree(data, folder / "data")
+    return folder
+
+
+def delays(folder: Path, data: Path) -> Path:
+    """The workflow whose reuse is measured, on a copy of the data."""
+    (folder / "data").mkdir(parents=True)
+    shutil.copy2(BENCH / "delays.py", folder / "delays.py")
+    (folder / "pyproject.toml").write_text(SETTINGS.format(module="delays"), encoding="utf-8")
+    for name in ("flights", "weather"):
+        shutil.copytree(data / name, folder / "data" / name)
     return folder
 
 
@@ -118,6 +159,26 @@ def values(folder: Path, width: int) -> Path:
     return _generated(folder, "values", VALUES, f"tenant,n\n{rows}")
 
 
+def scaled(folder: Path, stages: int, columns: int) -> Path:
+    """A chain of stages over hours of some columns; without data."""
+    names = [f"c{n}" for n in range(1, columns)]
+    text = SCALED.format(columns=", ".join(names), types=", ".join(["tm.Float64()"] * len(names)))
+    text += "".join(PASS.format(number=n, before=n - 1) for n in range(1, stages))
+    (folder / "data").mkdir(parents=True)
+    (folder / "scaled.py").write_text(text, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(SETTINGS.format(module="scaled"), encoding="utf-8")
+    return folder
+
+
+def coded(folder: Path, text: str, other: str, days: int) -> Path:
+    """A workflow of the text, beside a module `shapes`, on some days of three rows."""
+    rows = "".join(f"2013-01-{day:02},{n},{n * day / 4}\n" for day in range(1, days + 1)
+                   for n in (1, 2, 3))  # fmt: skip
+    _generated(folder, "coded", text, f"date,n,x\n{rows}")
+    (folder / "shapes.py").write_text(other, encoding="utf-8")
+    return folder
+
+
 def forget(folder: Path) -> Path:
     """The project without its state."""
     shutil.rmtree(folder / ".tidemill", ignore_errors=True)
@@ -128,7 +189,6 @@ def _generated(folder: Path, module: str, text: str, rows: str) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / f"{module}.py").write_text(text, encoding="utf-8")
     (folder / "pyproject.toml").write_text(SETTINGS.format(module=module), encoding="utf-8")
-    file = folder / "data" / "rows.csv"
-    file.write_text(rows, encoding="utf-8")
-    os.utime(file, (time.time() - 3600,) * 2)
+    (folder / "data" / "rows.csv").write_text(rows, encoding="utf-8")
+    age(folder / "data")
     return folder

@@ -8,12 +8,11 @@ help`) only those parts are measured, and nothing is written.
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench import building, crash, footprint, projects, stages
-from bench.common import Row, machine, save, show
+from bench.common import Row, drive
 
 
 class Parts:
@@ -73,32 +72,20 @@ class Parts:
         return footprint.install()
 
 
-def main(chosen: Sequence[str]) -> None:
-    """Measure the parts that are chosen, or all of them."""
-    with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
-        work = Path(folder)
-        parts = Parts(work)
-        measures: Mapping[str, Callable[[], list[Row]]] = {
-            "build": parts.build,
-            "nothing": parts.nothing,
-            "day": parts.day,
-            "chain": parts.chain,
-            "fan": parts.fan,
-            "crash": parts.crash,
-            "help": parts.help,
-            "install": parts.install,
-        }
-        if unknown := set(chosen) - set(measures):
-            sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(measures)}")
-        about = machine(work)
-        rows: list[Row] = []
-        for name in chosen or measures:
-            print(f"... {name}", file=sys.stderr, flush=True)
-            rows += measures[name]()
-    show(about, rows)
-    if not chosen:
-        save("spine", about, rows)
+def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
+    """The parts by name, in the order in which they are measured."""
+    parts = Parts(work)
+    return {
+        "build": parts.build,
+        "nothing": parts.nothing,
+        "day": parts.day,
+        "chain": parts.chain,
+        "fan": parts.fan,
+        "crash": parts.crash,
+        "help": parts.help,
+        "install": parts.install,
+    }
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    drive("spine", sys.argv[1:], parts_of)

@@ -1,0 +1,271 @@
+"""Makes and measures states too large to be run, in the project that is the current folder.
+
+inside_scale.py lay HOURS       files of a thousand hours each, a row an hour
+inside_scale.py build           publish made-up products for every step of the workflow
+inside_scale.py change          publish other values for one partition of the first stage
+inside_scale.py plan TIMES      open the project and plan, so many times
+inside_scale.py commit SAMPLE   publish every partition of the first stage in a commit of its own
+
+Only the products are made up: keys, bindings and what the ledger holds come from the code that a run
+executes. One line of JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+START = datetime(1900, 1, 1)
+HOURS_A_FILE = 1000
+BATCH = 2000
+CHANGE = Path("change.json")
+
+
+def lay(hours: str) -> dict[str, Any]:
+    """How many rows were laid out."""
+    import polars as pl
+
+    import tidemill as tm
+
+    output = tm.open().stage("s0").output
+    assert output is not None
+    for first in range(0, int(hours), HOURS_A_FILE):
+        count = min(HOURS_A_FILE, int(hours) - first)
+        begin, end = (START + timedelta(hours=n) for n in (first, first + count - 1))
+        at = pl.datetime_range(begin, end, "1h", eager=True).alias("at")
+        others = [pl.lit(float(n)).alias(name) for n, name in enumerate(output.names[1:])]
+        pl.DataFrame(at).with_columns(others).write_parquet(Path("data", f"{first:09}.parquet"))
+    return {"rows": int(hours)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The project, with all that its ingest stage sees."""
+
+    project: Any
+    plan: Any
+    keys: list[str]
+    fed: Mapping[str, str]
+
+    @classmethod
+    def here(cls) -> Opened:
+        """Open it; the first partitions would run, the rest is left out."""
+        import tidemill as tm
+
+        project = tm.open()
+        plan = project.plan(limit=1)
+        fed = {key: path for path, file in plan.sources["s0"].items() for key in file.rows}
+        return cls(project=project, plan=plan, keys=sorted(fed), fed=fed)
+
+    @property
+    def middle(self) -> str:
+        """The partition that is changed."""
+        return self.keys[len(self.keys) // 2]
+
+    def steps(self, number: int) -> Iterator[Any]:
+        """The steps of a stage, each on its own partition of what comes before."""
+        from tidemill.decide.changes import FILES
+        from tidemill.domain.plan import Action, Step
+
+        for key in self.keys:
+            reads = {f"s{number - 1}": (key,)} if number else {FILES: (self.fed[key],)}
+            yield Step(
+                stage=f"s{number}",
+                partition=key,
+                action=Action.RUN,
+                reasons=("new partition",),
+                reads=reads,
+            )
+
+    def settle(self) -> None:
+        """Note the files and the recipes, as a run does that ends well; nothing must be left to do."""
+        from tidemill.domain.event import RecipeChanged, SourceSeen
+
+        environment = self.plan.environment
+        seen = tuple(self.plan.sources["s0"].values())
+        recipes = [
+            RecipeChanged(
+                environment=environment, stage=name, recipe=recipe.digest, parts=dict(recipe.parts)
+            )
+            for name, recipe in self.project.recipes.items()
+        ]
+        self.append([SourceSeen(environment=environment, stage="s0", files=seen), *recipes])
+
+    def append(self, events: Iterable[Any]) -> None:
+        """Append events in large batches."""
+        rest = iter(events)
+        while batch := list(islice(rest, BATCH)):
+            self.project.tools.ledger.append(batch, now=time.time())
+
+
+def _pretending(opened: Opened, objects: bool) -> Any:
+    """Steps that give made-up products; with `objects` everything that they name is stored."""
+    from tidemill.act import steps
+    from tidemill.act.tenure import Holdings
+    from tidemill.domain.binding import Product, content_of
+    from tidemill.domain.fingerprint import object_name
+
+    draw = random.Random(7)
+    store = opened.project.tools.artifacts
+
+    class Pretending(steps.Steps):
+        def _known(self, *_: Any) -> Any:
+            return None
+
+        def _make(self, stage: Any, step: Any, inputs: Any) -> Any:
+            columns = {name: draw.randbytes(16).hex() for name in stage.output.names}
+            payload = draw.randbytes(3000) if objects else b""
+            name = f"{draw.randbytes(32).hex()}.parquet"
+            if objects:
+                name = object_name(payload, ".parquet")
+            elif step.partition == opened.middle:
+                name = store.put(name.encode(), ".parquet")
+            rowset = draw.randbytes(16).hex()
+            product = Product(
+                content=content_of(columns, rowset),
+                objects=(name,),
+                columns=columns,
+                rowset=rowset,
+                rows=1,
+                bytes=3000,
+            )
+            parts = ((payload, ".parquet"),) if objects else ()
+            return steps._Made(product=product, objects=parts)
+
+    return Pretending(
+        tools=opened.project.tools,
+        flow=opened.project.flow,
+        recipes=opened.project.recipes,
+        plan=opened.plan,
+        holdings=Holdings(bindings={}, live={}),
+        run="made-up",
+        settle=lambda: None,
+    )
+
+
+def build() -> dict[str, Any]:
+    """How many partitions were published."""
+    from tidemill.adapters.codec import encode_event
+    from tidemill.domain.event import Published
+
+    opened = Opened.here()
+    steps = _pretending(opened, objects=False)
+    count = 0
+
+    def published(number: int) -> Iterator[Any]:
+        for step in opened.steps(number):
+            done = steps.do(step)
+            if done.parcel is None or not done.attempt or done.attempt.message:
+                raise RuntimeError(f"{step.id}: {done.attempt}")
+            for event in done.parcel.events:
+                if isinstance(event, Published):
+                    if number == 0 and step.partition == opened.middle:
+                        CHANGE.write_text(encode_event(_changed(event)), encoding="utf-8")
+                    yield event
+
+    for number in range(len(opened.project.flow.names)):
+        opened.append(published(number))
+        steps._holdings.bindings.pop(f"s{number - 1}", None)
+        count += len(opened.keys)
+    opened.settle()
+    opened.project.close()
+    return {"partitions": count}
+
+
+def _changed(event: Any) -> Any:
+    """The same publication with other values in one column."""
+    from tidemill.domain.binding import content_of
+
+    product = event.binding.product
+    columns = {**product.columns, "c1": "0" * 32}
+    content = content_of(columns, product.rowset)
+    other = replace(product, columns=columns, content=content)
+    return replace(event, binding=replace(event.binding, product=other))
+
+
+def change() -> dict[str, Any]:
+    """Publish the changed partition; the second stage was made of what it held before."""
+    import tidemill as tm
+    from tidemill.adapters.codec import decode_event
+
+    project = tm.open()
+    project.tools.ledger.append([decode_event(CHANGE.read_text(encoding="utf-8"))], now=time.time())
+    project.close()
+    return {}
+
+
+def plan(times: str) -> dict[str, Any]:
+    """Seconds of opening the project and planning, each time anew, and the steps; the peak memory."""
+    from tidemill.act.idle import peak_rss
+
+    importlib.import_module("scaled")
+    import tidemill as tm
+
+    runs = []
+    for _ in range(int(times)):
+        wall, cpu = time.perf_counter(), time.process_time()
+        project = tm.open()
+        found = project.plan()
+        took = time.perf_counter() - wall, time.process_time() - cpu
+        runs.append({"wall_s": took[0], "cpu_s": took[1], "steps": len(found.steps)})
+        shown = [f"{step.id}: {'; '.join(step.reasons)}" for step in found.steps[:3]]
+        project.close()
+    return {"runs": runs, "shown": shown, "peak_rss": peak_rss()}
+
+
+def commit(sample: str) -> dict[str, Any]:
+    """Milliseconds of the first and of the last commits, and how many there were."""
+    from tidemill.act.holder import this_process
+    from tidemill.act.publish import Publisher
+    from tidemill.act.tenure import take_lease
+
+    opened = Opened.here()
+    steps = _pretending(opened, objects=True)
+    tools, environment = opened.project.tools, opened.plan.environment
+    lease = take_lease(tools, environment, this_process("bench"), 0.0)
+    publisher = Publisher(tools, environment, lease.lease, {})
+    took = []
+    for step in opened.steps(0):
+        done = steps.do(step)
+        wall, cpu = time.perf_counter(), time.process_time()
+        publisher.send(done.parcel)
+        publisher.settle()
+        took.append((time.perf_counter() - wall, time.process_time() - cpu))
+    publisher.close()
+    lease.close()
+    opened.settle()
+    opened.project.close()
+    count = int(sample)
+    return {
+        "commits": len(took),
+        **{
+            name: {
+                unit: statistics.median(each[which] for each in part) * 1000
+                for which, unit in enumerate(("wall_ms", "cpu_ms"))
+            }
+            for name, part in (("first", took[:count]), ("last", took[-count:]))
+        },
+    }
+
+
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "lay": lay,
+    "build": build,
+    "change": change,
+    "plan": plan,
+    "commit": commit,
+}
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")
+    print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])))
