@@ -42,7 +42,7 @@ COLUMNS = (
     "Categorical Binary Date Datetime Time Duration List"
 )
 GROUPS: Mapping[str, str] = {
-    "Workflow": "Workflow",
+    "Workflow": "Workflow impure",
     "Contracts": "Contract rule Rows Budget",
     "Columns": COLUMNS,
     "Sources and sinks": "files Source parquet",

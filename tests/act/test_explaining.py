@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tidemill.act.explaining import Explanation, Known, explain
+from tidemill.act.explaining import Explanation, explain
 from tidemill.domain.errors import UsageError
 from tidemill.project import Project, open_project
 
@@ -65,13 +65,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def why(project: Project) -> Callable[..., Explanation]:
     def of(stage: str, partition: str = "", column: str = "") -> Explanation:
-        known = Known(
-            flow=project.flow,
-            recipes=project.recipes,
-            state=project.state(),
-            ledger=project.tools.ledger,
-        )
-        return explain(known, project.stage(stage), partition, column)
+        return explain(project.facts(), project.stage(stage), partition, column)
 
     return of
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.commands import edit, tidemill
+from tests.cli.commands import edit, in_labels, tidemill
 
 
 def test_no_faults(fresh: Path) -> None:
@@ -10,7 +10,13 @@ def test_no_faults(fresh: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("bakery: 7 stages, no faults: sales (ingest), weather (ingest)")
     found = tidemill("check", "--json").document
-    assert found == {"schema": "tidemill.check/1", "workflow": "bakery", "faults": [], "notes": []}
+    assert found == {
+        "schema": "tidemill.check/1",
+        "workflow": "bakery",
+        "faults": [],
+        "notes": [],
+        "twice": [],
+    }
 
 
 def test_every_fault_of_the_wiring_with_its_line(fresh: Path) -> None:
@@ -45,4 +51,61 @@ def test_what_cannot_be_reused_is_a_note(fresh: Path) -> None:
     assert ended.code == 0
     [note] = [line for line in ended.out.split("\n") if line.startswith("- ")]
     assert note.startswith("- labels is never reused: it reads the clock")
+    assert note.endswith("mark the stage @tm.impure, or vouch for it with version=")
     assert tidemill("check", "--json").document["notes"] == [note.removeprefix("- ")]
+
+
+class TestTwice:
+    def test_the_same(self, built: Path) -> None:
+        ended = tidemill("check", "--twice", "--sample", "2", "--json")
+        assert ended.code == 0
+        features, labels = ended.document["twice"]
+        assert features == {
+            "stage": "features",
+            "partitions": ["2026-01-05", "2026-02-01"],
+            "differ": [],
+            "otherwise": [],
+            "where": [],
+            "failed": [],
+        }
+        assert labels["stage"] == "labels"
+        table = ended.err.rpartition("\n\n")[2].split("\n")
+        assert table[0].split("  ")[0] == "run twice"
+        assert [line.split() for line in table[1:3]] == [
+            ["features", "2026-01-05,", "2026-02-01", "none", "-"],
+            ["labels", "2026-01-05,", "2026-02-01", "none", "-"],
+        ]
+
+    def test_columns_that_differ_are_a_note(self, built: Path) -> None:
+        edit(
+            built / "bakery.py",
+            'sold").cast(pl.Float64)',
+            "sold\") * 0.0 + hash('loaf') % 1_000_003",
+        )
+        ended = tidemill("check", "--twice", "--sample", "1")
+        assert ended.code == 0
+        assert "\n- labels: loaves came out otherwise the second time (2026-02-01); " in ended.out
+        assert ended.out.rstrip().split("\n")[-1].split() == ["labels", "2026-02-01", "loaves", "-"]
+
+    def test_a_step_that_gives_nothing(self, built: Path) -> None:
+        in_labels(built, "raise ZeroDivisionError('no')")
+        ended = tidemill("check", "--twice", "--sample", "4")
+        assert ended.code == 1
+        assert "\n- labels 2026-01-05 raised ZeroDivisionError: no at bakery.py:" in ended.out
+        last = ended.out.rstrip().split("\n")[-1]
+        assert last.split() == [
+            *("labels", "2026-01-05,", "2026-01-14,", "2026-01-23", "and", "1", "more"),
+            *("it", "failed", "-"),
+        ]
+
+    def test_nothing_is_published(self, fresh: Path) -> None:
+        ended = tidemill("check", "--twice")
+        assert ended.code == 0
+        assert ended.out.endswith(
+            "- nothing was run twice: no transform has all of its inputs published\n"
+        )
+
+    def test_usage(self, fresh: Path) -> None:
+        ended = tidemill("check", "--sample", "2")
+        assert ended.code == 2
+        assert "add --twice" in ended.err

@@ -7,6 +7,17 @@ import pytest
 
 from tests.cli.commands import edit, tidemill
 
+PLAIN = '"rain",\n        shop_code'
+
+
+def opaque(folder: Path) -> None:
+    """Let `labels` look at its rows while it is being called."""
+    edit(
+        folder / "bakery.py",
+        "    return sales.select(*HOUR,",
+        "    sales.collect()\n    return sales.select(*HOUR,",
+    )
+
 
 def explained(*arguments: str) -> dict[str, Any]:
     """The document of `tidemill explain ARGUMENTS`."""
@@ -30,11 +41,17 @@ def test_a_partition_down_to_its_files(built: Path) -> None:
     )
     assert found["place"].startswith("bakery.py:")
     assert (found["rows"], found["partitions"]) == (36, ["2026-02-01"])
-    assert {"code", "contract", "inputs", "engine"} <= set(found["recipe_parts"])
+    assert {"column rain", "column shop", "contract", "engine"} <= set(found["recipe_parts"])
+    assert (found["judged_by"], found["opaque"], found["touched"]) == ("query", "", [])
+    assert found["reads"] == [
+        {"name": "sales", "reads": ["date", "shop", "hour"], "ignores": ["sold"]},
+        {"name": "weather", "reads": ["date", "temperature", "rain"], "ignores": []},
+    ]
     assert origins(found) == {"weather": ("2026-02-01",), "sales": ("2026-02-01",)}
     weather, sales = found["origins"]
     assert [file["path"] for file in sales["files"]] == ["data/sales/2026-02-01.csv"]
     assert (weather["rows"], weather["runs"], weather["changed"]) == (1, [run["id"]], False)
+    assert weather["columns"] == ["date", "temperature", "rain"]
     assert [(r["run"], r["command"]) for r in found["runs"]] == [(run["id"], "tidemill run")]
 
 
@@ -44,7 +61,7 @@ def test_as_text(built: Path) -> None:
     assert "35 rows, 1 quarantined; made " in told
     assert "  quarantine: sold.min: 1 of 36 values" in told
     assert "\n  key " in told
-    assert "\nrecipe " in told
+    assert ", judged by its files and how it reads them: contract " in told
     assert "sales from data/sales/2026-01-05.csv (" in told
     assert "`tidemill run` on " in told
 
@@ -55,6 +72,18 @@ def test_many_partitions_and_many_files(built: Path) -> None:
     assert ", and 23 more" in told
     assert "\n  key " not in told
     assert len(explained("features")["origins"][0]["files"]) == 28
+
+
+def test_the_columns_that_are_read(built: Path) -> None:
+    told = tidemill("explain", "features").out
+    assert ", judged by its query: 7 columns, contract " in told
+    assert [line.split() for line in told.split("\n\n")[2].split("\n")] == [
+        ["reads", "of", "columns", "not", "read"],
+        ["sales", "date,", "shop,", "hour", "sold"],
+        ["weather", "date,", "temperature,", "rain", "-"],
+    ]
+    assert ", judged by its declaration: inputs " in tidemill("explain", "forecast").out
+    assert ", judged by its code: code " in tidemill("explain", "demand").out
 
 
 def test_nothing_published(fresh: Path) -> None:
@@ -80,17 +109,43 @@ class TestColumn:
 
     def test_history(self, built: Path) -> None:
         """Its values are others after the second run, its neighbours' are not."""
-        edit(
-            built / "bakery.py",
-            '"temperature",\n        "rain",',
-            '"temperature",\n        pl.col("rain") + 1,',
-        )
+        edit(built / "bakery.py", PLAIN, 'pl.col("rain") + 1,\n        shop_code')
         assert tidemill("run", "features").code == 0
         rain = explained("features", "2026-02-01", "rain")["column"]["history"]
         newest = tidemill("runs", "--limit", "1", "--json").document["runs"][0]["id"]
         assert len({version["hash"] for version in rain}) == 2
         assert rain[1]["run"] == newest
         assert len(explained("features", "2026-02-01", "hour")["column"]["history"]) == 1
+
+    def test_down_to_the_files(self, built: Path) -> None:
+        found = explained("labels", "2026-02-01", "loaves")
+        assert found["column"]["lineage"] == [
+            {"stage": "labels", "column": "loaves", "reads": {"sales": ["sold"]}, "opaque": ""},
+            {"stage": "sales", "column": "sold", "reads": {}, "opaque": ""},
+        ]
+        [sales] = found["origins"]
+        assert (sales["stage"], sales["columns"]) == ("sales", ["sold"])
+        told = [line.split() for line in tidemill("explain", "labels", "loaves").out.split("\n")]
+        assert ["labels.loaves", "sales:", "sold"] in told
+        assert ["sales.sold", "its", "files"] in told
+        assert (
+            "sales from data/sales/2026-01-05.csv (" in tidemill("explain", "labels", "loaves").out
+        )
+
+    def test_of_an_ingest(self, built: Path) -> None:
+        told = tidemill("explain", "sales", "2026-02-01", "sold").out
+        assert "depends on" not in told
+        assert "sales from data/sales/2026-02-01.csv (" in told
+
+    def test_through_a_stage_that_is_judged_by_its_code(self, built: Path) -> None:
+        opaque(built)
+        told = tidemill("explain", "labels", "loaves").out
+        assert "labels.loaves  sales: date, shop, hour, sold" in told
+        why = "it reads sales while it is being called"
+        assert (
+            f"  labels is judged by its code ({why}): every column of what it reads counts" in told
+        )
+        assert f"judged by its code (opaque: {why}): code " in tidemill("explain", "labels").out
 
     def test_of_all_partitions(self, built: Path) -> None:
         told = tidemill("explain", "features", "weekday").out
@@ -143,7 +198,14 @@ class TestModels:
 def test_what_changed_since(built: Path) -> None:
     edit(built / "bakery.py", "weekday=pl.col", "weekday=1 + pl.col")
     told = tidemill("explain", "features", "2026-02-01").out
-    assert "\n  changed since: its code changed\n" in told
+    assert "\n  changed since: weekday is computed in another way\n" in told
+
+
+def test_a_contract_that_checks_something_else_since(built: Path) -> None:
+    edit(built / "bakery.py", "min=30)", "min=31)")
+    assert "\n  changed since: its contract checks something else\n" in (
+        tidemill("explain", "sales", "2026-02-01").out
+    )
 
 
 def test_what_is_never_reused(built: Path) -> None:
@@ -161,10 +223,18 @@ def test_an_input_that_changed_since(built: Path) -> None:
     file.write_text("\n".join([*rows[:1], rows[1].rpartition(",")[0] + ",99", *rows[2:]]))
     assert tidemill("run", "sales").code == 0
     found = explained("features", "2026-02-01")
-    assert {o["stage"]: o["changed"] for o in found["origins"]} == {"weather": False, "sales": True}
-    told = tidemill("explain", "features", "2026-02-01").out
-    assert "2026-02-01 (changed since)" in told
-    assert len(explained("features", "2026-02-01")["runs"]) == 2
+    # Another number of loaves is nothing to a stage that doesn't read it.
+    assert not any(origin["changed"] for origin in found["origins"])
+    assert "changed since" not in tidemill("explain", "features", "2026-02-01").out
+    [sales] = explained("labels", "2026-02-01")["origins"]
+    assert (sales["changed"], sales["changed_columns"]) == (True, ["sold"])
+    told = tidemill("explain", "labels", "2026-02-01").out.split("\n")
+    place = next(number for number, line in enumerate(told) if "made of" in line)
+    assert told[place].endswith("  changed since")
+    assert told[place + 1].endswith("  sold")
+    assert len(explained("labels", "2026-02-01")["runs"]) == 2
+    [shop] = explained("labels", "2026-02-01", "shop")["origins"]
+    assert not shop["changed"]
 
 
 @pytest.mark.parametrize(

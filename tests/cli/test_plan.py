@@ -31,9 +31,11 @@ def test_json_is_one_document_and_the_text_goes_to_stderr(fresh: Path) -> None:
         "reads": {"files": ["data/sales/2026-01-05.csv"]},
         "subject": "",
         "forced": False,
+        "unlikely": False,
         "rows": 36,
         "bytes": found["steps"][0]["bytes"],
     }
+    assert found["why"] is None
     assert ended.err.startswith("bakery in prod: 84 steps")
 
 
@@ -66,12 +68,109 @@ def test_usage(fresh: Path, arguments: list[str], told: str) -> None:
     assert told in ended.err
 
 
-def test_why(fresh: Path) -> None:
-    told = tidemill("plan", "sales", "--limit", "2", "--why").out.split("\n")
+def test_why_of_every_step(fresh: Path) -> None:
+    told = tidemill("plan", "--limit", "2", "--why").out.split("\n")
     assert told[2:4] == [
         "run sales[2026-01-05]: new partition",
-        "run sales[2026-01-06]: new partition",
+        "run weather[2026-01-05]: new partition",
     ]
+
+
+def sell_more(folder: Path) -> None:
+    """Another number of loaves in the first row of the last day."""
+    file = folder / "data" / "sales" / "2026-02-01.csv"
+    rows = file.read_text().split("\n")
+    file.write_text("\n".join([*rows[:1], rows[1].rpartition(",")[0] + ",99", *rows[2:]]))
+
+
+class TestWhy:
+    def test_nothing_to_do(self, built: Path) -> None:
+        """That it is current, under which recipe."""
+        told = tidemill("plan", "features", "--why").out.split("\n")
+        assert told[:3] == [
+            "features in prod: 28 partitions as before",
+            "",
+            "features 2026-01-05 .. 2026-02-01 (28) stay as they are: current",
+        ]
+        assert told[4].startswith("recipe ")
+        assert ", judged by its query: 7 columns, contract " in told[4]
+
+    def test_down_to_the_file(self, built: Path) -> None:
+        sell_more(built)
+        told = tidemill("plan", "--why", "labels").out.split("\n")
+        assert told[:5] == [
+            "labels in prod: 1 step, 27 partitions as before",
+            "",
+            "labels 2026-02-01 runs: sales runs first",
+            "labels 2026-01-05 .. 2026-01-31 (27) stay as they are: current",
+            "because sales 2026-02-01 runs: data/sales/2026-02-01.csv changed",
+        ]
+        why = tidemill("plan", "--why", "labels", "--json").document["why"]
+        assert (why["stage"], why["judged_by"], why["model"]) == ("labels", "query", None)
+        assert [group["does"] for group in why["groups"]] == ["run", "stay"]
+        assert why["because"] == [
+            {
+                "stage": "sales",
+                "does": "run",
+                "partitions": ["2026-02-01"],
+                "reasons": ["files changed"],
+                "unlikely": False,
+                "files": ["data/sales/2026-02-01.csv changed"],
+                "run": "",
+            }
+        ]
+
+    def test_a_run_in_between(self, built: Path) -> None:
+        sell_more(built)
+        run = tidemill("run", "sales", "--json").document["receipt"]["run"]
+        told = tidemill("plan", "--why", "labels").out
+        assert "\nlabels 2026-02-01 runs: column sold of sales changed\n" in told
+        assert f"because sales 2026-02-01 was made by run {run} since: files changed\n" in told
+
+    def test_a_model_that_is_outdated(self, built: Path) -> None:
+        edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.2')
+        told = tidemill("plan", "--why", "demand").out.split("\n")
+        assert told[0] == "demand in prod: 1 partition as before"
+        assert told[2].startswith(
+            "demand: outdated (its parameters changed), not due; trained again when "
+        )
+
+    def test_many_files(self, fresh: Path) -> None:
+        told = tidemill("plan", "--why", "sales").out.split("\n")
+        days = [f"data/sales/2026-01-{day:02}.csv is new" for day in (5, 6, 7)]
+        where = "sales 2026-01-05 .. 2026-02-01 (28)"
+        assert told[2] == f"{where} run: new partition; {'; '.join(days)}; and 25 more"
+
+    def test_parts_of_it(self, built: Path) -> None:
+        edit(built / "bakery.py", "weekday=pl.col", "weekday=1 + pl.col")
+        told = tidemill("plan", "--why", "features", "--from", "2026-02").out.split("\n")
+        assert told[2:4] == [
+            "features 2026-02-01 runs: weekday is computed in another way",
+            "features 2026-01-05 .. 2026-01-31 (27) stay as they are: current, or not asked for",
+        ]
+
+    def test_nothing_at_all(self, fresh: Path) -> None:
+        for file in (fresh / "data" / "sales").iterdir():
+            file.write_text("no,columns\n1,2\n")
+        told = tidemill("plan", "--why", "sales").out
+        assert "\nsales: nothing is published, and nothing would be\n" in told
+        assert "can't be read:\n  sales: " in told
+
+
+def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
+    """Days that lost no row aren't made anew."""
+    edit(built / "bakery.py", "min=30)", "min=31)")
+    told = [" ".join(line.split()) for line in tidemill("plan", "sales").out.split("\n")]
+    assert told[3].startswith("sales run 8 - ")
+    assert told[4].startswith("recheck 20 ")
+    receipt = tidemill("run", "sales").out.split("\n")
+    assert receipt[0].split()[:4] == ["stage", "ran", "bound", "rechecked"]
+    assert receipt[1].split()[:4] == ["sales", "8", "-", "20"]
+    head, newest, *_ = tidemill("runs").out.split("\n")
+    assert head.split()[4:8] == ["ran", "bound", "rechecked", "failed"]
+    assert newest.split()[6:10] == ["8", "-", "20", "-"]
+    [run, _] = tidemill("runs", "--json").document["runs"]
+    assert run["receipt"]["stages"][0]["rechecked"] == 20
 
 
 def test_markdown(fresh: Path) -> None:
@@ -85,7 +184,7 @@ def test_after_a_run_a_changed_feature_runs_alone(built: Path) -> None:
     found = tidemill("plan", "--json").document
     ran = {step["stage"] for step in found["steps"] if step["action"] == "run"}
     assert ran == {"features"}
-    assert "its code changed" in tidemill("plan").out
+    assert "rain is computed in another way" in tidemill("plan").out
     assert found["models"][0]["outdated"] == ["features runs first (2026-01-05, ...)"]
 
 

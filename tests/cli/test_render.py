@@ -1,6 +1,7 @@
 """Plans and receipts as text."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,16 @@ class TestReceipt:
             "",
         ]
 
+    def test_what_was_judged_again_is_shown_if_there_is_any(self) -> None:
+        stages = (Tally(stage="sales", rechecked=28), Tally(stage="features", current=28))
+        assert lines(render_receipt(receipt(stages=stages)))[:4] == [
+            "stage ran bound rechecked current failed skipped rows in rows out quarantined "
+            "bytes read CPU s",
+            "sales - - 28 - - - - - - - -",
+            "features - - - 28 - - - - - - -",
+            "total - - 28 28 - - - - - - -",
+        ]
+
     def test_one_stage_needs_no_sum(self) -> None:
         text = render_receipt(receipt(stages=(Tally(stage="sales", ran=1),)))
         assert "total" not in text
@@ -70,10 +81,24 @@ class TestReceipt:
         ]
 
 
-def step(stage: str, partition: str, *reasons: str, action: Action = Action.RUN) -> Step:
+def step(
+    stage: str, partition: str, *reasons: str, action: Action = Action.RUN, **known: Any
+) -> Step:
     return Step(
-        stage=stage, partition=partition, action=action, reasons=reasons, rows=10, bytes=500
+        stage=stage,
+        partition=partition,
+        action=action,
+        reasons=reasons,
+        rows=10,
+        bytes=500,
+        **known,
     )
+
+
+def may(stage: str, partition: str, reads: str, action: Action = Action.RUN) -> Step:
+    """A step that follows only if the stage that it reads gives what isn't expected."""
+    reason = f"{reads} runs first ({partition})"
+    return step(stage, partition, reason, action=action, unlikely=True, reads={reads: (partition,)})
 
 
 def plan(steps: Iterable[Step] = (), **changes: object) -> Plan:
@@ -104,6 +129,45 @@ class TestPlan:
             "features run 2 - 2026-01-01 .. 2026-01-02 (2) sales runs first",
             "demand train 1 - never trained",
         ]
+
+    def test_a_column_that_changed_in_each_of_some_days_is_one_reason(self) -> None:
+        steps = [step("daily", day, f"column sold of sales changed in {day}") for day in DAYS]
+        assert lines(render_plan(plan(steps)))[3:] == [
+            "daily run 3 - 2026-01-01 .. 2026-01-03 (3) column sold of sales changed"
+        ]
+
+    def test_what_is_judged_again(self) -> None:
+        steps = [
+            step("sales", DAYS[0], "its contract checks something else", action=Action.RECHECK)
+        ]
+        assert lines(render_plan(plan(steps)))[3:] == [
+            "sales recheck 1 - 2026-01-01 its contract checks something else"
+        ]
+
+    def test_what_may_follow_is_counted_apart(self) -> None:
+        steps = [
+            *(step("features", day, "rain is computed in another way") for day in DAYS[:2]),
+            *(may("daily", day, "features") for day in DAYS[:2]),
+            step("daily", DAYS[2], "new partition"),
+            may("demand", DAYS[0], "daily", action=Action.TRAIN),
+        ]
+        made = plan(
+            steps, models=(ModelState(stage="demand", outdated=("a",), due=("every(1d)",)),)
+        )
+        assert lines(render_plan(made)) == [
+            "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB",
+            "",
+            "stage does steps current partitions why",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) rain is computed in another way",
+            "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if features comes out otherwise",
+            "run 1 2026-01-03 new partition",
+            "demand may train 1 - 2026-01-01 only if daily comes out otherwise",
+            "",
+            "models:",
+            "demand: may be due (every(1d)), only if daily comes out otherwise",
+        ]
+        assert "| daily | may run | 2 |" in markdown_plan(made)
+        assert "\nmay run daily[2026-01-01]: features runs first" in render_plan(made, why=True)
 
     def test_why_lists_every_step(self) -> None:
         steps = [step("sales", day, "new partition", "and more") for day in DAYS]

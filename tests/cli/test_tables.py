@@ -13,6 +13,7 @@ from tidemill.cli.tables import (
     seconds,
     size,
     table,
+    without_empty,
 )
 
 ROWS = [["features", "1,004"], ["a|b", "-"]]
@@ -98,3 +99,17 @@ def test_moment_is_local() -> None:
 @pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2345, "2,345 steps")])
 def test_plural(number: int, text: str) -> None:
     assert plural(number, "step") == text
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [(("-", "1"), ["stage", ">rare", ">n"]), (("-", "-"), ["stage", ">n"])],
+)
+def test_rare_columns_are_left_out_when_they_show_nothing(
+    cells: tuple[str, str], kept: list[str]
+) -> None:
+    headers, rows = without_empty(
+        ("stage", ">rare", ">n"), [["a", cells[0], "-"], ["b", cells[1], "-"]], ">rare"
+    )
+    assert headers == kept
+    assert rows[1] == (["b", cells[1], "-"] if len(kept) == 3 else ["b", "-"])

@@ -11,13 +11,14 @@ from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.recipes import recipe_line
-from tidemill.cli.tables import moment, plural, table
+from tidemill.cli.tables import moment, plural, table, without_empty
 from tidemill.decide.upstream import Traced
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import spread
 from tidemill.domain.stage import Kind, Stage
 
-ROWS_ONLY = "(number of rows)"
+_ORIGINS = ("made of", "kind", "partitions", ">rows", "made", "runs", "changed since")
+_ROWS_ONLY = "(number of rows)"
 _FILES = 5
 _DIGITS = 12
 
@@ -95,7 +96,7 @@ def _reads(found: Explanation) -> list[str]:
     if not found.reads:
         return []
     rows = [
-        (item.name, ", ".join(item.reads) or ROWS_ONLY, ", ".join(item.ignores) or "-")
+        (item.name, ", ".join(item.reads) or _ROWS_ONLY, ", ".join(item.ignores) or "-")
         for item in found.reads
     ]
     return [table(("reads of", "columns", "not read"), rows, indent="  ")]
@@ -135,7 +136,7 @@ def _depends(item: Traced) -> str:
     if not item.reads:
         return "its files"
     return "; ".join(
-        f"{name}: {', '.join(columns) or ROWS_ONLY}" for name, columns in item.reads.items()
+        f"{name}: {', '.join(columns) or _ROWS_ONLY}" for name, columns in item.reads.items()
     )
 
 
@@ -161,11 +162,8 @@ def _model(found: Explanation) -> list[str]:
 def _origins(found: Explanation) -> list[str]:
     if not found.origins:
         return []
-    headers = ["made of", "kind", "partitions", ">rows", "made", "runs", "changed since"]
-    rows = [_origin(origin) for origin in found.origins]
-    if not any(origin.changed for origin in found.origins):
-        headers, rows = headers[:-1], [row[:-1] for row in rows]
-    lines = [table(headers, rows, indent="  ")]
+    rows = map(_origin, found.origins)
+    lines = [table(*without_empty(_ORIGINS, rows, "changed since"), indent="  ")]
     for origin in found.origins:
         shown = [f"{file.path} ({file.digest[:_DIGITS]})" for file in origin.files[:_FILES]]
         rest = len(origin.files) - len(shown)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tidemill.cli.tables import count, markdown_table, money, plural, seconds, size, table
+from tidemill.cli.tables import (
+    count,
+    markdown_table,
+    money,
+    plural,
+    seconds,
+    size,
+    table,
+    without_empty,
+)
 from tidemill.decide.why import common, only_if, planned
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import ModelState, Plan, Step, spread
 from tidemill.domain.run import Receipt, Tally
 
+# Seldom anything but zero, and then not shown.
+RECHECKED = ">rechecked"
 _RECEIPT = (
-    *("stage", ">ran", ">bound", ">rechecked", ">current", ">failed", ">skipped"),
+    *("stage", ">ran", ">bound", RECHECKED, ">current", ">failed", ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
-# Rare: shown only where there is something to show.
-_RECHECKED = _RECEIPT.index(">rechecked")
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
@@ -24,11 +33,7 @@ def render_receipt(receipt: Receipt) -> str:
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
-    headers = list(_RECEIPT)
-    if not any(tally.rechecked for tally in receipt.stages):
-        for line in (headers, *lines):
-            del line[_RECHECKED]
-    parts = [table(headers, lines), "", _totals(receipt)]
+    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
     parts += [_bullet(message) for message in receipt.messages]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")

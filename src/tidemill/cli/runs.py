@@ -9,8 +9,8 @@ import click
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.render import render_receipt
-from tidemill.cli.tables import count, moment, seconds, table
+from tidemill.cli.render import RECHECKED, render_receipt
+from tidemill.cli.tables import count, moment, seconds, table, without_empty
 from tidemill.domain.errors import UsageError, did_you_mean
 from tidemill.domain.event import Attempted
 from tidemill.domain.partition import WHOLE
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from tidemill.project import Project
 
 _ALL = 1_000_000_000
-_LIST = ("run", "status", "started", ">took", ">ran", ">bound", ">failed", "environment", "command")
+_LIST = (
+    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed"),
+    *("environment", "command"),
+)
 
 
 @click.command()
@@ -45,7 +48,7 @@ def runs(run: str, limit: int, as_json: bool) -> None:
 def _listed(found: list[RunInfo]) -> str:
     if not found:
         return "no runs yet; `tidemill run` makes the first"
-    return table(_LIST, map(_row, found))
+    return table(*without_empty(_LIST, map(_row, found), RECHECKED))
 
 
 def _row(info: RunInfo) -> list[str]:
@@ -58,6 +61,7 @@ def _row(info: RunInfo) -> list[str]:
         took,
         count(sum(s.ran for s in stages)),
         count(sum(s.bound for s in stages)),
+        count(sum(s.rechecked for s in stages)),
         count(sum(s.failed for s in stages)),
         info.environment,
         info.command,

@@ -24,6 +24,16 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str 
     )
 
 
+def without_empty(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *rare: str
+) -> tuple[list[str], list[list[str]]]:
+    """The table without those of its `rare` columns that show nothing but `-`."""
+    lines = list(map(list, rows))
+    gone = {n for n, h in enumerate(headers) if h in rare and all(line[n] == "-" for line in lines)}
+    kept = [n for n in range(len(headers)) if n not in gone]
+    return [headers[n] for n in kept], [[line[n] for n in kept] for line in lines]
+
+
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The same for a pull request."""
     rule = ["---:" if header.startswith(">") else "---" for header in headers]

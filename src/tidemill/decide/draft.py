@@ -24,6 +24,8 @@ from tidemill.domain.plan import Action, ModelState, Step, Waiting, spread
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Stage
 
+# So many columns are named, more are counted.
+_NAMED = 3
 # What was ever bound under some keys, in any environment.
 Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
@@ -188,9 +190,11 @@ def _changed(
         if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
     ]
     place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
-    if not columns or not before:
+    # Every one of many columns: other partitions rather than other values.
+    if not columns or not before or len(columns) == len(seen) > _NAMED:
         return f"{name} changed{place}"
-    named = ", ".join(columns[:3]) + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    named = ", ".join(columns[:_NAMED]) + more
     many = "column" if len(columns) == 1 else "columns"
     return f"{many} {named} of {name} changed{place}"
 

@@ -38,8 +38,9 @@ class Recipe:
     """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
 
     `reads` are the columns of each input that a step's key covers, `lineage` those that each output
-    column depends on, as far as the query tells; `check` names all that the contract checks. `opaque` says why the stage is judged by its code, `faults` are readers that the code calls:
-    what they read must be declared as an ingest.
+    column depends on, as far as the query tells; `check` names all that the contract checks. `opaque`
+    says why the stage is judged by its code, `faults` are readers that the code calls: what they read
+    must be declared as an ingest.
     """
 
     digest: str

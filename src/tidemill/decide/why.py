@@ -121,6 +121,7 @@ class _Chain:
         self._steps = plan.by_stage()
         self._planned = planned(plan)
         self._waiting = {(item.stage, item.partition) for item in plan.waiting}
+        self._removed = {(s.stage, s.partition) for s in plan.steps if s.action is Action.REMOVE}
         self._behind: dict[str, _Behind] = {}
         self._gone: dict[tuple[str, str], list[str]] = {}
         for stage, files in plan.sources.items():
@@ -165,23 +166,21 @@ class _Chain:
             if name not in self._flow.names:
                 continue
             ahead = {key for key in keys if (name, key) in self._planned}
-            if ahead:
-                self._behind.setdefault(name, _Behind()).planned |= ahead
+            behind = self._behind.setdefault(name, _Behind())
+            behind.planned |= ahead
             if held is None or self._flow[name].kind is Kind.MODEL:
                 continue
             if changed_columns(held, name, self._upstream.products(name, keys)) is None:
                 continue
             bound = self._upstream.bound(name)
-            newer = {k for k in keys if k in bound and bound[k].at > held.at} - ahead
-            if newer:
-                self._behind.setdefault(name, _Behind()).made |= newer
+            behind.made |= {k for k in keys if k in bound and bound[k].at > held.at} - ahead
 
     def _wait(self, reader: Stage, behind: _Behind) -> None:
-        """What the inputs of a waiting partition wait for themselves, and a model that isn't there yet."""
+        """Inputs of a waiting partition that wait themselves or are removed, and a model that isn't there."""
         mine = {key for key in behind.planned if (reader.name, key) in self._waiting}
         names = [item.name for item in reader.inputs] + [reader.model] * bool(reader.model)
         for name in names if mine else ():
-            keys = {key for stage, key in self._waiting if stage == name}
+            keys = {key for stage, key in self._waiting | self._removed if stage == name}
             if keys & mine or WHOLE in (keys | mine):
                 self._behind.setdefault(name, _Behind()).planned |= keys
 
@@ -191,8 +190,7 @@ class _Chain:
         for name, keys in self._upstream.of(reader, key).items():
             bound = self._upstream.bound(name)
             same = {k for k in keys if k in bound and bound[k].run == run}
-            if same:
-                self._behind.setdefault(name, _Behind()).made |= same
+            self._behind.setdefault(name, _Behind()).made |= same
 
     def _window(self, model: Stage) -> Mapping[str, tuple[str, ...]]:
         """What a model would be trained on; one that isn't due has no step that says so."""
