@@ -39,6 +39,23 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
                 "or vouch for it with version="
             ],
         ),
+        # The code says it of one line by one name, the watch by another.
+        (
+            {
+                "unproven": (
+                    "it reads the environment: os.environ.get (flow.py:3)",
+                    "it reads the environment: os.environ (flow.py:3)",
+                    "it reads the environment: os.getenv (flow.py:4)",
+                )
+            },
+            None,
+            (),
+            [
+                f"clean is never reused: it reads the environment: {name}; take it out, mark the "
+                "stage @tm.impure, or vouch for it with version="
+                for name in ("os.environ.get (flow.py:3)", "os.getenv (flow.py:4)")
+            ],
+        ),
         (
             {},
             Query(unstable="head() of rows in no fixed order", unordered="group_by"),

@@ -55,7 +55,7 @@ class Player:
         self._must: set[int] = set()
         self._may: set[int] = set()
         self._stained: set[Place] = set()
-        self._tables: dict[str, Table] = {}
+        self._judges: dict[int, set[Table]] = {}
         self._held: dict[Place, Shown] = {}
         self._known: dict[tuple[str, ...], Shown] = {}
 
@@ -283,7 +283,6 @@ class Player:
         self.tally.steps["had to run"] += len(due)
         for place in ran:
             self._judge(kind, place, keys, forced=place[0] == again)
-        self._tables = self.now.flow.tables
 
     def _judge(self, kind: str, place: Place, keys: oracle.Wanted, *, forced: bool) -> None:
         """Whether one step that ran had to."""
@@ -292,13 +291,14 @@ class Player:
         must, may = keys.must[place], keys.may[place]
         if must in self._must and not forced:
             text = f"{kind}: {self._op(place[0])}"
-            if may in self._may and not self._excused(place):
+            if may in self._may and not self._excused(place, may):
                 raise Unsound(f"{text}: {place} ran for nothing")
             self.tally.declared[text] += 1
         self._must.add(must)
         self._may.add(may)
+        self._judges.setdefault(may, set()).add(self.now.flow.table(place[0]))
 
-    def _excused(self, place: Place) -> bool:
+    def _excused(self, place: Place, may: int) -> bool:
         """Whether a step may run again with all that the declared grain looks at as it was.
 
         Where a contract ever found something, all that it checks counts; and rows whose order is
@@ -306,7 +306,7 @@ class Player:
         """
         name = place[0]
         table = self.now.flow.table(name)
-        judged = place in self._stained and table != self._tables.get(name)
+        judged = place in self._stained and self._judges[may] != {table}
         return judged or any(not self.now.flow.table(n).keyed for n in self._upstream(name))
 
     def _upstream(self, name: str) -> set[str]:

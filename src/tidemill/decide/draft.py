@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -183,20 +183,27 @@ def _changed(
 ) -> str:
     """Which columns of an input changed, and in which of its partitions as far as that is known."""
     before = bound.seen.get(name, {})
-    columns = [c for c in seen if c not in (ALL, ROWS) and before.get(c) != seen[c]]
     newer = [
         key
         for key in contents
         if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
     ]
     place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
+    told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
+    columns = [c for c, share in told.items() if share not in (None, seen[c])]
     # Every one of many columns: other partitions rather than other values.
-    if not columns or not before or len(columns) == len(seen) > _NAMED:
-        return f"{name} changed{place}"
+    if columns and (len(columns) < len(seen) or len(columns) <= _NAMED):
+        many = "column" if len(columns) == 1 else "columns"
+        return f"{many} {_named(columns)} of {name} changed{place}"
+    fresh = [c for c, share in told.items() if share is None]
+    if before and ALL not in before and fresh and not columns:
+        return f"it reads {_named(fresh)} of {name} now"
+    return f"{name} changed{place}"
+
+
+def _named(columns: Sequence[str]) -> str:
     more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-    named = ", ".join(columns[:_NAMED]) + more
-    many = "column" if len(columns) == 1 else "columns"
-    return f"{many} {named} of {name} changed{place}"
+    return ", ".join(columns[:_NAMED]) + more
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:

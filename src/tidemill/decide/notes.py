@@ -13,7 +13,7 @@ def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]
     """Why a stage is judged by its code, never reused, or gives rows in an order of its own."""
     if recipe.opaque and not recipe.unproven:
         yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"
-    for reason in recipe.unproven:
+    for reason in _by_line(recipe.unproven):
         yield (
             f"{stage.name} is never reused: {reason}; take it out, mark the stage @tm.impure, "
             "or vouch for it with version="
@@ -30,3 +30,13 @@ def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]
             f"{stage.name} has no key, and its rows no order of their own ({query.unordered}): "
             "what reads it runs whenever it ran; give its contract a key"
         )
+
+
+def _by_line(reasons: tuple[str, ...]) -> Iterator[str]:
+    """Reasons of one kind about one line once: code and watch may call the same thing by two names."""
+    seen: set[tuple[str, str]] = set()
+    for reason in reasons:
+        told = reason.partition(": ")[0], reason.rpartition(" (")[2]
+        if told not in seen:
+            yield reason
+        seen.add(told)

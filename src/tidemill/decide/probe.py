@@ -94,7 +94,8 @@ def _queried(
         )
     try:
         again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
-        return _numbered(stage, numbered(again.lazy().select(names)), _reads(stage, asked))
+        found = numbered(again.lazy().select(names), _unique(stage))
+        return _numbered(stage, found, _reads(stage, asked))
     except Unreadable as reason:
         return Probe(query=Query(opaque=str(reason)))
 
@@ -120,6 +121,16 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
         unordered=found.unordered,
     )
     return Probe(query=query)
+
+
+def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """The keys of inputs that are unique over all partitions that a stage may see at once."""
+    contracts = {item.name: item.contract for item in stage.frames if item.contract is not None}
+    return {
+        name: contract.key
+        for name, contract in contracts.items()
+        if contract.partitioning.is_whole or contract.partitioning.column in contract.key
+    }
 
 
 def _reads(stage: Stage, asked: Asked | None) -> Reads:

@@ -24,7 +24,7 @@ import polars as pl
 import polars.selectors as cs
 from polars.exceptions import PanicException, PolarsError
 
-from tests.decide.query.operators import operator, retouched
+from tests.decide.query.operators import operator, retouched, swapped
 
 Frames = Mapping[str, pl.LazyFrame]
 
@@ -104,15 +104,17 @@ def variant(rng: random.Random, drawn: Drawn) -> Drawn:
         head, rest = drawn.steps[:at], drawn.steps[at + 1 :]
         kept = drawn.steps[at : at + 1]
         before = replace(drawn, steps=head)
-        match rng.randint(0, 4):
+        match rng.randint(0, 6):
             case 0:
                 steps = head + rest
             case 1:
                 steps = head + rest[:1] + kept + rest[1:]
             case 2:
                 steps = _extended(rng, before).steps + kept + rest
-            case 3 if kept:
+            case 3 | 4 if kept:
                 steps = (*head, retouched(rng, kept[0]), *rest)
+            case 5 if kept:
+                steps = (*head, swapped(rng, kept[0]), *rest)
             case _:
                 steps = _extended(rng, before).steps + rest
         edited = replace(drawn, steps=steps)

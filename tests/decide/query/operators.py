@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -26,6 +27,33 @@ _WORDS = [
     ("0.5", "0.25"), ("'x'", "'y'"), ("lo", "hi"), ("forward_fill", "backward_fill"), ("2", "3"),
     ("left", "right"), ("'n'", "'x'"), ("'first'", "'last'"), ("backward", "forward"),
 ]  # fmt: skip
+
+
+_SIGNS = re.compile(r" (?:[-+*/%<>&|^]|//|>=|<=|==|!=) ")
+
+
+def swapped(rng: random.Random, step: str) -> str:
+    """An operator in which the operands of one sign have changed places."""
+    signs = list(_SIGNS.finditer(step))
+    if not signs:
+        return step
+    sign = rng.choice(signs)
+    start, end = _edge(step, sign.start() - 1, -1), _edge(step, sign.end(), 1)
+    left, right = step[start + 1 : sign.start()], step[sign.end() : end]
+    return step[: start + 1] + right + sign[0] + left + step[end:]
+
+
+def _edge(text: str, at: int, way: int) -> int:
+    """Where an operand ends, going this way: at a bracket that it doesn't hold, or at a comma."""
+    depth, opening = 0, "([{" if way > 0 else ")]}"
+    while 0 <= at < len(text):
+        letter = text[at]
+        if letter in "()[]{}":
+            depth += 1 if letter in opening else -1
+        if depth < 0 or (depth == 0 and letter in ",="):
+            break
+        at += way
+    return at
 
 
 def retouched(rng: random.Random, step: str) -> str:

@@ -43,10 +43,10 @@ def several(expressions: Sequence[Any], scope: Scope) -> list[Value]:
 
 def value(expression: Any, scope: Scope) -> Value:
     """What an expression gives that has no selectors, or of whose selectors one place is picked."""
+    if isinstance(expression, str):
+        return _leaf(expression, scope)
+    name, content = plain_items(expression)
     try:
-        if isinstance(expression, str):
-            return _leaf(expression, scope)
-        name, content = plain_items(expression)
         return _HANDLERS[name](content, scope)
     except SURPRISES:
         return _whole(expression, scope)
@@ -178,7 +178,7 @@ def _over(content: Mapping[str, Any], scope: Scope) -> Value:
     inner = value(content["function"], scope)
     by = [value(part, scope) for part in content["partition_by"]]
     order, options = content["order_by"] or (None, None)
-    ordered = [] if order is None else [value(part, scope) for part in order]
+    ordered = [] if order is None else [value(order, scope)]
     mapping = content["mapping"]
     length = scope.length if mapping in ("GroupsToRows", "Join") else None
     operands = [inner, *by, *ordered]

@@ -52,8 +52,9 @@ def _by(step: Step, how: Any) -> list[str]:
 
 
 def _coalescing(condition: Mapping[str, Any]) -> list[bool]:
-    """Which keys are plain columns: only those become one column, even if an alias is all that differs."""
-    return ["Column" in key for side in ("left_on", "right_on") for key in condition[side]]
+    """Which keys are plain columns: two of them become one column, also where another form means the same."""
+    keys = [*condition["left_on"], *condition["right_on"]]
+    return [next(iter(key)) in ("Column", "Selector") for key in keys]
 
 
 def _by_values(step: Step, how: Any) -> list[Value]:

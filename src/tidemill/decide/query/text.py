@@ -62,7 +62,13 @@ def written(frame: pl.LazyFrame) -> str:
         frame._ldf.serialize_json(target)
     except PolarsError as error:
         reason = str(error).strip().rpartition("\n")[2]
-        raise Unreadable(f"Polars can't write the query down: {reason}") from error
+        # Where it is installed, Polars pickles functions with it, and they are found in the text.
+        python = "cloudpickle" in reason
+        raise Unreadable(
+            "a Python function in its query"
+            if python
+            else f"Polars can't write the query down: {reason}"
+        ) from error
     return target.getvalue().decode()
 
 
