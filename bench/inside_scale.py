@@ -111,7 +111,9 @@ class Opened:
 def _pretending(opened: Opened, objects: bool) -> Any:
     """Steps that give made-up products; with `objects` everything that they name is stored."""
     from tidemill.act import steps
+    from tidemill.act.job import Job
     from tidemill.act.tenure import Holdings
+    from tidemill.decide.measure import Price
     from tidemill.domain.binding import Product, content_of
     from tidemill.domain.fingerprint import object_name
 
@@ -142,15 +144,19 @@ def _pretending(opened: Opened, objects: bool) -> Any:
             parts = ((payload, ".parquet"),) if objects else ()
             return steps._Made(product=product, objects=parts)
 
-    return Pretending(
+    job = Job(
         tools=opened.project.tools,
         flow=opened.project.flow,
         recipes=opened.project.recipes,
         plan=opened.plan,
-        holdings=Holdings(bindings={}, live={}),
+        state=opened.project.state(),
         run="made-up",
-        settle=lambda: None,
+        command="bench",
+        price=Price(),
+        progress=lambda *_: None,
     )
+    nobody = Holdings(bindings={}, live={})
+    return Pretending(job, nobody, settle=lambda: None, claim=lambda _: True)
 
 
 def build() -> dict[str, Any]:
@@ -233,7 +239,7 @@ def commit(sample: str) -> dict[str, Any]:
     steps = _pretending(opened, objects=True)
     tools, environment = opened.project.tools, opened.plan.environment
     lease = take_lease(tools, environment, this_process("bench"), 0.0)
-    publisher = Publisher(tools, environment, lease.lease, {})
+    publisher = Publisher(tools, environment, lease.lease, {}, lambda _: None)
     took = []
     for step in opened.steps(0):
         done = steps.do(step)

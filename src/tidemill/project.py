@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidemill.act.again import repeat
 from tidemill.act.checking import check
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
@@ -28,6 +29,7 @@ from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
+from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
     DeclarationError,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.decide.probe import Probe
-    from tidemill.decide.repeat import Repeated
 
 
 def open_project(
@@ -247,11 +248,7 @@ class Project:
         DeclarationError with every fault.
         """
         notes = check(self.flow, self.recipes, _probe)
-        if not twice:
-            return notes
-        from tidemill.act.again import notes_of
-
-        return (*notes, *notes_of(self.flow, self.repeat(twice)))
+        return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
@@ -259,9 +256,7 @@ class Project:
         The processes have other numbers of threads and other hash seeds. UsageError for a workflow
         that isn't in a module: no other process could import it.
         """
-        from tidemill.act.again import twice
-
-        return twice(self.facts(), sample, _again(self.settings, self.environment))
+        return repeat(self.facts(), sample, _again(self.settings, self.environment))
 
     def facts(self) -> Facts:
         """What explanations are made of."""

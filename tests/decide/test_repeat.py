@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.decide.planning import World, flow_of, ingest, model, reads, transform
 from tidemill.decide.recipe import Recipe
-from tidemill.decide.repeat import Gave, Repeated, _spread, compared, note_on, sampled
+from tidemill.decide.repeat import Gave, Repeated, _spread, compared, note_on, notes_of, sampled
 from tidemill.decide.reuse import key_for
 from tidemill.decide.upstream import Upstream
 from tidemill.domain.binding import Binding, Head, Product
@@ -157,3 +157,15 @@ class TestCompared:
 )
 def test_note_on(found: dict[str, tuple[str, ...]], keyed: bool, note: str) -> None:
     assert note_on(Repeated(stage="clean", partitions=DAYS, **found), keyed=keyed) == note
+
+
+def test_notes_of() -> None:
+    nothing = "nothing was run twice: no transform has all of its inputs published"
+    assert list(notes_of(FLOW, [])) == [nothing]
+    same = Repeated(stage="clean", partitions=DAYS)
+    assert list(notes_of(FLOW, [same])) == []
+    bad = replace(same, differ=("x",), where=DAYS[:1], failed=("clean raised",))
+    note, error = notes_of(FLOW, [same, bad])
+    # These contracts have no key.
+    assert note == note_on(bad, keyed=False)
+    assert error == "clean raised"

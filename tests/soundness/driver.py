@@ -281,7 +281,8 @@ class Player:
             places = [place for place, key in keys.must.items() if key in missed]
             raise Unsound(f"{kind}: these had to run and didn't: {places}")
         self.tally.steps["had to run"] += len(due)
-        for place in ran:
+        # A run of a part may make what sees all partitions of something that is not yet complete.
+        for place in dict.fromkeys(ran) if kind == "partial" else ran:
             self._judge(kind, place, keys, forced=place[0] == again)
 
     def _judge(self, kind: str, place: Place, keys: oracle.Wanted, *, forced: bool) -> None:

@@ -1,7 +1,7 @@
 """Run sampled steps twice in processes of their own, publish nothing, and say what came out otherwise.
 
 The two processes have other numbers of threads and other hash seeds: what depends on these, on the
-clock or on chance is seen.
+clock or on chance is seen. Nothing here needs Polars: only the processes do (`answering`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,13 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tidemill.act.debug import attempt
 from tidemill.act.origins import Facts
-from tidemill.act.tools import Tools
-from tidemill.decide.repeat import Gave, Repeated, compared, note_on, sampled
+from tidemill.decide.repeat import Gave, Repeated, Sample, compared, sampled
 from tidemill.decide.upstream import Upstream
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.stage import Flow
-
-Sample = Mapping[str, tuple[str, ...]]
 
 _THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
 
@@ -31,11 +26,11 @@ def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
 
 
-def twice(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
+def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
     """Run up to `count` partitions of every transform twice.
 
-    `command` starts a process that calls `answer` with the two files whose names follow. Raises
-    TidemillError when it ends in an error of its own.
+    `command` starts a process that calls `answering.answer` with the two files whose names follow.
+    Raises TidemillError when it ends in an error of its own.
     """
     upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
     sample = sampled(upstream, count)
@@ -46,36 +41,6 @@ def twice(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, .
         compared(upstream, facts.recipes, facts.flow[name], first[name], second[name])
         for name in sample
     )
-
-
-def notes_of(flow: Flow, found: Sequence[Repeated]) -> Iterator[str]:
-    """What to know of stages that didn't come out the same, or gave nothing."""
-    if not found:
-        yield "nothing was run twice: no transform has all of its inputs published"
-    for item in found:
-        output = flow[item.stage].output
-        note = note_on(item, keyed=output is not None and bool(output.key))
-        yield from filter(None, (note, *item.failed))
-
-
-def answer(tools: Tools, facts: Facts, question: Path, into: Path) -> None:
-    """Run the steps that the file `question` names, and write what they gave as hashes into a file."""
-    sample: Sample = json.loads(question.read_text(encoding="utf-8"))
-    gave = {
-        name: {key: _gave(tools, facts, name, key) for key in partitions}
-        for name, partitions in sample.items()
-    }
-    into.write_text(json.dumps(gave), encoding="utf-8")
-
-
-def _gave(tools: Tools, facts: Facts, name: str, partition: str) -> Mapping[str, object]:
-    stage = facts.flow[name]
-    try:
-        reads = facts.recipes[name].reads
-        trial = attempt(tools, facts.flow, stage, facts.state, partition, reads)
-    except TidemillError as error:
-        return {"columns": {}, "error": str(error)}
-    return {"columns": trial.product.columns, "rows": trial.product.rows}
 
 
 def _asked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,12 +12,9 @@ from tidemill.cli.document import document, json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.tables import table
+from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.partition import WHOLE
-
-if TYPE_CHECKING:
-    from tidemill.decide.repeat import Repeated
-    from tidemill.project import Project
 
 _SAMPLE = 3
 _TWICE = ("run twice", "partitions", "columns that differ", "not as published")
@@ -46,7 +43,7 @@ def check(twice: bool, sample: int | None, answer: tuple[Path, Path] | None, as_
         with opened() as project:
             notes = project.check()
             found = project.repeat(sample or _SAMPLE) if twice else ()
-            notes += _notes(project, found) if twice else ()
+            notes += tuple(notes_of(project.flow, found)) if twice else ()
             flow = project.flow
     except DeclarationError as error:
         if as_json:
@@ -59,12 +56,6 @@ def check(twice: bool, sample: int | None, answer: tuple[Path, Path] | None, as_
     done: dict[str, Any] = {"workflow": flow.name, "faults": (), "notes": notes, "twice": found}
     tell(text, as_json, "tidemill.check/1", lambda: done)
     click.get_current_context().exit(1 if any(item.failed for item in found) else 0)
-
-
-def _notes(project: Project, found: Sequence[Repeated]) -> tuple[str, ...]:
-    from tidemill.act.again import notes_of
-
-    return tuple(notes_of(project.flow, found))
 
 
 def _repeated(found: Sequence[Repeated]) -> list[str]:
@@ -91,7 +82,7 @@ def _places(partitions: Sequence[str]) -> str:
 
 def _answer(question: Path, into: Path) -> None:
     """What the processes do that `--twice` starts."""
-    from tidemill.act.again import answer
+    from tidemill.act.answering import answer
 
     with opened() as project:
         answer(project.tools, project.facts(), question, into)

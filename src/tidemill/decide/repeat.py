@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tidemill.decide.mapping import cuts_of, outputs
 from tidemill.decide.recipe import Recipe
 from tidemill.decide.reuse import key_for
 from tidemill.decide.upstream import Upstream
-from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.stage import Flow, Kind, Stage
+
+# Partitions of stages.
+Sample: TypeAlias = Mapping[str, tuple[str, ...]]
 
 _NAMED = 3
 
@@ -40,7 +44,7 @@ class Repeated:
     failed: tuple[str, ...] = ()
 
 
-def sampled(upstream: Upstream, count: int) -> dict[str, tuple[str, ...]]:
+def sampled(upstream: Upstream, count: int) -> Sample:
     """Up to `count` partitions of each transform whose inputs are published, first to last.
 
     Those of impure stages aren't: their author says already that they come out otherwise.
@@ -136,3 +140,13 @@ def note_on(found: Repeated, *, keyed: bool) -> str:
         return ""
     order = "" if keyed else "; without a key in its contract the order of its rows counts too"
     return f"{found.stage}: {'; '.join(told)} ({places}); what is published stays{order}"
+
+
+def notes_of(flow: Flow, found: Sequence[Repeated]) -> Iterator[str]:
+    """What to know of stages that didn't come out the same, or gave nothing."""
+    if not found:
+        yield "nothing was run twice: no transform has all of its inputs published"
+    for item in found:
+        output = flow[item.stage].output
+        note = note_on(item, keyed=output is not None and bool(output.key))
+        yield from filter(None, (note, *item.failed))

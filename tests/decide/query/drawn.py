@@ -157,21 +157,26 @@ def _apply(step: str, frame: pl.LazyFrame, frames: Frames) -> pl.LazyFrame:
     return eval(step.replace("@", "this"), names)  # type: ignore[no-any-return]
 
 
-def _schema(drawn: Drawn) -> dict[str, pl.DataType] | None:
+def schema(drawn: Drawn, frames: Frames) -> dict[str, pl.DataType] | None:
+    """What Polars gives as the schema of a stage over `frames`; None if it has none, or warns."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = dict(drawn(empty()).collect_schema())
+            found = dict(drawn(frames).collect_schema())
     except RAISED:
         return None
     return found or None
 
 
+def _schema(drawn: Drawn) -> dict[str, pl.DataType] | None:
+    return schema(drawn, empty())
+
+
 def _extended(rng: random.Random, drawn: Drawn) -> Drawn:
-    schema = _schema(drawn)
-    assert schema is not None
+    found = _schema(drawn)
+    assert found is not None
     for _ in range(30):
-        step = operator(rng, schema)
+        step = operator(rng, found)
         longer = replace(drawn, steps=(*drawn.steps, step))
         if _schema(longer) is not None:
             return longer

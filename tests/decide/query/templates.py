@@ -165,7 +165,7 @@ _KEPT = ("", ", maintain_order='left'", ", maintain_order='left_right'", ", main
 _JOINS = (
     *(f"@.join($O, {on}, how='{how}'{kept}{extra})"
       for on in ("on='k'", "on='g'", "on=['k', 'g']", "on='n'", "left_on=$Y, right_on='k'",
-                 "left_on=$N, right_on=pl.col('k') + 1", "left_on='k', right_on=pl.col('k').alias('k')")
+                 "left_on=$N, right_on=pl.col('k') + 1", "on=pl.col('k').name.keep()")
       for how in _HOWS
       for kept in _KEPT
       for extra in ("", ", coalesce=$F", ", suffix='_2'", ", nulls_equal=True")),

@@ -97,7 +97,7 @@ def poison(
 @FEWER
 @given(seeds)
 def test_order_and_values_are_as_settled_as_they_are_said_to_be(seed: int) -> None:
-    """The engines differ in what Polars doesn't promise: in that, in faults of theirs, and in nothing else."""
+    """The engines differ in what Polars doesn't promise, and but for faults of theirs in nothing else."""
     rng = random.Random(seed)
     for _ in range(8):
         stage = drawn.stage(rng)

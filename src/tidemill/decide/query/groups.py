@@ -52,15 +52,15 @@ def _group_by(step: Step) -> Relation:
 def _windows(step: Step) -> tuple[Any, list[Value], list[str]]:
     """Windows over an index column: their parameters, the column, and the names of their bounds."""
     options = step.content["options"]
-    windows = options["dynamic"] or options["rolling"]
-    if not windows:
+    kinds = [kind for kind in ("dynamic", "rolling") if options[kind]]
+    if not kinds:
         return None, [], []
-    name = windows["index_column"]
-    bounds = windows.get("include_boundaries", False)
+    (kind,) = kinds
+    windows = options[kind]
+    index = step.scope.column(windows["index_column"])
     rest = {key: part for key, part in windows.items() if key != "index_column"}
-    kind = "dynamic" if options["dynamic"] else "rolling"
-    names = ["_lower_boundary", "_upper_boundary"] if bounds else []
-    return (kind, rest), [step.scope.column(name)], names
+    bounds = windows.get("include_boundaries", False)
+    return (kind, rest), [index], ["_lower_boundary", "_upper_boundary"] if bounds else []
 
 
 def _key(rows: str, place: int | str, key: Value | None, length: Length) -> Value:
