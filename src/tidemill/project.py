@@ -259,7 +259,7 @@ class Project:
         return repeat(self.facts(), sample, _again(self.settings, self.environment))
 
     def facts(self) -> Facts:
-        """What explanations are made of."""
+        """What explanations are made of: the flow, its recipes, the state, the ledger."""
         return Facts(
             flow=self.flow, recipes=self.recipes, state=self.state(), ledger=self.tools.ledger
         )

@@ -43,6 +43,10 @@ def workflow() -> tm.Workflow:
         return tides.join(harbours, on="harbour", how="left", maintain_order="left").drop("depth")
 
     @flow.transform
+    def alone(tides: tm.Frame[Tides], harbours: tm.Frame[Harbours]) -> tm.Frame[Tides]:
+        return tides
+
+    @flow.transform
     def highest(deep: tm.Frame[Tides]) -> tm.Frame[Highest]:
         import polars as pl
 
@@ -134,3 +138,60 @@ def test_without_anything_published(why: Callable[..., Explanation]) -> None:
     assert (found.partitions, found.origins, found.runs, found.key) == ((), (), (), "")
     with pytest.raises(UsageError, match="nothing published yet"):
         why("highest", "all")
+
+
+def columns(found: Explanation) -> dict[str, tuple[str, ...]]:
+    return {origin.stage: origin.columns for origin in found.origins}
+
+
+def test_the_columns_of_origins(project: Project, why: Callable[..., Explanation]) -> None:
+    """All that is read between there and here, or what one column depends on."""
+    project.run()
+    assert columns(why("highest")) == {
+        "deep": ("harbour", "level"),
+        "harbours": ("harbour",),
+        "tides": ("date", "harbour", "level"),
+    }
+    assert columns(why("highest", "all", "level"))["tides"] == ("harbour", "level")
+    assert columns(why("tides", "2026-01-01", "level")) == {"tides": ("level",)}
+
+
+def test_an_input_that_is_ignored_is_no_origin_of_a_column(
+    project: Project, why: Callable[..., Explanation]
+) -> None:
+    project.run()
+    assert set(origins(why("alone"))) == {"tides", "harbours"}
+    found = why("alone", "2026-01-01", "level")
+    assert set(origins(found)) == {"tides"}
+    assert found.column is not None
+    assert [(item.stage, item.column, dict(item.reads)) for item in found.column.lineage] == [
+        ("alone", "level", {"tides": ("level",)}),
+        ("tides", "level", {}),
+    ]
+
+
+def test_what_a_stage_reads(project: Project, why: Callable[..., Explanation]) -> None:
+    tides, harbours = why("alone").reads
+    assert (tides.reads, tides.ignores) == (("date", "harbour", "level"), ())
+    # The number of rows of an input that is ignored still counts, since it could be looked at.
+    assert (harbours.reads, harbours.ignores) == ((), ("harbour", "depth"))
+
+
+def test_other_rows_of_the_same_columns_are_a_change(
+    project: Project, why: Callable[..., Explanation], tmp_path: Path
+) -> None:
+    project.run()
+    (tmp_path / "harbours.csv").write_text("harbour,depth\na,11.0\nb,20.0\n")
+    project.run("harbours")
+    # Nothing reads the depth.
+    assert not any(origin.changed for origin in why("deep", "2026-01-01").origins)
+    (tmp_path / "harbours.csv").write_text("harbour,depth\na,11.0\nc,20.0\n")
+    project.run("harbours")
+    changed = {o.stage: o.changed_columns for o in why("deep", "2026-01-01").origins if o.changed}
+    assert changed == {"harbours": ("harbour",)}
+    # Of a stage that only counts rows, as many as before are the same.
+    assert not any(origin.changed for origin in why("alone", "2026-01-01").origins)
+    (tmp_path / "harbours.csv").write_text("harbour,depth\na,11.0\n")
+    project.run("harbours")
+    found = {o.stage: o.changed_columns for o in why("alone", "2026-01-01").origins if o.changed}
+    assert found == {"harbours": ()}

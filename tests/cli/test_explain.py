@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import edit, tidemill
+from tidemill.act.explaining import Explanation, InputFacts
+from tidemill.cli.explain import render
+from tidemill.domain.stage import Kind
 
 PLAIN = '"rain",\n        shop_code'
 
@@ -258,3 +261,28 @@ def test_not_there(built: Path, arguments: list[str], told: str) -> None:
 def test_not_there_yet(fresh: Path) -> None:
     ended = tidemill("explain", "features", "2026-02-01")
     assert "there is nothing published yet; run `tidemill run features`" in ended.err
+
+
+def test_what_was_only_seen_while_it_ran() -> None:
+    found = Explanation(
+        stage="labels",
+        kind=Kind.TRANSFORM,
+        place="bakery.py:70",
+        contract="Labels 1.0.0",
+        recipe="0123456789abcdef",
+        recipe_parts={"code": "d" * 32},
+        judged_by="code",
+        opaque="it reads sales while it is being called",
+        unproven=("it reads the clock: time.time (bakery.py:71)",),
+        reads=(InputFacts(name="sales", reads=(), ignores=("sold",)),),
+        touched=(
+            "it reads the clock: time.time (bakery.py:71)",
+            "it reads the environment: os.environ (tables.py:9)",
+        ),
+    )
+    told = render(found).split("\n")
+    assert told[4:6] == [
+        "  never reused: it reads the clock: time.time (bakery.py:71)",
+        "  never reused: when it was made, it reads the environment: os.environ (tables.py:9)",
+    ]
+    assert told[-1].split() == ["sales", "(number", "of", "rows)", "sold"]

@@ -271,6 +271,9 @@ class Player:
         ]
         for attempt in attempts:
             self.tally.steps[f"{attempt.outcome} {attempt.action}"] += 1
+            may = keys.may.get((attempt.stage, attempt.partition))
+            if attempt.action == Action.RECHECK and may is not None:
+                self._judged_by(may, attempt.stage)
         due = {
             key
             for place, key in keys.must.items()
@@ -297,7 +300,10 @@ class Player:
             self.tally.declared[text] += 1
         self._must.add(must)
         self._may.add(may)
-        self._judges.setdefault(may, set()).add(self.now.flow.table(place[0]))
+        self._judged_by(may, place[0])
+
+    def _judged_by(self, may: int, name: str) -> None:
+        self._judges.setdefault(may, set()).add(self.now.flow.table(name))
 
     def _excused(self, place: Place, may: int) -> bool:
         """Whether a step may run again with all that the declared grain looks at as it was.

@@ -29,7 +29,9 @@ SHAPES: dict[str, Shape] = {
     "group_by dynamic": lambda e, x, y: x.group_by_dynamic("k", every="2i").agg(
         **{n: v.sum() for n, v in e.items()}
     ),
-    "rolling": lambda e, x, y: x.rolling("k", period="2i").agg(**{n: v.max() for n, v in e.items()}),
+    "rolling": lambda e, x, y: x.rolling("k", period="2i").agg(
+        **{n: v.max() for n, v in e.items()}
+    ),
     "join": lambda e, x, y: x.with_columns(**e).join(y, on="k", how="left").drop("z"),
     "join, select": lambda e, x, y: x.join(y, on="k", how="inner").select(**e),
     "join from the right": lambda e, x, y: y.join(x.select("k", **e), on="k", how="left"),
@@ -47,12 +49,14 @@ SHAPES: dict[str, Shape] = {
     "reverse": lambda e, x, y: x.select(**e).reverse(),
     "shift": lambda e, x, y: x.select(**e).shift(1),
     "some rows": lambda e, x, y: x.select(**e).gather_every(2),
-    "rows of expressions": lambda e, x, y: x.select(**{n: v.filter(pl.col("k") > 1) for n, v in e.items()}),
+    "rows of expressions": lambda e, x, y: x.select(
+        **{n: v.filter(pl.col("k") > 1) for n, v in e.items()}
+    ),
     "selectors": lambda e, x, y: x.select(**e).select(pl.all() * 2).select(cs.float()),
     "filled": lambda e, x, y: x.select(**e).fill_null(0).fill_nan(1),
     "rename": lambda e, x, y: x.select(**e).rename({"c3": "c4", "c4": "c3"}),
     "unnest": lambda e, x, y: x.select(pl.struct("k", "g").alias("o"), **e).unnest("o"),
-}  # fmt: skip
+}
 
 
 def frames(**types: pl.DataType) -> tuple[pl.LazyFrame, pl.LazyFrame]:

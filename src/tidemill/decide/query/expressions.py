@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
 
 from tidemill.decide.query.functions import function
 from tidemill.decide.query.scope import Scope, along, each
 from tidemill.decide.query.terms import ONE, SURPRISES, Length, Unknown, Value, first, term, union
 from tidemill.decide.query.text import plain_items
-from tidemill.decide.query.vocabulary import AGGREGATES_FREE, HORIZONTAL, NUMBERS, function_name
+from tidemill.decide.query.vocabulary import (
+    AGGREGATES_FREE,
+    HORIZONTAL,
+    NUMBERS,
+    Kind,
+    function_name,
+    kind_of,
+)
 
 # Operators whose operands may change places: the two of numbers only between proven numbers.
 _SYMMETRIC = {"And", "Or", "LogicalAnd", "LogicalOr", "Eq", "NotEq"}
@@ -26,7 +38,7 @@ class _Several(Exception):
 def values(expression: Any, scope: Scope) -> list[Value]:
     """What an expression gives: a value, or one for each column that its selectors name."""
     try:
-        return [value(expression, scope)]
+        return [_called(value(expression, scope), expression)]
     except _Several:
         widths = {len(scope.select(selector)) for selector in _selectors(expression)}
     # One column goes with each of several.
@@ -34,6 +46,18 @@ def values(expression: Any, scope: Scope) -> list[Value]:
     if len(wide) != 1:
         raise Unknown("selectors of different widths in one expression")
     return [value(expression, scope.at(place)) for place in range(wide.pop())]
+
+
+def _called(found: Value, expression: Any) -> Value:
+    """A value with the name that Polars gives to its expression, if that isn't known here."""
+    if found.name is not None:
+        return found
+    try:
+        text = json.dumps(expression).encode()
+        name = pl.Expr.deserialize(BytesIO(text), format="json").meta.output_name()
+    except PolarsError:
+        return found
+    return found._replace(name=name)
 
 
 def several(expressions: Sequence[Any], scope: Scope) -> list[Value]:
@@ -152,11 +176,13 @@ def _ternary(content: Mapping[str, Any], scope: Scope) -> Value:
 
 
 def _function(content: Mapping[str, Any], scope: Scope) -> Value:
-    if function_name(content["function"]) in HORIZONTAL:
-        flat = replace(scope, pick=None)
-        operands = several(content["input"], flat)
-    else:
-        operands = [value(operand, scope) for operand in content["input"]]
+    called = content["function"]
+    name = function_name(called)
+    if name in HORIZONTAL:
+        return function(content, several(content["input"], replace(scope, pick=None)), scope)
+    operands = [value(operand, scope) for operand in content["input"]]
+    if kind_of(name, called) is Kind.OTHER and any(_selectors(content["input"])):
+        raise Unknown("a function that isn't known, of a selector")
     return function(content, operands, scope)
 
 

@@ -18,6 +18,7 @@ from tidemill.decide.query.vocabulary import (
     function_name,
     kind_of,
     opens,
+    spoken,
 )
 
 
@@ -30,7 +31,7 @@ def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope
         return made._replace(name=None)
     kind = kind_of(name, called)
     if kind is Kind.OTHER or not operands:
-        return _named(called, operands, scope)
+        return _named(name, called, operands, scope)
     if name in CONSTANT_OPERANDS:
         kind, operands = _with_constants(kind, content, operands)
     tag: Any = (name, called)
@@ -44,7 +45,7 @@ def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope
         free, order = name in ORDER_FREE, opens(name, called)
         made = along(tag, operands, scope, length=length, numeric=numeric, free=free, open=order)
     if name in TIES and not scope.tells_apart(operands[TIES[name]]):
-        tied = f"{name} takes one of several rows with equal values"
+        tied = f"{spoken(name)}() of several rows with equal values"
         made = made._replace(unstable=first(made.unstable, tied))
     match called:
         case {"StructExpr": {"FieldByName": field}}:
@@ -67,9 +68,9 @@ def _length(
     return _own_length(called, operands, scope)
 
 
-def _named(called: Any, operands: Sequence[Value], scope: Scope) -> Value:
+def _named(name: str, called: Any, operands: Sequence[Value], scope: Scope) -> Value:
     """A function that isn't known: it may depend on all rows of its operands, and on their names."""
-    tag = ("function", called, _names(operands))
+    tag = (name, called, _names(operands))
     made = along(tag, operands, scope, length=_own_length(tag, operands, scope))
     return made._replace(name=None, root=None)
 

@@ -25,7 +25,7 @@ from tidemill.decide.query.terms import (
     union,
 )
 from tidemill.decide.query.text import Node, plain_items
-from tidemill.decide.query.vocabulary import NUMBERS
+from tidemill.decide.query.vocabulary import NUMBERS, spoken
 
 _HANDLERS: Mapping[str, Handler] = {
     **groups.HANDLERS,
@@ -34,8 +34,8 @@ _HANDLERS: Mapping[str, Handler] = {
     **rows.HANDLERS,
     **stacks.HANDLERS,
 }
-# Operators that keep the order of the rows if they say so, or always.
-_KEEPS_ORDER = {"MatchToSchema": True, "Gather": True}
+# Operators that aren't understood column by column, but are known to leave each row in its place.
+_ROW_BY_ROW = {"MatchToSchema"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,16 @@ class Plan:
     def _whole(self, step: Step) -> Relation:
         """An operator that isn't understood."""
         relations = [below.relation for below in step.below]
-        rest = {key: part for key, part in step.content.items() if key not in _INPUTS}
+        rest = _rest(step.content)
         number = term("node", step.name, rest, [relation.digest for relation in relations])
         reads = union(relation.all_reads for relation in relations) | self.all_reads(rest)
         length = Length(number, reads)
         disorder = first(*(relation.open for relation in relations))
+        if step.name in _ROW_BY_ROW:
+            disorder = ""
         unstable = first(
             *(relation.doubt for relation in relations),
-            disorder and f"{step.name} over rows in no fixed order ({disorder})",
+            disorder and f"{spoken(step.name)} over rows in no fixed order ({disorder})",
         )
         return Relation(
             rows=number,
@@ -103,16 +105,27 @@ class Plan:
         return union(self._scan(content).all_reads for content in _marked_scans(part))
 
 
-_INPUTS = ("input", "input_left", "input_right", "inputs")
+_INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
 
 
 def _inputs(content: Mapping[str, Any]) -> Iterator[Node]:
+    """The parts of the plan that an operator works on."""
     for place in _INPUTS:
         part = content.get(place)
         if isinstance(part, dict):
             yield part
         elif isinstance(part, list):
             yield from part
+    for _, part in content.get("relations", ()):
+        yield part
+
+
+def _rest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The text of an operator without what it works on."""
+    rest = {key: part for key, part in content.items() if key not in _INPUTS}
+    if "relations" in rest:
+        rest["relations"] = [name for name, _ in rest["relations"]]
+    return rest
 
 
 def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
@@ -146,9 +159,9 @@ def _is_number(dtype: Any) -> bool:
 
 def _order_of(step: Step) -> str:
     """Why the rows of an operator that isn't understood have no order of their own."""
-    keeps = step.content.get("maintain_order", _KEEPS_ORDER.get(step.name, False))
+    keeps = step.content.get("maintain_order", step.name in _ROW_BY_ROW)
     if keeps is True:
         return first(*(below.relation.open for below in step.below))
     if "maintain_order" in step.content:
-        return f"{step.name} without maintain_order"
-    return f"the order of {step.name} isn't known"
+        return f"{spoken(step.name)} without maintain_order"
+    return f"the order of {spoken(step.name)} isn't known"

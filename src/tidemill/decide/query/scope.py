@@ -22,6 +22,7 @@ from tidemill.decide.query.terms import (
     term,
     union,
 )
+from tidemill.decide.query.vocabulary import spoken
 
 Schema: TypeAlias = Mapping[str, pl.DataType]
 
@@ -156,4 +157,6 @@ def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
 
 
 def _named(tag: Any) -> str:
-    return tag if isinstance(tag, str) else str(tag[0])
+    """What Polars' users call it: `cum_sum`."""
+    name = tag if isinstance(tag, str) else str(tag[0])
+    return spoken(name)

@@ -5,6 +5,7 @@ A function that is listed is called after its first operand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -34,6 +35,11 @@ def function_name(function: Any) -> str:
     if name not in _FAMILIES:
         return str(name)
     return f"{name}.{content if isinstance(content, str) else next(iter(content))}"
+
+
+def spoken(name: str) -> str:
+    """A name as Python's users of Polars know it: `cum_sum`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()
 
 
 def kind_of(name: str, function: Any) -> Kind:
@@ -96,7 +102,6 @@ _KINDS: Mapping[str, Kind] = {
 HORIZONTAL = {
     "AsStruct", "Coalesce", "MaxHorizontal", "MinHorizontal", "SumHorizontal", "MeanHorizontal",
     "Boolean.AllHorizontal", "Boolean.AnyHorizontal", "ListExpr.Concat", "StringExpr.ConcatHorizontal",
-    "StringExpr.Format",
 }  # fmt: skip
 # The names of the operands are part of the result.
 NAMED = {"AsStruct"}
@@ -138,4 +143,4 @@ def opens(name: str, function: Any) -> str:
             return "unique() without maintain_order"
         case {"Mode": {"maintain_order": False}}:
             return "mode() without maintain_order"
-    return f"{name} has no order" if name in {"TopK", "TopKBy", "ValueCounts"} else ""
+    return f"{spoken(name)}() without an order" if name in {"TopK", "TopKBy", "ValueCounts"} else ""
