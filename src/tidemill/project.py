@@ -8,11 +8,11 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill import __version__
 from tidemill.act.checking import check
@@ -33,6 +33,7 @@ from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, recipe_of
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
+    ConflictError,
     DeclarationError,
     SourceError,
     StorageError,
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from tidemill.act.debug import Trial
     from tidemill.decide.probe import Probe
     from tidemill.decide.repeat import Repeated
+
+T = TypeVar("T")
 
 
 def open_project(
@@ -144,6 +147,13 @@ class Project:
         """What is published now."""
         return self.tools.ledger.state(self.environment)
 
+    def _look(self, use: Callable[[State], T]) -> T:
+        """What `use` makes of the state; once more, of all of it, when a run publishes meanwhile."""
+        try:
+            return use(self.state())
+        except ConflictError:
+            return use(self.tools.ledger.state(self.environment, whole=True))
+
     def plan(
         self,
         stage: str = "",
@@ -162,7 +172,7 @@ class Project:
         they are current, and the models in `train` although no trigger says so.
         """
         request = _request(stage, since, until, limit, again, train)
-        return self._plan(request, self.state())
+        return self._look(lambda state: self._plan(request, state))
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
@@ -298,20 +308,24 @@ class Project:
         """Execute one step in this process and publish nothing; what it made and what was found."""
         from tidemill.act.debug import attempt
 
-        reads = self.recipes[self.stage(stage).name].reads
-        return attempt(self.tools, self.flow, self.flow[stage], self.state(), partition, reads)
+        subject, reads = self.stage(stage), self.recipes[self.stage(stage).name].reads
+        return self._look(
+            lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
+        )
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
         from tidemill.act.reading import read
 
-        return read(self.tools, self.stage(stage), self.state(), partition)
+        subject = self.stage(stage)
+        return self._look(lambda state: read(self.tools, subject, state, partition))
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The rows that were quarantined, with the rules that each broke in `_reasons`."""
         from tidemill.act.reading import read_quarantine
 
-        return read_quarantine(self.tools, self.stage(stage), self.state(), partition)
+        subject = self.stage(stage)
+        return self._look(lambda state: read_quarantine(self.tools, subject, state, partition))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tidemill.adapters import sqlite_connection
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_statements import migrations
+from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EnvironmentCreated, Event
 from tidemill.ports import Guard
@@ -97,6 +98,46 @@ def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) 
     rebuild(path, copy)
     assert tables(copy) == tables(path)
     assert all(tables(path)[name] for name in ("heads", "bindings", "traces", "pins", "outbox"))
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda held: held["1"],
+        lambda held: held.get("3"),
+        lambda held: "2" in held,
+        len,
+        list,
+        lambda held: held.items(),
+        lambda held: held.values(),
+        dict,
+    ],
+)
+def test_a_head_that_moved_is_not_read_any_more(
+    ledger: SqliteLedger, look: Callable[[Mapping[str, Binding]], object]
+) -> None:
+    ledger.append([published("1"), published("2"), published("1", stage="labels")], now=1.0)
+    heads = ledger.state(PROD).heads
+    ledger.append([published("3")], now=1.0)
+    with pytest.raises(
+        ConflictError, match=r"'features' in 'prod' moved while it was read: from version 1 to 2"
+    ):
+        look(heads["features"].partitions)
+    assert set(heads["labels"].partitions) == {"1"}
+
+
+def test_many_partitions_are_read_at_once_in_the_end(ledger: SqliteLedger) -> None:
+    ledger.append([published(f"{number:04}") for number in range(1000)], now=1.0)
+    partitions = ledger.state(PROD).heads["features"].partitions
+    reader, asked = ledger._connections._reader, list[str]()
+    assert reader is not None
+    reader.set_trace_callback(asked.append)
+    assert [partitions[f"{number:04}"].key for number in range(1000)] == [
+        f"features {number:04}" for number in range(1000)
+    ]
+    reader.set_trace_callback(None)
+    assert sum("FROM bindings" in statement for statement in asked) < 340
+    assert partitions == ledger.state(PROD, whole=True).heads["features"].partitions
 
 
 def test_objects_are_pinned_for_the_sake_of_a_key(path: Path, ledger: SqliteLedger) -> None:

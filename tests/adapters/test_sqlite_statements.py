@@ -48,6 +48,9 @@ def test_every_query_fits_the_schema_and_is_used(name: str) -> None:
         ("pending_effects", "outbox_pending"),
         ("traces", "USING PRIMARY KEY"),
         ("bindings", "sqlite_autoindex_bindings_1"),
+        ("binding", "sqlite_autoindex_bindings_1"),
+        ("partitions", "COVERING INDEX sqlite_autoindex_bindings_1"),
+        ("count_bindings", "COVERING INDEX sqlite_autoindex_bindings_1"),
     ],
 )
 def test_queries_find_rows_by_an_index(name: str, index: str) -> None:

@@ -5,7 +5,7 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tidemill.act.tools import Progress, Tools
@@ -48,7 +48,12 @@ def beginning(job: Job, lease: Lease) -> list[Event]:
     ]
     for stage, files in job.plan.sources.items():
         known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
-        fresh = tuple(file for path, file in files.items() if known.get(path) != file)
+        # A file that seems unchanged is the very record that is known; to compare it takes longer.
+        fresh = tuple(
+            file
+            for path, file in files.items()
+            if (before := known.get(path)) is not file and before != file
+        )
         broken = job.plan.broken.get(stage, {})
         gone = tuple(path for path in known if path not in files and path not in broken)
         # Without any file the whole source is broken, and what it had isn't taken for gone.
@@ -57,16 +62,23 @@ def beginning(job: Job, lease: Lease) -> list[Event]:
     return events
 
 
-def recipes_settled(job: Job, bindings: Mapping[str, Mapping[str, Binding]]) -> list[Event]:
+def changed(job: Job, stage: str) -> bool:
+    """Whether a stage's recipe is another than the one that is recorded as its own."""
+    return job.state.recipes.get(stage) != job.recipes[stage].parts
+
+
+def recipes_settled(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[Event]:
     """That a recipe is a stage's own, for stages that hold nothing made by another.
 
     An evaluation also holds the scores of candidates that were decided on, which stay as they are.
+    `bound` is asked only for stages whose recipe changed.
     """
     events: list[Event] = []
     for name, recipe in job.recipes.items():
-        made = [held.recipe == recipe.digest for held in bindings.get(name, {}).values()]
-        settled = any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made)
-        if settled and job.state.recipes.get(name) != recipe.parts:
+        if not changed(job, name):
+            continue
+        made = [held.recipe == recipe.digest for held in bound(name)]
+        if any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made):
             events.append(
                 RecipeChanged(
                     environment=job.plan.environment,

@@ -28,7 +28,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     _refuse_moved(job)
     meter = Meter()
     attempts: list[Attempt] = []
-    holdings = Holdings.of(job.state)
+    holdings = Holdings.of(job)
     claimed = Claimed(job.tools.claims)
     publisher = _begin(job, lease, claimed)
     status, broke = Status.FAILED, True
@@ -44,7 +44,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
         publisher.stop()
         claimed.give_all()
         receipt = _receipt(job, attempts, status, meter, messages)
-        settled = recipes_settled(job, holdings.bindings) if status is Status.OK else []
+        settled = recipes_settled(job, holdings.all) if status is Status.OK else []
         _end(job, lease, receipt, settled, quiet=broke)
     return receipt
 

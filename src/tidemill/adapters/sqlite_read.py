@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from tidemill.adapters.codec import decode, decode_event
+from tidemill.adapters.sqlite_heads import Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
@@ -18,14 +19,19 @@ from tidemill.ports import State
 
 T = TypeVar("T")
 
+# The partitions that the head of a stage has at a version.
+Open = Callable[[str, int], Partitions]
 
-def state(connection: sqlite3.Connection, environment: str) -> State:
-    """Everything of one environment, from one snapshot."""
+
+def state(
+    connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool
+) -> State:
+    """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
     return State(
         environment=environment,
         seq=last_seq(connection),
-        heads=_heads(connection, environment),
+        heads=_heads(connection, environment, opened, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_by_stage(connection, "sources", environment, SourceFile),
         live=_by_name(connection, "deliveries", environment, Delivery),
@@ -55,12 +61,16 @@ def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
     return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
 
 
-def _heads(connection: sqlite3.Connection, environment: str) -> dict[str, Head]:
-    bindings = _by_stage(connection, "bindings", environment, Binding)
-    return {
-        stage: Head(version=version, partitions=bindings.get(stage, {}))
-        for stage, version in _rows(connection, "heads", environment)
-    }
+def _heads(
+    connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool
+) -> dict[str, Head]:
+    found: dict[str, Head] = {}
+    for stage, version in _rows(connection, "heads", environment).fetchall():
+        partitions = opened(stage, version)
+        if whole:
+            partitions.load(connection)
+        found[stage] = Head(version=version, partitions=partitions)
+    return found
 
 
 def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:

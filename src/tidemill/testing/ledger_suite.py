@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Effect
 from tidemill.domain.errors import ConflictError, StorageError, UsageError
 from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
@@ -202,6 +204,44 @@ class StateSuite:
         ledger.append([removed("1")], now=1.0)
         head = ledger.state(PROD).heads["features"]
         assert (head.version, head.partitions) == (2, {})
+
+    def test_partitions_are_those_of_the_head_that_was_seen(self, ledger: Ledger) -> None:
+        first = [published("1"), published("2")]
+        ledger.append([*first, published("1", stage="labels")], now=1.0)
+        state, whole = ledger.state(PROD), ledger.state(PROD, whole=True)
+        seen = state.heads["features"].partitions["1"]
+        ledger.append([published("2", bound=samples.binding("new")), published("3")], now=2.0)
+        assert whole.heads["features"].partitions == {e.partition: e.binding for e in first}
+        assert state.heads["features"].partitions["1"] == seen == first[0].binding
+        assert state.heads["labels"].partitions["1"] == samples.binding("labels 1")
+        for partition in ("2", "3"):
+            with suppress(ConflictError):
+                found = state.heads["features"].partitions.get(partition)
+                assert found == (first[1].binding if partition == "2" else None)
+        for look in (len, lambda held: len(set(held)), lambda held: len(held.values())):
+            with suppress(ConflictError):
+                assert look(state.heads["features"].partitions) == 2
+
+    @pytest.mark.parametrize("count", [1, 99, 1000])
+    def test_partitions_are_a_mapping(self, ledger: Ledger, count: int) -> None:
+        events = {f"{n:04}": published(f"{n:04}") for n in range(count)}
+        ledger.append([*events.values(), published("a", stage="labels")], now=1.0)
+        wanted = {partition: event.binding for partition, event in events.items()}
+
+        def held() -> Mapping[str, Binding]:
+            return ledger.state(PROD).heads["features"].partitions
+
+        assert (len(held()), sorted(held()), dict(held())) == (count, sorted(wanted), wanted)
+        assert (held() == wanted, wanted == held(), held() == {}) == (True, True, False)
+        assert sorted(held().items()) == sorted(wanted.items())
+        partitions = held()
+        assert [partitions[key] for key in wanted] == list(wanted.values())
+        partitions = held()
+        assert [partitions.get(f"{n:04}") for n in range(count, 2 * count)] == [None] * count
+        assert "0000" in partitions
+        assert "a" not in partitions
+        assert len(list(partitions)) == len(partitions) == count
+        assert (partitions.get("a"), partitions["0000"]) == (None, wanted["0000"])
 
     def test_the_first_result_of_a_key_stays(self, ledger: Ledger) -> None:
         first = samples.binding("key", samples.product("first"))

@@ -167,7 +167,18 @@ SELECT version FROM heads WHERE environment = ? AND stage = ?;
 SELECT stage, version FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
-SELECT stage, partition, body FROM bindings WHERE environment = ? ORDER BY stage, partition;
+-- All that a head binds.
+SELECT partition, body FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: binding
+SELECT body FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
+
+-- name: partitions
+-- What a head binds, by name alone: the index has it.
+SELECT partition FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: count_bindings
+SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 
 -- name: recipes
 SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
