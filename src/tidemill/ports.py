@@ -12,6 +12,7 @@ from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
 from tidemill.domain.run import RunInfo
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 
 Notify: TypeAlias = Callable[[Recorded], None]
@@ -53,6 +54,7 @@ class State:
     heads: Mapping[str, Head]
     recipes: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Mapping[str, SourceFile]]
+    settled: Mapping[str, Mark]
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
     pending: tuple[Effect, ...]

@@ -186,6 +186,8 @@ class Project:
             recipes=state.recipes,
             live=state.live,
             decisions=state.decisions,
+            sources=state.sources,
+            settled=state.settled,
             at=self.tools.clock(),
         )
         known = self.tools.ledger.traces

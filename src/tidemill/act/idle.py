@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tidemill.act.deliver import carry_out
 from tidemill.act.holder import describe
-from tidemill.act.job import Job, beginning, recipes_settled
+from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.tenure import Heartbeat, Meter
 from tidemill.act.tools import Tools
 from tidemill.decide.measure import tally
@@ -75,6 +75,7 @@ def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
     events = (
         *beginning(job, lease.lease),
         *recipes_settled(job, lambda name: _bound(job.state, name)),
+        *marks_settled(job, (), (), {n: head.version for n, head in job.state.heads.items()}),
         RunEnded(run=job.run, status=Status.OK, receipt=receipt),
     )
     job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))

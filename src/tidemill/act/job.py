@@ -5,15 +5,17 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.measure import Price
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.settled import settled_by
 from tidemill.domain.binding import Binding
-from tidemill.domain.event import Event, RecipeChanged, RunStarted, SourceSeen
+from tidemill.domain.event import Event, RecipeChanged, RunStarted, Settled, SourceSeen
 from tidemill.domain.plan import Plan
+from tidemill.domain.run import Attempt
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Kind
 from tidemill.ports import Lease, State
@@ -46,6 +48,10 @@ def beginning(job: Job, lease: Lease) -> list[Event]:
             steps=len(job.plan.steps),
         )
     ]
+    return [*events, *_seen(job)]
+
+
+def _seen(job: Job) -> Iterator[SourceSeen]:
     for stage, files in job.plan.sources.items():
         known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
         # A file that seems unchanged is the very record that is known; to compare it takes longer.
@@ -58,8 +64,7 @@ def beginning(job: Job, lease: Lease) -> list[Event]:
         gone = tuple(path for path in known if path not in files and path not in broken)
         # Without any file the whole source is broken, and what it had isn't taken for gone.
         if fresh or (gone and files):
-            events.append(SourceSeen(environment=environment, stage=stage, files=fresh, gone=gone))
-    return events
+            yield SourceSeen(environment=job.plan.environment, stage=stage, files=fresh, gone=gone)
 
 
 def changed(job: Job, stage: str) -> bool:
@@ -88,3 +93,19 @@ def recipes_settled(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list
                 )
             )
     return events
+
+
+def marks_settled(
+    job: Job, attempts: Sequence[Attempt], touched: Collection[str], versions: Mapping[str, int]
+) -> list[Event]:
+    """The marks of stages that this run leaves wholly current, where they aren't recorded already.
+
+    `versions` are those of the heads at its end.
+    """
+    marks = settled_by(job.flow, job.recipes, job.plan, attempts, touched, versions)
+    dropped = {event.stage for event in _seen(job)}
+    return [
+        Settled(environment=job.plan.environment, stage=name, mark=mark)
+        for name, mark in marks.items()
+        if name in dropped or job.state.settled.get(name) != mark
+    ]

@@ -14,6 +14,7 @@ from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Published, Recorded
 from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.ports import State
 
@@ -23,9 +24,7 @@ T = TypeVar("T")
 Open = Callable[[str, int], Partitions]
 
 
-def state(
-    connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool
-) -> State:
+def state(connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool) -> State:
     """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
     return State(
@@ -34,6 +33,7 @@ def state(
         heads=_heads(connection, environment, opened, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_by_stage(connection, "sources", environment, SourceFile),
+        settled=_settled(connection, environment),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending=tuple(decode(Effect, body) for (body,) in effects),
@@ -71,6 +71,13 @@ def _heads(
             partitions.load(connection)
         found[stage] = Head(version=version, partitions=partitions)
     return found
+
+
+def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
+    return {
+        stage: Mark(signature=signature, partitions=partitions)
+        for stage, signature, partitions in _rows(connection, "settled", environment)
+    }
 
 
 def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:

@@ -36,6 +36,7 @@ class AppendSuite:
             heads={},
             recipes={},
             sources={},
+            settled={},
             live={},
             decisions={},
             pending=(),
@@ -61,7 +62,7 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=12) == ["Ticked", "RunEnded"]
+        assert kinds(after=13) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         own = ["RunStarted", "Attempted", "Published", "Published", "Removed", "RunEnded"]
@@ -173,7 +174,8 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 14
+        assert state.seq == 15
+        assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1
         bound = samples.binding("key", samples.product(quarantined=2))
@@ -272,6 +274,20 @@ class StateSuite:
         assert state.sources == {"flights": {"a": samples.source_file("a", "other")}}
         assert state.recipes == {"features": {"code": "c2"}}
 
+    def test_a_stage_is_settled_until_it_sees_other_files(self, ledger: Ledger) -> None:
+        marks = [samples.settled(stage=stage) for stage in ("flights", "features")]
+        ledger.append([*marks, samples.settled(environment="dev", stage="flights")], now=1.0)
+        ledger.append([samples.settled("other"), published(), removed()], now=1.0)
+        assert {stage: mark.signature for stage, mark in ledger.state(PROD).settled.items()} == {
+            "flights": "signature",
+            "features": "other",
+        }
+        ledger.append([samples.source_seen("a")], now=1.0)
+        assert set(ledger.state(PROD).settled) == {"features"}
+        assert set(ledger.state("dev").settled) == {"flights"}
+        ledger.append([samples.source_seen("b"), marks[0]], now=1.0)
+        assert ledger.state(PROD).settled["flights"] == marks[0].mark
+
     def test_a_run_is_open_until_it_ends(self, ledger: Ledger) -> None:
         runs = ("run-2", PROD), ("run-1", PROD), ("run-3", "dev")
         ledger.append([samples.run_started(*run) for run in runs], now=7.0)
@@ -300,6 +316,7 @@ class StateSuite:
         prod, dev = ledger.state(PROD), ledger.state("dev")
         assert (dev.heads, dev.recipes, dev.live) == (prod.heads, prod.recipes, prod.live)
         assert (dev.sources, dev.decisions, dev.pending, dev.open_runs) == ({}, {}, (), ())
+        assert (set(prod.settled), dev.settled) == ({"features"}, {})
         ledger.append([published("2014-01-01", environment="dev")], now=3.0)
         assert replace(ledger.state(PROD), seq=prod.seq) == prod
         assert ledger.state("dev").heads["features"].version == 2

@@ -153,6 +153,15 @@ ON CONFLICT (environment, stage, path) DO UPDATE SET body = excluded.body;
 -- name: forget_source
 DELETE FROM sources WHERE environment = ? AND stage = ? AND path = ?;
 
+-- name: settle
+INSERT INTO settled (environment, stage, signature, partitions) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, stage) DO UPDATE SET
+    signature = excluded.signature, partitions = excluded.partitions;
+
+-- name: unsettle
+-- It was settled on the files that were seen before.
+DELETE FROM settled WHERE environment = ? AND stage = ?;
+
 -- name: tick
 -- One row if the tick is free.
 INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO NOTHING;
@@ -185,6 +194,9 @@ SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
 -- name: sources
 SELECT stage, path, body FROM sources WHERE environment = ? ORDER BY stage, path;
+
+-- name: settled
+SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
 
 -- name: deliveries
 SELECT name, body FROM deliveries WHERE environment = ? ORDER BY name;
