@@ -10,8 +10,8 @@ import pytest
 
 from tests.adapters.tables import execute, tables
 from tidemill.adapters import sqlite_connection
-from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.adapters.codec import encode, encode_event
+from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.adapters.sqlite_connection import APPLICATION, Connections
 from tidemill.adapters.sqlite_statements import migrations
 from tidemill.domain.binding import Binding

@@ -314,6 +314,21 @@ def test_what_comes_out_otherwise_unsettles_all_behind_it() -> None:
     assert world.plan() == world.plan(marks=False)
 
 
+def test_a_window_that_was_moved_by_what_failed_is_not_settled() -> None:
+    raw = ingest("raw")
+    total = transform("total", "whole", reads(raw, last(1, before=last(1))))
+    world = World(flow=flow_of(raw, total))
+    for day in DAYS[:3]:
+        world.feed("raw", day, day)
+    world.run()
+    world.feed("raw", DAYS[3], DAYS[3])
+    plan = world.run(mishaps=Mishaps(failing=["raw"]))
+    assert shown(plan) == ["run total", f"run raw[{DAYS[3]}]"]
+    del world.files["raw"][DAYS[3]]
+    assert shown(world.plan(marks=False)) == ["bind total"]
+    assert world.plan() == world.plan(marks=False)
+
+
 def test_a_stage_that_time_makes_stale_is_never_settled() -> None:
     raw = ingest("raw")
     world = World(flow=flow_of(raw, replace(transform("t", "day", reads(raw)), impure=Impure())))

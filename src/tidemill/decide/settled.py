@@ -106,7 +106,7 @@ def settled_by(
     `versions` those of the heads after it.
     """
     cuts, steps = cuts_of(flow), plan.by_stage()
-    bad = {a.stage for a in attempts if a.outcome not in _GOOD} | set(touched)
+    failed = {a.stage for a in attempts if a.outcome not in _GOOD}
     tried = {(a.stage, a.partition): a.outcome for a in attempts}
     # The plan took it for granted that these come out as they are known, and readers were not told.
     other = {
@@ -123,7 +123,9 @@ def settled_by(
         if any(item.name in other for item in stage.inputs):
             other.add(stage.name)
             continue
-        if stage.name not in plan.complete or stage.name in bad:
+        # A partition that failed may still have moved the windows of those who were to read it.
+        bad = failed.intersection([stage.name, *(item.name for item in stage.inputs)])
+        if bad or stage.name in touched or stage.name not in plan.complete:
             continue
         made = [step for step in steps.get(stage.name, ()) if step.action is not Action.REMOVE]
         found[stage.name] = Mark(
