@@ -77,16 +77,17 @@ def test_marks_change_no_plan_of_a_chain(data: st.DataObject, world: World) -> N
 
 def live(data: st.DataObject, world: World) -> None:
     """Whatever happens, a plan with marks is the plan without; in the end all that can be is marked."""
-    for _ in range(data.draw(st.integers(1, 5))):
-        if data.draw(st.integers(0, 3)):
-            DISTURB[data.draw(st.sampled_from([*DISTURB]))](data, world)
-        request = data.draw(st.just({}) | requests(world.flow))
+    world.run()
+    for _ in range(data.draw(st.integers(2, 6))):
+        for name in data.draw(st.lists(st.sampled_from([*DISTURB]), min_size=1, max_size=2)):
+            DISTURB[name](data, world)
+        request = data.draw(requests(world.flow)) if data.draw(st.integers(0, 2)) == 0 else {}
         assert world.plan(**request) == world.plan(marks=False, **request)
         names = st.sets(st.sampled_from(world.flow.names), max_size=1)
         mishaps = st.builds(Mishaps, failing=names, surprising=names, touching=names)
         world.run(
-            crash_after=data.draw(st.sampled_from([None, None, None, 0, 1, 3, 9])),
-            mishaps=data.draw(st.none() | mishaps),
+            crash_after=data.draw(st.sampled_from([None, None, None, 1, 2, 3, 5])),
+            mishaps=data.draw(st.none() | st.none() | mishaps),
             **request,
         )
         assert world.plan() == world.plan(marks=False)
@@ -98,10 +99,13 @@ def live(data: st.DataObject, world: World) -> None:
 
 
 def _appends(data: st.DataObject, world: World) -> None:
-    for stage in [stage for stage in world.flow.stages if stage.kind is Kind.INGEST][:1]:
-        if stage.partitioning.grain == "day":
-            day = data.draw(st.sampled_from(DAYS))
+    stage = data.draw(st.sampled_from([s for s in world.flow.stages if s.kind is Kind.INGEST]))
+    if stage.partitioning.grain == "day":
+        day = data.draw(st.sampled_from(DAYS))
+        if data.draw(st.integers(0, 4)) or len(world.files.get(stage.name, {})) < 2:
             world.feed(stage.name, day, day, digest=data.draw(st.sampled_from("xyz")))
+        else:
+            world.files[stage.name].pop(day, None)
 
 
 def _breaks(data: st.DataObject, world: World) -> None:
@@ -147,8 +151,8 @@ def _loses(data: st.DataObject, world: World) -> None:
 
 
 DISTURB: dict[str, Callable[[st.DataObject, World], None]] = {
+    **dict.fromkeys(["append", "append again", "append still"], _appends),
     "change": change,
-    "append": _appends,
     "break": _breaks,
     "doubt": _doubts,
     "check": _checks,
