@@ -1,8 +1,8 @@
 """Makes and measures states too large to be run, in the project that is the current folder.
 
-inside_scale.py lay HOURS       files of a thousand hours each, a row an hour
+inside_scale.py lay HOURS       files of a thousand hours each, a row an hour; one hour has its own
 inside_scale.py build           publish made-up products for every step of the workflow
-inside_scale.py change          publish other values for one partition of the first stage
+inside_scale.py change          other values in the file of one hour
 inside_scale.py plan TIMES      open the project and plan, so many times
 inside_scale.py commit SAMPLE   publish every partition of the first stage in a commit of its own
 
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -28,24 +29,40 @@ from typing import Any
 START = datetime(1900, 1, 1)
 HOURS_A_FILE = 1000
 BATCH = 2000
-CHANGE = Path("change.json")
+ALONE = Path("data", "alone.parquet")
 
 
 def lay(hours: str) -> dict[str, Any]:
     """How many rows were laid out."""
+    count = int(hours)
+    for first in range(0, count, HOURS_A_FILE):
+        rows = [n for n in range(first, min(first + HOURS_A_FILE, count)) if n != count // 2]
+        _table(rows, 0.0).write_parquet(Path("data", f"{first:09}.parquet"))
+    _table([count // 2], 0.0).write_parquet(ALONE)
+    return {"rows": count}
+
+
+def _table(hours: Sequence[int], value: float) -> Any:
     import polars as pl
 
     import tidemill as tm
 
     output = tm.open().stage("s0").output
     assert output is not None
-    for first in range(0, int(hours), HOURS_A_FILE):
-        count = min(HOURS_A_FILE, int(hours) - first)
-        begin, end = (START + timedelta(hours=n) for n in (first, first + count - 1))
-        at = pl.datetime_range(begin, end, "1h", eager=True).alias("at")
-        others = [pl.lit(float(n)).alias(name) for n, name in enumerate(output.names[1:])]
-        pl.DataFrame(at).with_columns(others).write_parquet(Path("data", f"{first:09}.parquet"))
-    return {"rows": int(hours)}
+    at = pl.Series("at", [START + timedelta(hours=n) for n in hours], dtype=pl.Datetime("us"))
+    others = [pl.lit(value + n).alias(name) for n, name in enumerate(output.names[1:])]
+    return pl.DataFrame(at).with_columns(others)
+
+
+def change() -> dict[str, Any]:
+    """The hour that has a file of its own."""
+    import polars as pl
+
+    hour = pl.read_parquet(ALONE)["at"][0]
+    _table([round((hour - START).total_seconds() / 3600)], 1.0).write_parquet(ALONE)
+    half_an_hour_ago = time.time() - 1800
+    os.utime(ALONE, (half_an_hour_ago, half_an_hour_ago))
+    return {"at": str(hour)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +84,6 @@ class Opened:
         fed = {key: path for path, file in plan.sources["s0"].items() for key in file.rows}
         return cls(project=project, plan=plan, keys=sorted(fed), fed=fed)
 
-    @property
-    def middle(self) -> str:
-        """The partition that is changed."""
-        return self.keys[len(self.keys) // 2]
-
     def steps(self, number: int) -> Iterator[Any]:
         """The steps of a stage, each on its own partition of what comes before."""
         from tidemill.decide.changes import FILES
@@ -88,18 +100,11 @@ class Opened:
             )
 
     def settle(self) -> None:
-        """Note the files and the recipes, as a run does that ends well; nothing must be left to do."""
-        from tidemill.domain.event import RecipeChanged, SourceSeen
-
-        environment = self.plan.environment
-        seen = tuple(self.plan.sources["s0"].values())
-        recipes = [
-            RecipeChanged(
-                environment=environment, stage=name, recipe=recipe.digest, parts=dict(recipe.parts)
-            )
-            for name, recipe in self.project.recipes.items()
-        ]
-        self.append([SourceSeen(environment=environment, stage="s0", files=seen), *recipes])
+        """Run, with nothing to do: that notes the files, the recipes and that all is current."""
+        receipt = self.project.run()
+        if any(stage.ran for stage in receipt.stages) or receipt.exit_code:
+            raise RuntimeError(f"what was made up isn't current: {receipt.stages}")
+        self.project.close()
 
     def append(self, events: Iterable[Any]) -> None:
         """Append events in large batches."""
@@ -108,8 +113,8 @@ class Opened:
             self.project.tools.ledger.append(batch, now=time.time())
 
 
-def _pretending(opened: Opened, objects: bool) -> Any:
-    """Steps that give made-up products; with `objects` everything that they name is stored."""
+def _pretending(opened: Opened, number: int, *, objects: bool) -> Any:
+    """Steps of a stage that give made-up products; with `objects` everything that they name is stored."""
     from tidemill.act import steps
     from tidemill.act.job import Job
     from tidemill.act.tenure import Holdings
@@ -117,8 +122,8 @@ def _pretending(opened: Opened, objects: bool) -> Any:
     from tidemill.domain.binding import Product, content_of
     from tidemill.domain.fingerprint import object_name
 
-    draw = random.Random(7)
-    store = opened.project.tools.artifacts
+    draw = random.Random(number)
+    store, state = opened.project.tools.artifacts, opened.project.state()
 
     class Pretending(steps.Steps):
         def _known(self, *_: Any) -> Any:
@@ -130,7 +135,8 @@ def _pretending(opened: Opened, objects: bool) -> Any:
             name = f"{draw.randbytes(32).hex()}.parquet"
             if objects:
                 name = object_name(payload, ".parquet")
-            elif step.partition == opened.middle:
+            elif opened.fed[step.partition] == str(ALONE):
+                # What a plan would read is looked for in the store.
                 name = store.put(name.encode(), ".parquet")
             rowset = draw.randbytes(16).hex()
             product = Product(
@@ -149,65 +155,37 @@ def _pretending(opened: Opened, objects: bool) -> Any:
         flow=opened.project.flow,
         recipes=opened.project.recipes,
         plan=opened.plan,
-        state=opened.project.state(),
+        state=state,
         run="made-up",
         command="bench",
         price=Price(),
         progress=lambda *_: None,
     )
-    nobody = Holdings(bindings={}, live={})
-    return Pretending(job, nobody, settle=lambda: None, claim=lambda _: True)
+    before = f"s{number - 1}"
+    heads = {before: state.heads[before].partitions} if number else {}
+    holdings = Holdings(heads=heads, live={})
+    return Pretending(job, holdings, settle=lambda: None, claim=lambda _: True)
 
 
 def build() -> dict[str, Any]:
     """How many partitions were published."""
-    from tidemill.adapters.codec import encode_event
     from tidemill.domain.event import Published
 
     opened = Opened.here()
-    steps = _pretending(opened, objects=False)
-    count = 0
 
     def published(number: int) -> Iterator[Any]:
+        steps = _pretending(opened, number, objects=False)
         for step in opened.steps(number):
             done = steps.do(step)
             if done.parcel is None or not done.attempt or done.attempt.message:
                 raise RuntimeError(f"{step.id}: {done.attempt}")
-            for event in done.parcel.events:
-                if isinstance(event, Published):
-                    if number == 0 and step.partition == opened.middle:
-                        CHANGE.write_text(encode_event(_changed(event)), encoding="utf-8")
-                    yield event
+            yield from (event for event in done.parcel.events if isinstance(event, Published))
 
-    for number in range(len(opened.project.flow.names)):
+    stages = len(opened.project.flow.names)
+    for number in range(stages):
         opened.append(published(number))
-        steps._holdings.bindings.pop(f"s{number - 1}", None)
-        count += len(opened.keys)
     opened.settle()
-    opened.project.close()
-    return {"partitions": count}
-
-
-def _changed(event: Any) -> Any:
-    """The same publication with other values in one column."""
-    from tidemill.domain.binding import content_of
-
-    product = event.binding.product
-    columns = {**product.columns, "c1": "0" * 32}
-    content = content_of(columns, product.rowset)
-    other = replace(product, columns=columns, content=content)
-    return replace(event, binding=replace(event.binding, product=other))
-
-
-def change() -> dict[str, Any]:
-    """Publish the changed partition; the second stage was made of what it held before."""
-    import tidemill as tm
-    from tidemill.adapters.codec import decode_event
-
-    project = tm.open()
-    project.tools.ledger.append([decode_event(CHANGE.read_text(encoding="utf-8"))], now=time.time())
-    project.close()
-    return {}
+    return {"partitions": stages * len(opened.keys)}
 
 
 def plan(times: str) -> dict[str, Any]:
@@ -236,7 +214,7 @@ def commit(sample: str) -> dict[str, Any]:
     from tidemill.act.tenure import take_lease
 
     opened = Opened.here()
-    steps = _pretending(opened, objects=True)
+    steps = _pretending(opened, 0, objects=True)
     tools, environment = opened.project.tools, opened.plan.environment
     lease = take_lease(tools, environment, this_process("bench"), 0.0)
     publisher = Publisher(tools, environment, lease.lease, {}, lambda _: None)
@@ -250,7 +228,6 @@ def commit(sample: str) -> dict[str, Any]:
     publisher.close()
     lease.close()
     opened.settle()
-    opened.project.close()
     count = int(sample)
     return {
         "commits": len(took),

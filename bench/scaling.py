@@ -29,7 +29,7 @@ class States:
         inside(project, "build", script=SCRIPT)
         still = _planned(project, 0)
         inside(project, "change", script=SCRIPT)
-        changed = _planned(project, stages - 1)
+        changed = _planned(project, stages)
         shutil.rmtree(project)
         self._plans[partitions, stages] = median_of(still["runs"][:1], "cpu_s")
         size = f"{partitions:,} partitions x {stages} stages x {COLUMNS} columns"
@@ -96,7 +96,7 @@ class States:
 
 
 def _planned(project: Path, steps: int) -> dict[str, Any]:
-    found = inside(project, "plan", "3", script=SCRIPT)
+    found = inside(project, "plan", "2", script=SCRIPT)
     for run in found["runs"]:
         if run["steps"] != steps:
             raise RuntimeError(f"{run['steps']} steps are planned, not {steps}: {found['shown']}")

@@ -12,6 +12,7 @@ from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
 from tidemill.domain.run import RunInfo
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 
 Notify: TypeAlias = Callable[[Recorded], None]
@@ -42,13 +43,18 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The view of now in one environment, derived from the events up to `seq`."""
+    """The view of now in one environment, derived from the events up to `seq`.
+
+    The partitions of a head may be read only when they are asked for. They are those of its version:
+    once it moved, what wasn't read before raises ConflictError.
+    """
 
     environment: str
     seq: int
     heads: Mapping[str, Head]
     recipes: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Mapping[str, SourceFile]]
+    settled: Mapping[str, Mark]
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
     pending: tuple[Effect, ...]
@@ -81,8 +87,11 @@ class Ledger(Protocol):
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing happens when it is no longer ours."""
 
-    def state(self, environment: str) -> State:
-        """The view of now; an environment that doesn't exist is empty."""
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        """The view of now; an environment that doesn't exist is empty.
+
+        With `whole` all partitions of all heads are read at once, so that nothing can move meanwhile.
+        """
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """What was first bound under these keys, in any environment."""

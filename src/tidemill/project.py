@@ -7,11 +7,11 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.act.again import repeat
 from tidemill.act.checking import check
@@ -32,6 +32,7 @@ from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import (
+    ConflictError,
     DeclarationError,
     SourceError,
     StorageError,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.decide.probe import Probe
+
+T = TypeVar("T")
 
 
 def open_project(
@@ -120,6 +123,13 @@ class Project:
         """What is published now."""
         return self.tools.ledger.state(self.environment)
 
+    def _look(self, use: Callable[[State], T]) -> T:
+        """What `use` makes of the state; once more, of all of it, when a run publishes meanwhile."""
+        try:
+            return use(self.state())
+        except ConflictError:
+            return use(self.tools.ledger.state(self.environment, whole=True))
+
     def plan(
         self,
         stage: str = "",
@@ -138,7 +148,7 @@ class Project:
         they are current, and the models in `train` although no trigger says so.
         """
         request = _request(stage, since, until, limit, again, train)
-        return self._plan(request, self.state())
+        return self._look(lambda state: self._plan(request, state))
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
@@ -152,6 +162,8 @@ class Project:
             recipes=state.recipes,
             live=state.live,
             decisions=state.decisions,
+            sources=state.sources,
+            settled=state.settled,
             at=self.tools.clock(),
         )
         known = self.tools.ledger.traces
@@ -268,22 +280,26 @@ class Project:
         """Execute one step in this process and publish nothing; what it made and what was found."""
         from tidemill.act.debug import attempt
 
-        chosen = self.stage(stage)
+        subject = self.stage(stage)
         # A probe would stop at the stage's breakpoints before there is any row to look at.
-        reads = all_columns(chosen)
-        return attempt(self.tools, self.flow, chosen, self.state(), partition, reads)
+        reads = all_columns(subject)
+        return self._look(
+            lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
+        )
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
         from tidemill.act.reading import read
 
-        return read(self.tools, self.stage(stage), self.state(), partition)
+        subject = self.stage(stage)
+        return self._look(lambda state: read(self.tools, subject, state, partition))
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The rows that were quarantined, with the rules that each broke in `_reasons`."""
         from tidemill.act.reading import read_quarantine
 
-        return read_quarantine(self.tools, self.stage(stage), self.state(), partition)
+        subject = self.stage(stage)
+        return self._look(lambda state: read_quarantine(self.tools, subject, state, partition))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.act.tides import CHAIN, STAGES, Tides, by_hand, day, everything, rebuilt, rows_of
+from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.domain.errors import UsageError
 from tidemill.domain.run import Status
 
@@ -385,3 +387,47 @@ def test_another_cut_of_the_same_files(tides: Tides) -> None:
     assert tides.ok()["ok run raw"] == [day(0)[:7]]
     assert tides.published()["raw"] == [day(0)[:7]]
     assert tides.read("raw").height == rows
+
+
+def test_a_run_with_nothing_to_do_reads_no_binding(tides: Tides) -> None:
+    assert tides.ran(tides.run()) == {}
+    with tides.open() as project:
+        project.state()
+        ledger = project.tools.ledger
+        assert isinstance(ledger, SqliteLedger)
+        asked: list[str] = []
+        for connection in (ledger._connections._reader, ledger._connections._writer):
+            if connection is not None:
+                connection.set_trace_callback(asked.append)
+        assert project.plan().empty
+        receipt = project.run()
+    assert {s.stage: s.current for s in receipt.stages} == dict.fromkeys(STAGES, 3)
+    assert [text for text in asked if "FROM heads" in text]
+    assert [text for text in asked if "bindings" in text] == []
+
+
+def test_a_run_reads_the_bindings_of_what_changed(tides: Tides) -> None:
+    tides.send(1, (4.0, 5.5))
+    with tides.open() as project:
+        project.state()
+        ledger = project.tools.ledger
+        assert isinstance(ledger, SqliteLedger)
+        reader, asked = ledger._connections._reader, list[str]()
+        assert reader is not None
+        reader.set_trace_callback(asked.append)
+        plan = project.plan()
+        receipt = project.run()
+    assert {(step.stage, step.partition) for step in plan.steps} == {(s, day(1)) for s in STAGES}
+    assert {s.stage: s.current for s in receipt.stages} == dict.fromkeys(STAGES, 2)
+    reads = [text for text in asked if "FROM bindings" in text]
+    assert reads
+    assert [text for text in reads if f"partition = '{day(1)}'" not in text] == []
+
+
+def test_files_of_another_time_change_nothing_but_are_settled_again(tides: Tides) -> None:
+    before = tides.open().state().settled
+    assert set(before) == set(STAGES)
+    for file in sorted((tides.root / "data").iterdir()):
+        os.utime(file, (1.0, 1.0))
+    assert tides.ran(tides.run()) == {}
+    assert tides.open().state().settled == before

@@ -36,6 +36,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(samples.delivered, NAMES, name=NAMES, environment=ENVIRONMENTS),
     st.builds(samples.queued, NAMES, NAMES, environment=ENVIRONMENTS),
     st.builds(samples.done, NAMES, environment=ENVIRONMENTS),
+    st.builds(samples.settled, NAMES, stage=NAMES | st.just("flights"), environment=ENVIRONMENTS),
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
         lambda seen, gone: samples.source_seen(*seen, digest="x" * len(seen), gone=gone),

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import pytest
 
 from tests.adapters.tables import execute, tables
 from tidemill.adapters import sqlite_connection
+from tidemill.adapters.codec import encode, encode_event
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
-from tidemill.adapters.sqlite_connection import Connections
+from tidemill.adapters.sqlite_connection import APPLICATION, Connections
 from tidemill.adapters.sqlite_statements import migrations
+from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EnvironmentCreated, Event
 from tidemill.ports import Guard
@@ -40,8 +42,8 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 1, "application_id": 0x54444D4C, "journal_mode": "wal"}
-    assert made == [(1, "0.1.0")]
+    assert found == {"user_version": 2, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert made == [(1, "0.1.0"), (2, "0.1.0")]
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
@@ -97,6 +99,73 @@ def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) 
     rebuild(path, copy)
     assert tables(copy) == tables(path)
     assert all(tables(path)[name] for name in ("heads", "bindings", "traces", "pins", "outbox"))
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up(path: Path) -> None:
+    first = next(statements for version, statements in migrations(0) if version == 1)
+    execute(path, "PRAGMA journal_mode = WAL", *first, "PRAGMA user_version = 1")
+    execute(path, f"PRAGMA application_id = {APPLICATION}")
+    bound = published("2013-03-07")
+    execute(
+        path,
+        "INSERT INTO environments VALUES ('prod', '')",
+        "INSERT INTO heads VALUES ('prod', 'features', 1)",
+        f"INSERT INTO bindings VALUES ('prod', 'features', '2013-03-07', '{bound.binding.key}', "
+        f"'{encode(bound.binding)}')",
+        f"INSERT INTO traces VALUES ('{bound.binding.key}', 'features', 1)",
+        f"INSERT INTO pins VALUES ('{bound.binding.product.pins[0]}', '{bound.binding.key}')",
+        "INSERT INTO events VALUES (1, 1, 1.0, 'Published', 'prod', 'run-1', 'features', "
+        f"'2013-03-07', '{encode_event(bound)}')",
+    )
+    ledger = SqliteLedger(path)
+    state = ledger.state(PROD)
+    assert dict(state.heads["features"].partitions) == {"2013-03-07": bound.binding}
+    assert (state.heads["features"].version, state.settled) == (1, {})
+    ledger.append([samples.settled()], now=2.0)
+    assert ledger.state(PROD).settled == {"features": samples.settled().mark}
+    ledger.close()
+    rebuild(path, path.with_name("copy.db"))
+    assert tables(path) == tables(path.with_name("copy.db"))
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda held: held["1"],
+        lambda held: held.get("3"),
+        lambda held: "2" in held,
+        len,
+        list,
+        lambda held: held.items(),
+        lambda held: held.values(),
+        dict,
+    ],
+)
+def test_a_head_that_moved_is_not_read_any_more(
+    ledger: SqliteLedger, look: Callable[[Mapping[str, Binding]], object]
+) -> None:
+    ledger.append([published("1"), published("2"), published("1", stage="labels")], now=1.0)
+    heads = ledger.state(PROD).heads
+    ledger.append([published("3")], now=1.0)
+    with pytest.raises(
+        ConflictError, match=r"'features' in 'prod' moved while it was read: from version 1 to 2"
+    ):
+        look(heads["features"].partitions)
+    assert set(heads["labels"].partitions) == {"1"}
+
+
+def test_many_partitions_are_read_at_once_in_the_end(ledger: SqliteLedger) -> None:
+    ledger.append([published(f"{number:04}") for number in range(1000)], now=1.0)
+    partitions = ledger.state(PROD).heads["features"].partitions
+    reader, asked = ledger._connections._reader, list[str]()
+    assert reader is not None
+    reader.set_trace_callback(asked.append)
+    assert [partitions[f"{number:04}"].key for number in range(1000)] == [
+        f"features {number:04}" for number in range(1000)
+    ]
+    reader.set_trace_callback(None)
+    assert sum("FROM bindings" in statement for statement in asked) < 340
+    assert partitions == ledger.state(PROD, whole=True).heads["features"].partitions
 
 
 def test_objects_are_pinned_for_the_sake_of_a_key(path: Path, ledger: SqliteLedger) -> None:
@@ -196,7 +265,7 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 1: pip"):
+    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 2: pip"):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (7, '3.2.1')")
     with pytest.raises(

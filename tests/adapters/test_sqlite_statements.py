@@ -18,7 +18,7 @@ def test_migrations_are_numbered_without_a_gap_and_known() -> None:
 
 
 def test_a_trigger_is_one_statement() -> None:
-    ((_, statements),) = migrations(0)
+    statements = [text for _, several in migrations(0) for text in several]
     triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
     assert len(triggers) == 3
     assert all(text.endswith("END;") for text in triggers)
@@ -48,6 +48,9 @@ def test_every_query_fits_the_schema_and_is_used(name: str) -> None:
         ("pending_effects", "outbox_pending"),
         ("traces", "USING PRIMARY KEY"),
         ("bindings", "sqlite_autoindex_bindings_1"),
+        ("binding", "sqlite_autoindex_bindings_1"),
+        ("partitions", "COVERING INDEX sqlite_autoindex_bindings_1"),
+        ("count_bindings", "COVERING INDEX sqlite_autoindex_bindings_1"),
     ],
 )
 def test_queries_find_rows_by_an_index(name: str, index: str) -> None:

@@ -10,9 +10,10 @@ from tidemill.decide.changes import FILES
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.judge import subject_of
 from tidemill.decide.models import BASELINE, CANDIDATE, LIVE
-from tidemill.decide.plan import make_plan
+from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe
 from tidemill.decide.reuse import Handed, key_for
+from tidemill.decide.settled import settled_by
 from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
@@ -23,6 +24,8 @@ from tidemill.domain.gate import Gate, Scores, beats_baseline
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE, Grain
 from tidemill.domain.plan import Action, Plan, Step
+from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Approval, Flow, Input, Kind, Sink, Stage, Training
 from tidemill.domain.trigger import Trigger
@@ -108,6 +111,15 @@ def content_made(
     return fingerprint("made", stage, version // 2, partition, seen)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mishaps:
+    """Stages whose steps fail in a run, don't give what they gave before, or reach for the clock."""
+
+    failing: Collection[str] = ()
+    surprising: Collection[str] = ()
+    touching: Collection[str] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """Files, versions of code, and what is published; plans are executed on symbols."""
@@ -126,6 +138,11 @@ class World:
     traces: dict[str, Binding] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     mae: dict[str, float] = field(default_factory=dict)
+    checks: dict[str, str] = field(default_factory=dict)
+    moves: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, dict[str, SourceFile]] = field(default_factory=dict)
+    settled: dict[str, Mark] = field(default_factory=dict)
+    mishaps: Mishaps = Mishaps()
 
     def feed(self, stage: str, path: str, *keys: str, digest: str = "one", rows: int = 10) -> None:
         """A file comes, or comes with other rows."""
@@ -136,11 +153,15 @@ class World:
         version = self.versions.get(stage, 0)
         parts = {"code": fingerprint("code", stage, version)}
         unproven = self.unproven.get(stage, ())
-        return Recipe(digest=fingerprint("recipe", parts), parts=parts, unproven=unproven)
+        return Recipe(
+            digest=fingerprint("recipe", parts), parts=parts, unproven=unproven,
+            check=self.checks.get(stage, ""),
+        )  # fmt: skip
 
-    def plan(self, **request: Any) -> Plan:
-        """What would run now."""
-        names = self.flow.names
+    def plan(self, *, marks: bool = True, **request: Any) -> Plan:
+        """What would run now; without `marks` nothing is taken for current unseen."""
+        names, asked = self.flow.names, Request(**request)
+        scope = scope_of(self.flow, asked)
         scans = {
             stage.name: Scan(
                 files=self.files.get(stage.name, {}),
@@ -148,30 +169,80 @@ class World:
                 held=self.held.get(stage.name, frozenset()),
             )
             for stage in self.flow.stages
-            if stage.kind is Kind.INGEST
+            if stage.kind is Kind.INGEST and stage.name in scope
         }
         now = Now(
-            heads={name: Head(version=1, partitions=dict(b)) for name, b in self.heads.items()},
+            heads={
+                name: Head(version=self.moves[name], partitions=self.opened(name))
+                for name in self.heads
+            },
+            sources=self.sources,
+            settled=self.settled if marks else {},
             recipes=self.known_recipes,
             live=self.live,
             decisions=self.decisions,
         )
         recipes = {name: self.recipe(name) for name in names}
-        asked = Request(**request)
         return make_plan(self.flow, recipes, now, scans, self.known, asked, "prod")
+
+    def opened(self, stage: str) -> Mapping[str, Binding]:
+        """What is bound of a stage, as a plan sees it."""
+        return dict(self.heads[stage])
 
     def known(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """What was first bound under these keys."""
         return {key: self.traces[key] for key in keys if key in self.traces}
 
-    def run(self, *, crash_after: int | None = None, **request: Any) -> Plan:
+    def run(
+        self, *, crash_after: int | None = None, mishaps: Mishaps | None = None, **request: Any
+    ) -> Plan:
         """Plan and execute, all of it or as far as a crash lets it; the plan."""
         plan = self.plan(**request)
+        self._see(plan)
+        self.mishaps, attempts = mishaps or Mishaps(), []
+        failed: set[tuple[str, str]] = set()
         for step in plan.steps[:crash_after]:
-            self._do(step, plan)
+            outcome = self._attempt(step, plan, failed)
+            if outcome in (Outcome.FAILED, Outcome.SKIPPED):
+                failed.add((step.stage, step.partition))
+            attempts.append(
+                Attempt(
+                    stage=step.stage, partition=step.partition, action=step.action, outcome=outcome
+                )
+            )
         if crash_after is None:
-            self.known_recipes = {n: dict(self.recipe(n).parts) for n in self.flow.names}
+            recipes = {name: self.recipe(name) for name in self.flow.names}
+            self.known_recipes = {name: dict(recipe.parts) for name, recipe in recipes.items()}
+            touched = [
+                a.stage
+                for a in attempts
+                if (held := self.heads.get(a.stage, {}).get(a.partition)) and held.touched
+            ]
+            marks = settled_by(self.flow, recipes, plan, attempts, touched, self.moves)
+            self.settled.update(marks)
         return plan
+
+    def _see(self, plan: Plan) -> None:
+        """Files are known from a run's start on, and what was settled on others isn't any more."""
+        for stage, files in plan.sources.items():
+            known = self.sources.get(stage, {})
+            unread = {path: known[path] for path in plan.broken.get(stage, ()) if path in known}
+            if known != (seen := {**unread, **files}):
+                self.sources[stage] = seen
+                self.settled.pop(stage, None)
+
+    def _attempt(self, step: Step, plan: Plan, failed: set[tuple[str, str]]) -> Outcome:
+        read = {(name, key) for name, keys in step.reads.items() for key in keys}
+        if step.action is Action.GATE:
+            read.add((step.stage, WHOLE))
+        if step.action is not Action.REMOVE:
+            if read & failed:
+                return Outcome.SKIPPED
+            if step.stage in self.mishaps.failing and step.action is not Action.GATE:
+                return Outcome.FAILED
+        if step.action is Action.DELIVER and self.flow[step.stage].model not in self.live:
+            return Outcome.SKIPPED
+        return self._do(step, plan)
 
     def contents(self) -> dict[str, dict[str, str]]:
         """What is published, by stage and partition."""
@@ -181,11 +252,12 @@ class World:
             if bound
         }
 
-    def _do(self, step: Step, plan: Plan) -> None:
+    def _do(self, step: Step, plan: Plan) -> Outcome:
         stage = self.flow[step.stage]
         bound = self.heads.setdefault(step.stage, {})
         if step.action is Action.REMOVE:
             del bound[step.partition]
+            self._move(step.stage)
         elif step.action is Action.GATE:
             self._gate(stage, step)
         else:
@@ -197,23 +269,37 @@ class World:
             found = key_for(self.recipe(stage.name), partition, handed)
             assert found.key is not None
             held = bound.get(step.partition)
-            if not step.forced and held is not None and held.key == found.key:
-                return
+            same = not step.forced and held is not None and held.key == found.key
+            if held is not None and same and held.check == self.recipe(stage.name).check:
+                return Outcome.CURRENT
             reuse = not step.forced and stage.kind is not Kind.DELIVER
-            known = self.traces.get(found.key) if reuse else None
+            known = (held if same else self.traces.get(found.key)) if reuse else None
+            if known is not None and (known.touched or stage.name in self.mishaps.surprising):
+                known = None
             if known is None:
                 self.made.append(found.key)
                 known = self._binding(stage, found, self._make(stage, step, handed))
                 self.traces.setdefault(found.key, known)
-            bound[step.partition] = self._binding(stage, found, known.product)
+                outcome = Outcome.OK
+            else:
+                outcome = Outcome.OK if same else Outcome.BOUND
+                known = replace(self._binding(stage, found, known.product), touched=())
+            bound[step.partition] = known
+            self._move(step.stage)
+            return outcome
+        return Outcome.OK
+
+    def _move(self, stage: str) -> None:
+        self.moves[stage] = self.moves.get(stage, 0) + 1
 
     def _binding(self, stage: Stage, found: Handed, product: Product) -> Binding:
         assert found.key is not None
         return Binding(
             key=found.key, inputs=dict(found.inputs),
             seen={name: dict(seen) for name, seen in found.seen.items()},
-            recipe=self.recipe(stage.name).digest, contract="", check="", product=product,
-            run="run", at=0.0,
+            recipe=self.recipe(stage.name).digest, contract="", product=product,
+            check=self.recipe(stage.name).check, run="run", at=0.0,
+            touched=("the clock",) if stage.name in self.mishaps.touching else (),
         )  # fmt: skip
 
     def _handed(self, stage: Stage, step: Step, plan: Plan, name: str, key: str) -> str:
@@ -234,6 +320,8 @@ class World:
         version = self.versions.get(stage.name, 0)
         coarse = stage.name in self.coarse
         content = content_made(stage.name, version, step.partition, handed, coarse)
+        if stage.name in self.mishaps.surprising:
+            content = fingerprint("surprise", content, len(self.made))
         rows = 10 * sum(len(items) for items in handed.values())
         product = Product(content=content, rows=rows, bytes=8 * rows)
         if stage.kind is Kind.MODEL:
@@ -273,6 +361,7 @@ class World:
                 name=stage.name, artifact=artifact, decision=subject, scores=scores, at=0.0
             )
             self.heads[evaluation][LIVE] = candidate
+            self._move(evaluation)
 
 
 def shown(plan: Plan) -> list[str]:

@@ -22,6 +22,7 @@ from tests.soundness.counting import Scenario, Tally, Unsound, random_scenario, 
 from tests.soundness.driver import play
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
+FULL = 600
 REPORT = os.environ.get("SOAK_REPORT", "")
 # Temporary projects live in memory where the system has such a place.
 SHARED = Path("/dev/shm")
@@ -69,10 +70,11 @@ def soak(
     make: Callable[[int], Scenario],
     number: int,
     share: float,
+    enough: Callable[[Tally], bool],
 ) -> Tally:
-    """Judge so many scenarios, or in a soak as many as fit in a share of its seconds, on all cores.
+    """Judge so many scenarios, the same ones each time; in a soak others, on all cores.
 
-    They are the same ones each time; in a soak, others.
+    A soak takes a share of its seconds, and one of full length goes on until it was `enough`.
     """
     total, until = Tally(), time.monotonic() + SECONDS * share
     first = SystemRandom().randrange(1 << 40) if SECONDS else 0
@@ -93,7 +95,7 @@ def soak(
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 _add(total, future.result())
-                if time.monotonic() < until:
+                if time.monotonic() < until or (SECONDS >= FULL and not enough(total)):
                     waiting.add(pool.submit(judge, next(wanted)))
     return total
 

@@ -6,15 +6,16 @@ Nothing here needs Polars, so a run with nothing to do never imports it.
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tidemill.act.deliver import carry_out
 from tidemill.act.holder import describe
-from tidemill.act.job import Job, beginning, recipes_settled
+from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.tenure import Heartbeat, Meter
 from tidemill.act.tools import Tools
 from tidemill.decide.measure import tally
+from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Effect
 from tidemill.domain.event import EffectDone, Event, Removed, RunEnded
 from tidemill.domain.run import Receipt, Status
@@ -59,7 +60,6 @@ def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
 def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
     """Record a run that found everything current."""
     meter = Meter()
-    bindings = {name: head.partitions for name, head in job.state.heads.items()}
     wall, cpu = meter.read()
     receipt = Receipt(
         run=job.run,
@@ -74,11 +74,16 @@ def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
     )
     events = (
         *beginning(job, lease.lease),
-        *recipes_settled(job, bindings),
+        *recipes_settled(job, lambda name: _bound(job.state, name)),
+        *marks_settled(job, (), (), {n: head.version for n, head in job.state.heads.items()}),
         RunEnded(run=job.run, status=Status.OK, receipt=receipt),
     )
     job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
     return receipt
+
+
+def _bound(state: State, stage: str) -> Iterable[Binding]:
+    return state.heads[stage].partitions.values() if stage in state.heads else ()
 
 
 def peak_rss() -> int:

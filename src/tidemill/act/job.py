@@ -5,15 +5,17 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.measure import Price
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.settled import settled_by
 from tidemill.domain.binding import Binding
-from tidemill.domain.event import Event, RecipeChanged, RunStarted, SourceSeen
+from tidemill.domain.event import Event, RecipeChanged, RunStarted, Settled, SourceSeen
 from tidemill.domain.plan import Plan
+from tidemill.domain.run import Attempt
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Kind
 from tidemill.ports import Lease, State
@@ -46,27 +48,42 @@ def beginning(job: Job, lease: Lease) -> list[Event]:
             steps=len(job.plan.steps),
         )
     ]
+    return [*events, *_seen(job)]
+
+
+def _seen(job: Job) -> Iterator[SourceSeen]:
     for stage, files in job.plan.sources.items():
         known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
-        fresh = tuple(file for path, file in files.items() if known.get(path) != file)
+        # A file that seems unchanged is the very record that is known; to compare it takes longer.
+        fresh = tuple(
+            file
+            for path, file in files.items()
+            if (before := known.get(path)) is not file and before != file
+        )
         broken = job.plan.broken.get(stage, {})
         gone = tuple(path for path in known if path not in files and path not in broken)
         # Without any file the whole source is broken, and what it had isn't taken for gone.
         if fresh or (gone and files):
-            events.append(SourceSeen(environment=environment, stage=stage, files=fresh, gone=gone))
-    return events
+            yield SourceSeen(environment=job.plan.environment, stage=stage, files=fresh, gone=gone)
 
 
-def recipes_settled(job: Job, bindings: Mapping[str, Mapping[str, Binding]]) -> list[Event]:
+def changed(job: Job, stage: str) -> bool:
+    """Whether a stage's recipe is another than the one that is recorded as its own."""
+    return job.state.recipes.get(stage) != job.recipes[stage].parts
+
+
+def recipes_settled(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[Event]:
     """That a recipe is a stage's own, for stages that hold nothing made by another.
 
     An evaluation also holds the scores of candidates that were decided on, which stay as they are.
+    `bound` is asked only for stages whose recipe changed.
     """
     events: list[Event] = []
     for name, recipe in job.recipes.items():
-        made = [held.recipe == recipe.digest for held in bindings.get(name, {}).values()]
-        settled = any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made)
-        if settled and job.state.recipes.get(name) != recipe.parts:
+        if not changed(job, name):
+            continue
+        made = [held.recipe == recipe.digest for held in bound(name)]
+        if any(made) or not made if job.flow[name].kind is Kind.EVALUATE else all(made):
             events.append(
                 RecipeChanged(
                     environment=job.plan.environment,
@@ -76,3 +93,19 @@ def recipes_settled(job: Job, bindings: Mapping[str, Mapping[str, Binding]]) -> 
                 )
             )
     return events
+
+
+def marks_settled(
+    job: Job, attempts: Sequence[Attempt], touched: Collection[str], versions: Mapping[str, int]
+) -> list[Event]:
+    """The marks of stages that this run leaves wholly current, where they aren't recorded already.
+
+    `versions` are those of the heads at its end.
+    """
+    marks = settled_by(job.flow, job.recipes, job.plan, attempts, touched, versions)
+    dropped = {event.stage for event in _seen(job)}
+    return [
+        Settled(environment=job.plan.environment, stage=name, mark=mark)
+        for name, mark in marks.items()
+        if name in dropped or job.state.settled.get(name) != mark
+    ]

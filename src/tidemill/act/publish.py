@@ -32,7 +32,8 @@ class Parcel:
 class Publisher:
     """Publishes parcels under a lease, one after the other; the first failure ends it.
 
-    `give` is called, from the publisher's thread, with the claim of each parcel that is durable.
+    `give` is called, from the publisher's thread, with the claim of each parcel that is durable. `heads`
+    are the versions that the heads have by now.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Publisher:
         self._give = give
         self._environment = environment
         self._lease = lease
-        self._heads = dict(heads)
+        self.heads = dict(heads)
         self._queue: queue.Queue[Parcel | None] = queue.Queue(maxsize=_WAITING)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tidemill-publisher", daemon=True)
@@ -111,12 +112,12 @@ class Publisher:
         touched = {e.stage for e in events if isinstance(e, (Published, Removed))}
         guard = Guard(
             lease=self._lease,
-            heads={stage: self._heads.get(stage, 0) for stage in touched},
+            heads={stage: self.heads.get(stage, 0) for stage in touched},
             present=self._tools.artifacts.missing,
         )
         self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for stage in touched:
-            self._heads[stage] = self._heads.get(stage, 0) + 1
+            self.heads[stage] = self.heads.get(stage, 0) + 1
         for parcel in parcels:
             if parcel.claim:
                 self._give(parcel.claim)

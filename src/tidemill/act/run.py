@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tidemill.act.idle import peak_rss
-from tidemill.act.job import Job, beginning, recipes_settled
+from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.publish import Publisher
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
@@ -28,7 +28,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     _refuse_moved(job)
     meter = Meter()
     attempts: list[Attempt] = []
-    holdings = Holdings.of(job.state)
+    holdings = Holdings.of(job)
     claimed = Claimed(job.tools.claims)
     publisher = _begin(job, lease, claimed)
     status, broke = Status.FAILED, True
@@ -44,7 +44,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
         publisher.stop()
         claimed.give_all()
         receipt = _receipt(job, attempts, status, meter, messages)
-        settled = recipes_settled(job, holdings.bindings) if status is Status.OK else []
+        settled = _settled(job, holdings, attempts, publisher) if status is Status.OK else []
         _end(job, lease, receipt, settled, quiet=broke)
     return receipt
 
@@ -101,6 +101,21 @@ def _current(step: Step) -> Attempt:
     return Attempt(
         stage=step.stage, partition=step.partition, action=step.action, outcome=Outcome.CURRENT
     )
+
+
+def _settled(
+    job: Job, holdings: Holdings, attempts: Sequence[Attempt], publisher: Publisher
+) -> list[Event]:
+    """What holds for whole stages now that all steps were tried."""
+    touched = {
+        attempt.stage
+        for attempt in attempts
+        if (held := holdings.get(attempt.stage, attempt.partition)) is not None and held.touched
+    }
+    return [
+        *recipes_settled(job, holdings.all),
+        *marks_settled(job, attempts, touched, publisher.heads),
+    ]
 
 
 def _receipt(

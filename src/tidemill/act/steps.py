@@ -303,9 +303,10 @@ class Steps:
 
     def _history(self, stage: Stage, step: Step) -> list[int]:
         """Row counts of the partitions before this one, for rules that compare sizes."""
-        if stage.output is None or stage.output.rows is None or stage.output.rows.vs_last is None:
+        rows = stage.output.rows if stage.output else None
+        if rows is None or rows.vs_last is None:
             return []
-        return self._holdings.rows_before(stage.name, step.partition, stage.output.rows.vs_last)
+        return self._holdings.rows_before(stage.name, step.partition, rows.vs_last)
 
     def _evaluate(
         self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]
@@ -336,7 +337,7 @@ class Steps:
 
     def _remove(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
         environment = self._plan.environment
-        self._holdings.bindings.get(stage.name, {}).pop(step.partition, None)
+        self._holdings.remove(stage.name, step.partition)
         gone = Removed(
             environment=environment, stage=stage.name, partition=step.partition, run=self._run
         )

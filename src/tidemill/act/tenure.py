@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.act.holder import is_dead
+from tidemill.act.job import Job, changed
 from tidemill.act.tools import Tools
 from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import UNPLACED, placed
-from tidemill.ports import Lease, State
+from tidemill.domain.stage import Kind, Stage
+from tidemill.ports import Lease
 
 # A holder that hasn't renewed for this long is taken for dead; on the same host it is seen at once.
 LEASE_SECONDS = 30.0
@@ -68,40 +70,85 @@ def take_lease(
 
 @dataclass(slots=True, kw_only=True)
 class Holdings:
-    """What is published as far as this run knows, and what failed in it."""
+    """What is published as far as this run knows, and what failed in it.
 
-    bindings: dict[str, dict[str, Binding]]
+    `heads` are what the run found. They can't be read any more once the run has published, so that
+    what it may need of them is noted at its start, in `noted`: None for what isn't bound.
+    """
+
+    heads: Mapping[str, Mapping[str, Binding]]
     live: dict[str, Artifact]
+    noted: dict[str, dict[str, Binding | None]] = field(default_factory=dict)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
     _sorted: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: State) -> Holdings:
+    def of(cls, job: Job) -> Holdings:
         """The holdings at a run's start."""
-        return cls(
-            bindings={name: dict(head.partitions) for name, head in state.heads.items()},
-            live={name: delivery.artifact for name, delivery in state.live.items()},
+        holdings = cls(
+            heads={name: head.partitions for name, head in job.state.heads.items()},
+            live={name: delivery.artifact for name, delivery in job.state.live.items()},
         )
+        steps = job.plan.by_stage()
+        for stage in job.flow.stages:
+            small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
+            if small or changed(job, stage.name) or (stage.name in steps and compares(stage)):
+                holdings.note_all(stage.name)
+        for step in job.plan.steps:
+            holdings.note(step.stage, (step.partition,))
+            for name, keys in step.reads.items():
+                holdings.note(name, keys)
+        return holdings
+
+    def note(self, stage: str, partitions: Iterable[str]) -> None:
+        """Note what is bound to some partitions before anything is published."""
+        head, noted = self.heads.get(stage, {}), self.noted.setdefault(stage, {})
+        for partition in partitions:
+            if partition not in noted:
+                noted[partition] = head.get(partition)
+
+    def note_all(self, stage: str) -> None:
+        """Note all that is bound of a stage before anything is published."""
+        self.noted.setdefault(stage, {}).update(self.heads.get(stage, {}).items())
 
     def get(self, stage: str, partition: str) -> Binding | None:
         """What is bound, or None."""
-        return self.bindings.get(stage, {}).get(partition)
+        noted = self.noted.get(stage, {})
+        if partition in noted:
+            return noted[partition]
+        return self.heads.get(stage, {}).get(partition)
+
+    def all(self, stage: str) -> list[Binding]:
+        """All that is bound of a stage that was noted as a whole."""
+        return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]
 
     def bind(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""
-        held = self.bindings.setdefault(stage, {})
-        if stage in self._sorted and partition not in held and partition != UNPLACED:
-            insort(self._sorted[stage], partition)
+        held = self.noted.setdefault(stage, {})
+        keys = self._sorted.get(stage)
+        if keys is not None and held.get(partition) is None and partition != UNPLACED:
+            insort(keys, partition)
         held[partition] = binding
+
+    def remove(self, stage: str, partition: str) -> None:
+        """Note that a partition is no longer bound."""
+        self.noted.setdefault(stage, {})[partition] = None
 
     def rows_before(self, stage: str, partition: str, count: int) -> list[int]:
         """The row counts of the last `count` partitions before one, in their order."""
+        held = self.noted.get(stage, {})
         keys = self._sorted.get(stage)
         if keys is None:
-            keys = self._sorted[stage] = placed(self.bindings.get(stage, ()))
-        held = self.bindings.get(stage, {})
+            keys = self._sorted[stage] = placed(key for key in held if held[key] is not None)
         before = keys[: bisect_left(keys, partition)]
-        return [held[key].product.rows for key in before[-count:] if key in held]
+        found = [held[key] for key in before[-count:]]
+        return [binding.product.rows for binding in found if binding is not None]
+
+
+def compares(stage: Stage) -> bool:
+    """Whether a rule of the stage compares a partition with those before it."""
+    rows = stage.output.rows if stage.output else None
+    return rows is not None and rows.vs_last is not None
 
 
 class Meter:

@@ -28,6 +28,7 @@ from tidemill.domain.event import (
     Removed,
     RunEnded,
     RunStarted,
+    Settled,
     SourceSeen,
     Ticked,
 )
@@ -37,7 +38,7 @@ T = TypeVar("T")
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
     *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Published),
-    *(RecipeChanged, Removed, RunEnded, RunStarted, SourceSeen, Ticked),
+    *(RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
 )
 
 

@@ -35,6 +35,13 @@ def head_moved(environment: str, stage: str, expected: int, found: int) -> Confl
     )
 
 
+def head_passed(environment: str, stage: str, seen: int, found: int) -> ConflictError:
+    return ConflictError(
+        f"{stage!r} in {environment!r} moved while it was read: from version {seen} to {found}. "
+        "Look again"
+    )
+
+
 def heads_without_environment(stages: Collection[str]) -> UsageError:
     return UsageError(
         f"the heads of {', '.join(sorted(stages))} can't be guarded: no event names an environment"

@@ -12,6 +12,7 @@ from tidemill.adapters.codec import address, decode_event, encode, encode_event
 from tidemill.adapters.refusals import check_present
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_derive import Derivation
+from tidemill.adapters.sqlite_heads import Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding
 from tidemill.domain.event import Event, Recorded
@@ -73,10 +74,18 @@ class SqliteLedger:
         with self._connections.writing() as connection:
             sqlite_guard.release(connection, lease)
 
-    def state(self, environment: str) -> State:
-        """The view of now, from one snapshot; an environment that doesn't exist is empty."""
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        """The view of now, from one snapshot; an environment that doesn't exist is empty.
+
+        Partitions of heads are read when they are asked for, which raises ConflictError once the head
+        moved; with `whole` they are all read at once.
+        """
+
+        def opened(stage: str, version: int) -> Partitions:
+            return Partitions(self._connections, environment, stage, version)
+
         with self._connections.reading() as connection:
-            return sqlite_read.state(connection, environment)
+            return sqlite_read.state(connection, environment, opened, whole=whole)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """What was first bound under these keys, in any environment."""

@@ -23,6 +23,7 @@ from tidemill.domain.event import (
     Removed,
     RunEnded,
     RunStarted,
+    Settled,
     SourceSeen,
     Ticked,
 )
@@ -120,6 +121,12 @@ def _source_seen(now: Derivation, event: SourceSeen) -> None:
     seen = [(*place, file.path, encode(file)) for file in event.files]
     now.connection.executemany(queries()["see_source"], seen)
     now.connection.executemany(queries()["forget_source"], [(*place, path) for path in event.gone])
+    now.run("unsettle", *place)
+
+
+def _settled(now: Derivation, event: Settled) -> None:
+    mark = event.mark
+    now.run("settle", event.environment, event.stage, mark.signature, mark.partitions)
 
 
 def _decided(now: Derivation, event: Decided) -> None:
@@ -162,6 +169,7 @@ _RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
     Removed: _removed,
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
+    Settled: _settled,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,

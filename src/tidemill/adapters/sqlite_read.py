@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from tidemill.adapters.codec import decode, decode_event
+from tidemill.adapters.sqlite_heads import Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Published, Recorded
 from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.ports import State
 
 T = TypeVar("T")
 
+# The partitions that the head of a stage has at a version.
+Open = Callable[[str, int], Partitions]
 
-def state(connection: sqlite3.Connection, environment: str) -> State:
-    """Everything of one environment, from one snapshot."""
+
+def state(connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool) -> State:
+    """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
     return State(
         environment=environment,
         seq=last_seq(connection),
-        heads=_heads(connection, environment),
+        heads=_heads(connection, environment, opened, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_by_stage(connection, "sources", environment, SourceFile),
+        settled=_settled(connection, environment),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending=tuple(decode(Effect, body) for (body,) in effects),
@@ -55,11 +61,22 @@ def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
     return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
 
 
-def _heads(connection: sqlite3.Connection, environment: str) -> dict[str, Head]:
-    bindings = _by_stage(connection, "bindings", environment, Binding)
+def _heads(
+    connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool
+) -> dict[str, Head]:
+    found: dict[str, Head] = {}
+    for stage, version in _rows(connection, "heads", environment).fetchall():
+        partitions = opened(stage, version)
+        if whole:
+            partitions.load(connection)
+        found[stage] = Head(version=version, partitions=partitions)
+    return found
+
+
+def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
     return {
-        stage: Head(version=version, partitions=bindings.get(stage, {}))
-        for stage, version in _rows(connection, "heads", environment)
+        stage: Mark(signature=signature, partitions=partitions)
+        for stage, signature, partitions in _rows(connection, "settled", environment)
     }
 
 

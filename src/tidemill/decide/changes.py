@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.decide.contents import Content, Expected
+from tidemill.decide.contents import Content, Expected, Snapshot
 from tidemill.decide.draft import (
     Draft,
     Scan,
@@ -16,10 +16,12 @@ from tidemill.decide.draft import (
 )
 from tidemill.decide.mapping import outputs, seen_whole, visible
 from tidemill.decide.reuse import Inputs, expected, key_for, reuse_of
+from tidemill.decide.settled import stands, suspects
 from tidemill.domain.binding import Binding
 from tidemill.domain.partition import UNPLACED, WHOLE, fits, placed
 from tidemill.domain.plan import Action, Step, Waiting
-from tidemill.domain.stage import Stage
+from tidemill.domain.source import SourceFile
+from tidemill.domain.stage import Input, Stage
 
 FILES = "files"
 
@@ -40,33 +42,75 @@ class _Pending:
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     """Every partition that a file feeds, from `start` on; what no file feeds any more is removed."""
-    wanted: dict[str, dict[str, Content]] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    skipped = 0
-    for path in sorted(scan.files):
-        file = scan.files[path]
-        for key, rows in file.rows.items():
-            if stage.start and key not in (UNPLACED, WHOLE) and key < stage.start:
-                skipped += rows
-                continue
-            wanted.setdefault(key, {})[path] = file.digest
-            known = sizes.get(key, (0, 0))
-            sizes[key] = (
-                known[0] + rows,
-                known[1] + file.size * rows // max(1, sum(file.rows.values())),
-            )
-    if skipped:
-        draft.notes.append(
-            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
-        )
+    _tell_skipped(draft, stage, scan)
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
+    within = None
+    if stands(draft, stage) and not scan.broken and not scan.held:
+        within = fed_otherwise(draft.now.sources.get(stage.name, {}), scan.files)
+        if not within:
+            _leave(draft, stage)
+            return
+    wanted, sizes = _fed(stage, scan, within)
     kept = _fed_by_broken(draft, stage, scan, wanted)
     for key in sorted(scan.held - kept):
         reason = "a file that feeds it can't be read"
         draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
     held = kept | scan.held
     inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
-    plan_data(draft, stage, inputs, kept=kept, sizes=sizes)
+    plan_data(draft, stage, inputs, within=within, kept=kept, sizes=sizes)
+
+
+def _early(stage: Stage, key: str) -> bool:
+    return bool(stage.start) and key not in (UNPLACED, WHOLE) and key < str(stage.start)
+
+
+def _tell_skipped(draft: Draft, stage: Stage, scan: Scan) -> None:
+    if not stage.start:
+        return
+    skipped = sum(
+        rows
+        for file in scan.files.values()
+        for key, rows in file.rows.items()
+        if _early(stage, key)
+    )
+    if skipped:
+        draft.notes.append(
+            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
+        )
+
+
+def fed_otherwise(
+    known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
+) -> frozenset[str]:
+    """The partitions that are fed by other files, or other rows of them, than it is known."""
+    found: set[str] = set()
+    for path in {*known, *files} if known.keys() != files.keys() else files:
+        before, now = known.get(path), files.get(path)
+        if before is now:
+            continue
+        if before and now and (before.digest, before.rows) == (now.digest, now.rows):
+            continue
+        found.update(before.rows if before else (), now.rows if now else ())
+    return frozenset(found)
+
+
+def _fed(
+    stage: Stage, scan: Scan, within: frozenset[str] | None
+) -> tuple[dict[str, dict[str, Content]], dict[str, tuple[int, int]]]:
+    """The files that feed each partition, and how many rows and bytes that is."""
+    wanted: dict[str, dict[str, Content]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for path in sorted(scan.files):
+        file = scan.files[path]
+        keys = file.rows if within is None else within.intersection(file.rows)
+        whole = max(1, sum(file.rows.values())) if keys else 1
+        for key in keys:
+            if _early(stage, key):
+                continue
+            wanted.setdefault(key, {})[path] = file.digest
+            known, rows = sizes.get(key, (0, 0)), file.rows[key]
+            sizes[key] = (known[0] + rows, known[1] + file.size * rows // whole)
+    return wanted, sizes
 
 
 def _fed_by_broken(
@@ -84,7 +128,11 @@ def _fed_by_broken(
 
 def plan_transform(draft: Draft, stage: Stage) -> None:
     """Every partition that its inputs allow; those with a missing input wait."""
-    available = {item.name: placed(draft.contents[item.name]) for item in stage.frames}
+    within = suspects(draft, stage)
+    if within is not None and not within:
+        _leave(draft, stage)
+        return
+    available = {item.name: _available(draft, item, within) for item in stage.frames}
     if stage.partitioning.is_whole:
         wanted = _whole(draft, stage, available)
     else:
@@ -93,7 +141,22 @@ def plan_transform(draft: Draft, stage: Stage) -> None:
             inputs = _inputs(draft, stage, partition, available)
             if inputs is not None:
                 wanted[partition] = inputs
-    plan_data(draft, stage, wanted)
+    plan_data(draft, stage, wanted, within=within)
+
+
+def _available(draft: Draft, item: Input, within: frozenset[str] | None) -> list[str]:
+    """The partitions of an input that may be read; `within` those that are looked at, if there are such."""
+    contents = draft.contents[item.name]
+    if within is None:
+        return placed(contents)
+    keys = (WHOLE,) if draft.cuts[item.name].is_whole else within
+    return sorted(key for key in keys if key in contents)
+
+
+def _leave(draft: Draft, stage: Stage) -> None:
+    """All of a stage is current."""
+    draft.contents[stage.name] = Snapshot(draft.bound(stage.name))
+    draft.current[stage.name] = draft.now.settled[stage.name].partitions
 
 
 def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> dict[str, Inputs]:
@@ -134,41 +197,51 @@ def plan_delivery(draft: Draft, stage: Stage, gated: str | None) -> None:
     `gated` is the rank of the gate that this plan holds for the model, if it does.
     """
     source = stage.inputs[0].name
-    wanted = {
-        key: {source: {key: draft.contents[source][key]}} for key in placed(draft.contents[source])
-    }
+    contents = draft.contents[source]
     if stage.model not in draft.now.live and gated is None:
-        if wanted:
+        if any(key != UNPLACED for key in contents):
             reason = f"{stage.model} has no approved model yet"
             draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
         draft.contents[stage.name] = {}
+        draft.behind.add(stage.name)
         return
-    plan_data(draft, stage, wanted, action=Action.DELIVER, after=gated or "")
+    within = suspects(draft, stage)
+    if within is not None and not within:
+        _leave(draft, stage)
+        return
+    keys = _available(draft, stage.inputs[0], within)
+    wanted = {key: {source: {key: contents[key]}} for key in keys}
+    plan_data(draft, stage, wanted, within=within, action=Action.DELIVER, after=gated or "")
 
 
-def plan_data(
+def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     draft: Draft,
     stage: Stage,
     wanted: Mapping[str, Inputs],
     *,
+    within: frozenset[str] | None = None,
     kept: frozenset[str] = frozenset(),
     sizes: Mapping[str, tuple[int, int]] | None = None,
     action: Action = Action.RUN,
     after: str = "",
 ) -> None:
-    """Compare what a stage should hold with what it holds, and draft the steps between."""
-    bound = draft.bound(stage.name)
+    """Compare what a stage should hold with what it holds, and draft the steps between.
+
+    All partitions but those `within` are known to be current.
+    """
+    bound = _bound(draft, stage, within)
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
     for partition, inputs in wanted.items():
         binding = bound.get(partition)
         found = _judge(draft, stage, partition, inputs, binding)
-        if found is None and binding is not None:
-            contents[partition] = binding.product
-        elif found is not None and _asked(draft, stage, partition, len(pending)):
+        if found is not None and _asked(draft, stage, partition, len(pending)):
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
-        elif binding is not None:
+            continue
+        if binding is not None:
             contents[partition] = binding.product
+        if found is not None:
+            draft.behind.add(stage.name)
     for partition in sorted(set(bound) - set(wanted) - kept):
         if selected(draft.request, partition, draft.cuts[stage.name]):
             step = Step(
@@ -180,9 +253,21 @@ def plan_data(
             draft.add(step)
         else:
             contents[partition] = bound[partition].product
+            draft.behind.add(stage.name)
     draft.current[stage.name] = len(contents)
+    if within is not None:
+        draft.current[stage.name] += draft.now.settled[stage.name].partitions - len(bound)
     _draft_steps(draft, stage, pending, contents, action, after)
-    draft.contents[stage.name] = contents
+    whole = draft.bound(stage.name)
+    draft.contents[stage.name] = contents if within is None else Snapshot(whole, within, contents)
+
+
+def _bound(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[str, Binding]:
+    """What is bound of the partitions that are looked at."""
+    bound = draft.bound(stage.name)
+    if within is None:
+        return dict(bound.items())
+    return {key: held for key in sorted(within) if (held := bound.get(key)) is not None}
 
 
 def _judge(

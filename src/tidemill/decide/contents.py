@@ -7,12 +7,12 @@ equal only when the same partitions hold the same values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from tidemill.domain.binding import Product
+from tidemill.domain.binding import Binding, Product
 from tidemill.domain.fingerprint import fingerprint
 
 
@@ -27,6 +27,36 @@ class Expected:
 # A product of a stage; or, of files and models, what names their content; None: still to be computed.
 Content: TypeAlias = "Product | Expected | str | None"
 Contents: TypeAlias = Mapping[str, Content]
+
+
+class Snapshot(Mapping[str, Content]):
+    """What a stage is expected to hold: what is bound, but for the partitions `within`, which are `own`.
+
+    What is bound is looked up when it is asked for.
+    """
+
+    def __init__(
+        self,
+        bound: Mapping[str, Binding],
+        within: Collection[str] = (),
+        own: Mapping[str, Content] | None = None,
+    ) -> None:
+        self._bound = bound
+        self._within = within
+        self._own: Mapping[str, Content] = own or {}
+
+    def __getitem__(self, partition: str) -> Content:
+        if partition in self._within:
+            return self._own[partition]
+        return self._bound[partition].product
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (partition for partition in self._bound if partition not in self._within)
+        yield from self._own
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
 
 # The pseudo-column that only counts rows: all that a reader of no column sees.
 ROWS = "(rows)"

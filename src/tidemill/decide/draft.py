@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.decide.contents import ALL, ROWS, Content, Contents, Expected
+from tidemill.decide.contents import ALL, ROWS, Contents, Expected
 from tidemill.decide.mapping import moment
 from tidemill.decide.recipe import Recipe, changes
 from tidemill.decide.reuse import Handed, Inputs
@@ -21,6 +21,7 @@ from tidemill.domain.partition import (
     start_of,
 )
 from tidemill.domain.plan import Action, ModelState, Step, Waiting, spread
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Stage
 
@@ -62,6 +63,7 @@ class Scan:
 class Now:
     """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
 
+    `sources` are the files that the ledger knows, on which ingests were `settled`.
     `at` is the moment of the plan in Unix seconds; `absent` are objects that should be stored and
     aren't.
     """
@@ -70,13 +72,19 @@ class Now:
     recipes: Mapping[str, Mapping[str, str]]
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
+    sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
+    settled: Mapping[str, Mark] = field(default_factory=dict)
     at: float = 0.0
     absent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed."""
+    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
+
+    `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
+    all steps are done.
+    """
 
     flow: Flow
     recipes: Mapping[str, Recipe]
@@ -85,13 +93,15 @@ class Draft:
     known: Lookup
     cuts: Mapping[str, Partitioning]
     order: dict[str, int] = field(init=False)
-    contents: dict[str, dict[str, Content]] = field(default_factory=dict)
+    contents: dict[str, Contents] = field(default_factory=dict)
     ranks: dict[tuple[str, str], str] = field(default_factory=dict)
     steps: list[tuple[str, int, Step]] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     models: list[ModelState] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, set[str]] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
@@ -122,6 +132,7 @@ class Draft:
         rank = max((own, *reads, *after))
         if step.subject == "":
             self.ranks[step.stage, step.partition] = rank
+        self.changed.setdefault(step.stage, set()).add(step.partition)
         self.steps.append((rank, self.order[beside or step.stage], step))
         return rank
 

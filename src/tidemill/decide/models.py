@@ -35,7 +35,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     window = _window(draft, stage)
     bound = draft.bound(stage.name).get(WHOLE)
     held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
-    draft.contents[stage.name] = dict(held)
+    draft.contents[stage.name] = held
     draft.current[stage.name] = len(held)
     if window.missing:
         _wait(draft, stage, window.missing)
@@ -69,7 +69,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         unlikely=unlikely,
     )
     _add(draft, step, window.inputs)
-    draft.contents[stage.name][WHOLE] = known.product.content if known else None
+    draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tidemill.decide.changes import plan_delivery, plan_ingest, plan_transform
+from tidemill.decide.contents import Snapshot
 from tidemill.decide.declare import needs
 from tidemill.decide.draft import Draft, Lookup, Now, Request, Scan
 from tidemill.decide.mapping import cuts_of
 from tidemill.decide.models import plan_evaluation, plan_model
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.settled import may_settle
 from tidemill.domain.errors import UsageError, did_you_mean
 from tidemill.domain.plan import Plan
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -44,7 +46,7 @@ def make_plan(
             _plan_stage(draft, stage, scans, gates)
         else:
             _as_it_is(draft, stage)
-    return _finished(draft, scans, environment)
+    return _finished(draft, scans, scope, environment)
 
 
 def scope_of(flow: Flow, request: Request) -> set[str]:
@@ -96,11 +98,25 @@ def _plan_stage(
 
 def _as_it_is(draft: Draft, stage: Stage) -> None:
     bound = draft.bound(stage.name)
-    draft.contents[stage.name] = {key: b.product for key, b in bound.items()}
+    draft.contents[stage.name] = Snapshot(bound)
     draft.current[stage.name] = len(bound)
 
 
-def _finished(draft: Draft, scans: Mapping[str, Scan], environment: str) -> Plan:
+def _complete(draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]) -> frozenset[str]:
+    behind = draft.behind | {item.stage for item in draft.waiting}
+    behind |= {name for name, scan in scans.items() if scan.broken or scan.held}
+    return frozenset(
+        stage.name
+        for stage in draft.flow.stages
+        if stage.name in scope
+        and stage.name not in behind
+        and may_settle(stage, draft.recipes[stage.name])
+    )
+
+
+def _finished(
+    draft: Draft, scans: Mapping[str, Scan], scope: Collection[str], environment: str
+) -> Plan:
     ordered = sorted(draft.steps, key=lambda item: item[:2])
     return Plan(
         workflow=draft.flow.name,
@@ -112,6 +128,7 @@ def _finished(draft: Draft, scans: Mapping[str, Scan], environment: str) -> Plan
         models=tuple(draft.models),
         notes=tuple(draft.notes),
         current=dict(draft.current),
+        complete=_complete(draft, scans, scope),
         sources={name: dict(scan.files) for name, scan in scans.items()},
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
     )

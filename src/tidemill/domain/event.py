@@ -13,6 +13,7 @@ from typing import TypeAlias
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.run import Attempt, Receipt, Status
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 
 
@@ -94,6 +95,15 @@ class SourceSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A run left a stage wholly current; seeing other files of the stage takes that back."""
+
+    environment: str
+    stage: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """Gates judged an artifact."""
 
@@ -144,6 +154,7 @@ Event: TypeAlias = (
     | Removed
     | RecipeChanged
     | SourceSeen
+    | Settled
     | Decided
     | Delivered
     | EffectQueued

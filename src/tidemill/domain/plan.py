@@ -76,7 +76,8 @@ class ModelState:
 class Plan:
     """What would run and why, and the heads that it was made on.
 
-    `current` counts the partitions of each stage that stay as they are; `sources` are the files as
+    `current` counts the partitions of each stage that stay as they are; `complete` are the stages of
+    which all is current once all steps are done, until something changes; `sources` are the files as
     they were seen, `broken` those that can't be read, with what is wrong.
     """
 
@@ -89,6 +90,7 @@ class Plan:
     models: tuple[ModelState, ...] = ()
     notes: tuple[str, ...] = ()
     current: Mapping[str, int] = field(default_factory=dict)
+    complete: frozenset[str] = frozenset()
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

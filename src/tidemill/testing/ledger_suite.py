@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Effect
 from tidemill.domain.errors import ConflictError, StorageError, UsageError
 from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
@@ -34,6 +36,7 @@ class AppendSuite:
             heads={},
             recipes={},
             sources={},
+            settled={},
             live={},
             decisions={},
             pending=(),
@@ -59,7 +62,7 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=12) == ["Ticked", "RunEnded"]
+        assert kinds(after=13) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         own = ["RunStarted", "Attempted", "Published", "Published", "Removed", "RunEnded"]
@@ -171,7 +174,8 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 14
+        assert state.seq == 15
+        assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1
         bound = samples.binding("key", samples.product(quarantined=2))
@@ -203,6 +207,44 @@ class StateSuite:
         head = ledger.state(PROD).heads["features"]
         assert (head.version, head.partitions) == (2, {})
 
+    def test_partitions_are_those_of_the_head_that_was_seen(self, ledger: Ledger) -> None:
+        first = [published("1"), published("2")]
+        ledger.append([*first, published("1", stage="labels")], now=1.0)
+        state, whole = ledger.state(PROD), ledger.state(PROD, whole=True)
+        seen = state.heads["features"].partitions["1"]
+        ledger.append([published("2", bound=samples.binding("new")), published("3")], now=2.0)
+        assert whole.heads["features"].partitions == {e.partition: e.binding for e in first}
+        assert state.heads["features"].partitions["1"] == seen == first[0].binding
+        assert state.heads["labels"].partitions["1"] == samples.binding("labels 1")
+        for partition in ("2", "3"):
+            with suppress(ConflictError):
+                found = state.heads["features"].partitions.get(partition)
+                assert found == (first[1].binding if partition == "2" else None)
+        for look in (len, lambda held: len(set(held)), lambda held: len(held.values())):
+            with suppress(ConflictError):
+                assert look(state.heads["features"].partitions) == 2
+
+    @pytest.mark.parametrize("count", [1, 99, 1000])
+    def test_partitions_are_a_mapping(self, ledger: Ledger, count: int) -> None:
+        events = {f"{n:04}": published(f"{n:04}") for n in range(count)}
+        ledger.append([*events.values(), published("a", stage="labels")], now=1.0)
+        wanted = {partition: event.binding for partition, event in events.items()}
+
+        def held() -> Mapping[str, Binding]:
+            return ledger.state(PROD).heads["features"].partitions
+
+        assert (len(held()), sorted(held()), dict(held())) == (count, sorted(wanted), wanted)
+        assert (held() == wanted, wanted == held(), held() == {}) == (True, True, False)
+        assert sorted(held().items()) == sorted(wanted.items())
+        partitions = held()
+        assert [partitions[key] for key in wanted] == list(wanted.values())
+        partitions = held()
+        assert [partitions.get(f"{n:04}") for n in range(count, 2 * count)] == [None] * count
+        assert "0000" in partitions
+        assert "a" not in partitions
+        assert len(list(partitions)) == len(partitions) == count
+        assert (partitions.get("a"), partitions["0000"]) == (None, wanted["0000"])
+
     def test_the_first_result_of_a_key_stays(self, ledger: Ledger) -> None:
         first = samples.binding("key", samples.product("first"))
         second = samples.binding("key", samples.product("second"))
@@ -232,6 +274,20 @@ class StateSuite:
         assert state.sources == {"flights": {"a": samples.source_file("a", "other")}}
         assert state.recipes == {"features": {"code": "c2"}}
 
+    def test_a_stage_is_settled_until_it_sees_other_files(self, ledger: Ledger) -> None:
+        marks = [samples.settled(stage=stage) for stage in ("flights", "features")]
+        ledger.append([*marks, samples.settled(environment="dev", stage="flights")], now=1.0)
+        ledger.append([samples.settled("other"), published(), removed()], now=1.0)
+        assert {stage: mark.signature for stage, mark in ledger.state(PROD).settled.items()} == {
+            "flights": "signature",
+            "features": "other",
+        }
+        ledger.append([samples.source_seen("a")], now=1.0)
+        assert set(ledger.state(PROD).settled) == {"features"}
+        assert set(ledger.state("dev").settled) == {"flights"}
+        ledger.append([samples.source_seen("b"), marks[0]], now=1.0)
+        assert ledger.state(PROD).settled["flights"] == marks[0].mark
+
     def test_a_run_is_open_until_it_ends(self, ledger: Ledger) -> None:
         runs = ("run-2", PROD), ("run-1", PROD), ("run-3", "dev")
         ledger.append([samples.run_started(*run) for run in runs], now=7.0)
@@ -260,6 +316,7 @@ class StateSuite:
         prod, dev = ledger.state(PROD), ledger.state("dev")
         assert (dev.heads, dev.recipes, dev.live) == (prod.heads, prod.recipes, prod.live)
         assert (dev.sources, dev.decisions, dev.pending, dev.open_runs) == ({}, {}, (), ())
+        assert (set(prod.settled), dev.settled) == ({"features"}, {})
         ledger.append([published("2014-01-01", environment="dev")], now=3.0)
         assert replace(ledger.state(PROD), seq=prod.seq) == prod
         assert ledger.state("dev").heads["features"].version == 2

@@ -80,8 +80,8 @@ class MemoryLedger:
             if held is not None and held.token == lease.token:
                 del self._leases[lease.name]
 
-    def state(self, environment: str) -> State:
-        """The view of now; an environment that doesn't exist is empty."""
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        """The view of now, always whole; an environment that doesn't exist is empty."""
         with self._lock:
             return self._view.state(environment, len(self._facts))
 

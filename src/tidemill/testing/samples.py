@@ -19,6 +19,7 @@ from tidemill.domain.event import (
     Removed,
     RunEnded,
     RunStarted,
+    Settled,
     SourceSeen,
     Ticked,
 )
@@ -26,6 +27,7 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.gate import GateResult, Scores, Slice
 from tidemill.domain.model import Artifact
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 
 PROD = "prod"
@@ -118,6 +120,14 @@ def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ())
     return SourceSeen(environment=PROD, stage="flights", files=files, gone=gone)
 
 
+def settled(
+    signature: str = "signature", *, stage: str = "features", environment: str = PROD
+) -> Settled:
+    """A stage of one partition that is wholly current."""
+    mark = Mark(signature=signature, partitions=1)
+    return Settled(environment=environment, stage=stage, mark=mark)
+
+
 def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
     """What one gate said of a subject."""
     result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
@@ -208,6 +218,7 @@ def everything() -> list[Event]:
         delivered(),
         queued(),
         done(),
+        settled(),
         Ticked(schedule="nightly", tick="2013-03-08T02"),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

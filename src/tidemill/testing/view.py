@@ -24,10 +24,12 @@ from tidemill.domain.event import (
     Removed,
     RunEnded,
     RunStarted,
+    Settled,
     SourceSeen,
     Ticked,
 )
 from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.ports import State
 
@@ -45,6 +47,7 @@ class View:
     heads: dict[Pair, int] = field(default_factory=dict)
     bindings: dict[Triple, Binding] = field(default_factory=dict)
     sources: dict[Triple, SourceFile] = field(default_factory=dict)
+    settled: dict[Pair, Mark] = field(default_factory=dict)
     live: dict[Pair, Delivery] = field(default_factory=dict)
     decisions: dict[Pair, Decision] = field(default_factory=dict)
     runs: dict[str, RunInfo] = field(default_factory=dict)
@@ -83,6 +86,7 @@ class View:
             heads={s: Head(version=v, partitions=bindings.get(s, {})) for s, v in heads.items()},
             recipes=_of(self.recipes, environment),
             sources=sources,
+            settled=_of(self.settled, environment),
             live=_of(self.live, environment),
             decisions=_of(self.decisions, environment),
             pending=tuple(effects),
@@ -168,6 +172,11 @@ def _source_seen(now: View, at: float, event: SourceSeen) -> None:
         now.sources[event.environment, event.stage, file.path] = file
     for path in event.gone:
         now.sources.pop((event.environment, event.stage, path), None)
+    now.settled.pop((event.environment, event.stage), None)
+
+
+def _settled(now: View, at: float, event: Settled) -> None:
+    now.settled[event.environment, event.stage] = event.mark
 
 
 def _decided(now: View, at: float, event: Decided) -> None:
@@ -208,6 +217,7 @@ _RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
     Removed: _removed,
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
+    Settled: _settled,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,

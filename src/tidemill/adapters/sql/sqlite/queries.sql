@@ -153,6 +153,15 @@ ON CONFLICT (environment, stage, path) DO UPDATE SET body = excluded.body;
 -- name: forget_source
 DELETE FROM sources WHERE environment = ? AND stage = ? AND path = ?;
 
+-- name: settle
+INSERT INTO settled (environment, stage, signature, partitions) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, stage) DO UPDATE SET
+    signature = excluded.signature, partitions = excluded.partitions;
+
+-- name: unsettle
+-- It was settled on the files that were seen before.
+DELETE FROM settled WHERE environment = ? AND stage = ?;
+
 -- name: tick
 -- One row if the tick is free.
 INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO NOTHING;
@@ -167,13 +176,27 @@ SELECT version FROM heads WHERE environment = ? AND stage = ?;
 SELECT stage, version FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
-SELECT stage, partition, body FROM bindings WHERE environment = ? ORDER BY stage, partition;
+-- All that a head binds.
+SELECT partition, body FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: binding
+SELECT body FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
+
+-- name: partitions
+-- What a head binds, by name alone: the index has it.
+SELECT partition FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: count_bindings
+SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 
 -- name: recipes
 SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
 -- name: sources
 SELECT stage, path, body FROM sources WHERE environment = ? ORDER BY stage, path;
+
+-- name: settled
+SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
 
 -- name: deliveries
 SELECT name, body FROM deliveries WHERE environment = ? ORDER BY name;
