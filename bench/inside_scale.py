@@ -113,8 +113,11 @@ class Opened:
             self.project.tools.ledger.append(batch, now=time.time())
 
 
-def _pretending(opened: Opened, number: int, *, objects: bool) -> Any:
-    """Steps of a stage that give made-up products; with `objects` everything that they name is stored."""
+def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objects: bool) -> Any:
+    """Steps of a stage that give made-up products, on what is bound `before` it.
+
+    With `objects` everything that they name is stored.
+    """
     from tidemill.act import steps
     from tidemill.act.job import Job
     from tidemill.act.tenure import Holdings
@@ -123,7 +126,7 @@ def _pretending(opened: Opened, number: int, *, objects: bool) -> Any:
     from tidemill.domain.fingerprint import object_name
 
     draw = random.Random(number)
-    store, state = opened.project.tools.artifacts, opened.project.state()
+    store = opened.project.tools.artifacts
 
     class Pretending(steps.Steps):
         def _known(self, *_: Any) -> Any:
@@ -155,15 +158,13 @@ def _pretending(opened: Opened, number: int, *, objects: bool) -> Any:
         flow=opened.project.flow,
         recipes=opened.project.recipes,
         plan=opened.plan,
-        state=state,
+        state=opened.project.state(),
         run="made-up",
         command="bench",
         price=Price(),
         progress=lambda *_: None,
     )
-    before = f"s{number - 1}"
-    heads = {before: state.heads[before].partitions} if number else {}
-    holdings = Holdings(heads=heads, live={})
+    holdings = Holdings(heads={f"s{number - 1}": before}, live={})
     return Pretending(job, holdings, settle=lambda: None, claim=lambda _: True)
 
 
@@ -172,14 +173,17 @@ def build() -> dict[str, Any]:
     from tidemill.domain.event import Published
 
     opened = Opened.here()
+    made: dict[str, Any] = {}
 
     def published(number: int) -> Iterator[Any]:
-        steps = _pretending(opened, number, objects=False)
+        steps = _pretending(opened, number, dict(made), objects=False)
         for step in opened.steps(number):
             done = steps.do(step)
             if done.parcel is None or not done.attempt or done.attempt.message:
                 raise RuntimeError(f"{step.id}: {done.attempt}")
-            yield from (event for event in done.parcel.events if isinstance(event, Published))
+            [event] = [event for event in done.parcel.events if isinstance(event, Published)]
+            made[step.partition] = event.binding
+            yield event
 
     stages = len(opened.project.flow.names)
     for number in range(stages):
@@ -214,7 +218,7 @@ def commit(sample: str) -> dict[str, Any]:
     from tidemill.act.tenure import take_lease
 
     opened = Opened.here()
-    steps = _pretending(opened, 0, objects=True)
+    steps = _pretending(opened, 0, {}, objects=True)
     tools, environment = opened.project.tools, opened.plan.environment
     lease = take_lease(tools, environment, this_process("bench"), 0.0)
     publisher = Publisher(tools, environment, lease.lease, {}, lambda _: None)

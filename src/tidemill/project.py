@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tidemill.act.again import repeat
+from tidemill.act.again import command_for, repeat
 from tidemill.act.checking import check
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
@@ -268,13 +268,14 @@ class Project:
         The processes have other numbers of threads and other hash seeds. UsageError for a workflow
         that isn't in a module: no other process could import it.
         """
-        return repeat(self.facts(), sample, _again(self.settings, self.environment))
+        command = command_for(self.root, self.settings.workflow, self.environment)
+        return repeat(self.facts(), sample, command)
 
     def facts(self) -> Facts:
         """What explanations are made of: the flow, its recipes, the state, the ledger."""
-        return Facts(
-            flow=self.flow, recipes=self.recipes, state=self.state(), ledger=self.tools.ledger
-        )
+        # All of it at once, so that no run can move it while it is being explained.
+        state = self.tools.ledger.state(self.environment, whole=True)
+        return Facts(flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger)
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; what it made and what was found."""
@@ -335,17 +336,6 @@ def _request(
         again=again,
         train=frozenset(train),
     )
-
-
-def _again(settings: Settings, environment: str) -> tuple[str, ...]:
-    """The command that starts another process with the same project, to run some steps and tell hashes."""
-    if ":" not in settings.workflow:
-        raise UsageError(
-            f"workflow {settings.workflow!r} is no module:name, so no other process can run its stages; "
-            "put it into a module"
-        )
-    where = ("-C", str(settings.root), "-w", settings.workflow, "--env", environment)
-    return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
 
 
 def _run_id() -> str:

@@ -134,7 +134,10 @@ SAME = [
         'wide = raw.with_columns(high=pl.col("value") > 2, double=2 * pl.col("value"), unused=pl.lit(1))\n'
         '    return wide.select("day", "id", "double", "high")',
     ),
-    ('high=pl.col("value") > 2)', "high=large())\n\n\ndef large() -> pl.Expr:\n    return pl.col('value') > 2"),
+    (
+        'high=pl.col("value") > 2)',
+        "high=large())\n\n\ndef large() -> pl.Expr:\n    return pl.col('value') > 2",
+    ),
 ]  # fmt: skip
 
 
@@ -179,7 +182,8 @@ def test_a_new_rule_that_fails_rechecks_what_is_published(tides: Tides) -> None:
     }
     receipt = tides.run()
     assert tides.ran(receipt) == {"ok recheck raw": DAYS}
-    assert [(s.stage, s.ran, s.rechecked) for s in receipt.stages][0] == ("raw", 0, 3)
+    raw = receipt.stages[0]
+    assert (raw.stage, raw.ran, raw.rechecked) == ("raw", 0, 3)
     assert tides.ok() == {}
     # Tightened until it no longer holds: what is published stays, what reads it does not go on.
     tides.edit("max=9", "max=2")

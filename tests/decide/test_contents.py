@@ -21,7 +21,10 @@ def test_golden_digests() -> None:
     held = {"2013-03-07": made(a="1", b="2"), "2013-03-08": made(a="3", b="4")}
     assert input_digest(held, ("a", "b")) == "80b89889d629421bd4fa1ce985d326e2"
     assert input_digest({"2013-03-07": made(a="1")}, ("a",)) == "32eec68edd070009046f07593bc7441f"
-    assert input_digest({"file": "digest", "other": "digest"}, ()) == "670fde4ac5d4d5c5978040f971fb25a6"
+    assert (
+        input_digest({"file": "digest", "other": "digest"}, ())
+        == "670fde4ac5d4d5c5978040f971fb25a6"
+    )
     assert input_digest({}, ("a",)) == "828c18c710aa63f64e0b775de5bb94ca"
 
 

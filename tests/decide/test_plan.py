@@ -25,8 +25,8 @@ from tests.decide.planning import (
 from tests.decide.rebuild import bounds, cut_name, rebuild
 from tidemill.decide.changes import FILES
 from tidemill.decide.draft import Request
-from tidemill.decide.reuse import key_for
 from tidemill.decide.plan import scope_of
+from tidemill.decide.reuse import key_for
 from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Plan

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from tidemill.act.origins import Facts
 from tidemill.decide.repeat import Gave, Repeated, Sample, compared, sampled
 from tidemill.decide.upstream import Upstream
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import TidemillError, UsageError
 
 _THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
 
@@ -24,6 +25,17 @@ _THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
 def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The environments of the two runs: one thread, and more than one on any machine."""
     return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
+
+
+def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
+    """What starts another process with the same project; UsageError if it couldn't import the workflow."""
+    if ":" not in workflow:
+        raise UsageError(
+            f"workflow {workflow!r} is no module:name, so no other process can run its stages; "
+            "put it into a module"
+        )
+    where = ("-C", str(root), "-w", workflow, "--env", environment)
+    return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
 
 
 def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:

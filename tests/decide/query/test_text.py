@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.decide.query import drawn
 from tests.decide.query.judge import MARKED
 from tests.decide.query.test_mutations import EXPRESSIONS, QUERIES, query, quiet
-from tidemill.decide.query import Unreadable, marked, numbered, text
+from tidemill.decide.query import Unreadable, marked, numbered, numbering, text
 from tidemill.decide.query.text import is_supported, parsed, schema_of, written
 
 X = marked("x", {"a": pl.Int64(), "b": pl.Float64()})
@@ -145,13 +145,23 @@ def test_what_polars_cannot_write_is_unreadable(frame: pl.LazyFrame) -> None:
         numbered(frame)
 
 
-def test_what_is_nested_too_deep_is_unreadable() -> None:
-    deep = pl.col("a")
-    for _ in range(450):
-        deep = deep + 1
-    assert numbered(X.select(deep)) or True
+@pytest.mark.parametrize("depth", [20_000, 700])
+def test_what_is_nested_too_deep_is_unreadable(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = json.dumps({"Column": "a"})
+    plus = ('{"BinaryExpr":{"left":', ',"op":"Plus","right":{"Literal":{"Dyn":{"Int":1}}}}}')
+    plan = written(X.select("a")).replace(
+        inner.replace(" ", ""), plus[0] * depth + inner + plus[1] * depth
+    )
+    monkeypatch.setattr(numbering, "written", lambda _: plan)
     with pytest.raises(Unreadable, match="nested too deep"):
-        parsed("[" * 200_000)
+        numbered(X.select("a"))
+
+
+def test_a_sum_of_many_columns_is_not_too_deep() -> None:
+    total = pl.lit(0)
+    for _ in range(200):
+        total = total + pl.col("a")
+    assert dict(numbered(X.select(v=total)).columns["v"].reads) == {"x": ("a",)}
 
 
 def test_the_schema_of_a_part_is_that_of_polars() -> None:

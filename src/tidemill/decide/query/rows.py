@@ -30,12 +30,12 @@ def _filter(step: Step) -> Relation:
 
 def _conditions(predicate: Any, scope: Scope) -> list[Value]:
     """What must hold for a row: a conjunction in its parts, where each has a value per row."""
-    parts = [found for part in _conjuncts(predicate) for found in values(part, scope)]
-    if all(part.length in (ONE, scope.length) for part in parts) and parts:
-        return parts
     found = values(predicate, scope)
     if len(found) != 1:
         raise Unknown("a filter of several conditions")
+    parts = [part for conjunct in _conjuncts(predicate) for part in values(conjunct, scope)]
+    if parts and all(part.length in (ONE, scope.length) for part in parts):
+        return parts
     return found
 
 
