@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.act import turns
 from tidemill.act.turns import Claimed, Turns
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec, Rows
@@ -293,3 +294,21 @@ class TestClaimed:
         assert not MemoryClaims(claims).take("key")
         assert claimed.passed(None) == ""
         assert MemoryClaims(claims).take("key")
+
+    def test_a_holder_that_never_moves_is_not_waited_for_without_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(turns, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(turns, "GIVEN_UP_S", 0.02)
+        claims = MemoryClaims()
+        asleep = MemoryClaims(claims)
+        claimed = Claimed(claims)
+        assert asleep.take("key")
+        taken = []
+        for _ in range(3):
+            taken.append(claimed.take("key"))
+            claimed.wait("key")
+        assert taken == [False, False, True]
+        # It is still not ours to give.
+        claimed.give_all()
+        assert not MemoryClaims(claims).take("key")

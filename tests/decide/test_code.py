@@ -887,3 +887,10 @@ def test_methods_that_others_set_on_polars_are_followed(
         assert code.unresolved == ()
         digests.append(code.digest)
     assert len(set(digests)) == 4
+
+
+def test_attributes_of_unknown_values_count_once_wherever_they_stand(project: Project) -> None:
+    source = "def stage(a, b):\n    return [a.select('x'),{}b.select('y')]\n"
+    assert (
+        project.code(source.format(" ")).digest == project.code(source.format("\n        ")).digest
+    )

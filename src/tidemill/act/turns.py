@@ -7,6 +7,7 @@ known. A run waits for another one only when there is nothing that it could do i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
@@ -18,6 +19,8 @@ from tidemill.ports import Claims
 
 # How long to wait for one key before the others that were put off are tried again.
 _PATIENCE_S = 0.2
+# A holder that was stopped, or fell asleep, keeps its keys: after so long its work is done once more.
+GIVEN_UP_S = 300.0
 
 # Stage and partition of what a step makes; a gate, which makes a model live, has a name of its own.
 _Made = tuple[str, str]
@@ -130,13 +133,14 @@ class Claimed:
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
         self._keys: set[str] = set()
+        self._waited: dict[str, float] = defaultdict(float)
         self._now = ""
 
     def take(self, key: str) -> bool:
         """Whether the step at hand may go on to make what the key stands for."""
         # Noted first: an interrupt right after must not leave it behind.
         self._keys.add(key)
-        taken = self._claims.take(key)
+        taken = self._claims.take(key) or self._waited[key] >= GIVEN_UP_S
         self._now = key if taken else ""
         return taken
 
@@ -146,6 +150,8 @@ class Claimed:
         # Its step comes next, and then gives it back like one that took the key itself.
         if self._claims.wait(key, _PATIENCE_S):
             self._now = key
+        else:
+            self._waited[key] += _PATIENCE_S
 
     def passed(self, attempt: Attempt | None) -> str:
         """The key to be given when what the step made is published; if it made nothing, given now."""

@@ -89,12 +89,12 @@ def reuse_of(found: Binding, recipe: Recipe) -> Action:
     """How a result under the step's own key is taken: bound as it is, rechecked, or not at all.
 
     A contract that only checks otherwise makes no other values, so the published rows are judged
-    again. Where something was found they aren't the rows that were judged (some went to quarantine,
-    some values to null): the step runs.
+    again. Where some went to quarantine, or values that couldn't be cast to null, they aren't the rows
+    that were judged: the step runs.
     """
     if found.touched:
         return Action.RUN
     if found.check == recipe.check:
         return Action.BIND
-    clean = all(finding.severity == "info" for finding in found.product.findings)
-    return Action.RECHECK if clean and not found.product.quarantined else Action.RUN
+    whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
+    return Action.RECHECK if whole and not found.product.quarantined else Action.RUN

@@ -1,8 +1,9 @@
-"""Every single word and number in a plan counts, but for those that are listed here."""
+"""Every word and number in a plan counts, and so does its place, but for those that are listed here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -106,3 +107,61 @@ def test_every_leaf_of_an_expression_counts(group: str) -> None:
 def test_every_leaf_of_a_query_counts(group: str) -> None:
     for source in QUERIES[group]:
         assert source in FORGOTTEN or not silent(source), source
+
+
+def swaps(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
+    """Pairs of neighbours in the plan that could change places."""
+    match tree:
+        case {"Select": {"input": {"DataFrameScan": _}}} | {"DataFrameScan": _}:
+            return
+        case dict():
+            places: list[Any] = list(tree)
+        case [int(), *_] if len(tree) > 20:
+            return
+        case list():
+            places = list(range(len(tree)))
+        case _:
+            return
+    for one, two in combinations(places, 2):
+        if tree[one] != tree[two]:
+            yield path, one, two
+    for place in places:
+        yield from swaps(tree[place], (*path, place))
+
+
+def may_swap(part: Any, path: Path, one: Any, two: Any) -> bool:
+    """Operands that commute, conditions of a filter, columns that a set of selectors names."""
+    names = [name for name in path if isinstance(name, str)]
+    if {one, two} == {"left", "right"}:
+        return part["op"] in {"Plus", "Multiply", "And", "Or", "Eq", "NotEq"}
+    if {one, two} <= HOW | LOUD | HEIGHT:
+        return True
+    conditions = names[-4:] == ["Filter", "predicate", "Function", "input"]
+    selectors = {"ByDType", "Union", "ByName"} & set(names)
+    # The order of the outputs of a select below another one.
+    inner = names[-2:] == ["Select", "expr"] and names.count("Select") > 1
+    return conditions or bool(selectors) or inner or "Rename" in names
+
+
+def unmoved(source: str) -> Iterator[tuple[Path, Any, Any]]:
+    """Neighbours in the plan of a query that can change places without a trace."""
+    with quiet():
+        tree = parsed(written(query(source)))
+        before = everything(tree)
+        for path, one, two in swaps(tree):
+            part: Any = tree
+            for step in path:
+                part = part[step]
+            if may_swap(part, path, one, two):
+                continue
+            part[one], part[two] = part[two], part[one]
+            if everything(tree) == before:
+                yield path, one, two
+            part[one], part[two] = part[two], part[one]
+
+
+@pytest.mark.parametrize("group", sorted({*EXPRESSIONS, *QUERIES}))
+def test_the_places_of_things_count(group: str) -> None:
+    sources = [f"x.select(v=({text}))" for text in EXPRESSIONS.get(group, ())]
+    for source in [*sources, *QUERIES.get(group, ())]:
+        assert not list(unmoved(source)), source

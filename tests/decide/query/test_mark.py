@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import polars as pl
@@ -88,8 +89,6 @@ def test_an_input_without_columns_still_has_rows() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_schemas_are_the_same_as_those_of_unmarked_frames(seed: int) -> None:
-    import random
-
     stage = drawn.stage(random.Random(seed))
     frames = {name: marked(name, schema) for name, schema in drawn.INPUTS.items()}
     assert drawn.schema(stage, frames) == drawn.schema(stage, drawn.empty())

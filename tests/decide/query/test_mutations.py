@@ -19,6 +19,7 @@ SCHEMA = {
     "s": pl.String(), "r": pl.String(), "f": pl.Boolean(), "h": pl.Boolean(), "d": pl.Date(),
     "t": pl.Datetime("us"), "z": pl.Datetime("us", "UTC"), "l": pl.List(pl.Int64), "m": pl.List(pl.Int64),
     "e": pl.Enum(["x", "y"]), "o": pl.Struct({"p": pl.Int64, "q": pl.Int64}),
+    "w": pl.Array(pl.Int64, 2), "i": pl.Binary(), "g": pl.Categorical(),
 }  # fmt: skip
 OTHER = {"a": pl.Int64(), "b": pl.Float64(), "k": pl.Int64(), "d": pl.Date(), "s": pl.String()}
 FRAMES = {"x": marked("x", SCHEMA), "y": marked("y", OTHER)}
@@ -111,6 +112,30 @@ EXPRESSIONS: dict[str, list[str]] = {
         "l.list.eval(pl.element() + 1)", "l.list.eval(pl.element() + 2)",
         "l.list.eval(pl.element())", "l.list.eval(pl.element().cum_sum())",
         "l.list.eval(pl.element().rank())", "l.list.diff()",
+    ],
+    "arrays": [
+        "w.arr.sum()", "w.arr.max()", "w.arr.get(0)", "w.arr.get(1)", "w.arr.to_list()",
+        "w.arr.sort()",
+    ],
+    "binary": [
+        "i.bin.size()", "i.bin.size('kb')", "i.bin.contains(b'a')", "i.bin.contains(b'b')",
+        "i.bin.encode('hex')", "i.bin.encode('base64')", "i.bin.starts_with(b'a')",
+    ],
+    "categories": [
+        "g.cat.len_chars()", "g.cat.len_bytes()", "g.cat.starts_with('a')", "g.cat.slice(1)",
+        "g.to_physical()",
+    ],
+    "business days": [
+        "d.dt.add_business_days(1)", "d.dt.add_business_days(2)",
+        "d.dt.add_business_days(1, roll='forward')", "d.dt.is_business_day()",
+        "pl.business_day_count(d, d.dt.offset_by('9d'))",
+        "pl.business_day_count(d, d.dt.offset_by('9d'), week_mask=[True] * 7)",
+    ],
+    "pieces of text": [
+        "s.str.extract_groups('(?<p>a)(?<q>b)')", "s.str.extract_groups('(?<p>a)(?<r>b)')",
+        "s.str.split('a')", "s.str.split_exact('a', 1)", "s.str.split_exact('a', 2)",
+        "s.str.splitn('a', 2)", "s.repeat_by(u)", "s.repeat_by(2)", "s.str.json_decode(pl.Int64)",
+        "s.str.json_decode(pl.Float64)", "o.name.prefix_fields('p')", "o.name.suffix_fields('p')",
     ],
     "list sets": [
         "l.list.set_union(m)", "l.list.set_intersection(m)", "l.list.set_difference(m)",

@@ -97,10 +97,14 @@ def shape_of(
         finder.problems.append(Problem(name=name, line=line, reason=reason))
     spelling = Spelling(keep=walk.sees_locals)
     text = [part if isinstance(part, str) else finder.use(part, spelling) for part in walk.out]
+    # Where it stands a second time is a matter of layout.
+    first: dict[tuple[str, bool], Loose] = {}
+    for item in finder.loose:
+        first.setdefault((item.name, item.repeatable), item)
     return Shape(
         digest=fingerprint("function", "".join(text)),
         refs=tuple(finder.refs.values()),
-        loose=tuple(dict.fromkeys(finder.loose)),
+        loose=tuple(first.values()),
         problems=tuple(dict.fromkeys(finder.problems)),
     )
 

@@ -60,7 +60,7 @@ _EACH = [
                Lowercase Replace Normalize Reverse PadStart PadEnd Slice Head Tail HexEncode HexDecode
                Base64Encode Base64Decode StartsWith StripChars StripCharsStart StripCharsEnd StripPrefix
                StripSuffix Split Strptime Titlecase Uppercase ZFill ContainsAny ReplaceMany EscapeRegex
-               ConcatHorizontal""", "StringExpr."),
+               ConcatHorizontal ExtractGroups SplitExact SplitN""", "StringExpr."),
     *_names("""Millennium Century Year IsLeapYear IsoYear Quarter Month DaysInMonth Week WeekDay Day
                OrdinalDay Time Date Duration Hour Minute Second Millisecond Microsecond Nanosecond
                TotalDays TotalHours TotalMinutes TotalSeconds TotalMilliseconds TotalMicroseconds
@@ -69,14 +69,20 @@ _EACH = [
                DatetimeFunction""", "TemporalExpr."),
     *_names("""Concat Contains DropNulls Slice Shift Get Gather GatherEvery CountMatches Sum Length Max
                Min Mean Median Std Var ArgMin ArgMax Diff Sort Join""", "ListExpr."),
-    *_names("FieldByName", "StructExpr."),
+    *_names("FieldByName RenameFields PrefixFields SuffixFields JsonEncode", "StructExpr."),
+    *_names("""Length Slice Min Max Sum Dot ToList Std Var Mean Median Sort ArgMin ArgMax Get Join
+               Contains CountMatches Shift""", "ArrayExpr."),
+    *_names("""Contains StartsWith EndsWith HexDecode HexEncode Base64Decode Base64Encode Size
+               Reinterpret Slice Head Tail Get""", "BinaryExpr."),
+    *_names("LenBytes LenChars StartsWith EndsWith Slice", "Categorical."),
+    *_names("BusinessDayCount AddBusinessDay IsBusinessDay", "Business."),
     *_names("CountOnes CountZeros LeadingOnes LeadingZeros TrailingOnes TrailingZeros", "Bitwise."),
     *_names("Generic Sqrt Cbrt", "Pow."),
     *_names("""Cos Cot Sin Tan ArcCos ArcSin ArcTan Cosh Sinh Tanh ArcCosh ArcSinh ArcTanh Degrees
                Radians""", "Trigonometry."),
     *_names("""Abs Negate Hash Atan2 Sign FillNull Clip AsStruct Coalesce Log Log1p Exp Round RoundSF
                Truncate Floor Ceil MaxHorizontal MinHorizontal SumHorizontal MeanHorizontal Replace
-               ReplaceStrict"""),
+               ReplaceStrict Reinterpret RepeatBy Erf Erfc"""),
 ]  # fmt: skip
 _ALONG = [
     *_names("IsFirstDistinct IsLastDistinct IsUnique IsDuplicated", "Boolean."),
