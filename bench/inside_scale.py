@@ -197,6 +197,9 @@ def plan(times: str) -> dict[str, Any]:
     from tidemill.act.idle import peak_rss
 
     importlib.import_module("scaled")
+    # As in inside.py: what is imported once a process is no plan's cost.
+    for name in ("claims", "files", "formats.lightgbm", "probes", "sinks.parquet", "sqlite"):
+        importlib.import_module(f"tidemill.adapters.{name}")
     import tidemill as tm
 
     runs = []

@@ -86,21 +86,20 @@ def check(expression: pl.Expr, frame: pl.LazyFrame, data: pl.DataFrame) -> str:
 
 
 @pytest.mark.parametrize("group", EXPRESSIONS)
-@pytest.mark.parametrize("height", [0, 1, 6])
+@pytest.mark.parametrize("height", [0, 1, 5])
 def test_claims_about_expressions_hold(group: str, height: int) -> None:
     names = {name: pl.col(name) for name in SCHEMA if name not in FRAMES}
     for text in EXPRESSIONS[group]:
         with quiet():
             expression = eval(text, {"pl": pl, "cs": cs, **names})
-            for seed in range(3):
-                check(expression, FRAMES["x"], table(random.Random(seed), height))
+            check(expression, FRAMES["x"], table(random.Random(height), height))
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_claims_about_random_expressions_hold(seed: int) -> None:
     rng = random.Random(seed)
     name = rng.choice(list(drawn.INPUTS))
-    for _ in range(5):
+    for _ in range(3):
         text = Shape(rng, drawn.INPUTS[name]).filled("$V", 3)
         with quiet():
             try:

@@ -123,7 +123,7 @@ def swaps(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
         case _:
             return
     for one, two in combinations(places, 2):
-        if tree[one] != tree[two]:
+        if type(tree[one]) is type(tree[two]) and tree[one] != tree[two]:
             yield path, one, two
     for place in places:
         yield from swaps(tree[place], (*path, place))
