@@ -243,6 +243,15 @@ def test_only_what_changed_is_looked_at(world: ClosedWorld) -> None:
     }  # fmt: skip
 
 
+def declare(world: World, name: str, *, start: str | None = None, **how: Any) -> None:
+    """A stage is declared to start later, or to take its first input in another way."""
+    stages = list(world.flow.stages)
+    number = world.flow.names.index(name)
+    inputs = tuple(replace(item, **how) for item in stages[number].inputs)
+    stages[number] = replace(stages[number], inputs=inputs, start=start)
+    world.flow = flow_of(*stages)
+
+
 @pytest.mark.parametrize(
     ("happens", "first"),
     [
@@ -252,6 +261,9 @@ def test_only_what_changed_is_looked_at(world: ClosedWorld) -> None:
         (lambda w: w.feed("table", "t", WHOLE, digest="other"), "wide"),
         (lambda w: w.moves.update(wide=99), "wide"),
         (lambda w: w.settled.pop("raw"), "raw"),
+        (lambda w: declare(w, "left", optional=True), "left"),
+        (lambda w: declare(w, "left", window=last(2)), "left"),
+        (lambda w: declare(w, "raw", start="2013-03-02"), "raw"),
     ],
 )
 def test_what_else_changed_is_looked_at_as_a_whole(
