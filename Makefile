@@ -58,7 +58,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench scale" $(PY) -m bench.scale
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
-	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/decide/test_plan.py tests/adapters/test_ledger_properties.py tests/e2e/test_crash.py
+	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/decide/test_plan.py tests/decide/query tests/decide/test_poison.py tests/adapters/test_ledger_properties.py tests/e2e/test_crash.py
 	@rm -rf build/soak && mkdir -p build/soak
 	@SOAK_SECONDS=600 SOAK_REPORT=build/soak/counts.txt \
 		$(STEP) "soundness" $(PY) -m pytest -s tests/soundness

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decide.drawing import WINDOWS, change, requests, worlds
@@ -30,9 +30,13 @@ from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.trigger import NewData
 from tidemill.domain.window import last
 
+# Each example is a history that is planned twice at every turn.
+HISTORIES = settings(max_examples=settings.get_profile("steady").max_examples // 3)
+
 DAYS = ["2013-03-01", "2013-03-02", "2013-03-03", "2013-03-04"]
 
 
+@settings(HISTORIES)
 @given(data=st.data(), world=worlds())
 def test_marks_change_no_plan(data: st.DataObject, world: World) -> None:
     live(data, world)
@@ -70,6 +74,7 @@ def chains(draw: st.DrawFn) -> World:
     return world
 
 
+@settings(HISTORIES)
 @given(data=st.data(), world=chains())
 def test_marks_change_no_plan_of_a_chain(data: st.DataObject, world: World) -> None:
     live(data, world)
