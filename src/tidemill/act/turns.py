@@ -56,9 +56,15 @@ class Turns:
         self._idle = False
 
     def __iter__(self) -> Iterator[Step]:
-        while (at := self._draw()) is not None:
-            self._at = at
-            yield self._steps[at]
+        return self
+
+    # Not a generator: an interrupt that comes while one is closed is lost.
+    def __next__(self) -> Step:
+        at = self._draw()
+        if at is None:
+            raise StopIteration
+        self._at = at
+        return self._steps[at]
 
     def put_off(self, key: str) -> None:
         """Another run is at work on the step's key."""
