@@ -93,6 +93,11 @@ def test_code_is_found_under_any_name(kind: str, place: str) -> None:
         ({"Scan": "Int64"}, set()),
         ({"Thing": {"seed": None}}, {"unseeded"}),
         ({"Thing": {"seed": 1}}, set()),
+        ({"Thing": {"seed": None, "options": None}}, {"unseeded"}),
+        ({"Thing": {"seed": None, "method": ["New"]}}, {"unseeded"}),
+        ({"PipeWithDtype": [{"Column": "a"}, []]}, {"python"}),
+        ({"FfiPlugin": []}, {"plugin"}),
+        ({"schema": {"fields": {"Scan": {"List": "Int64"}, "SQL": {"Struct": []}}}}, set()),
     ],
 )
 def test_kinds_of_strangers(plan: dict[str, Any], expected: set[str]) -> None:

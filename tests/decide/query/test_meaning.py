@@ -92,6 +92,11 @@ ALIKE: dict[str, list[str]] = {
         "x.select(v=pl.sum_horizontal(pl.nth(0), pl.nth(3)))",
         "x.select(v=pl.sum_horizontal(pl.col('^(a|n)$')))",
     ],
+    "selectors inside of groups, which leave out the keys": [
+        "x.group_by('a').agg(v=pl.sum_horizontal(cs.integer())).select('v')",
+        "x.group_by('a').agg(v=pl.sum_horizontal('n', 'u')).select('v')",
+        "x.group_by('a').agg(v=pl.sum_horizontal(cs.by_dtype(pl.Int8, pl.UInt32))).select('v')",
+    ],
     "names of groups": [
         "x.group_by('s').agg(v=pl.col('a').sum()).select('v')",
         "x.rename({'s': 'key', 'a': 'p'}).group_by('key').agg(v=pl.col('p').sum()).select('v')",

@@ -179,7 +179,8 @@ def _function(content: Mapping[str, Any], scope: Scope) -> Value:
     called = content["function"]
     name = function_name(called)
     if name in HORIZONTAL:
-        return function(content, several(content["input"], replace(scope, pick=None)), scope)
+        flat = scope if scope.pick is None else replace(scope, pick=None)
+        return function(content, several(content["input"], flat), scope)
     operands = [value(operand, scope) for operand in content["input"]]
     if kind_of(name, called) is Kind.OTHER and any(_selectors(content["input"])):
         raise Unknown("a function that isn't known, of a selector")

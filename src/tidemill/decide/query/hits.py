@@ -64,7 +64,9 @@ def _hits(part: Any, place: str) -> Iterator[Hit]:
             yield from _hits(item, place)
     elif isinstance(part, dict):
         for name, content in part.items():
-            yield from _named(name, content)
+            # Columns may be called anything.
+            if place != "fields":
+                yield from _named(name, content)
             yield from _hits(content, name)
         yield from _random(part, place)
     elif isinstance(part, str) and part in ("Resolver",):
@@ -72,13 +74,13 @@ def _hits(part: Any, place: str) -> Iterator[Hit]:
 
 
 def _named(name: str, content: Any) -> Iterator[Hit]:
-    if isinstance(content, dict) and name in _KINDS:
+    if isinstance(content, (dict, list)) and name in _KINDS:
         yield Hit(_KINDS[name], _told(name, content))
     elif name == "apply" and content is not None:
         yield Hit("python", "map_groups")
 
 
-def _told(name: str, content: dict[str, Any]) -> str:
+def _told(name: str, content: Any) -> str:
     """What a hit is called: the file, the library, the text."""
     match name, content:
         case "Scan", {"sources": {"Paths": [{"inner": str(path)}, *_]}}:
@@ -87,9 +89,8 @@ def _told(name: str, content: dict[str, Any]) -> str:
             return f"a scan of {', '.join(kinds)}"
         case "SQL", {"query": str(query)}:
             return query
-        case "FfiPlugin", _:
-            library, symbol = (str(content.get(part, "")) for part in ("lib", "symbol"))
-            return f"{library}:{symbol}"
+        case "FfiPlugin", {"lib": _, "symbol": _}:
+            return f"{content['lib']}:{content['symbol']}"
     return name
 
 
@@ -103,7 +104,8 @@ def _code(numbers: list[int], place: str) -> Iterator[Hit]:
 def _random(part: dict[str, Any], place: str) -> Iterator[Hit]:
     if "seed" not in part or part["seed"] is not None:
         return
-    method = part.get("options", part).get("method", place)
+    options = part.get("options")
+    method = (options if isinstance(options, dict) else part).get("method", place)
     if place == "Rank" and method != "Random":
         return
-    yield Hit("unseeded", (method if isinstance(method, str) else next(iter(method))).lower())
+    yield Hit("unseeded", str(next(iter(method)) if isinstance(method, dict) else method).lower())

@@ -149,8 +149,9 @@ def along(
 
 def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
     """Why the joint order is open, and why it isn't determined which values stand side by side."""
-    unstable = first(*(operand.unstable for operand in operands))
-    opened = first(*(operand.open for operand in operands))
+    opened = unstable = ""
+    for operand in operands:
+        opened, unstable = opened or operand.open, unstable or operand.unstable
     if opened and len({operand.term for operand in operands if operand.length != ONE}) > 1:
         return "", first(unstable, f"values in no fixed order beside others ({opened})")
     return opened, unstable

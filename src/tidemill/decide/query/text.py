@@ -88,11 +88,11 @@ def schema_of(node: Node) -> dict[str, pl.DataType]:
 
 
 def _plain(record: Node) -> Node:
-    match record:
-        case {"IR": {"dsl": dict(inner)}} if len(record) == 1:
-            return inner
-        case {"Cache": {"input": dict(inner), "id": _}} if len(record) == 1:
-            return inner
+    # Called for every record, of which hardly any is a wrapper.
+    if len(record) == 1 and ("IR" in record or "Cache" in record):
+        match record:
+            case {"IR": {"dsl": dict(inner)}} | {"Cache": {"input": dict(inner), "id": _}}:
+                return inner
     return record
 
 
