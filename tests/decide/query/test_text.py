@@ -94,6 +94,11 @@ def test_names_of_caches_are_left_out() -> None:
     assert one == two
 
 
+@pytest.mark.parametrize("record", [{"IR": "Int64"}, {"Cache": "Int64"}, {"IR": {"version": 1}}])
+def test_only_wrappers_are_unwrapped(record: dict[str, Any]) -> None:
+    assert parsed(json.dumps(record)) == record
+
+
 def test_columns_may_be_called_like_wrappers() -> None:
     frame = marked("x", {"IR": pl.Int64(), "Cache": pl.Int64(), "DataFrameScan": pl.String()})
     found = numbered(frame.select(IR=pl.struct("IR", "Cache"), v="DataFrameScan"))
