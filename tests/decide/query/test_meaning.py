@@ -35,7 +35,7 @@ ALIKE: dict[str, list[str]] = {
         "x.with_columns(v='a').select('v')",
         "x.drop('b').select(v='a')",
     ],
-    "helpers and inspections": [
+    "functions and inspections": [
         "x.with_columns(v=pl.col('a') * 2).filter('f').select('v')",
         "(lambda frame: frame.with_columns(v=pl.col('a') * 2))(x).filter('f').select('v')",
         "x.pipe(lambda frame: frame.collect_schema() and frame).select(v=pl.col('a') * 2, f='f')"
