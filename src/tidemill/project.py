@@ -259,7 +259,11 @@ class Project:
         With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
         DeclarationError with every fault.
         """
-        notes = check(self.flow, self.recipes, _probe)
+        recipes = self.recipes
+        assert self._known is not None
+        probed = self._known.probed
+        # What was probed for the recipes a moment ago needn't be called again.
+        notes = check(self.flow, recipes, lambda stage: probed.get(stage.name) or _probe(stage))
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:

@@ -74,7 +74,7 @@ def _watched(
 ) -> tuple[Any, tuple[str, ...]]:
     with Watch(stage.place) as watched:
         result = call(stage, partition, frames)
-    if stage.impure is not None or stage.version is not None:
+    if stage.vouched:
         return result, ()
     return result, tuple(map(words, watched.touches))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from tidemill.act.listing import source_of
 from tidemill.decide.code import Code, code_of
@@ -17,20 +17,12 @@ from tidemill.domain.query import Query
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.ports import Probes
 
-
-class Probed(Protocol):
-    """What a probe found (`decide.probe.Probe`)."""
-
-    @property
-    def query(self) -> Query: ...
-    @property
-    def faults(self) -> tuple[Fault, ...]: ...
-    @property
-    def raised(self) -> tuple[Fault, ...]: ...
+if TYPE_CHECKING:
+    from tidemill.decide.probe import Probe
 
 
 # Probing needs Polars, so it is handed in by who may import it late.
-Prober = Callable[[Stage], "Probed | None"]
+Prober = Callable[[Stage], "Probe | None"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +30,7 @@ class Known:
     """The evidence of every stage, and what probes found that were made for it in this process."""
 
     evidence: dict[str, Evidence] = field(default_factory=dict)
-    probed: dict[str, Probed] = field(default_factory=dict)
+    probed: dict[str, Probe] = field(default_factory=dict)
 
 
 def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Known:

@@ -13,6 +13,7 @@ from tidemill.decide.draft import (
     reads_of,
     reasons_for,
     selected,
+    size_of,
 )
 from tidemill.decide.mapping import outputs, seen_whole, visible
 from tidemill.decide.reuse import Inputs, expected, key_for, reuse_of
@@ -325,15 +326,8 @@ def _asked(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
 
 
 def _sized(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
-    if size is None:
-        products = [
-            binding.product
-            for name, contents in found.inputs.items()
-            for key in contents
-            if (binding := draft.bound(name).get(key)) is not None
-        ]
-        size = (sum(p.rows for p in products), sum(p.bytes for p in products))
-    return replace(found, rows=size[0], bytes=size[1])
+    rows, bytes_ = size or size_of(draft, found.inputs)
+    return replace(found, rows=rows, bytes=bytes_)
 
 
 def _draft_steps(

@@ -117,9 +117,6 @@ def shortened(shares: Mapping[str, str]) -> dict[str, str]:
 
 
 def _share(products: Mapping[str, Product], column: str) -> str:
-    if len(products) == 1:
-        [(partition, product)] = products.items()
-        return f"{_term(partition, _hash(product, column)) % _SIZE:032x}"
     total = sum(_term(partition, _hash(item, column)) for partition, item in products.items())
     return f"{total % _SIZE:032x}"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidemill.decide.contents import ALL, ROWS, Contents, Expected
 from tidemill.decide.mapping import moment
-from tidemill.decide.recipe import Recipe, changes
+from tidemill.decide.recipe import NAMED, Recipe, changes, named
 from tidemill.decide.reuse import Handed, Inputs
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery
@@ -25,8 +25,6 @@ from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Stage
 
-# So many columns are named, more are counted.
-_NAMED = 3
 # What was ever bound under some keys, in any environment.
 Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
@@ -203,18 +201,24 @@ def _changed(
     told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
     columns = [c for c, share in told.items() if share not in (None, seen[c])]
     # Every one of many columns: other partitions rather than other values.
-    if columns and (len(columns) < len(seen) or len(columns) <= _NAMED):
+    if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
         many = "column" if len(columns) == 1 else "columns"
-        return f"{many} {_named(columns)} of {name} changed{place}"
+        return f"{many} {named(columns)} of {name} changed{place}"
     fresh = [c for c, share in told.items() if share is None]
     if before and ALL not in before and fresh and not columns:
-        return f"it reads {_named(fresh)} of {name} now"
+        return f"it reads {named(fresh)} of {name} now"
     return f"{name} changed{place}"
 
 
-def _named(columns: Sequence[str]) -> str:
-    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-    return ", ".join(columns[:_NAMED]) + more
+def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
+    """The rows and bytes that inputs hand over, as far as they are published."""
+    products = [
+        binding.product
+        for name, contents in inputs.items()
+        for key in contents
+        if (binding := draft.bound(name).get(key)) is not None
+    ]
+    return sum(p.rows for p in products), sum(p.bytes for p in products)
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:

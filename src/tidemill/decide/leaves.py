@@ -15,7 +15,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 from polars.lazyframe.opt_flags import QueryOptFlags
 
-_RELEASES = {("2", "1")}
+from tidemill.decide.query.text import is_supported
+
 _FORM = (16, 0)
 _MARK = "__tidemill_leaf__ "
 
@@ -95,7 +96,7 @@ class Leaves:
 
 def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
     """The nodes of a query's plan, nothing of it run; None if this Polars isn't one that is known."""
-    if tuple(pl.__version__.split(".")[:2]) not in _RELEASES:
+    if not is_supported(pl.__version__):
         return None
     plan: Any = query._ldf
     if optimised:

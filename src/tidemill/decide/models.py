@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tidemill.decide.contents import Content
-from tidemill.decide.draft import Draft, reads_of, reasons_for
+from tidemill.decide.draft import Draft, reads_of, reasons_for, size_of
 from tidemill.decide.due import Facts, due
 from tidemill.decide.judge import subject_of
 from tidemill.decide.mapping import seen_whole
@@ -240,16 +240,6 @@ def _evaluate(
 
 def _add(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:
     """Take a step into the plan with what it reads, and how much that is as far as it is known."""
-    products = [
-        binding.product
-        for name, contents in inputs.items()
-        for key in contents
-        if (binding := draft.bound(name).get(key)) is not None
-    ]
-    step = replace(
-        step,
-        reads=reads_of(inputs),
-        rows=sum(product.rows for product in products),
-        bytes=sum(product.bytes for product in products),
-    )
+    rows, bytes_ = size_of(draft, inputs)
+    step = replace(step, reads=reads_of(inputs), rows=rows, bytes=bytes_)
     return draft.add(step, after=(after,))

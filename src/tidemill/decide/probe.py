@@ -15,7 +15,7 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.decide.leaves import Leaves, noting
 from tidemill.decide.query import Numbered, Unreadable, marked, numbered
 from tidemill.decide.reads import Asked, columns_read
-from tidemill.decide.recipe import all_columns, words
+from tidemill.decide.recipe import all_columns, undeclared, words
 from tidemill.decide.schema import schema_faults, schema_of
 from tidemill.decide.watch import Watch
 from tidemill.domain.errors import Fault
@@ -57,9 +57,8 @@ def probe(stage: Stage) -> Probe | None:
         return _opaque(noted)
     if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
         return Probe(query=_WRONG, faults=(_not_a_frame(stage, result),))
-    vouched = stage.version is not None or stage.impure is not None
-    outside = [t for t in watched.touches if t.kind == "reads" and not vouched]
-    readers = tuple(_stranger(stage, touch.name, touch.where) for touch in outside)
+    outside = [t for t in watched.touches if t.kind == "reads" and not stage.vouched]
+    readers = tuple(undeclared(stage, f"reads {t.name}", t.where) for t in outside)
     touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
     try:
         found = _queried(stage, result.lazy(), Leaves.of(frames), schemas)
@@ -87,7 +86,9 @@ def _queried(
     names = list(schema) if keep else list(stage.output.names)
     asked = columns_read(result.select(names), leaves)
     strangers = () if asked is None else asked.strangers
-    faults = [_stranger(stage, s.name, stage.place) for s in strangers if s.kind in _STRANGE]
+    faults = [
+        undeclared(stage, f"reads {s.name}", stage.place) for s in strangers if s.kind in _STRANGE
+    ]
     if faults:
         return Probe(
             query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
@@ -103,7 +104,8 @@ def _queried(
 def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
     strangers = [hit for hit in found.hits if hit.kind in _STRANGE]
     faults = [
-        _stranger(stage, f"{_STRANGE[hit.kind]} of {hit.name}", stage.place) for hit in strangers
+        undeclared(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
+        for hit in strangers
     ]
     hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
     if hidden:
@@ -154,14 +156,6 @@ def _raised(stage: Stage, error: BaseException) -> Probe:
     )
     opaque = f"it raised {type(error).__name__} on frames without rows"
     return Probe(query=Query(opaque=opaque), raised=(fault,))
-
-
-def _stranger(stage: Stage, name: str, where: str) -> Fault:
-    return Fault(
-        message=f"transform {stage.name!r} reads {name}, which is not one of its inputs",
-        where=where,
-        hint="declare what it reads: @flow.ingest ... return tm.files(...)",
-    )
 
 
 def _named(stage: Stage, fault: Fault) -> Fault:

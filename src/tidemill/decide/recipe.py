@@ -28,9 +28,10 @@ _LABELS = {
     "engine": "Polars changed",
     "sink": "its sink changed",
 }
-# The part of one output column's query; more columns than these are counted, not named.
+# The part of one output column's query.
 _COLUMN = "column "
-_NAMED = 3
+# So many columns are named, more are counted.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,7 @@ def all_columns(stage: Stage) -> Reads:
 
 
 def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
-    if stage.version is not None or stage.kind is Kind.INGEST or stage.impure is not None:
+    if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     reasons = [f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved]
     reasons += [*map(words, code.touches), *(query.touched if query else ())]
@@ -174,16 +175,21 @@ def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
 
 
 def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
-    if stage.version is not None or stage.kind is Kind.INGEST or stage.impure is not None:
+    if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     return tuple(
-        Fault(
-            message=f"{stage.kind} {stage.name!r} calls {touch.name}, which is not one of its inputs",
-            where=touch.where,
-            hint="declare what it reads: @flow.ingest ... return tm.files(...)",
-        )
+        undeclared(stage, f"calls {touch.name}", touch.where)
         for touch in code.touches
         if touch.kind == "reads"
+    )
+
+
+def undeclared(stage: Stage, does: str, where: str) -> Fault:
+    """That a stage gets at something that isn't one of its inputs."""
+    return Fault(
+        message=f"{stage.kind} {stage.name!r} {does}, which is not one of its inputs",
+        where=where,
+        hint="declare what it reads: @flow.ingest ... return tm.files(...)",
     )
 
 
@@ -235,9 +241,13 @@ def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[st
 def _columns_changed(columns: Sequence[str]) -> tuple[str, ...]:
     if not columns:
         return ()
-    named = ", ".join(columns[:_NAMED])
-    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
-    return (f"{named}{more} {'is' if len(columns) == 1 else 'are'} computed in another way",)
+    return (f"{named(columns)} {'is' if len(columns) == 1 else 'are'} computed in another way",)
+
+
+def named(columns: Sequence[str]) -> str:
+    """The first of some columns by name, and how many more there are."""
+    more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
+    return ", ".join(columns[:NAMED]) + more
 
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:

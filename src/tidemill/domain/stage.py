@@ -84,6 +84,11 @@ class Stage:
     sink: Sink | None = None
 
     @property
+    def vouched(self) -> bool:
+        """Whether its author answers for what no key sees of it: by a version, or as impure."""
+        return self.version is not None or self.impure is not None
+
+    @property
     def partitioning(self) -> Partitioning:
         return self.output.partitioning if self.output else Partitioning()
 
