@@ -174,7 +174,7 @@ def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> di
 def _inputs(
     draft: Draft, stage: Stage, partition: str, available: Mapping[str, list[str]]
 ) -> Inputs | None:
-    cut = stage.partitioning
+    cut = draft.cuts[stage.name]
     found: dict[str, dict[str, Content]] = {}
     for item in stage.frames:
         seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])

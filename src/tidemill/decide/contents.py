@@ -7,7 +7,7 @@ equal only when the same partitions hold the same values.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -93,7 +93,8 @@ def shares_of(
         return {ALL: fingerprint("contents", named)}
     if not products:
         return {}
-    return {name: _share(products, name) for name in tuple(columns) or (ROWS,)}
+    held = [(product, _weight(partition)) for partition, product in products.items()]
+    return {name: _share(held, name) for name in tuple(columns) or (ROWS,)}
 
 
 def columns_of(shares: Mapping[str, str]) -> tuple[str, ...] | None:
@@ -108,7 +109,10 @@ def input_digest(contents: Mapping[str, Product | str], columns: Iterable[str] |
 
 def digest_of(partitions: int, shares: Mapping[str, str]) -> str:
     """The digest of an input, of its columns' shares."""
-    return _digest(partitions, tuple(sorted(shares.items())))
+    names = tuple(sorted(shares))
+    # Shares are equally long, so that one text says which is whose: a plan makes a digest a partition.
+    joined = "".join([shares[name] for name in names])
+    return fingerprint("input 2", partitions, _all_of(names), joined)
 
 
 def shortened(shares: Mapping[str, str]) -> dict[str, str]:
@@ -116,32 +120,35 @@ def shortened(shares: Mapping[str, str]) -> dict[str, str]:
     return {name: share[:_SHORT] for name, share in shares.items()}
 
 
-def _share(products: Mapping[str, Product], column: str) -> str:
-    total = sum(_term(partition, _hash(item, column)) for partition, item in products.items())
+@lru_cache(maxsize=1_024)
+def _all_of(columns: tuple[str, ...]) -> str:
+    return fingerprint("columns", columns)
+
+
+def _share(held: Sequence[tuple[Product, int]], column: str) -> str:
+    total = 0
+    for product, weight in held:
+        # A column that isn't there is a value of its own: when it comes, the reader has to look again.
+        hashed = product.columns.get(column) or (
+            _count(product.rows) if column == ROWS else _absent(column)
+        )
+        total += int(hashed, 16) * weight
     return f"{total % _SIZE:032x}"
 
 
-def _hash(product: Product, column: str) -> str:
-    if column == ROWS:
-        return fingerprint("count", product.rows)
-    # A column that isn't there is a value of its own: when it comes, the reader has to look again.
-    return product.columns.get(column) or fingerprint("no column", column)
+@lru_cache(maxsize=1_024)
+def _count(rows: int) -> str:
+    return fingerprint("count", rows)
 
 
-def _term(partition: str, hashed: str) -> int:
-    return int(hashed, 16) * _weight(partition)
+@lru_cache(maxsize=1_024)
+def _absent(column: str) -> str:
+    return fingerprint("no column", column)
 
 
 @lru_cache(maxsize=200_000)
 def _weight(partition: str) -> int:
     return int(fingerprint("partition", partition), 16) | 1
-
-
-# Most digests of a plan are those of the plan before it in the same process, and several stages read
-# the same columns of the same partitions.
-@lru_cache(maxsize=65_536)
-def _digest(partitions: int, shares: tuple[tuple[str, str], ...]) -> str:
-    return fingerprint("input", partitions, dict(shares))
 
 
 def _name(item: Product | str) -> str:

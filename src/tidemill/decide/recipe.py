@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from tidemill.decide.code import Code, Touch
@@ -252,10 +251,4 @@ def named(columns: Sequence[str]) -> str:
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
     """The key of a step: recipe, partition, and the digest of what each input hands it."""
-    return _key(recipe, partition, tuple(sorted(inputs.items())))
-
-
-# Most keys of a plan are those of the plan before it in the same process.
-@lru_cache(maxsize=65_536)
-def _key(recipe: str, partition: str, inputs: tuple[tuple[str, str], ...]) -> str:
     return fingerprint("key", recipe, partition, dict(inputs))

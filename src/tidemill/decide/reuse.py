@@ -30,7 +30,12 @@ class Handed:
 
     key: str | None
     inputs: Mapping[str, str]
-    seen: Mapping[str, Mapping[str, str]]
+    shares: Mapping[str, Mapping[str, str]]
+
+    @property
+    def seen(self) -> dict[str, dict[str, str]]:
+        """By input and column, enough of a digest to tell that it changed."""
+        return {name: shortened(share) for name, share in self.shares.items()}
 
 
 def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = False) -> Handed:
@@ -47,8 +52,7 @@ def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = F
             shares[name] = shares_of(known, columns)
             digests[name] = digest_of(len(known), shares[name])
     key = step_key(recipe.digest, partition, digests) if len(digests) == len(inputs) else None
-    seen = {name: shortened(share) for name, share in shares.items()}
-    return Handed(key=key, inputs=digests, seen=seen)
+    return Handed(key=key, inputs=digests, shares=shares)
 
 
 def expected(

@@ -16,11 +16,8 @@ Part: TypeAlias = "str | bytes | int | float | bool | Sequence[Part] | Mapping[s
 
 def fingerprint(tag: str, *parts: Part) -> str:
     """32 hex digits that name `parts` under the domain `tag`; stable over processes and versions."""
-    digest = hashlib.blake2b(digest_size=16, person=b"tidemill")
-    digest.update(_encode(tag))
-    for part in parts:
-        digest.update(_encode(part))
-    return digest.hexdigest()
+    encoded = b"".join([_encode(tag), *map(_encode, parts)])
+    return hashlib.blake2b(encoded, digest_size=16, person=b"tidemill").hexdigest()
 
 
 def object_name(payload: bytes, suffix: str) -> str:
@@ -31,7 +28,8 @@ def object_name(payload: bytes, suffix: str) -> str:
 def _encode(part: Part) -> bytes:
     # By far most parts are text; the rest is told apart by what it is, bool before int.
     if isinstance(part, str):
-        return _sized(b"s", part.encode("utf-8", "surrogatepass"))
+        payload = part.encode("utf-8", "surrogatepass")
+        return b"s%d:%b" % (len(payload), payload)
     if part is None:
         return b"n;"
     if isinstance(part, (list, tuple)):
@@ -59,4 +57,4 @@ def _encode_rare(part: Part) -> bytes:
 
 
 def _sized(kind: bytes, payload: bytes) -> bytes:
-    return kind + b"%d:" % len(payload) + payload
+    return b"%b%d:%b" % (kind, len(payload), payload)
