@@ -7,7 +7,7 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -350,11 +350,13 @@ def _silent(done: int, total: int, step: Step) -> None:
     """Progress that nobody watches."""
 
 
-def _count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict[str, int]:
-    # Only a file that changed is opened, and only that needs Polars.
-    from tidemill.act.sources import count_rows
+def _count_rows(
+    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
+) -> Mapping[str, dict[str, int] | SourceError]:
+    # Only files that changed are opened, and only that needs Polars.
+    from tidemill.act.counting import count_rows
 
-    return count_rows(source, stage, root, path)
+    return count_rows(source, stage, root, paths)
 
 
 def _probe(stage: Stage) -> Probe | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tidemill.act.counting import count_rows
 from tidemill.act.frames import Frames
 from tidemill.act.listing import list_files
-from tidemill.act.sources import count_rows
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible

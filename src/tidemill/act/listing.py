@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
@@ -19,8 +19,11 @@ from tidemill.domain.partition import WHOLE
 from tidemill.domain.source import Source, SourceFile
 from tidemill.domain.stage import Stage
 
-# Opens a file and counts its rows by partition; it needs Polars, so it is handed in by who has it.
-Count = Callable[[Source[Any], Stage, Path, str], dict[str, int]]
+# Opens files and counts the rows of each by partition, or says why that can't be; it needs Polars, so
+# it is handed in by who has it.
+Count = Callable[
+    [Source[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
+]
 
 # A file that changes twice within the clock's grain keeps its modification time: a hint as young as
 # this isn't trusted.
@@ -64,13 +67,19 @@ def list_files(
         try:
             before = known.get(path)
             same = before if before and before.reading == reading else None
-            file = _seen(source, stage, root, path, same, now, count)
+            file = _seen(root, path, same, reading, now)
             if file is not None:
-                files[path] = replace(file, reading=reading) if file.reading != reading else file
-        except SourceError as error:
-            broken[path] = str(error)
+                files[path] = file
         except OSError as error:
             broken[path] = f"{path} can't be read: {error.strerror}"
+    # Nothing is known of the rows of these; that of an empty file is counted for nothing.
+    fresh = [path for path, file in files.items() if not file.rows and file is not known.get(path)]
+    for path, rows in count(source, stage, root, fresh).items() if fresh else ():
+        if isinstance(rows, SourceError):
+            broken[path] = str(rows)
+            del files[path]
+        else:
+            files[path] = replace(files[path], rows=rows)
     if not files and not broken:
         raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
     # A partition isn't built from half its files: what a broken one fed when it was read stays.
@@ -87,14 +96,9 @@ def reading_of(source: Source[Any], stage: Stage) -> str:
 
 
 def _seen(
-    source: Source[Any],
-    stage: Stage,
-    root: Path,
-    path: str,
-    known: SourceFile | None,
-    now: float,
-    count: Count,
+    root: Path, path: str, known: SourceFile | None, reading: str, now: float
 ) -> SourceFile | None:
+    """A file as it is now, without its rows if it changed; None for a folder."""
     stat = os.stat(os.path.join(root, path))
     if S_ISDIR(stat.st_mode):
         return None
@@ -103,11 +107,11 @@ def _seen(
     with (root / path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     settled = stat.st_mtime_ns < now * 1e9 - _SETTLED_NS
-    unchanged = known is not None and known.digest == digest
     return SourceFile(
         path=path,
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns if settled else 0,
         digest=digest,
-        rows=known.rows if known and unchanged else count(source, stage, root, path),
+        rows=known.rows if known and known.digest == digest else {},
+        reading=reading,
     )

@@ -1,61 +1,48 @@
-"""Read the files of an ingest stage: their rows, and how many there are of each partition."""
+"""Read the files of an ingest stage."""
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.decide.cut import raw_keys
-from tidemill.decide.schema import polars_type
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
-from tidemill.domain.partition import UNPLACED, WHOLE
 from tidemill.domain.source import SUFFIXES, Format, Source
-from tidemill.domain.stage import Stage
 
+
+def _scan_ndjson(path: Path, **options: Any) -> pl.LazyFrame:
+    # It always takes its path for a pattern.
+    return pl.scan_ndjson(glob.escape(str(path)), **options)
+
+
+# A file is called what it is called: `a[1].csv` is no pattern that means a1.csv.
 _READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
-    "parquet": pl.scan_parquet,
-    "csv": pl.scan_csv,
-    "ndjson": pl.scan_ndjson,
-    "arrow": pl.scan_ipc,
+    "parquet": partial(pl.scan_parquet, glob=False),
+    "csv": partial(pl.scan_csv, glob=False),
+    "ndjson": _scan_ndjson,
+    "arrow": partial(pl.scan_ipc, glob=False),
 }
 
 
-def count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict[str, int]:
-    """How many rows a file has of each partition; only the partition column is read."""
-    contract = stage.output
-    assert contract is not None
-    frame = read_file(source, contract, root, path)
-    cut = contract.partitioning
-    try:
-        if cut.is_whole:
-            return {WHOLE: int(frame.select(pl.len()).collect().item())}
-        column = frame.select(cut.column).collect().to_series()
-    except (PolarsError, PanicException) as error:
-        raise SourceError(f"{path} can't be read: {error}") from error
-    dtype = polars_type(contract.column(cut.column).dtype)
-    if cut.is_time and column.dtype == dtype and column.len() and not column.null_count():
-        # Mostly a file holds one partition, and then its first and last moments tell which.
-        ends = raw_keys(pl.Series([column.min(), column.max()], dtype=dtype), dtype, cut)
-        if ends[0] == ends[1]:
-            return {str(ends[0]): column.len()}
-    keys = raw_keys(column, dtype, cut)
-    counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
-    placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
-    return {**placed, UNPLACED: counted[None]} if None in counted else placed
-
-
-def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
-    """The rows of one file, checked to have the contract's columns; SourceError names the file."""
+def format_of(source: Source[Any], path: str) -> Format:
+    """What a file of a source is written in; SourceError when nothing tells."""
     form = source.format or SUFFIXES.get(Path(path).suffix.lower())
     if form is None:
         raise SourceError(
             f"{path}: the suffix tells no format; say format= one of {', '.join(sorted(_READERS))}"
         )
+    return form
+
+
+def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
+    """The rows of one file, checked to have the contract's columns; SourceError names the file."""
+    form = format_of(source, path)
     try:
         frame = _READERS[form](root / path, **source.options)
         columns = frame.collect_schema().names()
