@@ -21,6 +21,7 @@ from tests.soundness.model import Flow, Table, random_flow
 from tests.soundness.oracle import Place
 from tests.soundness.reference import UNPLACED, Part, World, interpret
 from tidemill.act.tools import Tools
+from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.event import Attempted
 from tidemill.domain.plan import Action
@@ -28,6 +29,7 @@ from tidemill.domain.run import Attempt, Outcome
 from tidemill.project import Project, open_project
 from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
 
+ELSEWHERE = "dev"
 Shown: TypeAlias = tuple[list[str], list[str]]
 # What `run` is asked for, as keywords.
 Options: TypeAlias = Mapping[str, Any]
@@ -56,7 +58,7 @@ class Player:
         self._may: set[int] = set()
         self._stained: set[Place] = set()
         self._judges: dict[int, set[Table]] = {}
-        self._held: dict[Place, Shown] = {}
+        self._held: dict[tuple[str, Place], Shown] = {}
         self._known: dict[tuple[str, ...], Shown] = {}
 
     def begin(self) -> None:
@@ -85,9 +87,10 @@ class Player:
             self._project = self.fresh()
         return self._project
 
-    def fresh(self) -> Project:
+    def fresh(self, environment: str = PRODUCTION) -> Project:
         """The project as the next command finds it."""
-        project = open_project(self.root, workflow=self.modules.load(self.now.flow))
+        flow = self.modules.load(self.now.flow)
+        project = open_project(self.root, workflow=flow, env=environment)
         if self._tools is None:
             self._tools = self._doubles(project)
         project._opened = self._tools
@@ -135,6 +138,12 @@ class Player:
             thread.join()
         return ends
 
+    def elsewhere(self) -> tuple[int, str]:
+        """A run in an environment that shares all that was ever computed; how it ended."""
+        with self.fresh(ELSEWHERE) as project:
+            receipt = project.run()
+        return receipt.exit_code, str(receipt.messages)
+
     def save(self) -> None:
         """Make the folder hold what the files are now."""
         self._project = None
@@ -144,7 +153,7 @@ class Player:
         store(self.now.files, self._stored, self.root, aged)
         self._stored = self.now.files
 
-    def _disturb(self, kind: str, rng: Random) -> None:
+    def _disturb(self, kind: str, rng: Random, world: World, tainted: set[Place]) -> None:
         """What comes before the run that must put everything right."""
         if kind == "crash":
             self.tally.steps["runs that died"] += self.crash(rng)
@@ -156,13 +165,19 @@ class Player:
             stage = rng.choice(self.now.flow.names)
             day = "2024-05-02"
             self.run(rng.choice(({"stage": stage}, {"limit": 1}, {"since": day}, {"until": day})))
+        elif kind == "other environment":
+            code, said = self.elsewhere()
+            if code != (3 if tainted else 0):
+                raise Unsound(f"{kind}: exit code {code}: {said}")
+            with self.fresh(ELSEWHERE) as project:
+                self._compare(project, kind, world, tainted)
 
     def _settle(self, kind: str, rng: Random) -> None:
         self.save()
         self._use_engine(self.now.engine)
         world = interpret(self.now.flow, self.now.files)
         tainted = tainted_of(self.now.flow, world)
-        self._disturb(kind, rng)
+        self._disturb(kind, rng, world, tainted)
         again = rng.choice(self.now.flow.names) if kind == "again" else ""
         self._run(kind, {"stage": again, "again": True} if again else {}, world, tainted)
         if again:
@@ -236,11 +251,12 @@ class Player:
             for key, binding in bound.items():
                 found = self._shown(project, name, key, binding.product)
                 allowed = [shown(expected[key], self.now.flow.table(name).keyed)]
-                if (name, key) in tainted and (name, key) in self._held:
-                    allowed.append(self._held[name, key])
+                place = project.environment, (name, key)
+                if (name, key) in tainted and place in self._held:
+                    allowed.append(self._held[place])
                 if found not in allowed:
                     raise Unsound(f"{kind}: {name} {key} holds\n{found}\nnot\n{allowed[0]}")
-                self._held[name, key] = found
+                self._held[place] = found
 
     def _shown(self, project: Project, name: str, key: str, product: Any) -> Shown:
         """The published rows; an object that was read before is still what its name says."""

@@ -12,9 +12,10 @@ from random import Random
 
 from tests.soundness import edits
 from tests.soundness.counting import Scenario, Tally, Unsound, random_scenario, shrink
-from tests.soundness.driver import Options, Player, play
+from tests.soundness.driver import ELSEWHERE, Options, Player, play
 from tests.soundness.render import MODULE
 from tests.soundness.soaking import BASE
+from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.run import Status
 from tidemill.project import Project, open_project
 
@@ -32,7 +33,12 @@ class Commands(Player):
 
     def open(self) -> Project:
         """The project, with the adapters that commands use."""
-        return open_project(self.root, workflow=self.modules.load(self.now.flow))
+        return self.fresh()
+
+    def fresh(self, environment: str = PRODUCTION) -> Project:
+        """The same in an environment."""
+        flow = self.modules.load(self.now.flow)
+        return open_project(self.root, workflow=flow, env=environment)
 
     def save(self) -> None:
         """Files, settings and modules, for the processes that come."""
@@ -65,6 +71,10 @@ class Commands(Player):
         rng = Random(self._writes)
         both = [self._start(rng, "--wait", "120s"), self._start(rng, "--wait", "120s")]
         return [_ended(process) for process in both]
+
+    def elsewhere(self) -> tuple[int, str]:
+        """`tidemill run` in another environment."""
+        return _ended(self._start(Random(self._writes), "--env", ELSEWHERE))
 
     def _start(self, rng: Random, *arguments: str) -> subprocess.Popen[str]:
         self.tally.steps["processes"] += 1
