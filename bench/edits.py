@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +20,19 @@ def edit(module: Path, changes: Edit) -> None:
             raise RuntimeError(f"{module.name} has {old!r} {text.count(old)} times, not once")
         text = text.replace(old, new)
     module.write_text(text, encoding="utf-8")
+
+
+def import_lazily(module: Path) -> None:
+    """Import Polars where it is used: in the stages of a workflow, not at its top."""
+    top, *stages = re.split(r"^(?=@flow)", module.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    line = "import polars as pl\n"
+    moved = [
+        re.sub(r"^(def .*\n)", rf"\1    {line}\n", stage, count=1, flags=re.MULTILINE)
+        if "pl." in stage
+        else stage
+        for stage in stages
+    ]
+    module.write_text("".join([top.replace(line, ""), *moved]), encoding="utf-8")
 
 
 FILTER = """    arrived = joined.filter(\

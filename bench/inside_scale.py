@@ -198,8 +198,9 @@ def plan(times: str) -> dict[str, Any]:
 
     importlib.import_module("scaled")
     # As in inside.py: what is imported once a process is no plan's cost.
-    for name in ("claims", "files", "formats.lightgbm", "probes", "sinks.parquet", "sqlite"):
-        importlib.import_module(f"tidemill.adapters.{name}")
+    adapters = ("claims", "files", "formats.lightgbm", "probes", "sinks.parquet", "sqlite")
+    for name in ("project", *(f"adapters.{adapter}" for adapter in adapters)):
+        importlib.import_module(f"tidemill.{name}")
     import tidemill as tm
 
     runs = []
