@@ -439,3 +439,37 @@ def test_a_model_whose_predictions_fail_is_named(sea: Sea) -> None:
     messages = [m for m in receipt.messages if m.startswith(f"out {day(WINDOW)} raised ")]
     assert messages, receipt.messages
     assert "no luck" in messages[0]
+
+
+def test_what_hangs_on_an_unlikely_training_is_unlikely(tmp_path: Path) -> None:
+    """A label that nobody trains on is computed otherwise: all after it only may follow."""
+    text = MODEL.replace(
+        "    day, id, y = Raw.day, Raw.id, Raw.y\n",
+        "    day, id, y = Raw.day, Raw.id, Raw.y\n    z = tm.Float64()\n\n\n"
+        'class Targets(tm.Contract, key=("day", "id")):\n'
+        "    day, id, y = Raw.day, Raw.id, Raw.y\n",
+    )
+    text = text.replace('select("day", "id", "y")', 'select("day", "id", "y", z=pl.col("y") + 1)')
+    text = text.replace("labels: tm.Frame[Labels]", "targets: tm.Frame[Targets]")
+    text = text.replace("features.join(labels", "features.join(targets").replace(
+        ".join(labels", ".join(targets"
+    )
+    text = text.replace(
+        "@flow.model(",
+        "@flow.transform\ndef targets(labels: tm.Frame[Labels]) -> tm.Frame[Targets]:\n"
+        '    return labels.select("day", "id", "y")\n\n\n@flow.model(retrain=tm.new_data(), ',
+    )
+    sea = Sea(tmp_path, text)
+    for number in range(WINDOW):
+        sea.flood(number)
+    sea.ok()
+    sea.edit('z=pl.col("y") + 1', 'z=pl.col("y") + 2')
+    with sea.open() as project:
+        steps = project.plan().steps
+    assert [step.id for step in steps if not step.unlikely] == [
+        f"run labels[{day(number)}]" for number in range(WINDOW)
+    ]
+    assert {str(step.action) for step in steps if step.unlikely} == {
+        *("run", "train", "evaluate", "gate")
+    }
+    assert sea.ok() == {"ok run labels": [day(number) for number in range(WINDOW)]}

@@ -81,7 +81,7 @@ class Draft:
     """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
 
     `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
-    all steps are done.
+    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly.
     """
 
     flow: Flow
@@ -100,6 +100,7 @@ class Draft:
     current: dict[str, int] = field(default_factory=dict)
     changed: dict[str, set[str]] = field(default_factory=dict)
     behind: set[str] = field(default_factory=set)
+    unlikely: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}

@@ -69,6 +69,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         unlikely=unlikely,
     )
     _add(draft, step, window.inputs)
+    draft.unlikely.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
 
@@ -175,6 +176,7 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         reasons=(f"{len(model.approval.gates)} gates judge the candidate",),
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
+        unlikely=model.name in draft.unlikely,
     )
     return draft.add(gate, after=(after, *ranks), beside=stage.name)
 
@@ -227,6 +229,9 @@ def _evaluate(
     reasons = reasons_for(draft, stage, bound, inputs, handed)
     known = _known(draft, handed.key, bool(recipe.unproven))
     action = Action.BIND if known else Action.EVALUATE
+    unlikely = model.name in draft.unlikely
+    if subject == LIVE and bound is not None:
+        unlikely = key_for(recipe, "", inputs, hopeful=True).key == bound.key
     step = Step(
         stage=stage.name,
         partition=subject,
@@ -234,6 +239,7 @@ def _evaluate(
         reasons=reasons,
         subject=subject,
         forced=bool(recipe.unproven),
+        unlikely=unlikely and not recipe.unproven,
     )
     return _add(draft, step, inputs, after=after)
 
