@@ -65,6 +65,11 @@ def raises(raw: pl.LazyFrame, lookup: pl.LazyFrame) -> pl.LazyFrame:
     raise KeyError("no such thing\nsecond line")
 
 
+def numbers(raw: pl.LazyFrame, lookup: pl.LazyFrame) -> pl.LazyFrame:
+    words = pl.col("x").cast(pl.String).cast(pl.Categorical)
+    return raw.with_columns(x=words.to_physical().cast(pl.Int64))
+
+
 def forgets(raw: pl.LazyFrame, lookup: pl.LazyFrame) -> None:
     raw.select("own", "x")
 
@@ -221,6 +226,8 @@ FAULTS = [
     (raises, ["transform 'next' raised KeyError: "], WITHOUT_ROWS),
     (forgets, ["transform 'next' returned NoneType, not a polars.LazyFrame"],
      "return the query, don't collect it"),
+    (numbers, ["transform 'next' takes the codes of a Categorical (x): the same value has another"],
+     "declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes"),
 ]  # fmt: skip
 
 

@@ -23,7 +23,10 @@ from tidemill.domain.query import Query, Reads
 from tidemill.domain.stage import Kind, Stage
 
 # Parts of a query that are not what they seem: what they do isn't written in it.
-_HIDDEN = {"python": "a Python function", "plugin": "a plugin", "sql": "SQL", "sink": "a sink"}
+_HIDDEN = {
+    **{"python": "a Python function", "plugin": "a plugin", "sql": "SQL", "sink": "a sink"},
+    "codes": "the codes of a Categorical",
+}
 _STRANGE = {"scan": "a scan", "source": "an IO source"}
 _WRONG = Query(opaque="it doesn't give what its contract says")
 
@@ -107,6 +110,7 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
         undeclared(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
         for hit in strangers
     ]
+    faults += [_coded(stage, hit.name) for hit in found.hits if hit.kind == "codes"]
     hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
     if hidden:
         what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
@@ -156,6 +160,15 @@ def _raised(stage: Stage, error: BaseException) -> Probe:
     )
     opaque = f"it raised {type(error).__name__} on frames without rows"
     return Probe(query=Query(opaque=opaque), raised=(fault,))
+
+
+def _coded(stage: Stage, column: str) -> Fault:
+    return Fault(
+        message=f"transform {stage.name!r} takes the codes of a Categorical ({column}): the same value "
+        "has another one in another process",
+        where=stage.place,
+        hint="declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes",
+    )
 
 
 def _named(stage: Stage, fault: Fault) -> Fault:

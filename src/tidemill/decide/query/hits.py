@@ -41,7 +41,7 @@ _SUSPECTS = [*(f'"{name}"' for name in _KINDS), '"seed":null', *_CODE]
 class Hit:
     """A part of a query that its text doesn't tell.
 
-    `kind` is python, plugin, scan, source, sql, sink or unseeded; `name` says which.
+    `kind` is python, plugin, scan, source, sql, sink, unseeded or codes; `name` says which.
     """
 
     kind: str

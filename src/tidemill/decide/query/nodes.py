@@ -12,7 +12,7 @@ from typing import Any
 
 from tidemill.decide.query import groups, joins, reshapes, rows, stacks
 from tidemill.decide.query.mark import is_mark, mark_in
-from tidemill.decide.query.step import Below, Handler, Step
+from tidemill.decide.query.step import Below, Handler, Step, inputs_of, rest_of
 from tidemill.decide.query.terms import (
     SURPRISES,
     Length,
@@ -50,7 +50,7 @@ class Plan:
         name, content = plain_items(node)
         if name == "DataFrameScan":
             return self._scan(content)
-        below = tuple(Below(self.relation(inner), inner) for inner in _inputs(content))
+        below = tuple(Below(self.relation(inner), inner) for inner in inputs_of(content))
         step = Step(name, content, below, node)
         try:
             return _HANDLERS[name](step)
@@ -78,7 +78,7 @@ class Plan:
     def _whole(self, step: Step) -> Relation:
         """An operator that isn't understood."""
         relations = [below.relation for below in step.below]
-        rest = _rest(step.content)
+        rest = rest_of(step.content)
         number = term("node", step.name, rest, [relation.digest for relation in relations])
         reads = union(relation.all_reads for relation in relations) | self.all_reads(rest)
         length = Length(number, reads)
@@ -103,29 +103,6 @@ class Plan:
     def all_reads(self, part: Any) -> Reads:
         """All columns of all inputs that a part of the plan holds."""
         return union(self._scan(content).all_reads for content in _marked_scans(part))
-
-
-_INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
-
-
-def _inputs(content: Mapping[str, Any]) -> Iterator[Node]:
-    """The parts of the plan that an operator works on."""
-    for place in _INPUTS:
-        part = content.get(place)
-        if isinstance(part, dict):
-            yield part
-        elif isinstance(part, list):
-            yield from part
-    for _, part in content.get("relations", ()):
-        yield part
-
-
-def _rest(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The text of an operator without what it works on."""
-    rest = {key: part for key, part in content.items() if key not in _INPUTS}
-    if "relations" in rest:
-        rest["relations"] = [name for name, _ in rest["relations"]]
-    return rest
 
 
 def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:

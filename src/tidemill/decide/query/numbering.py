@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tidemill.decide.query.codes import codes_in
 from tidemill.decide.query.hits import Hit, hits_in
 from tidemill.decide.query.nodes import Plan
 from tidemill.decide.query.terms import SURPRISES, Length, Lost, Relation, Value, term
@@ -50,7 +51,7 @@ def numbered(frame: pl.LazyFrame, keys: Mapping[str, Sequence[str]] | None = Non
     text = written(frame)
     schema = frame.collect_schema()
     plan, tree = Plan(keys=keys or {}), parsed(text)
-    hits = hits_in(text, tree)
+    hits = (*hits_in(text, tree), *codes_in(text, tree))
     try:
         relation = _relation(plan, tree, list(schema))
     except RecursionError as error:

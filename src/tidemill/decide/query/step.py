@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,6 +50,29 @@ class Step:
     def names(self) -> list[str]:
         """The names of the columns that come out, as Polars gives them."""
         return list(polars_schema(self.node))
+
+
+_INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
+
+
+def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
+    """The parts of the plan that an operator works on."""
+    for place in _INPUTS:
+        part = content.get(place)
+        if isinstance(part, dict):
+            yield part
+        elif isinstance(part, list):
+            yield from part
+    for _, part in content.get("relations", ()):
+        yield part
+
+
+def rest_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The text of an operator without what it works on."""
+    rest = {key: part for key, part in content.items() if key not in _INPUTS}
+    if "relations" in rest:
+        rest["relations"] = [name for name, _ in rest["relations"]]
+    return rest
 
 
 Handler = Callable[[Step], Relation]
