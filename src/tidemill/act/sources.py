@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.decide.cut import raw_keys
+from tidemill.decide.cut import only_key, raw_keys
 from tidemill.decide.schema import polars_type
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
@@ -38,11 +38,10 @@ def count_rows(source: Source[Any], stage: Stage, root: Path, path: str) -> dict
     except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
     dtype = polars_type(contract.column(cut.column).dtype)
-    if cut.is_time and column.dtype == dtype and column.len() and not column.null_count():
-        # Mostly a file holds one partition, and then its first and last moments tell which.
-        ends = raw_keys(pl.Series([column.min(), column.max()], dtype=dtype), dtype, cut)
-        if ends[0] == ends[1]:
-            return {str(ends[0]): column.len()}
+    # Mostly a file holds one partition.
+    only = only_key(column, cut) if column.dtype == dtype else None
+    if only is not None:
+        return {only: column.len()}
     keys = raw_keys(column, dtype, cut)
     counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
     placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
