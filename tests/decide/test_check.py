@@ -336,6 +336,12 @@ def test_missing_keys_that_fail_the_batch_are_no_repeats() -> None:
     assert judged.good.height == 6
 
 
+def test_a_missing_key_hides_no_repeat_behind_it() -> None:
+    frame = pl.DataFrame({"a": [1, None, 1, 2]})
+    judged = judge(frame, keyed("a", a=tm.Int64(on_fail="fail")))
+    assert rules_of(judged) == [("a.null", "fail", 1), ("key", "quarantine", 1)]
+
+
 def test_zeros_of_both_signs_are_one_key() -> None:
     judged = judge(pl.DataFrame({"a": [0.0, -0.0]}), keyed("a", a=tm.Float64()))
     assert rules_of(judged) == [("key", "quarantine", 1)]

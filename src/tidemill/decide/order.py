@@ -11,11 +11,13 @@ def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]
     """`frame` sorted by `key` (rows that share one in any order), and whether none repeats."""
     if not key or frame.height < 2:
         return frame, True
-    columns = map(frame.get_column, key)
-    # A column with one value decides nothing; which do is looked at only as far as it matters.
-    rising, unique = _compare(series for series in columns if not _constant(series))
-    if rising:
-        return frame, unique
+    columns = list(map(frame.get_column, key))
+    # Neighbours tell nothing across a null that isn't in its place.
+    if not any(series.null_count() for series in columns):
+        # A column with one value decides nothing; which do is looked at only as far as it matters.
+        rising, unique = _compare(series for series in columns if not _constant(series))
+        if rising:
+            return frame, unique
     deciding = [name for name in key if not _constant(frame.get_column(name))]
     ordered = frame.sort(deciding)
     return ordered, _compare(map(ordered.get_column, deciding))[1]
