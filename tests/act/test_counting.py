@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,9 +30,9 @@ DAY0 = date(2024, 2, 27)
 SOURCE: Source[Any] = Source(pattern="*")
 
 
-def staged(cut: Grain | str | None) -> Stage:
+def staged(cut: Grain | str | None, dtype: DType = DType("Date")) -> Stage:
     """An ingest of days and numbers, cut in some way."""
-    day = Column(name="day", dtype=DType("Date"), partition=cut)  # type: ignore[arg-type]
+    day = Column(name="day", dtype=dtype, partition=cut)  # type: ignore[arg-type]
     columns = (day, Column(name="x", dtype=DType("Int64"), nullable=True))
     return replace(ingest("raw"), output=ContractSpec(name="T", version="1.0.0", columns=columns))
 
@@ -118,6 +118,19 @@ def test_files_of_whole_tables_and_of_values_are_counted(tmp_path: Path) -> None
     assert whole == {"a.parquet": {WHOLE: 4}, "b.parquet": {WHOLE: 0}}
     values = count_rows(SOURCE, staged("value"), tmp_path, paths)
     assert values["a.parquet"] == {"2024-02-28": 2, "2024-02-29": 1, UNPLACED: 1}
+
+
+def test_where_the_clock_goes_back_over_midnight_each_moment_counts(tmp_path: Path) -> None:
+    """In St. John's 2010 the first minutes of 7 November came twice, with the last hour of the 6th between."""
+    zone = "America/St_Johns"
+    moments = pl.Series("day", [datetime(2010, 11, 7, 2, minute) for minute in (29, 31, 32)])
+    moments = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.cast_time_unit("us")
+    days = moments.dt.date().cast(pl.String).to_list()
+    for name in ("a", "b"):
+        pl.DataFrame({"day": moments, "x": [1, 2, 3]}).write_parquet(tmp_path / f"{name}.parquet")
+    stage = staged(Grain.DAY, DType("Datetime", ("us", zone)))
+    counted = count_rows(SOURCE, stage, tmp_path, ["a.parquet", "b.parquet"])
+    assert counted["a.parquet"] == counted["b.parquet"] == dict(Counter(days))
 
 
 @pytest.mark.parametrize(

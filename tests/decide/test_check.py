@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.decide.judging import cases, detailed
 from tidemill.decide.check import REASONS, Checker, Judged, judge
+from tidemill.decide.findings import row_finding
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column, OnFail
 from tidemill.domain.contract import Budget, Contract, ContractSpec, Rows, rule
@@ -332,6 +334,12 @@ def test_missing_keys_that_fail_the_batch_are_no_repeats() -> None:
     judged = judge(frame, keyed("a", a=tm.Float64(on_fail="fail")))
     assert rules_of(judged) == [("a.null", "fail", 2), ("a.nan", "fail", 2)]
     assert judged.good.height == 6
+
+
+def test_a_missing_key_hides_no_repeat_behind_it() -> None:
+    frame = pl.DataFrame({"a": [1, None, 1, 2]})
+    judged = judge(frame, keyed("a", a=tm.Int64(on_fail="fail")))
+    assert rules_of(judged) == [("a.null", "fail", 1), ("key", "quarantine", 1)]
 
 
 def test_zeros_of_both_signs_are_one_key() -> None:
@@ -682,3 +690,39 @@ def test_no_row_is_lost_or_doubled_and_good_rows_stay_good(rows: list[dict[str, 
     again = CHECKER.judge(judged.good, partition=PARTITION)
     assert again.bad is None
     assert again.good.equals(judged.good)
+
+
+# --- beside a judge that looks at every row for every rule
+
+
+@given(cases())
+@settings(max_examples=400)
+def test_no_contract_and_no_frame_are_judged_otherwise_than_row_by_row(
+    case: tuple[ContractSpec, pl.DataFrame, str | None],
+) -> None:
+    spec, frame, partition = case
+    try:
+        expected = detailed(spec, frame, partition)
+    except ContractError:
+        with pytest.raises(ContractError, match="is missing"):
+            judge(frame, spec, partition=partition)
+        return
+    judged = judge(frame, spec, partition=partition)
+    findings = [row_finding(rule, frame, pl.Series(rows)) for rule, rows in expected.broken]
+    assert [item for item in judged.findings if item.rule != "unknown_columns"] == findings
+    assert same(judged.bad, expected.bad)
+    assert judged.good.schema == expected.good.schema
+    assert same(judged.good, expected.good) or (
+        not expected.whole and same(in_any_order(judged.good), in_any_order(expected.good))
+    )
+
+
+def same(left: pl.DataFrame | None, right: pl.DataFrame | None) -> bool:
+    """Whether two frames have the same rows; their text tells nulls, NaN and the two zeros apart."""
+    if left is None or right is None:
+        return left is right
+    return left.schema == right.schema and repr(left.rows()) == repr(right.rows())
+
+
+def in_any_order(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({"": sorted(map(repr, frame.rows()))})

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.cut import all_inside, keys_of, outside, raw_keys
+from tidemill.decide.cut import all_inside, keys_of, only_key, outside, raw_keys
 from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import UNPLACED, Grain, Partitioning
 
@@ -57,6 +57,29 @@ def test_each_value_has_the_key_of_its_partition(
         apart = [other and other != key for other in expected]
         assert outside(series, cut, key).to_list() == apart
         assert all_inside(series, cut, key) is not any(apart)
+
+
+@pytest.mark.parametrize(("dtype", "values", "grain", "expected"), CASES)
+def test_the_key_that_all_share_is_told_only_of_moments(
+    dtype: pl.DataType, values: list[Any], grain: Grain | None, expected: list[str | None]
+) -> None:
+    series, cut = pl.Series("a", values, dtype=dtype), Partitioning(column="a", grain=grain)
+    shared = expected[0] if grain and len(set(expected)) == 1 else None
+    assert only_key(series, cut) == shared
+
+
+def test_a_day_that_the_clock_comes_back_to_is_not_the_only_one() -> None:
+    # On 7 November 2010 the clock of St. John's went from 00:01 back to 23:01 of the day before.
+    moments = [
+        moment("2010-11-07T02:00"),
+        moment("2010-11-07T02:30:30"),
+        moment("2010-11-07T03:00"),
+    ]
+    series = pl.Series(moments, dtype=pl.Datetime("us", "America/St_Johns"))
+    cut = Partitioning(column="a", grain=DAY)
+    assert keys_of(series, cut).to_list() == ["2010-11-06", "2010-11-07", "2010-11-06"]
+    assert only_key(series, cut) is None
+    assert only_key(series[[0, 2]], cut) == "2010-11-06"
 
 
 def test_without_a_partition_column_all_rows_have_one_key() -> None:

@@ -29,8 +29,8 @@ from tests.decide.columns import (
 )
 from tidemill.decide import canonical
 from tidemill.decide.arrow import _Stream, exported, numbers
-from tidemill.decide.canonical import Canon, Codes, Fixed
-from tidemill.decide.digest import column_hash, column_hashes, rowset_hash
+from tidemill.decide.canonical import Bytes, Canon, Codes, Fixed
+from tidemill.decide.digest import Hasher, column_hash, column_hashes, rowset_hash
 from tidemill.domain.errors import ContractError, TidemillError
 
 DTYPES = [pytest.param(dtype, values, id=name) for name, dtype, values in VALUES if len(values) > 1]
@@ -260,6 +260,32 @@ def test_columns_in_unlike_pieces() -> None:
         for n, cut in (("a", 2), ("b", 5))
     ]
     assert column_hashes(pl.DataFrame(pieces)) == column_hashes(whole)
+
+
+@given(pairs())
+@settings(deadline=None)
+def test_a_hasher_takes_no_trace_of_one_frame_to_the_next(
+    pair: tuple[pl.Series, pl.Series],
+) -> None:
+    hasher = Hasher({"a": pair[0].dtype})
+    for column in (*pair, pair[0]):
+        assert hasher.hashes(column.alias("a").to_frame()) == {"a": column_hash(column)}
+
+
+def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
+    hasher = Hasher({"a": pl.String(), "b": pl.Int64()})
+    frame = pl.DataFrame({"a": ["x" * 20, None], "b": [1, 2]})
+    with pytest.raises(TidemillError, match="lays a column out as"):
+        hasher.hashes(frame.with_columns(pl.col("b").cast(pl.Int32)))
+    assert hasher.hashes(frame) == column_hashes(frame)
+
+
+def test_a_hasher_keeps_no_rows() -> None:
+    hasher = Hasher({"a": pl.String()})
+    hasher.hashes(pl.DataFrame({"a": ["x"]}))
+    (canon,) = hasher._whole.parts
+    assert isinstance(canon, Bytes)
+    assert canon.series is None
 
 
 def test_golden_digests_of_pseudo_columns() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.act.sources import format_of, read_file
-from tidemill.decide.cut import raw_keys
+from tidemill.decide.cut import only_key, raw_keys
 from tidemill.decide.schema import polars_type
 from tidemill.domain.errors import SourceError
 from tidemill.domain.partition import UNPLACED, WHOLE
@@ -52,6 +52,9 @@ def _together(
     if not cut.is_time or source.options:
         return {}
     dtype = polars_type(stage.output.column(cut.column).dtype)
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        # Where the clock goes back over midnight, the first and the last moment don't tell.
+        return {}
     alike = {str(root / path): path for path in paths if _is_plain(source, stage, root, path)}
     if len(alike) < 2:
         return {}
@@ -101,7 +104,12 @@ def _alone(source: Source[Any], stage: Stage, root: Path, path: str) -> Counted:
         column = frame.select(cut.column).collect().to_series()
     except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
-    keys = raw_keys(column, polars_type(contract.column(cut.column).dtype), cut)
+    dtype = polars_type(contract.column(cut.column).dtype)
+    # Mostly a file holds one partition.
+    only = only_key(column, cut) if column.dtype == dtype else None
+    if only is not None:
+        return {only: column.len()}
+    keys = raw_keys(column, dtype, cut)
     counted = {key: rows for key, rows in keys.value_counts().iter_rows()}
     placed = {key: counted[key] for key in sorted(key for key in counted if key is not None)}
     return {**placed, UNPLACED: counted[None]} if None in counted else placed

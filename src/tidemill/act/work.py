@@ -15,8 +15,9 @@ from tidemill.act.calling import Caller, call, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.sources import read_file
 from tidemill.decide.check import Judged, checker_of
-from tidemill.decide.digest import column_hashes, rowset_hash
+from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
+from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, SourceError, StepError
@@ -40,6 +41,7 @@ class Workroom:
         self._sources: dict[str, Source[Any]] = {}
         self._steady: dict[str, int] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+        self._hashers: dict[str, Hasher] = {}
         self._caller = Caller()
 
     def ingest(
@@ -202,7 +204,7 @@ class Workroom:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
         name, payload = self._frames.encode(judged.good)
-        hashes = column_hashes(judged.good)
+        hashes = self._hashes(stage, judged.good)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
         objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
         quarantine = None
@@ -221,6 +223,14 @@ class Workroom:
             findings=judged.findings,
         )
         return product, tuple(objects)
+
+    def _hashes(self, stage: Stage, good: pl.DataFrame) -> dict[str, str]:
+        assert stage.output is not None
+        if stage.output.unknown_columns == "keep":
+            return column_hashes(good)
+        if stage.name not in self._hashers:
+            self._hashers[stage.name] = Hasher(schema_of(stage.output))
+        return self._hashers[stage.name].hashes(good)
 
 
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:

@@ -41,6 +41,14 @@ class Canon:
         self.nulls = xxh3_128()
         self.values = xxh3_128()
 
+    def clear(self) -> None:
+        """Forget what was taken in, for another column of the same type."""
+        self.rows = 0
+        self.nulls.reset()
+        self.values.reset()
+        for part in self.parts:
+            part.clear()
+
     def accept(self, schema: Schema) -> None:
         """Refuse memory that is laid out otherwise than expected: reading it gives nonsense."""
         if schema.format not in self.layouts or schema.n_children != len(self.parts):
@@ -55,6 +63,9 @@ class Canon:
 
     def feed(self, array: Array, start: int, count: int, keep: Mask | None = None) -> None:
         """Take in `count` rows from `start` on; those that `keep` leaves out do not exist."""
+        if 0 < count <= BLOCK:
+            self._take(array, start, count, self._live(array, start, count, keep))
+            return
         for begin in range(0, count, BLOCK):
             size = min(BLOCK, count - begin)
             kept = None if keep is None else keep[begin : begin + size]
@@ -65,10 +76,11 @@ class Canon:
         if valid is not None:
             among = valid if keep is None else valid[keep]
             self.nulls.update((np.flatnonzero(~among) + self.rows).data)
-        self.rows += count if keep is None else int(np.count_nonzero(keep))
-        if keep is None or valid is None:
-            return valid if keep is None else keep
-        return valid & keep
+        if keep is None:
+            self.rows += count
+            return valid
+        self.rows += int(np.count_nonzero(keep))
+        return keep if valid is None else valid & keep
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         """Hash the values of the live rows (None: all of them); a Null column has none."""
@@ -129,10 +141,16 @@ class Bytes(Canon):
 
     VIEW = np.dtype(("<u4", 4))
 
-    def __init__(self, layouts: Sequence[bytes], series: pl.Series | None) -> None:
+    def __init__(self, layouts: Sequence[bytes]) -> None:
         super().__init__(layouts)
-        self.series = series  # known only of a whole column, not of a part of a nested one
+        # Known only of a whole column, not of a part of a nested one.
+        self.series: pl.Series | None = None
         self.long = xxh3_128()
+
+    def clear(self) -> None:
+        super().clear()
+        self.series = None
+        self.long.reset()
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         views = numbers(array, 1, start, count, self.VIEW)

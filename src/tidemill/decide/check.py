@@ -43,6 +43,9 @@ from tidemill.domain.partition import UNPLACED, WHOLE, Partitioning
 
 REASONS = "_reasons"
 
+# A column as it came, and in the contract's type; one and the same where it came in that type.
+_Fitted = tuple[pl.Series, pl.Series]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -92,8 +95,8 @@ class Checker:
         partitions before it, newest last. ContractError when columns are missing or a rule raises.
         """
         unknown = self._unknown(frame.columns)
-        sources, table = self._fitted(frame)
-        broken = [*self._broken_columns(sources, table, partition), *self._broken_queries(table)]
+        fitted, table = self._fitted(frame)
+        broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         rows = table
         if unknown and self._spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
@@ -136,22 +139,26 @@ class Checker:
                 )
         return [name for name in given if name not in known]
 
-    def _fitted(self, frame: pl.DataFrame) -> tuple[list[pl.Series], pl.DataFrame]:
-        """The contract's columns as they came (missing values are null), and in its types."""
-        fitted = [fit(frame.get_column(item.name), item.dtype) for item in self._columns]
-        sources = [source for source, _ in fitted]
-        if frame.columns == self._names and all(source is values for source, values in fitted):
-            return sources, frame
-        return sources, pl.DataFrame([values for _, values in fitted])
+    def _fitted(self, frame: pl.DataFrame) -> tuple[list[_Fitted], pl.DataFrame]:
+        """The contract's columns as they came (missing values are null) and in its types; and a table."""
+        shaped = frame.columns == self._names
+        columns = frame.get_columns() if shaped else map(frame.get_column, self._names)
+        fitted = [
+            fit(series, item.dtype) for series, item in zip(columns, self._columns, strict=True)
+        ]
+        if shaped and all(source is values for source, values in fitted):
+            return fitted, frame
+        return fitted, pl.DataFrame([values for _, values in fitted])
 
     def _broken_columns(
-        self, sources: list[pl.Series], table: pl.DataFrame, partition: str | None
+        self, fitted: list[_Fitted], table: pl.DataFrame, partition: str | None
     ) -> Iterator[_Broken]:
-        for column, source in zip(self._columns, sources, strict=True):
-            values = table.get_column(column.name)
-            yield from _missing(column, source, values)
-            for query in _beyond(column, values):
-                yield from self._broken(table, query)
+        for column, (source, values) in zip(self._columns, fitted, strict=True):
+            if source is not values or not column.nullable:
+                yield from _missing(column, source, values)
+            if column.least is not None or column.most is not None:
+                for query in _beyond(column, values):
+                    yield from self._broken(table, query)
             if partition is not None and column.name == self._cut.column:
                 yield from _misplaced(column, values, self._cut, partition)
 

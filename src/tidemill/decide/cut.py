@@ -6,7 +6,7 @@ UTC hours, so that the hour that a clock change gives twice is two partitions.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 
 import polars as pl
 
@@ -46,6 +46,23 @@ def keys_of(series: pl.Series, cut: Partitioning) -> pl.Series:
 def raw_keys(series: pl.Series, dtype: pl.DataType, cut: Partitioning) -> pl.Series:
     """`keys_of` a column as it came, which the contract says is `dtype`."""
     return keys_of(fit(series, dtype)[1], cut)
+
+
+def only_key(series: pl.Series, cut: Partitioning) -> str | None:
+    """The key that all values share, told by the first and the last moment; None: look at each."""
+    if cut.grain is None or not series.len() or series.null_count():
+        return None
+    # By the wall clock: where it goes back over midnight, a day's moments don't lie together.
+    wall = _wall(series, cut.grain)
+    keys = {_key_of(moment, cut.grain) for moment in (wall.min(), wall.max())}
+    return keys.pop() if len(keys) == 1 else None
+
+
+def _key_of(moment: object, grain: Grain) -> str:
+    if isinstance(moment, datetime):
+        return key_of(moment, grain)
+    assert isinstance(moment, date)
+    return key_of(datetime.combine(moment, time()), grain)
 
 
 def outside(series: pl.Series, cut: Partitioning, partition: str) -> pl.Series:

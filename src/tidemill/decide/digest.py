@@ -31,33 +31,33 @@ from tidemill.domain.fingerprint import fingerprint
 
 Tag: TypeAlias = "str | int | tuple[Tag, ...] | None"
 
-# What takes in the values of a type without parts; the series is None for a part of a nested one.
-_LEAVES: Mapping[Any, Callable[[Any, pl.Series | None], Canon]] = {
-    pl.Null: lambda *_: Canon((b"n",)),
-    pl.Boolean: lambda *_: Booleans((b"b",)),
-    pl.Int8: lambda *_: Fixed((b"c",), "<i1"),
-    pl.Int16: lambda *_: Fixed((b"s",), "<i2"),
-    pl.Int32: lambda *_: Fixed((b"i",), "<i4"),
-    pl.Int64: lambda *_: Fixed((b"l",), "<i8"),
-    pl.Int128: lambda *_: Fixed((b"_pli128",), "<2u8"),
-    pl.UInt8: lambda *_: Fixed((b"C",), "<u1"),
-    pl.UInt16: lambda *_: Fixed((b"S",), "<u2"),
-    pl.UInt32: lambda *_: Fixed((b"I",), "<u4"),
-    pl.UInt64: lambda *_: Fixed((b"L",), "<u8"),
-    pl.UInt128: lambda *_: Fixed((b"_plu128",), "<2u8"),
-    pl.Float16: lambda *_: Floats((b"e",), "<f2"),
-    pl.Float32: lambda *_: Floats((b"f",), "<f4"),
-    pl.Float64: lambda *_: Floats((b"g",), "<f8"),
-    pl.Decimal: lambda dtype, _: Fixed((b"d:%d,%d" % (dtype.precision, dtype.scale),), "<2u8"),
-    pl.Date: lambda *_: Fixed((b"tdD",), "<i4"),
-    pl.Time: lambda *_: Fixed((b"ttn",), "<i8"),
-    pl.Datetime: lambda dtype, _: Fixed(
+# What takes in the values of a type without parts.
+_LEAVES: Mapping[Any, Callable[[Any], Canon]] = {
+    pl.Null: lambda _: Canon((b"n",)),
+    pl.Boolean: lambda _: Booleans((b"b",)),
+    pl.Int8: lambda _: Fixed((b"c",), "<i1"),
+    pl.Int16: lambda _: Fixed((b"s",), "<i2"),
+    pl.Int32: lambda _: Fixed((b"i",), "<i4"),
+    pl.Int64: lambda _: Fixed((b"l",), "<i8"),
+    pl.Int128: lambda _: Fixed((b"_pli128",), "<2u8"),
+    pl.UInt8: lambda _: Fixed((b"C",), "<u1"),
+    pl.UInt16: lambda _: Fixed((b"S",), "<u2"),
+    pl.UInt32: lambda _: Fixed((b"I",), "<u4"),
+    pl.UInt64: lambda _: Fixed((b"L",), "<u8"),
+    pl.UInt128: lambda _: Fixed((b"_plu128",), "<2u8"),
+    pl.Float16: lambda _: Floats((b"e",), "<f2"),
+    pl.Float32: lambda _: Floats((b"f",), "<f4"),
+    pl.Float64: lambda _: Floats((b"g",), "<f8"),
+    pl.Decimal: lambda dtype: Fixed((b"d:%d,%d" % (dtype.precision, dtype.scale),), "<2u8"),
+    pl.Date: lambda _: Fixed((b"tdD",), "<i4"),
+    pl.Time: lambda _: Fixed((b"ttn",), "<i8"),
+    pl.Datetime: lambda dtype: Fixed(
         (f"ts{dtype.time_unit[0]}:{dtype.time_zone or ''}".encode(),), "<i8"
     ),
-    pl.Duration: lambda dtype, _: Fixed((f"tD{dtype.time_unit[0]}".encode(),), "<i8"),
-    pl.Enum: lambda *_: Codes(),
-    pl.String: lambda _, series: Bytes((b"vu",), series),
-    pl.Binary: lambda _, series: Bytes((b"vz",), series),
+    pl.Duration: lambda dtype: Fixed((f"tD{dtype.time_unit[0]}".encode(),), "<i8"),
+    pl.Enum: lambda _: Codes(),
+    pl.String: lambda _: Bytes((b"vu",)),
+    pl.Binary: lambda _: Bytes((b"vz",)),
 }
 _NESTED: Mapping[Any, Callable[[Any, list[Canon]], Canon]] = {
     pl.List: lambda _, parts: Lists(b"+L", parts[0], "<i8"),
@@ -86,21 +86,43 @@ def column_hash(series: pl.Series) -> str:
 
 def column_hashes(frame: pl.DataFrame) -> dict[str, str]:
     """The hash of each column of `frame`, by name; raises as `column_hash` does."""
-    columns = frame.get_columns()
-    dtypes = [series.dtype for series in columns]
-    plain = [_spelled(dtype) for dtype in dtypes]
-    if not all(map(operator.is_, plain, dtypes)):
-        columns = [series.cast(dtype) for series, dtype in zip(columns, plain, strict=True)]
-        frame = pl.DataFrame(columns)
-    whole = Structs([_canon(dtype, s, s) for dtype, s in zip(plain, columns, strict=True)])
-    with exported(frame) as (schema, chunks):
-        whole.accept(schema)
-        for array in chunks:
-            whole.feed(array, 0, array.length)
-    return {
-        series.name: xxh3_128_hexdigest(_head(dtype) + canon.digest())
-        for series, dtype, canon in zip(columns, dtypes, whole.parts, strict=True)
-    }
+    return Hasher(dict(zip(frame.columns, frame.dtypes, strict=True))).hashes(frame)
+
+
+class Hasher:
+    """Hashes frames of one schema, one after the other: what the types alone say is made once.
+
+    Raises ContractError for a type without stable bytes.
+    """
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self._heads = {name: _head(dtype) for name, dtype in schema.items()}
+        plain = {name: _spelled(dtype) for name, dtype in schema.items()}
+        same = all(map(operator.is_, plain.values(), schema.values()))
+        self._spelled = () if same else tuple(plain.values())
+        canons = [_canon(name, schema[name], dtype) for name, dtype in plain.items()]
+        self._whole = Structs(canons)
+        self._texts = [(n, canon) for n, canon in enumerate(canons) if isinstance(canon, Bytes)]
+
+    def hashes(self, frame: pl.DataFrame) -> dict[str, str]:
+        """The hash of each column of `frame`, whose columns and types must be those of the schema."""
+        if self._spelled:
+            columns = zip(frame.get_columns(), self._spelled, strict=True)
+            frame = pl.DataFrame([series.cast(dtype) for series, dtype in columns])
+        for index, canon in self._texts:
+            canon.series = frame.to_series(index)
+        try:
+            self._feed(frame)
+            parts = zip(self._heads.items(), self._whole.parts, strict=True)
+            return {name: xxh3_128_hexdigest(head + part.digest()) for (name, head), part in parts}
+        finally:
+            self._whole.clear()
+
+    def _feed(self, frame: pl.DataFrame) -> None:
+        with exported(frame) as (schema, chunks):
+            self._whole.accept(schema)
+            for array in chunks:
+                self._whole.feed(array, 0, array.length)
 
 
 def rowset_hash(
@@ -122,18 +144,18 @@ def rowset_hash(
     return fingerprint("rowset", frame.height, {name: found[name] for name in names})
 
 
-def _canon(dtype: pl.DataType, column: pl.Series, whole: pl.Series | None = None) -> Canon:
-    """What takes in values of `dtype`, the type of `column` or of a part of it."""
+def _canon(column: str, whole: pl.DataType, dtype: pl.DataType) -> Canon:
+    """What takes in values of `dtype`, the type of a column or of a part of it."""
     kind = dtype.base_type()
     if kind in _LEAVES:
-        return _LEAVES[kind](dtype, whole)
+        return _LEAVES[kind](dtype)
     if kind not in _NESTED:
         raise ContractError(
-            f"column {column.name!r} of type {column.dtype}: values of type {dtype} have no bytes "
+            f"column {column!r} of type {whole}: values of type {dtype} have no bytes "
             "to compare or store; convert them to numbers, String, Binary or Struct in the stage "
             "that makes them"
         )
-    return _NESTED[kind](dtype, [_canon(part, column) for part in _parts(dtype)])
+    return _NESTED[kind](dtype, [_canon(column, whole, part) for part in _parts(dtype)])
 
 
 def _parts(dtype: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -11,24 +11,23 @@ def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]
     """`frame` sorted by `key` (rows that share one in any order), and whether none repeats."""
     if not key or frame.height < 2:
         return frame, True
-    rising, unique = _compare(frame, key)
-    if rising:
-        return frame, unique
-    # A column with one value decides nothing.
+    columns = list(map(frame.get_column, key))
+    # Neighbours tell nothing across a null that isn't in its place.
+    if not any(series.null_count() for series in columns):
+        # A column with one value decides nothing; which do is looked at only as far as it matters.
+        rising, unique = _compare(series for series in columns if not _constant(series))
+        if rising:
+            return frame, unique
     deciding = [name for name in key if not _constant(frame.get_column(name))]
     ordered = frame.sort(deciding)
-    return ordered, _compare(ordered, deciding)[1]
+    return ordered, _compare(map(ordered.get_column, deciding))[1]
 
 
-def _compare(frame: pl.DataFrame, key: Sequence[str]) -> tuple[bool, bool]:
+def _compare(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
     """Whether the rows never fall, and if so whether no two neighbours are equal."""
-    length = frame.height - 1
     tied: pl.Series | None = None
-    for name in key:
-        series = frame.get_column(name)
-        if _constant(series):
-            continue
-        this, following = series.slice(0, length), series.slice(1)
+    for series in columns:
+        this, following = series.slice(0, series.len() - 1), series.slice(1)
         falls = following < this
         if (falls if tied is None else falls & tied).any():
             return False, False
