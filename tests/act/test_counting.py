@@ -26,11 +26,12 @@ from tidemill.domain.partition import UNPLACED, WHOLE, Grain
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Stage
 
+DATE = DType("Date")
 DAY0 = date(2024, 2, 27)
 SOURCE: Source[Any] = Source(pattern="*")
 
 
-def staged(cut: Grain | str | None, dtype: DType = DType("Date")) -> Stage:
+def staged(cut: Grain | str | None, dtype: DType = DATE) -> Stage:
     """An ingest of days and numbers, cut in some way."""
     day = Column(name="day", dtype=dtype, partition=cut)  # type: ignore[arg-type]
     columns = (day, Column(name="x", dtype=DType("Int64"), nullable=True))
@@ -121,7 +122,7 @@ def test_files_of_whole_tables_and_of_values_are_counted(tmp_path: Path) -> None
 
 
 def test_where_the_clock_goes_back_over_midnight_each_moment_counts(tmp_path: Path) -> None:
-    """In St. John's 2010 the first minutes of 7 November came twice, with the last hour of the 6th between."""
+    """In St. John's, on 7 November 2010, the last hour of the 6th came again a minute after midnight."""
     zone = "America/St_Johns"
     moments = pl.Series("day", [datetime(2010, 11, 7, 2, minute) for minute in (29, 31, 32)])
     moments = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.cast_time_unit("us")

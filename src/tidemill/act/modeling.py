@@ -170,9 +170,8 @@ class Trainer:
         frames = self._room.features(stage.inputs[0].name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
-        return collected(
-            stage, partition, scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
-        )
+        scored = scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
+        return collected(stage, partition, scored, binding.product.rows)
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):

@@ -106,7 +106,8 @@ class Workroom:
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        frame = self._sound(inputs, lambda: collected(stage, partition, query))
+        rows = sum(held.product.rows for bound in inputs.values() for held in bound)
+        frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         return (*self._judged(stage, partition, frame, history), touched)
 
     def recheck(
