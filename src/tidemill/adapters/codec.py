@@ -54,6 +54,15 @@ class _Read(msgspec.Struct):
     event: msgspec.Raw
 
 
+class _Bound(msgspec.Struct, gc=False):
+    binding: Binding
+
+
+class _Publication(msgspec.Struct, gc=False):
+    v: int
+    event: _Bound
+
+
 class Address(NamedTuple):
     """What an event is about; None where its kind has no such part."""
 
@@ -78,11 +87,8 @@ def encode(value: Any) -> str:
 
 def decode(kind: type[T], text: str) -> T:
     """The record that `encode` made `text` of."""
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
     try:
-        value: T = decoder.decode(text)
+        value: T = _decoder(kind).decode(text)
     except msgspec.DecodeError as error:
         raise StorageError(
             f"a recorded {kind.__name__} can't be read ({error}): {text[:200]}; "
@@ -113,6 +119,24 @@ def decode_event(text: str) -> Event:
     return decode(kind, bytes(read.event).decode())
 
 
+def decode_binding(text: str) -> Binding:
+    """What the `Published` bound that `encode_event` made `text` of.
+
+    Bindings are read by the thousand, and in one go that takes less than half as long as their events.
+    """
+    try:
+        read = _decoder(_Publication).decode(text)
+        if read.v <= VERSION:
+            return read.event.binding
+    except msgspec.DecodeError:
+        pass
+    kind = type(decode_event(text)).__name__  # which mostly says what is wrong with it
+    raise StorageError(
+        f"a partition is bound to an event {kind}, which binds nothing; the ledger was changed by "
+        "something else: restore it from a copy"
+    )
+
+
 def address(event: Event) -> Address:
     """The environment, run, stage and partition that an event is about."""
     inner: Any = event
@@ -127,6 +151,13 @@ def address(event: Event) -> Address:
         getattr(inner, "stage", None),
         getattr(inner, "partition", None),
     )
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
+    return decoder
 
 
 def _text(value: Any) -> str:
