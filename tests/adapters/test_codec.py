@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,20 @@ def test_an_event_comes_back_as_it_was(event: Event) -> None:
     text = encode_event(event)
     assert text.startswith(f'{{"kind":"{type(event).__name__}","v":1,"event":{{')
     assert decode_event(text) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_that_was_written_with_its_defaults_is_read(event: Event) -> None:
+    whole = {"kind": type(event).__name__, "v": 1, "event": event}
+    assert decode_event(msgspec.json.encode(whole).decode()) == event
+
+
+def test_defaults_are_not_written() -> None:
+    assert encode_event(samples.attempted()) == (
+        '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
+        '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"ok",'
+        '"reasons":["new"]}}}'
+    )
 
 
 @pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])

@@ -1,7 +1,8 @@
 """Events and their parts as JSON text, and back.
 
-An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}. A kind
-or a version that isn't known was written by a newer Tidemill and is refused, never half read.
+An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}; those that
+hold their default are left out of all but publications. A kind or a version that isn't known was
+written by a newer Tidemill and is refused, never half read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tidemill.adapters.sparse import sparse
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
@@ -99,7 +101,9 @@ def decode(kind: type[T], text: str) -> T:
 
 def encode_event(event: Event) -> str:
     """The text of an event, with its kind and the version of its shape."""
-    fields = event if _finite(event) else _spelled(msgspec.to_builtins(event))
+    # Bindings are read by the thousand, and to fill defaults in takes msgspec a third of the time.
+    written = event if isinstance(event, Published) else sparse(event)
+    fields = written if _finite(event) else _spelled(msgspec.to_builtins(written))
     return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
 
 
