@@ -105,9 +105,9 @@ class Publisher:
                 return parcels, True
 
     def _publish(self, parcels: Sequence[Parcel]) -> None:
-        for parcel in parcels:
-            for payload, suffix in parcel.objects:
-                self._tools.artifacts.put(payload, suffix)
+        objects = [item for parcel in parcels for item in parcel.objects]
+        if objects:
+            self._tools.artifacts.put_all(objects)
         events = [event for parcel in parcels for event in parcel.events]
         touched = {e.stage for e in events if isinstance(e, (Published, Removed))}
         guard = Guard(
