@@ -116,6 +116,9 @@ class Artifacts(Protocol):
     def put(self, payload: bytes, suffix: str) -> str:
         """Store the bytes durably and return their name; a second time is a no-op."""
 
+    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+        """Store bytes with their suffixes, all durably once this returns; their names in this order."""
+
     def get(self, name: str) -> bytes:
         """The bytes, verified against their name; StorageError when missing or damaged."""
 

@@ -263,7 +263,7 @@ class Broken:
 
 def test_a_run_that_cannot_publish_gives_everything_back(tides: Tides, tmp_path: Path) -> None:
     keys, meeting = foreseen(tides, tmp_path / "fresh"), met(tides)
-    tides.use(claims=meeting, artifacts=Broken(tides.open().tools.artifacts, "put", 4))
+    tides.use(claims=meeting, artifacts=Broken(tides.open().tools.artifacts, "put_all", 0))
     with pytest.raises(StorageError, match="no space left"):
         tides.run()
     assert free(meeting, keys)
@@ -272,7 +272,7 @@ def test_a_run_that_cannot_publish_gives_everything_back(tides: Tides, tmp_path:
 def test_a_run_that_cannot_publish_does_not_wait_for_others(tides: Tides, tmp_path: Path) -> None:
     keys, meeting = foreseen(tides, tmp_path / "fresh"), met(tides)
     assert meeting.other.take(keys[f"daily/{day(2)}"])
-    tides.use(claims=meeting, artifacts=Broken(tides.open().tools.artifacts, "put", 4))
+    tides.use(claims=meeting, artifacts=Broken(tides.open().tools.artifacts, "put_all", 0))
     with pytest.raises(StorageError, match="no space left"):
         tides.run()
     assert meeting.waited == []

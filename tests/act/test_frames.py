@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.act.tides import Tides, day, rows_of
-from tidemill.act.frames import PARQUET, Frames
+from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.domain.binding import Binding, Part, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StorageError
@@ -26,6 +26,15 @@ def contract(tmp_path: Path) -> ContractSpec:
     output = Tides(tmp_path).open().flow["raw"].output
     assert output is not None
     return output
+
+
+def test_statistics_are_written_only_for_readers_outside() -> None:
+    frame = rows_of(0)
+    inside, outside = encode(frame), encode(frame, statistics=True)
+    assert Frames(MemoryArtifacts(), lambda: None).encode(frame)[1] == inside
+    assert len(inside) < 0.9 * len(outside)
+    for payload in (inside, outside):
+        assert pl.read_parquet(payload).equals(frame)
 
 
 @pytest.mark.parametrize("order", ["stored first", "stored last"])

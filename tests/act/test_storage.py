@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from tests.act.test_models import WINDOW, Sea
 from tests.act.tides import STAGES, Tides, day, everything, rebuilt
-from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters import files
 from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.domain.errors import StorageError
 from tidemill.domain.run import Status
@@ -66,14 +66,14 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
     def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    before, count = FileArtifacts._write, at(nth, full)
+    before, count = files._fill, at(nth, full)
 
-    def write(self: FileArtifacts, path: str, payload: bytes) -> None:
+    def fill(file: Any, payload: bytes) -> None:
         count()
-        before(self, path, payload)
+        before(file, payload)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FileArtifacts, "_write", write)
+        patch.setattr(files, "_fill", fill)
         with pytest.raises(StorageError, match=r"no space left for .*objects.*free some space"):
             tides.run()
     sound(tides)

@@ -1,12 +1,21 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters import codec
-from tidemill.adapters.codec import Address, address, decode, decode_event, encode, encode_event
-from tidemill.domain.binding import Binding
+from tidemill.adapters.codec import (
+    Address,
+    address,
+    decode,
+    decode_binding,
+    decode_event,
+    encode,
+    encode_event,
+)
+from tidemill.domain.binding import Binding, Product
 from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import Event, RunEnded, Ticked
@@ -24,6 +33,26 @@ def test_an_event_comes_back_as_it_was(event: Event) -> None:
     text = encode_event(event)
     assert text.startswith(f'{{"kind":"{type(event).__name__}","v":1,"event":{{')
     assert decode_event(text) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_that_was_written_with_its_defaults_is_read(event: Event) -> None:
+    whole = {"kind": type(event).__name__, "v": 1, "event": event}
+    assert decode_event(msgspec.json.encode(whole).decode()) == event
+
+
+def test_defaults_are_not_written() -> None:
+    assert encode_event(samples.attempted()) == (
+        '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
+        '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"ok",'
+        '"reasons":["new"]}}}'
+    )
+
+
+@pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])
+def test_what_was_published_is_read_in_one_go(made: Product) -> None:
+    event = samples.published(bound=samples.binding("key", made))
+    assert decode_binding(encode_event(event)) == event.binding
 
 
 def test_every_kind_is_known() -> None:
@@ -48,6 +77,7 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     )
     for event in (published, delivered):
         assert repr(decode_event(encode_event(event))) == repr(event)  # NaN differs from itself
+    assert repr(decode_binding(encode_event(published))) == repr(published.binding)
     for kind, part in ((Binding, published.binding), (Delivery, delivered.delivery)):
         assert repr(decode(kind, encode(part))) == repr(part)
 
@@ -66,8 +96,20 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused(text: str, says: str) -> None:
-    with pytest.raises(StorageError, match=says):
-        decode_event(text)
+    for read in (decode_event, decode_binding):
+        with pytest.raises(StorageError, match=says):
+            read(text)
+
+
+def test_what_binds_nothing_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a copy"):
+        decode_binding(encode_event(Ticked(schedule="nightly", tick="1")))
+
+
+def test_a_publication_of_a_newer_tidemill_is_refused() -> None:
+    newer = encode_event(samples.published()).replace('"v":1', '"v":2')
+    with pytest.raises(StorageError, match="Published of version 2"):
+        decode_binding(newer)
 
 
 def test_text_that_is_not_unicode_is_refused() -> None:

@@ -2,11 +2,16 @@
 
 import errno
 import os
+import resource
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.adapters.files import FileArtifacts
 from tidemill.domain.errors import StorageError
@@ -67,16 +72,84 @@ def test_an_object_is_on_the_disk_before_it_appears(
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(os, "replace", note_replace)
-    name = artifacts.put(b"one", ".parquet")
-    objects, shard = str(root / "objects"), str(root / "objects" / name[:2])
-    temporary = calls[1][1]
-    assert temporary.startswith(str(root / "tmp"))
-    assert calls == [
-        ("fsync", objects),  # the new folder's name
-        ("fsync", temporary),
-        ("replace", temporary),
-        ("fsync", shard),
-    ]
+    names = artifacts.put_all([(payload, ".parquet") for payload in (b"one", b"two", b"one")])
+    shards = [str(root / "objects" / name[:2]) for name in names]
+    temporary = [calls[0][1], calls[1][1]]
+    assert len({Path(path).name for path in temporary}) == 2
+    assert all(path.startswith(str(root / "tmp")) for path in temporary)
+    assert (
+        calls
+        == [
+            *(("fsync", path) for path in temporary),
+            *(("replace", path) for path in temporary),
+            ("fsync", str(root / "objects")),  # the names of new folders
+            *(("fsync", shard) for shard in shards[:2]),
+        ]
+    )
+    # One that is there may be another writer's, who didn't get as far as its folder yet.
+    calls.clear()
+    artifacts.put(b"two", ".parquet")
+    assert calls == [("fsync", str(root / "objects")), ("fsync", shards[1])]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@given(count=st.integers(1, 6), nth=st.integers(1, 14))
+def test_of_several_each_is_whole_or_not_there_wherever_the_disk_refuses(
+    call: str, count: int, nth: int
+) -> None:
+    payloads = [bytes([65 + number]) * 100 for number in range(count)]
+    left, does = [nth], getattr(os, call)
+
+    def refuse(*args: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        does(*args)
+
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        artifacts = FileArtifacts(Path(folder))
+        patched.setattr(os, call, refuse)
+        try:
+            said = str(artifacts.put_all([(payload, ".txt") for payload in payloads]))
+        except StorageError as error:
+            said = str(error)
+        assert (left[0] <= 0) == ("no space left for" in said)
+        stored = list(artifacts.names())
+        assert len(stored) == count or left[0] <= 0
+        assert {artifacts.get(name) for name in stored} <= set(payloads)
+        assert list(Path(folder, "tmp").iterdir()) == []
+        # The next try makes it good.
+        patched.undo()
+        names = artifacts.put_all([(payload, ".txt") for payload in payloads])
+        assert [artifacts.get(name) for name in names] == payloads
+
+
+def test_more_objects_than_files_may_be_open_are_stored(artifacts: FileArtifacts) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = max(map(int, os.listdir("/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 100, hard))
+    try:
+        names = artifacts.put_all([(b"%d" % number, ".txt") for number in range(300)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert set(artifacts.names()) == set(names)
+    assert len(set(names)) == 300
+
+
+def test_what_a_call_writes_of_an_object_may_be_a_part(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FileIO):
+        def write(self, payload: Any, /) -> int:
+            return super().write(bytes(payload)[:2])
+
+    def slow(path: str, mode: str, buffering: int = -1) -> Any:
+        return Slow(path, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", slow)
+        name = artifacts.put(b"one two three", ".txt")
+    assert artifacts.get(name) == b"one two three"
 
 
 def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: FileArtifacts) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.adapters.tables import tables
+from tests.adapters.tables import earlier, tables
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
@@ -142,6 +143,40 @@ def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
         one.close()
         rebuild(path, Path(folder) / "copy.db")
         assert tables(path) == tables(Path(folder) / "copy.db")
+
+
+# What moves bindings, with environments that are created before or after their parent. Most are of
+# production: an environment that was written to can't be created any more.
+PLACES = st.sampled_from(["prod", "prod", "prod", "dev", "trial"])
+MOVES: st.SearchStrategy[Event] = st.one_of(
+    st.builds(samples.published, NAMES, stage=NAMES, environment=PLACES, bound=BINDINGS),
+    st.builds(samples.removed, NAMES, stage=NAMES, environment=PLACES),
+    st.builds(
+        EnvironmentCreated, environment=st.sampled_from(["dev", "trial", "prod"]), parent=PLACES
+    ),
+)
+
+
+@given(st.lists(MOVES, min_size=10, max_size=20))
+def test_bindings_of_an_earlier_schema_are_derived_from_the_facts(events: list[Event]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made, before = Path(folder) / "made.db", Path(folder) / "before.db"
+        accepted, ledger = MemoryLedger(), SqliteLedger(made)
+        for event in events:
+            with suppress(TidemillError):
+                accepted.append([event], now=1.0)
+        ledger.append([fact.event for fact in accepted.events()], now=1.0)
+        states = [ledger.state(name) for name in ("prod", "dev", "trial")]
+        ledger.close()
+        with earlier(before, 2) as execute:
+            execute("ATTACH ? AS made", str(made))
+            for table in set(tables(made)) - {"bindings"}:
+                execute(f"INSERT INTO {table} SELECT * FROM made.{table}")
+            execute("INSERT INTO bindings VALUES ('prod', 'a', 'a', 'key', 'forgotten')")
+        brought_up = SqliteLedger(before)
+        assert [brought_up.state(name) for name in ("prod", "dev", "trial")] == states
+        brought_up.close()
+        assert tables(before) == tables(made)
 
 
 @given(st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=8))

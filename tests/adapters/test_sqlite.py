@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.tables import execute, tables
+from tests.adapters.tables import earlier, execute, tables
 from tidemill.adapters import sqlite_connection
-from tidemill.adapters.codec import encode, encode_event
+from tidemill.adapters.codec import address, encode, encode_event
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
-from tidemill.adapters.sqlite_connection import APPLICATION, Connections
+from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_statements import migrations
 from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
@@ -42,8 +42,8 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 2, "application_id": 0x54444D4C, "journal_mode": "wal"}
-    assert made == [(1, "0.1.0"), (2, "0.1.0")]
+    assert found == {"user_version": 3, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert made == [(1, "0.1.0"), (2, "0.1.0"), (3, "0.1.0")]
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
@@ -101,28 +101,40 @@ def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) 
     assert all(tables(path)[name] for name in ("heads", "bindings", "traces", "pins", "outbox"))
 
 
-def test_a_ledger_of_the_first_schema_is_brought_up(path: Path) -> None:
-    first = next(statements for version, statements in migrations(0) if version == 1)
-    execute(path, "PRAGMA journal_mode = WAL", *first, "PRAGMA user_version = 1")
-    execute(path, f"PRAGMA application_id = {APPLICATION}")
-    bound = published("2013-03-07")
-    execute(
-        path,
-        "INSERT INTO environments VALUES ('prod', '')",
-        "INSERT INTO heads VALUES ('prod', 'features', 1)",
-        f"INSERT INTO bindings VALUES ('prod', 'features', '2013-03-07', '{bound.binding.key}', "
-        f"'{encode(bound.binding)}')",
-        f"INSERT INTO traces VALUES ('{bound.binding.key}', 'features', 1)",
-        f"INSERT INTO pins VALUES ('{bound.binding.product.pins[0]}', '{bound.binding.key}')",
-        "INSERT INTO events VALUES (1, 1, 1.0, 'Published', 'prod', 'run-1', 'features', "
-        f"'2013-03-07', '{encode_event(bound)}')",
-    )
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_an_earlier_schema_is_brought_up(path: Path, version: int) -> None:
+    first, second = published("2013-03-07"), published("2013-03-08")
+    settled = samples.settled()
+    with earlier(path, version) as execute:
+        facts: list[Event] = [first, second, second, samples.removed("2013-03-07")]
+        facts += [EnvironmentCreated(environment="dev", parent=PROD), first]
+        for seq, fact in enumerate(facts, 1):
+            said = (type(fact).__name__, *address(fact), encode_event(fact))
+            execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seq, seq, 1.0, *said)
+        for environment, parent, count in ((PROD, "", 5), ("dev", PROD, 4)):
+            execute("INSERT INTO environments VALUES (?, ?)", environment, parent)
+            execute("INSERT INTO heads VALUES (?, 'features', ?)", environment, count)
+        for environment, event in ((PROD, first), (PROD, second), ("dev", second)):
+            row = (environment, "features", event.partition, event.binding.key)
+            body = encode(event.binding)
+            execute("INSERT INTO bindings VALUES (?, ?, ?, ?, ?)", *row, body)
+        for seq, event in enumerate((first, second), 1):
+            execute("INSERT INTO traces VALUES (?, 'features', ?)", event.binding.key, seq)
+            pin = event.binding.product.pins[0]
+            execute("INSERT INTO pins VALUES (?, ?)", pin, event.binding.key)
+        if version > 1:
+            execute(
+                "INSERT INTO settled VALUES (?, 'features', ?, 1)", PROD, settled.mark.signature
+            )
     ledger = SqliteLedger(path)
     state = ledger.state(PROD)
-    assert dict(state.heads["features"].partitions) == {"2013-03-07": bound.binding}
-    assert (state.heads["features"].version, state.settled) == (1, {})
-    ledger.append([samples.settled()], now=2.0)
-    assert ledger.state(PROD).settled == {"features": samples.settled().mark}
+    bound = {event.partition: event.binding for event in (first, second)}
+    assert dict(state.heads["features"].partitions) == bound
+    assert state.heads["features"].version == 5
+    assert state.settled == ({} if version == 1 else {"features": settled.mark})
+    assert dict(ledger.state("dev").heads["features"].partitions) == {"2013-03-08": second.binding}
+    ledger.append([settled], now=2.0)
+    assert ledger.state(PROD).settled == {"features": settled.mark}
     ledger.close()
     rebuild(path, path.with_name("copy.db"))
     assert tables(path) == tables(path.with_name("copy.db"))
@@ -265,7 +277,7 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 2: pip"):
+    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 3: pip"):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (7, '3.2.1')")
     with pytest.raises(

@@ -47,10 +47,11 @@ def test_every_query_fits_the_schema_and_is_used(name: str) -> None:
         ("open_runs", "runs_open"),
         ("pending_effects", "outbox_pending"),
         ("traces", "USING PRIMARY KEY"),
-        ("bindings", "sqlite_autoindex_bindings_1"),
-        ("binding", "sqlite_autoindex_bindings_1"),
-        ("partitions", "COVERING INDEX sqlite_autoindex_bindings_1"),
-        ("count_bindings", "COVERING INDEX sqlite_autoindex_bindings_1"),
+        ("bindings", "bindings USING PRIMARY KEY"),
+        ("bindings", "events USING INTEGER PRIMARY KEY"),
+        ("binding", "bindings USING PRIMARY KEY"),
+        ("partitions", "bindings USING PRIMARY KEY"),
+        ("count_bindings", "bindings USING PRIMARY KEY"),
     ],
 )
 def test_queries_find_rows_by_an_index(name: str, index: str) -> None:

@@ -1,6 +1,7 @@
 """A run in a process of its own that kills itself: `child.py ROOT POINT before|after NTH`.
 
-POINT is the call that it dies at: put, append, deliver (the sink), replace (the rename of the sink).
+POINT is the call that it dies at: fill (writing an object's bytes), move (giving it its name), append,
+deliver (the sink), replace (the rename of the sink).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.act.test_models import Sea
-from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters import files
 from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite import SqliteLedger
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "put": (FileArtifacts, "put"),
+    "fill": (files, "_fill"),
+    "move": (files, "_move"),
     "append": (SqliteLedger, "append"),
     "deliver": (parquet, "deliver"),
     "replace": (parquet, "_replace"),

@@ -130,9 +130,10 @@ def test_killed_at_random_moments_the_result_is_that_of_an_undisturbed_run(
 
 
 POINTS = [
-    ("put", "before", 1),
-    ("put", "after", 9),
-    ("put", "after", 20),
+    ("fill", "before", 1),
+    ("fill", "after", 9),
+    ("move", "after", 9),
+    ("move", "before", 20),
     ("append", "before", 1),
     ("append", "after", 1),
     ("append", "before", 3),

@@ -88,7 +88,7 @@ class Fuse:
         self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("append", "put"):
+        if name not in ("append", "put_all"):
             return getattr(self._seam, name)
         self._calls[0] -= 1
         if self._calls[0] < 0:

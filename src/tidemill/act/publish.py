@@ -1,12 +1,12 @@
 """Make what steps gave durable, in their order, while the next step is already being computed.
 
-One thread stores objects and appends events. Whatever waits is taken together: one fsynced commit
-for all of it. A step counts as done when its commit is; after a crash, exactly those are not redone.
+One thread stores objects and appends events. It lets a few steps gather, and publishes them together:
+one fsynced commit for all. A step counts as done when its commit is; after a crash, exactly those are
+not redone. Who waits for what was sent, or ends the run, doesn't wait for more to gather.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from tidemill.ports import Guard, Lease
 
 # Small enough that an interrupt has to wait for little, large enough to never stop the computing.
 _WAITING = 32
+# A commit costs about the same for one step as for ten: so long a step may wait for others.
+_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,12 @@ class Publisher:
         self._environment = environment
         self._lease = lease
         self.heads = dict(heads)
-        self._queue: queue.Queue[Parcel | None] = queue.Queue(maxsize=_WAITING)
+        # All that follows is guarded by the lock; `_done` counts what is durable, or was given up.
+        self._lock = threading.Lock()
+        self._more, self._less = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._waiting: list[Parcel] = []
+        self._sent = self._wanted = self._done = 0
+        self._ended = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tidemill-publisher", daemon=True)
         self._thread.start()
@@ -57,11 +64,20 @@ class Publisher:
     def send(self, parcel: Parcel) -> None:
         """Hand over a parcel; raises what publishing an earlier one raised."""
         self._raise()
-        self._queue.put(parcel)
+        with self._lock:
+            self._less.wait_for(lambda: len(self._waiting) < _WAITING)
+            self._waiting.append(parcel)
+            self._sent += 1
+            # The first begins the pause and the last ends it; to wake the other thread isn't free.
+            if len(self._waiting) in (1, _WAITING):
+                self._more.notify()
 
     def settle(self) -> None:
         """Wait until everything that was sent so far is durable; raises what went wrong."""
-        self._queue.join()
+        with self._lock:
+            self._wanted = wanted = self._sent
+            self._more.notify()
+            self._less.wait_for(lambda: self._done >= wanted)
         self._raise()
 
     def close(self) -> None:
@@ -71,9 +87,10 @@ class Publisher:
 
     def stop(self) -> None:
         """Wait until nothing is published any more: all that was sent, or up to what went wrong."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        with self._lock:
+            self._ended = True
+            self._more.notify()
+        self._thread.join()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -89,25 +106,26 @@ class Publisher:
                 # The main thread raises it: a failure must not vanish with this thread.
                 except BaseException as error:  # noqa: BLE001
                     self._error = error
-            for _ in parcels:
-                self._queue.task_done()
+            with self._lock:
+                self._done += len(parcels)
+                self._less.notify_all()
 
     def _take(self) -> tuple[list[Parcel], bool]:
-        parcels: list[Parcel] = []
-        item = self._queue.get()
-        while True:
-            if item is None:
-                return parcels, False
-            parcels.append(item)
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return parcels, True
+        """What gathered, and whether more may come."""
+        with self._lock:
+            self._more.wait_for(lambda: self._waiting or self._ended)
+            self._more.wait_for(self._hurried, _PAUSE_S)
+            parcels, self._waiting = self._waiting, []
+            self._less.notify_all()
+            return parcels, not self._ended
+
+    def _hurried(self) -> bool:
+        return self._ended or self._wanted > self._done or len(self._waiting) == _WAITING
 
     def _publish(self, parcels: Sequence[Parcel]) -> None:
-        for parcel in parcels:
-            for payload, suffix in parcel.objects:
-                self._tools.artifacts.put(payload, suffix)
+        objects = [item for parcel in parcels for item in parcel.objects]
+        if objects:
+            self._tools.artifacts.put_all(objects)
         events = [event for parcel in parcels for event in parcel.events]
         touched = {e.stage for e in events if isinstance(e, (Published, Removed))}
         guard = Guard(

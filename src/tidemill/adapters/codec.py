@@ -1,7 +1,8 @@
 """Events and their parts as JSON text, and back.
 
-An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}. A kind
-or a version that isn't known was written by a newer Tidemill and is refused, never half read.
+An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}; those that
+hold their default are left out of all but publications. A kind or a version that isn't known was
+written by a newer Tidemill and is refused, never half read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tidemill.adapters.sparse import sparse
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
@@ -54,6 +56,15 @@ class _Read(msgspec.Struct):
     event: msgspec.Raw
 
 
+class _Bound(msgspec.Struct, gc=False):
+    binding: Binding
+
+
+class _Publication(msgspec.Struct, gc=False):
+    v: int
+    event: _Bound
+
+
 class Address(NamedTuple):
     """What an event is about; None where its kind has no such part."""
 
@@ -78,11 +89,8 @@ def encode(value: Any) -> str:
 
 def decode(kind: type[T], text: str) -> T:
     """The record that `encode` made `text` of."""
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
     try:
-        value: T = decoder.decode(text)
+        value: T = _decoder(kind).decode(text)
     except msgspec.DecodeError as error:
         raise StorageError(
             f"a recorded {kind.__name__} can't be read ({error}): {text[:200]}; "
@@ -93,7 +101,9 @@ def decode(kind: type[T], text: str) -> T:
 
 def encode_event(event: Event) -> str:
     """The text of an event, with its kind and the version of its shape."""
-    fields = event if _finite(event) else _spelled(msgspec.to_builtins(event))
+    # Bindings are read by the thousand, and to fill defaults in takes msgspec a third of the time.
+    written = event if isinstance(event, Published) else sparse(event)
+    fields = written if _finite(event) else _spelled(msgspec.to_builtins(written))
     return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
 
 
@@ -113,6 +123,24 @@ def decode_event(text: str) -> Event:
     return decode(kind, bytes(read.event).decode())
 
 
+def decode_binding(text: str) -> Binding:
+    """What the `Published` bound that `encode_event` made `text` of.
+
+    Bindings are read by the thousand, and in one go that takes less than half as long as their events.
+    """
+    try:
+        read = _decoder(_Publication).decode(text)
+        if read.v <= VERSION:
+            return read.event.binding
+    except msgspec.DecodeError:
+        pass
+    kind = type(decode_event(text)).__name__  # which mostly says what is wrong with it
+    raise StorageError(
+        f"a partition is bound to an event {kind}, which binds nothing; the ledger was changed by "
+        "something else: restore it from a copy"
+    )
+
+
 def address(event: Event) -> Address:
     """The environment, run, stage and partition that an event is about."""
     inner: Any = event
@@ -127,6 +155,13 @@ def address(event: Event) -> Address:
         getattr(inner, "stage", None),
         getattr(inner, "partition", None),
     )
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind, strict=False)
+    return decoder
 
 
 def _text(value: Any) -> str:

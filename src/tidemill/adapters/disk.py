@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tidemill.domain.errors import StorageError
 
@@ -24,6 +26,15 @@ def explained(error: OSError, path: str) -> StorageError:
         f"{path} can't be read or written ({error.strerror or error}): check the disk and the "
         "path, then run again"
     )
+
+
+@contextmanager
+def explaining(path: str) -> Iterator[None]:
+    """Let an error of the disk leave as a storage error about the path."""
+    try:
+        yield
+    except OSError as error:
+        raise explained(error, path) from error
 
 
 def make_folder(path: str) -> None:

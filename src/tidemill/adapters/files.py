@@ -11,15 +11,19 @@ import os
 import re
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from io import FileIO
 from pathlib import Path
 
-from tidemill.adapters.disk import explained, make_folder, sync_folder
+from tidemill.adapters.disk import explained, explaining, make_folder, sync_folder
 from tidemill.domain.errors import StorageError
+from tidemill.domain.fingerprint import object_name
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
+# So many files are open at once; some systems allow a process only 256.
+_TOGETHER = 64
 
 
 class FileArtifacts:
@@ -29,26 +33,30 @@ class FileArtifacts:
         self._root = os.path.abspath(root)
         self._objects = os.path.join(self._root, "objects")
         self._temporary = os.path.join(self._root, "tmp")
-        try:
+        with explaining(self._root):
             make_folder(self._objects)
             make_folder(self._temporary)
-        except OSError as error:
-            raise explained(error, self._root) from error
         self._clear_leftovers()
 
     def put(self, payload: bytes, suffix: str) -> str:
         """Store the bytes durably and return their name; a second time is a no-op."""
-        name = hashlib.sha256(payload).hexdigest() + suffix
-        path = self.uri(name)
-        try:
-            # A file of another length is damaged, and here is what it should hold.
-            if _size(path) != len(payload):
-                self._write(path, payload)
-            # Also when it was there: another writer may have renamed it and not got further yet.
-            sync_folder(os.path.dirname(path))
-        except OSError as error:
-            raise explained(error, path) from error
-        return name
+        return self.put_all([(payload, suffix)])[0]
+
+    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> list[str]:
+        """Store bytes with their suffixes, all durably once this returns; their names in this order.
+
+        What is stored already isn't written again.
+        """
+        named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
+        wanted = {self.uri(name): payload for name, payload in named}
+        fresh = [item for item in wanted.items() if not _holds(*item)]
+        for start in range(0, len(fresh), _TOGETHER):
+            self._write(dict(fresh[start : start + _TOGETHER]))
+        # Also where nothing is fresh: another writer may have got as far as the name, and no further.
+        for folder in dict.fromkeys([self._objects, *map(os.path.dirname, wanted)]):
+            with explaining(folder):
+                sync_folder(folder)
+        return [name for name, _ in named]
 
     def get(self, name: str) -> bytes:
         """The bytes, verified against their name; StorageError when missing or damaged."""
@@ -82,11 +90,9 @@ class FileArtifacts:
         absent = []
         for name in names:
             path = self.uri(name)
-            try:
+            with explaining(path):
                 if _size(path) is None:
                     absent.append(name)
-            except OSError as error:
-                raise explained(error, path) from error
         return absent
 
     def names(self) -> Iterable[str]:
@@ -112,18 +118,30 @@ class FileArtifacts:
                 raise explained(error, path) from error
         return freed
 
-    def _write(self, path: str, payload: bytes) -> None:
-        make_folder(os.path.dirname(path))
-        temporary = os.path.join(self._temporary, _unique())
+    def _write(self, objects: Mapping[str, bytes]) -> None:
+        """Let bytes appear at their paths, each whole or not at all; their folders aren't synced yet.
+
+        All are written before the first is waited for, so that the disk can do them together.
+        """
+        temporary = {path: os.path.join(self._temporary, _unique()) for path in objects}
         try:
-            with open(temporary, "xb") as file:
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            with explaining(self._temporary), ExitStack() as opened:
+                files = {}
+                for path, payload in objects.items():
+                    with explaining(path):
+                        file = opened.enter_context(open(temporary[path], "xb", buffering=0))
+                        _fill(file, payload)
+                    files[path] = file
+                for path, file in files.items():
+                    with explaining(path):
+                        os.fsync(file.fileno())
+            for path in objects:
+                with explaining(path):
+                    _move(temporary[path], path)
         except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
+            for left in temporary.values():
+                with suppress(OSError):
+                    os.unlink(left)
             raise
 
     def _listed(self) -> Iterator[str]:
@@ -150,6 +168,26 @@ def _size(path: str) -> int | None:
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _holds(path: str, payload: bytes) -> bool:
+    """Whether the object is there; one of another length is damaged, and `payload` is what it should be."""
+    with explaining(path):
+        return _size(path) == len(payload)
+
+
+def _fill(file: FileIO, payload: bytes) -> None:
+    """Write all of the bytes; without a buffer, one call may take only some of them."""
+    rest = memoryview(payload)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _move(temporary: str, path: str) -> None:
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+    os.replace(temporary, path)
 
 
 def _unique() -> str:

@@ -100,7 +100,7 @@ def _attempted(now: Derivation, event: Attempted) -> None:
 def _published(now: Derivation, event: Published) -> None:
     binding = event.binding
     place = (event.environment, event.stage, event.partition)
-    now.run("bind", *place, binding.key, encode(binding))
+    now.run("bind", *place, now.seq)
     now.run("trace", binding.key, event.stage, now.seq)
     now.pin(binding.product.pins, binding.key)
     now.bound.update(dict.fromkeys(binding.product.pins))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tidemill.adapters import refusals
-from tidemill.adapters.codec import decode
+from tidemill.adapters.codec import decode_binding
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tidemill.adapters.sqlite_connection import Connections
 
-# Reading all partitions costs about a third of reading each by itself. So who has asked for a third of
+# Reading all partitions costs about half of reading each by itself. So who has asked for a third of
 # them is given the rest too; of a small head that isn't worth a thought.
 _SHARE = 3
 _FEW = 100
@@ -49,7 +49,7 @@ class Partitions(Mapping[str, Binding]):
     def load(self, connection: sqlite3.Connection) -> None:
         """Read all partitions over a connection whose snapshot has the head at this version."""
         rows = connection.execute(queries()["bindings"], self._where)
-        self._found = {partition: decode(Binding, body) for partition, body in rows}
+        self._found = {partition: decode_binding(body) for partition, body in rows}
         self._keys = dict.fromkeys(self._found)
         self._complete = True
 
@@ -65,7 +65,7 @@ class Partitions(Mapping[str, Binding]):
             row = connection.execute(queries()["binding"], (*self._where, partition)).fetchone()
         if row is None:
             raise KeyError(partition)
-        found = self._found[partition] = decode(Binding, row[0])
+        found = self._found[partition] = decode_binding(row[0])
         return found
 
     def __iter__(self) -> Iterator[str]:

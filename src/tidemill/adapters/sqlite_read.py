@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from tidemill.adapters.codec import decode, decode_event
+from tidemill.adapters.codec import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite_heads import Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.delivery import Decision, Delivery, Effect
-from tidemill.domain.event import Published, Recorded
+from tidemill.domain.event import Recorded
 from tidemill.domain.run import RunInfo, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -48,12 +48,8 @@ def last_seq(connection: sqlite3.Connection) -> int:
 
 def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
     """The first results under `keys` (a JSON list)."""
-    found = {}
-    for key, body in connection.execute(queries()["traces"], (keys,)):
-        event = decode_event(body)
-        assert isinstance(event, Published)  # only those become traces
-        found[key] = event.binding
-    return found
+    rows = connection.execute(queries()["traces"], (keys,))
+    return {key: decode_binding(body) for key, body in rows}
 
 
 def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:

@@ -42,7 +42,6 @@ def unknown_finding(spec: ContractSpec, unknown: Sequence[str], rows: int) -> li
             rule="unknown_columns",
             severity="fail" if fails else "info",
             rows=rows,
-            sample=names,
             message=f"unknown_columns: {spec.name} doesn't name {names}; {what}",
         )
     ]

@@ -32,6 +32,15 @@ class ArtifactsSuite:
         assert artifacts.put(b"one", ".parquet") == name
         assert list(artifacts.names()) == [name]
 
+    def test_several_are_stored_at_once(self, artifacts: Artifacts) -> None:
+        artifacts.put(b"one", ".parquet")
+        objects = [(b"two", ".txt"), (b"one", ".parquet"), (b"two", ".txt"), (b"", ".txt")]
+        names = artifacts.put_all(objects)
+        assert list(names) == [artifacts.put(payload, suffix) for payload, suffix in objects]
+        assert [artifacts.get(name) for name in names] == [payload for payload, _ in objects]
+        assert set(artifacts.names()) == set(names)
+        assert list(artifacts.put_all([])) == []
+
     def test_a_suffix_is_part_of_the_name(self, artifacts: Artifacts) -> None:
         names = {artifacts.put(b"", suffix) for suffix in (".parquet", ".txt", "")}
         assert len(names) == 3
@@ -67,7 +76,8 @@ class ArtifactsSuite:
         stored: list[str] = []
 
         def work() -> None:
-            stored.extend(artifacts.put(payload, ".bin") for payload in payloads * 5)
+            stored.extend(artifacts.put(payload, ".bin") for payload in payloads * 3)
+            stored.extend(artifacts.put_all([(payload, ".bin") for payload in payloads * 2]))
 
         threads = [Thread(target=work) for _ in range(4)]
         for thread in threads:

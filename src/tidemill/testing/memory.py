@@ -143,6 +143,10 @@ class MemoryArtifacts:
         self._objects.setdefault(name, bytes(payload))
         return name
 
+    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+        """Store bytes with their suffixes; their names in this order."""
+        return [self.put(payload, suffix) for payload, suffix in objects]
+
     def get(self, name: str) -> bytes:
         """The bytes; StorageError when missing."""
         if name not in self._objects:

@@ -87,9 +87,9 @@ INSERT INTO heads (environment, stage, version)
 SELECT ?, stage, version FROM heads WHERE environment = ?;
 
 -- name: copy_bindings
--- ... with what it published (the objects are shared) ...
-INSERT INTO bindings (environment, stage, partition, key, body)
-SELECT ?, stage, partition, key, body FROM bindings WHERE environment = ?;
+-- ... with what it published (facts and objects are shared) ...
+INSERT INTO bindings (environment, stage, partition, seq)
+SELECT ?, stage, partition, seq FROM bindings WHERE environment = ?;
 
 -- name: copy_deliveries
 -- ... and with what is live there.
@@ -105,8 +105,8 @@ INSERT INTO heads (environment, stage, version) VALUES (?, ?, 1)
 ON CONFLICT (environment, stage) DO UPDATE SET version = version + 1;
 
 -- name: bind
-INSERT INTO bindings (environment, stage, partition, key, body) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (environment, stage, partition) DO UPDATE SET key = excluded.key, body = excluded.body;
+INSERT INTO bindings (environment, stage, partition, seq) VALUES (?, ?, ?, ?)
+ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq;
 
 -- name: unbind
 DELETE FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
@@ -177,10 +177,17 @@ SELECT stage, version FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
 -- All that a head binds.
-SELECT partition, body FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+SELECT bindings.partition, events.body
+FROM bindings
+JOIN events ON events.seq = bindings.seq
+WHERE bindings.environment = ? AND bindings.stage = ?
+ORDER BY bindings.partition;
 
 -- name: binding
-SELECT body FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
+SELECT events.body
+FROM bindings
+JOIN events ON events.seq = bindings.seq
+WHERE bindings.environment = ? AND bindings.stage = ? AND bindings.partition = ?;
 
 -- name: partitions
 -- What a head binds, by name alone: the index has it.
