@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.decide.contents import ALL, ROWS, Contents, Expected
+from tidemill.decide.contents import ALL, ROWS, Content, Contents, Expected
 from tidemill.decide.mapping import moment
 from tidemill.decide.recipe import NAMED, Recipe, changes, named
 from tidemill.decide.reuse import Handed, Inputs
-from tidemill.domain.binding import Binding, Head
+from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.partition import (
     UNPLACED,
@@ -211,14 +211,22 @@ def _changed(
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
-    """The rows and bytes that inputs hand over, as far as they are published."""
+    """The rows and bytes that inputs hand over, as far as they are published or will be bound."""
     products = [
-        binding.product
+        product
         for name, contents in inputs.items()
-        for key in contents
-        if (binding := draft.bound(name).get(key)) is not None
+        for key, content in contents.items()
+        if (product := held(draft, name, key, content)) is not None
     ]
     return sum(p.rows for p in products), sum(p.bytes for p in products)
+
+
+def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
+    """What a partition is known to hold; while that is to be computed, what it holds until then."""
+    if isinstance(content, Product):
+        return content
+    binding = draft.bound(stage).get(partition)
+    return binding.product if binding else None
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:
