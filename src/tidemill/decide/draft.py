@@ -11,6 +11,7 @@ from tidemill.decide.mapping import moment
 from tidemill.decide.recipe import NAMED, Recipe, changes, named
 from tidemill.decide.reuse import Handed, Inputs
 from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.partition import (
     UNPLACED,
@@ -61,9 +62,9 @@ class Scan:
 class Now:
     """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
 
-    `sources` are the files that the ledger knows, on which ingests were `settled`.
-    `at` is the moment of the plan in Unix seconds; `absent` are objects that should be stored and
-    aren't.
+    `sources` are the files that the ledger knows, on which ingests were `settled`; `costs` are what
+    steps cost so far, by stage and action. `at` is the moment of the plan in Unix seconds; `absent` are
+    objects that should be stored and aren't.
     """
 
     heads: Mapping[str, Head]
@@ -72,6 +73,7 @@ class Now:
     decisions: Mapping[str, Decision]
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     settled: Mapping[str, Mark] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
     absent: frozenset[str] = frozenset()
 
