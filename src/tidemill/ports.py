@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from tidemill.domain.binding import Binding, Head
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
@@ -45,6 +46,9 @@ class Guard:
 class State:
     """The view of now in one environment, derived from the events up to `seq`.
 
+    `costs` are what steps cost so far, by stage and action: in all environments, for a stage costs the
+    same in each.
+
     The partitions of a head may be read only when they are asked for. They are those of its version:
     once it moved, what wasn't read before raises ConflictError.
     """
@@ -59,6 +63,7 @@ class State:
     decisions: Mapping[str, Decision]
     pending: tuple[Effect, ...]
     open_runs: tuple[RunInfo, ...]
+    costs: Mapping[str, Mapping[str, Cost]]
 
 
 class Ledger(Protocol):

@@ -119,6 +119,11 @@ class Project:
             raise UsageError(f"there is no stage {name!r} ({advice})")
         return self.flow[name]
 
+    @property
+    def price(self) -> Price:
+        """What a CPU hour costs, as the settings say; `price.of(plan.estimate.cpu_s)` is money."""
+        return Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency)
+
     def state(self) -> State:
         """What is published now."""
         return self.tools.ledger.state(self.environment)
@@ -164,6 +169,7 @@ class Project:
             decisions=state.decisions,
             sources=state.sources,
             settled=state.settled,
+            costs=state.costs,
             at=self.tools.clock(),
         )
         known = self.tools.ledger.traces
@@ -244,7 +250,7 @@ class Project:
             state=state,
             run=_run_id(),
             command=command,
-            price=Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency),
+            price=self.price,
             progress=progress,
         )
         if plan.empty and not plan.broken:

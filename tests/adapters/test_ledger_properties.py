@@ -14,7 +14,7 @@ from tests.adapters.tables import earlier, tables
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
-from tidemill.domain.run import Status
+from tidemill.domain.run import Outcome, Status
 from tidemill.ports import Guard, Ledger
 from tidemill.testing import samples
 from tidemill.testing.memory import MemoryLedger
@@ -32,7 +32,20 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(EnvironmentCreated, environment=ENVIRONMENTS, parent=ENVIRONMENTS),
     st.builds(samples.run_started, NAMES, ENVIRONMENTS),
     st.builds(RunEnded, run=NAMES, status=st.sampled_from([Status.OK, Status.LOST])),
-    st.builds(samples.attempted, NAMES, NAMES, run=NAMES),
+    st.builds(
+        samples.attempted,
+        NAMES,
+        NAMES,
+        run=NAMES,
+        environment=ENVIRONMENTS,
+        action=st.sampled_from(["run", "bind", "train"]),
+        outcome=st.sampled_from(Outcome),
+        wall_s=st.floats(0, 1e6),
+        cpu_s=st.floats(0, 1e6),
+        rows_in=st.integers(0, 10**12),
+        bytes_in=st.integers(0, 10**15),
+        rows_out=st.integers(0, 10**12),
+    ),
     st.builds(samples.decided, NAMES, approved=st.booleans(), environment=ENVIRONMENTS),
     st.builds(samples.delivered, NAMES, name=NAMES, environment=ENVIRONMENTS),
     st.builds(samples.queued, NAMES, NAMES, environment=ENVIRONMENTS),

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import edit, tidemill
+import tidemill as tm
+from tests.cli.commands import edit, forgotten_imports, tidemill
+from tidemill.testing.samples import attempted
 
 
 def test_a_new_project(fresh: Path) -> None:
     ended = tidemill("plan")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("bakery in prod: 144 steps, reads at least")
+    assert ended.out.split("\n")[0].endswith(" kB; no history to estimate from")
     assert "2026-01-05 .. 2026-02-01 (28)  new partition" in ended.out
     assert "demand: due (never trained)" in ended.out
     assert tidemill("plan").out == ended.out
@@ -34,8 +37,19 @@ def test_json_is_one_document_and_the_text_goes_to_stderr(fresh: Path) -> None:
         "unlikely": False,
         "rows": 36,
         "bytes": found["steps"][0]["bytes"],
+        "wall_s": None,
+        "cpu_s": None,
     }
     assert found["why"] is None
+    assert found["estimate"] == {
+        "wall_s": None,
+        "cpu_s": None,
+        "known": 0,
+        "unknown": {"sales": 28, "weather": 28, "features": 28},
+        "cost": None,
+        "currency": "USD",
+    }
+    assert found["may_follow"]["wall_s"] == 0
     assert ended.err.startswith("bakery in prod: 84 steps")
 
 
@@ -161,7 +175,7 @@ def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
     """Days that lost no row aren't made anew."""
     edit(built / "bakery.py", "min=30)", "min=31)")
     told = [" ".join(line.split()) for line in tidemill("plan", "sales").out.split("\n")]
-    assert told[3].startswith("sales run 8 - ")
+    assert told[3].startswith("sales run 8 ")
     assert told[4].startswith("recheck 20 ")
     receipt = tidemill("run", "sales").out.split("\n")
     assert receipt[0].split()[:4] == ["stage", "ran", "bound", "rechecked"]
@@ -171,6 +185,28 @@ def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
     assert newest.split()[6:10] == ["8", "-", "20", "-"]
     [run, _] = tidemill("runs", "--json").document["runs"]
     assert run["receipt"]["stages"][0]["rechecked"] == 20
+
+
+def test_what_it_should_cost_comes_from_history(fresh: Path) -> None:
+    edit(fresh / "pyproject.toml", "[tool.tidemill]\n", "[tool.tidemill]\ncpu_hour = 3.6\n")
+    with forgotten_imports(), tm.open() as project:
+        took = attempted("sales", wall_s=10.0, cpu_s=20.0, rows_in=36, rows_out=36)
+        project.tools.ledger.append([took], now=1.0)
+    ended = tidemill("plan", "labels", "--limit", "1", "--json")
+    head, _, *table = ended.err.split("\n")
+    cells = {line.split()[0]: line.split() for line in table if line}
+    assert head.endswith(" about 10 s (20 s CPU, cost 0.02 USD); 1 step of labels has no history")
+    assert cells["stage"][2:5] == ["steps", "about", "current"]
+    assert cells["sales"][2:6] == ["1", "10", "s", "-"]
+    assert cells["labels"][2:5] == ["1", "?", "-"]
+    assert ended.document["estimate"] == {
+        "wall_s": 10.0,
+        "cpu_s": 20.0,
+        "known": 1,
+        "unknown": {"labels": 1},
+        "cost": pytest.approx(0.02),
+        "currency": "USD",
+    }
 
 
 def test_markdown(fresh: Path) -> None:

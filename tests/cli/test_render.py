@@ -1,11 +1,13 @@
 """Plans and receipts as text."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tidemill.cli.render import NO_PRICE, markdown_plan, render_plan, render_receipt
+from tidemill.decide.measure import Price
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, ModelState, Plan, Step, Waiting
 from tidemill.domain.run import Receipt, Status, Tally
@@ -120,7 +122,7 @@ class TestPlan:
         ]
         told = lines(render_plan(plan(steps, current={"weather": 3, "sales": 7, "features": 0})))
         assert told == [
-            "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB",
+            "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB; no history to estimate from",
             "",
             "stage does steps current partitions why",
             "weather - - 3",
@@ -155,7 +157,8 @@ class TestPlan:
             steps, models=(ModelState(stage="demand", outdated=("a",), due=("every(1d)",)),)
         )
         assert lines(render_plan(made)) == [
-            "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB",
+            "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB; "
+            "no history to estimate from",
             "",
             "stage does steps current partitions why",
             "features run 2 - 2026-01-01 .. 2026-01-02 (2) rain is computed in another way",
@@ -168,6 +171,49 @@ class TestPlan:
         ]
         assert "| daily | may run | 2 |" in markdown_plan(made)
         assert "\nmay run daily[2026-01-01]: features runs first" in render_plan(made, why=True)
+
+    def test_what_it_should_take(self) -> None:
+        took: dict[str, Any] = {"wall_s": 61.5, "cpu_s": 90.0}
+        steps = [
+            *(step("sales", day, "new partition", **took) for day in DAYS[:2]),
+            step(
+                "labels", DAYS[0], "its input is gone", action=Action.REMOVE, wall_s=0.0, cpu_s=0.0
+            ),
+            *(step("features", day, "new partition") for day in DAYS),
+            replace(may("daily", DAYS[0], "features"), wall_s=1.2, cpu_s=1.0),
+        ]
+        made = plan(steps, current={"weather": 3})
+        assert lines(render_plan(made)) == [
+            "bakery in prod: 6 steps, 1 may follow (about 1.2 s), reads at least 60 rows, 3.0 kB, "
+            "about 2 min (3 min CPU); 3 steps of features have no history",
+            "",
+            "stage does steps about current partitions why",
+            "weather - - - 3",
+            "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
+            "labels remove 1 - - 2026-01-01 its input is gone",
+            "features run 3 ? - 2026-01-01 .. 2026-01-03 (3) new partition",
+            "daily may run 1 1.2 s - 2026-01-01 only if features comes out otherwise",
+        ]
+        assert "| sales | run | 2 | 2 min | - |" in markdown_plan(made)
+        price = Price(cpu_hour=2.0, currency="EUR")
+        for text in (markdown_plan(made, price=price), render_plan(made, why=True, price=price)):
+            assert ", about 2 min (3 min CPU, cost 0.10 EUR); 3 steps" in text
+
+    @pytest.mark.parametrize(
+        ("unknown", "told"),
+        [
+            ({}, ""),
+            ({"a": 1}, "; 1 step of a has no history"),
+            ({"a": 1, "b": 2}, "; 1 step of a, 2 of b have no history"),
+            ({"a": 2, "b": 1, "c": 1}, "; 2 steps of a, 1 of b, 1 of c have no history"),
+            ({"a": 2, "b": 1, "c": 1, "d": 1}, "; 5 steps of 4 stages have no history"),
+        ],
+    )
+    def test_what_the_estimate_leaves_out(self, unknown: dict[str, int], told: str) -> None:
+        known = step("sales", DAYS[0], "new partition", wall_s=0.02, cpu_s=0.03)
+        steps = [step(name, str(n), "new") for name, count in unknown.items() for n in range(count)]
+        head = render_plan(plan([known, *steps])).split("\n")[0]
+        assert head.endswith(f", about 20 ms (30 ms CPU){told}")
 
     def test_why_lists_every_step(self) -> None:
         steps = [step("sales", day, "new partition", "and more") for day in DAYS]
@@ -223,7 +269,7 @@ class TestPlan:
     def test_markdown(self) -> None:
         made = plan([step("sales", DAYS[0], "new partition")], notes=("a note",))
         assert markdown_plan(made).split("\n") == [
-            "### bakery in prod: 1 step, reads at least 10 rows, 500 B",
+            "### bakery in prod: 1 step, reads at least 10 rows, 500 B; no history to estimate from",
             "",
             "| stage | does | steps | current | partitions | why |",
             "| --- | --- | ---: | ---: | --- | --- |",

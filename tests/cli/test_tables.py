@@ -10,6 +10,7 @@ from tidemill.cli.tables import (
     moment,
     money,
     plural,
+    rough,
     seconds,
     size,
     table,
@@ -38,6 +39,30 @@ def test_markdown_escapes_its_own_bars() -> None:
         "| features | 1,004 |",
         "| a\\|b | - |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1e-9, "1 ms"),  # it isn't nothing
+        (0.0214, "21 ms"),
+        (0.0994, "99 ms"),
+        (0.0996, "0.10 s"),
+        (0.42, "0.42 s"),
+        (0.994, "0.99 s"),
+        (0.996, "1.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (200, "3 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (400_000, "111.1 h"),
+    ],
+)
+def test_rough(number: float, text: str) -> None:
+    assert rough(number) == text
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "-"), (7, "7"), (1234567, "1,234,567")])

@@ -17,6 +17,7 @@ from tidemill.decide.settled import settled_by
 from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.dtype import DType
 from tidemill.domain.fingerprint import fingerprint
@@ -142,6 +143,7 @@ class World:
     moves: dict[str, int] = field(default_factory=dict)
     sources: dict[str, dict[str, SourceFile]] = field(default_factory=dict)
     settled: dict[str, Mark] = field(default_factory=dict)
+    costs: dict[str, dict[str, Cost]] = field(default_factory=dict)
     mishaps: Mishaps = Mishaps()
 
     def feed(self, stage: str, path: str, *keys: str, digest: str = "one", rows: int = 10) -> None:
@@ -178,6 +180,7 @@ class World:
             },
             sources=self.sources,
             settled=self.settled if marks else {},
+            costs=self.costs,
             recipes=self.known_recipes,
             live=self.live,
             decisions=self.decisions,

@@ -131,6 +131,23 @@ def test_while_a_file_is_broken_nothing_that_it_fed_goes() -> None:
     ]
 
 
+def test_what_is_bound_first_counts_as_read() -> None:
+    raw = ingest("raw")
+    table = transform("table", "day", reads(raw))
+    world = World(flow=flow_of(raw, table))
+    world.feed("raw", "a", DAY1)
+    world.run()
+    # As in a new environment: nothing is published there, but all was made before.
+    world.heads.clear()
+    world.sources.clear()
+    world.settled.clear()
+    world.versions["table"] = 1
+    assert [(s.action, s.rows, s.bytes) for s in world.plan().steps] == [
+        (Action.BIND, 10, 1000),
+        (Action.RUN, 10, 80),
+    ]
+
+
 def test_a_file_without_rows_feeds_nothing() -> None:
     world = World(flow=flow_of(ingest("raw")))
     world.feed("raw", "a", DAY1, rows=0)

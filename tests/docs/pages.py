@@ -41,7 +41,7 @@ _MASKS = (
     (re.compile(r"\bprocess \d+ on [^\s,)]+"), "<process>"),
     (re.compile(r"(?<=` on )\S+(?=, <moment>)"), "<host>"),
     (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "<digest>"),
-    (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? s\b"), "<seconds>"),
+    (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? m?s\b"), "<seconds>"),
     (re.compile(r"\b\d+(?:\.\d+)? [kMG]?B\b"), "<size>"),
     (re.compile(r"\bcost 0\.\d+ (?=[A-Z]{3}\b)"), "cost <money> "),
     (re.compile(r"(?m)(?<=\s)(?:-|\d+\.\d\d)$"), "<CPU>"),

@@ -95,6 +95,7 @@ class TestPlay:
     [
         ("run 20260302-101500-abc123 ok", "run 20270101-000000-000000 ok", True),
         ("wall 0.12 s, CPU 1 min 3 s", "wall 10.3 s, CPU 0.00 s", True),
+        ("about 7 ms", "about 0.10 s", True),
         ("rows 12  1.3 kB", "rows 12    9 B", True),
         ("rows 12", "rows 13", False),
         ("a ... c", "a b\nb c", True),

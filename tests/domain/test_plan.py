@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tidemill.domain.plan import Action, Plan, Step, spread
+from tidemill.domain.cost import Estimate
+from tidemill.domain.plan import Action, Plan, Step, estimate_of, spread
 
 
 def step(
@@ -33,6 +36,18 @@ def test_steps_by_stage_in_the_order_in_which_they_run() -> None:
     assert list(plan.by_stage().items()) == [("b", [steps[0], steps[2]]), ("a", [steps[1]])]
     assert not plan.empty
     assert Plan(workflow="w", environment="prod", heads={}, recipes={}).empty
+
+
+def test_a_plan_sums_up_what_it_should_cost() -> None:
+    known = replace(step("a"), wall_s=1.0, cpu_s=2.0)
+    may, new = replace(known, unlikely=True), step("b")
+    plan = Plan(
+        workflow="w", environment="prod", heads={}, recipes={}, steps=(known, may, new, known, new)
+    )
+    assert plan.estimate == Estimate(wall_s=2.0, cpu_s=4.0, known=2, unknown={"b": 2})
+    assert plan.may_follow == Estimate(wall_s=1.0, cpu_s=2.0, known=1, unknown={})
+    assert estimate_of([new]) == Estimate(wall_s=None, cpu_s=None, known=0, unknown={"b": 1})
+    assert estimate_of([]) == Estimate(wall_s=0.0, cpu_s=0.0, known=0, unknown={})
 
 
 @pytest.mark.parametrize(

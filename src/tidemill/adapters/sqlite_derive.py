@@ -27,6 +27,8 @@ from tidemill.domain.event import (
     SourceSeen,
     Ticked,
 )
+from tidemill.domain.plan import Action
+from tidemill.domain.run import Outcome
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +96,14 @@ def _run_ended(now: Derivation, event: RunEnded) -> None:
 
 
 def _attempted(now: Derivation, event: Attempted) -> None:
-    """An attempt is a fact about a run; nothing of now depends on it."""
+    attempt = event.attempt
+    action = {Outcome.OK: attempt.action, Outcome.BOUND: Action.BIND}.get(attempt.outcome)
+    # What was to be bound and had to be computed after all doesn't say what either costs.
+    if action is None or (action == Action.BIND) != (attempt.outcome is Outcome.BOUND):
+        return
+    seconds = (attempt.wall_s, attempt.cpu_s)
+    sizes = (attempt.rows_in, attempt.bytes_in, attempt.rows_out)
+    now.run("learn_cost", attempt.stage, action, *seconds, *sizes)
 
 
 def _published(now: Derivation, event: Published) -> None:

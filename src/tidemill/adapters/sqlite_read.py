@@ -11,6 +11,7 @@ from tidemill.adapters.codec import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite_heads import Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Recorded
 from tidemill.domain.run import RunInfo, Status
@@ -38,6 +39,7 @@ def state(connection: sqlite3.Connection, environment: str, opened: Open, *, who
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending=tuple(decode(Effect, body) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
+        costs=_costs(connection),
     )
 
 
@@ -88,6 +90,21 @@ def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInf
         )
         for run, started, command, holder in _rows(connection, "open_runs", environment)
     )
+
+
+def _costs(connection: sqlite3.Connection) -> dict[str, dict[str, Cost]]:
+    grouped: defaultdict[str, dict[str, Cost]] = defaultdict(dict)
+    rows = connection.execute(queries()["costs"])
+    for stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out in rows:
+        grouped[stage][action] = Cost(
+            attempts=attempts,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            rows_in=rows_in,
+            bytes_in=bytes_in,
+            rows_out=rows_out,
+        )
+    return dict(grouped)
 
 
 def _by_name(

@@ -1,4 +1,4 @@
-"""`tidemill plan`: what would run and why."""
+"""`tidemill plan`: what would run, why, and what it should cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tidemill.cli.opening import opened
 from tidemill.cli.render import markdown_plan, render_plan
 from tidemill.cli.request import request_options
 from tidemill.cli.why import render_why
+from tidemill.decide.measure import Price
 from tidemill.decide.why import Why
+from tidemill.domain.cost import Estimate
 from tidemill.domain.plan import Plan
 
 
@@ -29,7 +31,7 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
     if why and markdown:
         raise click.UsageError("--why and --markdown are two forms of the same; choose one")
     with opened() as project:
-        made = project.plan(**request)
+        made, price = project.plan(**request), project.price
         reasons = None
         if why and request["stage"]:
             reasons = why_of(project.facts(), made, project.stage(request["stage"]))
@@ -37,15 +39,21 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         parts = any(request[name] for name in ("since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)
     else:
-        text = markdown_plan(made) if markdown else render_plan(made, why=why)
-    tell(text, as_json, "tidemill.plan/1", lambda: _body(made, reasons))
+        text = (
+            markdown_plan(made, price=price)
+            if markdown
+            else render_plan(made, why=why, price=price)
+        )
+    tell(text, as_json, "tidemill.plan/1", lambda: _body(made, price, reasons))
 
 
-def _body(made: Plan, reasons: Why | None) -> dict[str, Any]:
+def _body(made: Plan, price: Price, reasons: Why | None) -> dict[str, Any]:
     return {
         "workflow": made.workflow,
         "environment": made.environment,
         "steps": [{"id": step.id, **plain(step)} for step in made.steps],
+        "estimate": _priced(made.estimate, price),
+        "may_follow": _priced(made.may_follow, price),
         "current": made.current,
         "models": made.models,
         "waiting": made.waiting,
@@ -55,3 +63,8 @@ def _body(made: Plan, reasons: Why | None) -> dict[str, Any]:
         "recipes": made.recipes,
         "why": reasons,
     }
+
+
+def _priced(estimate: Estimate, price: Price) -> dict[str, Any]:
+    cost = None if estimate.cpu_s is None else price.of(estimate.cpu_s)
+    return {**plain(estimate), "cost": cost, "currency": price.currency}

@@ -9,14 +9,16 @@ from tidemill.cli.tables import (
     markdown_table,
     money,
     plural,
+    rough,
     seconds,
     size,
     table,
     without_empty,
 )
+from tidemill.decide.measure import Price
 from tidemill.decide.why import common, only_if, planned
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import ModelState, Plan, Step, spread
+from tidemill.domain.plan import ModelState, Plan, Step, estimate_of, spread
 from tidemill.domain.run import Receipt, Tally
 
 # Seldom anything but zero, and then not shown.
@@ -25,6 +27,11 @@ _RECEIPT = (
     *("stage", ">ran", ">bound", RECHECKED, ">current", ">failed", ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
+_ABOUT = ">about"
+_PLAN = ("stage", "does", ">steps", _ABOUT, ">current", "partitions", "why")
+# So many stages without history are named, of more only how many they are.
+_NAMED = 3
+FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
@@ -89,33 +96,27 @@ def _bullet(message: str) -> str:
     return "- " + message.replace("\n", "\n  ")
 
 
-def render_plan(plan: Plan, *, why: bool = False) -> str:
-    """What would run, a line a stage and reason; with `why` a line a step."""
-    parts = [_headline(plan), ""]
+def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
+    """What would run and cost, a line a stage and reason; with `why` a line a step."""
+    parts = [_headline(plan, price), ""]
     if why:
         parts += [_why(plan.steps)] if plan.steps else []
     else:
-        parts.append(
-            table(_PLAN, [row for name in _stages(plan) for row in _plan_rows(plan, name)])
-        )
+        parts.append(table(*_plan_table(plan)))
     return "\n".join((*parts, *remark_lines(plan))).rstrip()
 
 
-def markdown_plan(plan: Plan) -> str:
+def markdown_plan(plan: Plan, *, price: Price = FREE) -> str:
     """The same for a pull request."""
-    parts = [f"### {_headline(plan)}"]
-    rows = [row for name in _stages(plan) for row in _plan_rows(plan, name)]
-    parts.append(markdown_table(_PLAN, rows))
+    parts = [f"### {_headline(plan, price)}"]
+    parts.append(markdown_table(*_plan_table(plan)))
     for title, lines in _remarks(plan).items():
         if lines:
             parts.append(f"**{title}**\n\n" + "\n".join(f"- {line}" for line in lines))
     return "\n\n".join(parts)
 
 
-_PLAN = ("stage", "does", ">steps", ">current", "partitions", "why")
-
-
-def _headline(plan: Plan) -> str:
+def _headline(plan: Plan, price: Price) -> str:
     subject = f"{plan.workflow} in {plan.environment}"
     if plan.empty:
         return f"{subject}: nothing to do"
@@ -124,15 +125,55 @@ def _headline(plan: Plan) -> str:
     rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
     told = [plural(len(sure), "step")]
     if rest:
-        told.append(f"{rest:,} may follow")
+        more = plan.may_follow.wall_s
+        told.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
     if rows:
         told.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
-    return f"{subject}: {', '.join(told)}"
+    if wall := plan.estimate.wall_s:
+        told.append(f"about {rough(wall)} ({_spent(plan, price)})")
+    return f"{subject}: {', '.join(told)}{_untold(plan)}"
+
+
+def _spent(plan: Plan, price: Price) -> str:
+    cpu = plan.estimate.cpu_s or 0.0
+    cost = price.of(cpu)
+    return f"{rough(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+
+
+def _untold(plan: Plan) -> str:
+    """Which steps the estimate leaves out."""
+    unknown = plan.estimate.unknown
+    if not unknown:
+        return ""
+    if not plan.estimate.wall_s:
+        return "; no history to estimate from"
+    steps = sum(unknown.values())
+    if len(unknown) > _NAMED:
+        left_out = f"{plural(steps, 'step')} of {len(unknown)} stages"
+    else:
+        (first, number), *others = unknown.items()
+        left_out = f"{plural(number, 'step')} of {first}"
+        left_out += "".join(f", {more:,} of {stage}" for stage, more in others)
+    return f"; {left_out} {'has' if steps == 1 else 'have'} no history"
 
 
 def _stages(plan: Plan) -> list[str]:
     """In the order in which they run first; those that only stay as they are stand where they belong."""
     return list(dict.fromkeys((*plan.current, *plan.by_stage())))
+
+
+def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
+    rows = [row for name in _stages(plan) for row in _plan_rows(plan, name)]
+    if any(step.wall_s for step in plan.steps):
+        return list(_PLAN), rows
+    at = _PLAN.index(_ABOUT)
+    return [h for h in _PLAN if h != _ABOUT], [[*row[:at], *row[at + 1 :]] for row in rows]
+
+
+def _about(steps: Sequence[Step]) -> str:
+    """What steps should take; `?` when none of the kind ever ran."""
+    wall = estimate_of(steps).wall_s
+    return "?" if wall is None else rough(wall) if wall else "-"
 
 
 def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
@@ -144,12 +185,13 @@ def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
         does = f"may {step.action}" if step.unlikely else str(step.action)
         groups.setdefault((does, reasons), []).append(step)
     if not groups:
-        return [[stage, "-", "-", current, "", ""]]
+        return [[stage, "-", "-", "-", current, "", ""]]
     rows = []
     for number, ((does, reasons), some) in enumerate(groups.items()):
         name, kept = (stage, current) if number == 0 else ("", "")
         where = spread({s.partition for s in some} - {WHOLE})
-        rows.append([name, does, count(len(some)), kept, where, "; ".join(reasons)])
+        steps_of = (count(len(some)), _about(some))
+        rows.append([name, does, *steps_of, kept, where, "; ".join(reasons)])
     return rows
 
 

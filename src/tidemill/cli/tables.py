@@ -70,6 +70,19 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number >= 9.995 else f"{number:.2f} s"
 
 
+def rough(number: float) -> str:
+    """Seconds that are only guessed: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; never nothing."""
+    if number >= 5400:
+        return f"{number / 3600:.1f} h"
+    if number >= 89.5:
+        return f"{number / 60:.0f} min"
+    if number >= 9.95:
+        return f"{number:.0f} s"
+    if number >= 0.0995:
+        return f"{number:.1f} s" if number >= 0.995 else f"{number:.2f} s"
+    return f"{max(1000 * number, 1):.0f} ms"
+
+
 def money(amount: float, currency: str) -> str:
     """`1.25 USD`; small amounts keep two digits that tell something."""
     if amount >= 0.01:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.decide.contents import ALL, ROWS, Contents, Expected
+from tidemill.decide.contents import ALL, ROWS, Content, Contents, Expected
 from tidemill.decide.mapping import moment
 from tidemill.decide.recipe import NAMED, Recipe, changes, named
 from tidemill.decide.reuse import Handed, Inputs
-from tidemill.domain.binding import Binding, Head
+from tidemill.domain.binding import Binding, Head, Product
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.partition import (
     UNPLACED,
@@ -61,9 +62,9 @@ class Scan:
 class Now:
     """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
 
-    `sources` are the files that the ledger knows, on which ingests were `settled`.
-    `at` is the moment of the plan in Unix seconds; `absent` are objects that should be stored and
-    aren't.
+    `sources` are the files that the ledger knows, on which ingests were `settled`; `costs` are what
+    steps cost so far, by stage and action. `at` is the moment of the plan in Unix seconds; `absent` are
+    objects that should be stored and aren't.
     """
 
     heads: Mapping[str, Head]
@@ -72,6 +73,7 @@ class Now:
     decisions: Mapping[str, Decision]
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     settled: Mapping[str, Mark] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
     absent: frozenset[str] = frozenset()
 
@@ -212,14 +214,22 @@ def _changed(
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
-    """The rows and bytes that inputs hand over, as far as they are published."""
+    """The rows and bytes that inputs hand over, as far as they are published or will be bound."""
     products = [
-        binding.product
+        product
         for name, contents in inputs.items()
-        for key in contents
-        if (binding := draft.bound(name).get(key)) is not None
+        for key, content in contents.items()
+        if (product := held(draft, name, key, content)) is not None
     ]
     return sum(p.rows for p in products), sum(p.bytes for p in products)
+
+
+def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
+    """What a partition is known to hold; while that is to be computed, what it holds until then."""
+    if isinstance(content, Product):
+        return content
+    binding = draft.bound(stage).get(partition)
+    return binding.product if binding else None
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:

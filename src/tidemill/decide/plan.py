@@ -8,6 +8,7 @@ from tidemill.decide.changes import plan_delivery, plan_ingest, plan_transform
 from tidemill.decide.contents import Snapshot
 from tidemill.decide.declare import needs
 from tidemill.decide.draft import Draft, Lookup, Now, Request, Scan
+from tidemill.decide.estimate import estimated
 from tidemill.decide.mapping import cuts_of
 from tidemill.decide.models import plan_evaluation, plan_model
 from tidemill.decide.recipe import Recipe
@@ -123,7 +124,7 @@ def _finished(
         environment=environment,
         heads={name: head.version for name, head in draft.now.heads.items()},
         recipes={name: recipe.digest for name, recipe in draft.recipes.items()},
-        steps=tuple(step for _, _, step in ordered),
+        steps=tuple(estimated(draft, (step for _, _, step in ordered))),
         waiting=tuple(draft.waiting),
         models=tuple(draft.models),
         notes=tuple(draft.notes),

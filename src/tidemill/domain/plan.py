@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tidemill.domain.cost import Estimate
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.source import SourceFile
 
@@ -33,7 +34,8 @@ class Step:
     `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
     is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known; an
     `unlikely` one only if a step before it gives what isn't expected. `rows` and `bytes` are what the
-    step will read, as far as it is known before it runs.
+    step will read, as far as it is known before it runs. `wall_s` and `cpu_s` are what it should cost by
+    what such steps cost before; None when none ever ran.
     """
 
     stage: str
@@ -46,6 +48,8 @@ class Step:
     unlikely: bool = False
     rows: int = 0
     bytes: int = 0
+    wall_s: float | None = None
+    cpu_s: float | None = None
 
     @property
     def id(self) -> str:
@@ -98,12 +102,40 @@ class Plan:
     def empty(self) -> bool:
         return not self.steps
 
+    @property
+    def estimate(self) -> Estimate:
+        """What the steps that are sure to run should cost."""
+        return estimate_of(step for step in self.steps if not step.unlikely)
+
+    @property
+    def may_follow(self) -> Estimate:
+        """What the unlikely steps should cost, if all of them ran."""
+        return estimate_of(step for step in self.steps if step.unlikely)
+
     def by_stage(self) -> dict[str, list[Step]]:
         """The steps of each stage, in the order in which stages run."""
         grouped: dict[str, list[Step]] = {}
         for step in self.steps:
             grouped.setdefault(step.stage, []).append(step)
         return grouped
+
+
+def estimate_of(steps: Iterable[Step]) -> Estimate:
+    """What some steps should cost together, one after the other."""
+    wall = cpu = 0.0
+    known, unknown = 0, dict[str, int]()
+    for step in steps:
+        if step.wall_s is None or step.cpu_s is None:
+            unknown[step.stage] = unknown.get(step.stage, 0) + 1
+        else:
+            wall, cpu, known = wall + step.wall_s, cpu + step.cpu_s, known + 1
+    nothing = bool(unknown) and not known
+    return Estimate(
+        wall_s=None if nothing else wall,
+        cpu_s=None if nothing else cpu,
+        known=known,
+        unknown=unknown,
+    )
 
 
 def spread(keys: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunE
 from tidemill.domain.run import Status
 from tidemill.ports import Guard, Ledger, State
 from tidemill.testing import samples
+from tidemill.testing.cost_suite import CostSuite
 from tidemill.testing.samples import HOLDER, PROD, everything, published, queued, removed
 
 
@@ -41,6 +42,7 @@ class AppendSuite:
             decisions={},
             pending=(),
             open_runs=(),
+            costs={},
         )
         assert ledger.traces(["key"]) == {}
         assert ledger.append([], now=1.0) == 0
@@ -188,6 +190,7 @@ class StateSuite:
         assert state.decisions == {"subject": samples.decided().decision}
         assert state.pending == ()
         assert state.open_runs == ()
+        assert state.costs == {"features": {"run": samples.cost(1)}}
 
     def test_a_head_moves_once_an_append_and_stage(self, ledger: Ledger) -> None:
         ledger.append([published("1"), published("2"), published("1", stage="labels")], now=1.0)
@@ -399,5 +402,5 @@ class LeaseSuite:
             ledger.append([published()], now=101.0, guard=Guard(lease=replace(lease, name="other")))
 
 
-class LedgerSuite(AppendSuite, StateSuite, LeaseSuite):
+class LedgerSuite(AppendSuite, StateSuite, CostSuite, LeaseSuite):
     """Every promise of a ledger; the fixture `ledger` gives an empty one."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from tidemill.domain.binding import Binding, Product
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import (
     Attempted,
@@ -97,13 +99,32 @@ def run_started(run: str = "run-1", environment: str = PROD) -> RunStarted:
 
 
 def attempted(
-    stage: str = "features", partition: str = "2013-03-07", *, run: str = "run-1"
+    stage: str = "features",
+    partition: str = "2013-03-07",
+    *,
+    run: str = "run-1",
+    environment: str = PROD,
+    action: str = "run",
+    outcome: Outcome = Outcome.OK,
+    **cost: Any,
 ) -> Attempted:
-    """A step that worked."""
+    """A step that worked, in no time if `cost` doesn't say otherwise."""
     attempt = Attempt(
-        stage=stage, partition=partition, action="run", outcome=Outcome.OK, reasons=("new",)
+        stage=stage, partition=partition, action=action, outcome=outcome, reasons=("new",), **cost
     )
-    return Attempted(run=run, environment=PROD, attempt=attempt)
+    return Attempted(run=run, environment=environment, attempt=attempt)
+
+
+def cost(attempts: int, seconds: float = 0.0, *, rows: float = 0.0) -> Cost:
+    """Attempts that took so many seconds in the mean, and read and gave so many rows."""
+    return Cost(
+        attempts=attempts,
+        wall_s=seconds,
+        cpu_s=2 * seconds,
+        rows_in=rows,
+        bytes_in=8 * rows,
+        rows_out=rows,
+    )
 
 
 def source_file(path: str, digest: str = "digest") -> SourceFile:

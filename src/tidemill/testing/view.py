@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tidemill.adapters import refusals
 from tidemill.domain.binding import Binding, Head
+from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import (
     Attempted,
@@ -28,7 +29,7 @@ from tidemill.domain.event import (
     SourceSeen,
     Ticked,
 )
-from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.run import Outcome, RunInfo, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
 from tidemill.ports import State
@@ -36,6 +37,9 @@ from tidemill.ports import State
 T = TypeVar("T")
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
+
+# How many attempts make up a mean of costs, once there are more.
+_MEMORY = 16
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class View:
     finished: set[str] = field(default_factory=set)
     ticks: set[Pair] = field(default_factory=set)
     traces: dict[str, Binding] = field(default_factory=dict)
+    costs: dict[Pair, Cost] = field(default_factory=dict)
 
     moved: set[Pair] = field(default_factory=set)
     bound: dict[str, None] = field(default_factory=dict)
@@ -95,6 +100,10 @@ class View:
                 for run in sorted(runs, key=lambda run: (run.started, run.id))
                 if run.status == Status.RUNNING
             ),
+            costs={
+                stage: {action: cost for (at, action), cost in self.costs.items() if at == stage}
+                for stage, _ in self.costs
+            },
         )
 
     def move(self, environment: str, stage: str) -> None:
@@ -147,7 +156,22 @@ def _run_ended(now: View, at: float, event: RunEnded) -> None:
 
 
 def _attempted(now: View, at: float, event: Attempted) -> None:
-    """An attempt is a fact about a run; nothing of now depends on it."""
+    tried = event.attempt
+    if tried.outcome is Outcome.BOUND:
+        kind = (tried.stage, "bind")
+    elif tried.outcome is Outcome.OK and tried.action != "bind":
+        kind = (tried.stage, tried.action)
+    else:
+        return
+    before = now.costs.get(kind)
+    count = before.attempts + 1 if before else 1
+
+    def mean(name: str) -> float:
+        old, new = getattr(before, name, 0.0), float(getattr(tried, name))
+        return new if before is None else float(old + (new - old) / min(count, _MEMORY))
+
+    names = (item.name for item in fields(Cost) if item.name != "attempts")
+    now.costs[kind] = Cost(attempts=count, **{name: mean(name) for name in names})
 
 
 def _published(now: View, at: float, event: Published) -> None:

@@ -128,6 +128,19 @@ ON CONFLICT (id) DO NOTHING;
 -- One row if the run is open.
 UPDATE runs SET status = ?, ended = ?, receipt = ? WHERE id = ? AND status = 'running';
 
+-- name: learn_cost
+-- An attempt more in the mean of a stage's action; of many the newest 16 or so count, as the newest one
+-- counts for a sixteenth.
+INSERT INTO costs (stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out)
+VALUES (?, ?, 1, ?, ?, ?, ?, ?)
+ON CONFLICT (stage, action) DO UPDATE SET
+    attempts = attempts + 1,
+    wall_s = wall_s + (excluded.wall_s - wall_s) / min(attempts + 1, 16),
+    cpu_s = cpu_s + (excluded.cpu_s - cpu_s) / min(attempts + 1, 16),
+    rows_in = rows_in + (excluded.rows_in - rows_in) / min(attempts + 1, 16),
+    bytes_in = bytes_in + (excluded.bytes_in - bytes_in) / min(attempts + 1, 16),
+    rows_out = rows_out + (excluded.rows_out - rows_out) / min(attempts + 1, 16);
+
 -- name: effect
 SELECT environment, body FROM outbox WHERE key = ?;
 
@@ -218,6 +231,11 @@ SELECT body FROM outbox WHERE environment = ? AND state = 'pending' ORDER BY que
 SELECT id, started, command, holder FROM runs
 WHERE environment = ? AND status = 'running'
 ORDER BY started, id;
+
+-- name: costs
+-- A row a stage and action, whatever the number of attempts.
+SELECT stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out FROM costs
+ORDER BY stage, action;
 
 -- name: traces
 -- What was computed under any of the keys (a JSON list).
