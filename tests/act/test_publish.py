@@ -211,25 +211,13 @@ def test_what_was_sent_before_a_failure_was_known_is_given_up(watched: Watched) 
 
 
 def test_an_interrupt_while_it_waits_is_heard_and_nothing_is_lost(watched: Watched) -> None:
-    begun, free = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        begun.set()
-        assert free.wait(60)
-
-    def interrupt() -> None:
-        assert begun.wait(60)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    watched.before_append = hold
+    # Whether it cuts the waiting short or is raised at its end is up to the system.
+    watched.before_append = lambda: os.kill(os.getpid(), signal.SIGINT)
     publisher = watched.publisher()
     publisher.send(parcel("a"))
-    presser = threading.Thread(target=interrupt)
-    presser.start()
     with pytest.raises(KeyboardInterrupt):
         publisher.settle()
-    presser.join()
-    free.set()
+    watched.before_append = lambda: None
     publisher.send(parcel("b"))
     publisher.close()
     assert watched.published() == ["a", "b"]
