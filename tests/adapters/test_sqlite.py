@@ -1,5 +1,6 @@
 """What is special about the ledger in a file; the promises of every ledger are in the suite."""
 
+import gc
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,7 +17,7 @@ from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_statements import migrations
 from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, StorageError
-from tidemill.domain.event import EnvironmentCreated, Event
+from tidemill.domain.event import EnvironmentCreated, Event, Ticked
 from tidemill.ports import Guard
 from tidemill.testing import samples
 from tidemill.testing.ledger_suite import alive
@@ -65,6 +66,18 @@ def test_everything_is_there_when_it_is_opened_again(path: Path, ledger: SqliteL
     again.close()
     assert ledger.state(PROD).seq == len(facts) + 1  # a closed ledger opens again when it is used
     assert not path.with_name("ledger.db-journal").exists()
+
+
+def test_who_drops_a_ledger_leaves_no_connection_open(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    ledger.append([Ticked(schedule="s", tick="t")], now=1.0)
+    connections = [*ledger._connections._open]
+    assert len(connections) == 2
+    del ledger
+    gc.collect()
+    for connection in connections:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize(

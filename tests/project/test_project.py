@@ -114,6 +114,21 @@ def test_environments_share_what_was_computed(tides: Tides) -> None:
     ]
 
 
+def test_a_folder_name_is_no_pattern(tmp_path: Path) -> None:
+    tides = Tides(tmp_path / "tides [1]*?")
+    tides.send(0)
+    tides.ok()
+    tides.send(0, (7.0, 2000.0))
+    tides.edit("value * 2", "value * 3")
+    # What the second run hands on is read from the store, and so is all that is shown.
+    tides.ok()
+    tides.edit("value * 3", "value * 4")
+    tides.ok()
+    assert tides.read("daily")["total"].to_list() == [28.0]
+    with tides.open() as project:
+        assert project.quarantined("raw").collect()["value"].to_list() == [2000.0]
+
+
 def test_a_plan_changes_nothing(tides: Tides) -> None:
     project = tides.open()
     plan = project.plan()

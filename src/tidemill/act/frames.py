@@ -63,7 +63,9 @@ class Frames:
         whole = not any(binding.product.parts for binding in bindings)
         if stored and whole and contract.unknown_columns != "keep":
             # One scan of many files is planned faster than many scans.
-            return pl.scan_parquet([self._artifacts.uri(n) for n in names]).select(contract.names)
+            return pl.scan_parquet([self._artifacts.uri(n) for n in names], glob=False).select(
+                contract.names
+            )
         # What is at hand may not be stored yet; columns that are kept differ from part to part.
         frames = [self._rows(binding.product, list(contract.names)) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
@@ -82,7 +84,7 @@ class Frames:
     def _part(self, name: str, columns: list[str]) -> pl.LazyFrame:
         frame = self._recent.get(name)
         if frame is None:
-            return pl.scan_parquet(self._artifacts.uri(name)).select(columns)
+            return pl.scan_parquet(self._artifacts.uri(name), glob=False).select(columns)
         return marked(name, frame if frame.columns == columns else frame.select(columns))
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:

@@ -35,7 +35,7 @@ def read_quarantine(
     if not names:
         return pl.LazyFrame(schema={"_reasons": pl.List(pl.String)})
     _require(tools, stage, names)
-    parts = [pl.scan_parquet(tools.artifacts.uri(name)) for name in names]
+    parts = [pl.scan_parquet(tools.artifacts.uri(name), glob=False) for name in names]
     return pl.concat(parts, how="diagonal_relaxed")
 
 
@@ -59,8 +59,10 @@ def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
     paths = [tools.artifacts.uri(name) for name in names]
     if stage.output is not None and stage.output.unknown_columns == "keep":
         # Columns that are kept differ from partition to partition.
-        return pl.concat([pl.scan_parquet(path) for path in paths], how="diagonal_relaxed")
-    return pl.scan_parquet(paths)
+        return pl.concat(
+            [pl.scan_parquet(path, glob=False) for path in paths], how="diagonal_relaxed"
+        )
+    return pl.scan_parquet(paths, glob=False)
 
 
 def _require(tools: Tools, stage: Stage, names: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ def _scan_ndjson(path: Path, **options: Any) -> pl.LazyFrame:
 
 
 # A file is called what it is called: `a[1].csv` is no pattern that means a1.csv.
-_READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
+READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
     "parquet": partial(pl.scan_parquet, glob=False),
     "csv": partial(pl.scan_csv, glob=False),
     "ndjson": _scan_ndjson,
@@ -35,7 +35,7 @@ def format_of(source: Source[Any], path: str) -> Format:
     form = source.format or SUFFIXES.get(Path(path).suffix.lower())
     if form is None:
         raise SourceError(
-            f"{path}: the suffix tells no format; say format= one of {', '.join(sorted(_READERS))}"
+            f"{path}: the suffix tells no format; say format= one of {', '.join(sorted(READERS))}"
         )
     return form
 
@@ -44,7 +44,7 @@ def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str
     """The rows of one file, checked to have the contract's columns; SourceError names the file."""
     form = format_of(source, path)
     try:
-        frame = _READERS[form](root / path, **source.options)
+        frame = READERS[form](root / path, **source.options)
         columns = frame.collect_schema().names()
     except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error

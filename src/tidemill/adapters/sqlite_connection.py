@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTO
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 # Connections of a parent process: closing them here could take away its locks, so they are kept.
-_inherited: list[object] = []
+_inherited: list[sqlite3.Connection] = []
 
 
 class Connections:
@@ -50,7 +51,7 @@ class Connections:
         """A durable transaction: all of it, or nothing when anything is raised inside."""
         self._after_fork()
         with self._write_lock, self._explaining():
-            self._writer = self._writer or self._open()
+            self._writer = self._writer or self._connect()
             with _transaction(self._writer, "BEGIN IMMEDIATE") as connection:
                 yield connection
 
@@ -59,7 +60,7 @@ class Connections:
         """A snapshot that stays the same while others write; nothing waits for it."""
         self._after_fork()
         with self._read_lock, self._explaining():
-            self._reader = self._reader or self._open()
+            self._reader = self._reader or self._connect()
             with _transaction(self._reader, "BEGIN") as connection:
                 yield connection
 
@@ -67,21 +68,23 @@ class Connections:
         """Close both; the next use opens them again."""
         self._after_fork()
         with self._write_lock, self._read_lock, self._explaining():
-            for connection in filter(None, (self._writer, self._reader)):
-                connection.close()
+            _close(self._open, self._process)
             self._writer = self._reader = None
 
     def _begin(self) -> None:
         self._process = os.getpid()
+        # Who drops a project without closing it leaves no connection open.
+        self._open: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close, self._open, self._process)
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._writer = self._reader = None
 
     def _after_fork(self) -> None:
         if self._process != os.getpid():
-            _inherited.extend((self._writer, self._reader))
+            _inherited.extend(self._open)
             self._begin()
 
-    def _open(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         try:
             make_folder(os.path.dirname(self.path))
         except OSError as error:
@@ -96,6 +99,7 @@ class Connections:
         except BaseException:
             connection.close()
             raise
+        self._open.append(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -177,6 +181,12 @@ class Connections:
                 connection.close()
         held = (f"{who(decode(dict, holder))} (lease {name!r})" for name, holder in rows)
         return "; ".join(held) or "another process"
+
+
+def _close(connections: list[sqlite3.Connection], process: int) -> None:
+    """Close what this process opened; a child leaves its parent's as they are."""
+    while connections and process == os.getpid():
+        connections.pop().close()
 
 
 @contextmanager

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast, get_args
 
 import click
 import polars as pl
 
+from tidemill.act.sources import READERS
 from tidemill.cli.document import document, json_option
 from tidemill.decide import infer as inference
 from tidemill.domain.errors import SourceError, UsageError
 from tidemill.domain.source import SUFFIXES, Format
-
-_READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
-    "parquet": pl.scan_parquet,
-    "csv": pl.scan_csv,
-    "ndjson": pl.scan_ndjson,
-    "arrow": pl.scan_ipc,
-}
 
 
 @click.command()
@@ -66,7 +59,7 @@ def _format_of(file: Path) -> Format:
 def _read(files: list[Path], form: Format) -> pl.DataFrame:
     options = {"try_parse_dates": True} if form == "csv" else {}
     try:
-        parts = [_READERS[form](file, **options) for file in files]
+        parts = [READERS[form](file, **options) for file in files]
         return pl.concat(parts, how="diagonal_relaxed").collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"{files[0]} can't be read as {form}: {error}") from error
