@@ -11,6 +11,7 @@ from tidemill.act.deliver import effect_of
 from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.gates import pass_gates
+from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
 from tidemill.act.publish import Parcel
@@ -34,6 +35,7 @@ from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
 from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Kind, Stage
 
 
@@ -105,7 +107,8 @@ class Steps:
         self._run = job.run
         self._holdings = holdings
         self._claim = claim
-        self._room = Workroom(tools.root, Frames(tools.artifacts, settle))
+        intake = Intake(tools.root, _coming(job))
+        self._room = Workroom(intake, Frames(tools.artifacts, settle))
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:
@@ -366,6 +369,17 @@ class Steps:
             exit_code=0 if verdict.decision.approved else GateError.exit_code,
         )
         return Done(attempt=attempt, parcel=Parcel(events=events))
+
+
+def _coming(job: Job) -> dict[str, dict[str, SourceFile]]:
+    """By ingest stage, the files that are a partition each, in the order of their steps."""
+    found: dict[str, dict[str, SourceFile]] = {}
+    for step in job.plan.steps:
+        if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
+            file = job.plan.sources[step.stage][paths[0]]
+            if is_apart(step.partition, {file.path: file}):
+                found.setdefault(step.stage, {})[file.path] = file
+    return found
 
 
 def _contents(inputs: Mapping[str, Mapping[str, Binding | str]]) -> dict[str, Contents]:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
-from tidemill.act.calling import Caller, call, collected
+from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
-from tidemill.act.sources import read_file
+from tidemill.act.intake import Intake, is_apart
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import ContractError, SourceError, StepError
+from tidemill.domain.errors import ContractError, StepError
 from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
-from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.query import Reads
-from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Stage
 
 T = TypeVar("T")
@@ -33,14 +30,11 @@ Objects = tuple[tuple[bytes, str], ...]
 
 
 class Workroom:
-    """Executes ingest and transform steps of one run; files that feed several partitions are opened once."""
+    """Executes ingest and transform steps of one run."""
 
-    def __init__(self, root: Path, frames: Frames) -> None:
-        self._root = root
+    def __init__(self, intake: Intake, frames: Frames) -> None:
+        self._intake = intake
         self._frames = frames
-        self._sources: dict[str, Source[Any]] = {}
-        self._steady: dict[str, int] = {}
-        self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
         self._hashers: dict[str, Hasher] = {}
         self._caller = Caller()
 
@@ -49,46 +43,18 @@ class Workroom:
     ) -> tuple[Product, Objects]:
         """Read one partition's rows from its files and publish those that pass."""
         assert stage.output is not None
-        source = self._sources.get(stage.name)
-        if source is None:
-            source = self._sources[stage.name] = call(stage, partition, {})
-        if not all(set(file.rows) == {partition} for file in files.values()):
-            rows = self._rows(stage, source, partition, tuple(files))
-            self._refuse_changed(files)
+        if not is_apart(partition, files):
+            rows = self._intake.whole(stage, partition, files)
             return self._judged(stage, partition, rows, history)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
-        narrow, dropped = self._read(stage, source, tuple(files), drop=True)
+        narrow, dropped = self._intake.kept(stage, partition, files)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
         if judged.bad is not None:
-            wide, _ = self._read(stage, source, tuple(files))
-            self._refuse_changed(files)
+            wide = self._intake.whole(stage, partition, files)
             return self._judged(stage, partition, wide, history)
-        self._refuse_changed(files)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
-
-    def _refuse_changed(self, files: Mapping[str, SourceFile]) -> None:
-        """SourceError when a file isn't what the plan saw: its rows would be recorded as another's."""
-        for path, file in files.items():
-            try:
-                changed = self._changed(path, file)
-            except OSError as error:
-                raise SourceError(f"{path} can't be read: {error.strerror}; run again") from error
-            if changed:
-                raise SourceError(f"{path} changed while this run was at work; run again")
-
-    def _changed(self, path: str, file: SourceFile) -> bool:
-        stat = (self._root / path).stat()
-        if stat.st_size == file.size and stat.st_mtime_ns in (
-            file.mtime_ns,
-            self._steady.get(path),
-        ):
-            return False
-        with (self._root / path).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._steady[path] = stat.st_mtime_ns
-        return digest != file.digest
 
     def transform(
         self,
@@ -151,48 +117,6 @@ class Workroom:
         """One published partition of the stage `name` as a frame."""
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
-
-    def _rows(
-        self, stage: Stage, source: Source[Any], partition: str, files: tuple[str, ...]
-    ) -> pl.DataFrame:
-        """The rows of a partition; files that feed several partitions are opened once for all of them."""
-        assert stage.output is not None
-        known, parts = self._split.get(stage.name, ((), {}))
-        if known != files:
-            frame, _ = self._read(stage, source, files)
-            cut = stage.output.partitioning
-            parts = {WHOLE: frame}
-            if not cut.is_whole:
-                keys = checker_of(stage.output).partition_keys().alias("_key")
-                parts = {
-                    UNPLACED if key[0] is None else str(key[0]): part
-                    for key, part in frame.with_columns(keys)
-                    .partition_by("_key", maintain_order=True, as_dict=True, include_key=False)
-                    .items()
-                }
-            self._split[stage.name] = (files, parts)
-        empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
-        return parts.get(partition, empty)
-
-    def _read(
-        self, stage: Stage, source: Source[Any], files: tuple[str, ...], *, drop: bool = False
-    ) -> tuple[pl.DataFrame, list[str]]:
-        """The rows of some files, and with `drop` the columns that were left out."""
-        assert stage.output is not None
-        dropped: dict[str, None] = {}
-        try:
-            parts = [read_file(source, stage.output, self._root, path) for path in files]
-            if drop and stage.output.unknown_columns == "drop":
-                known = stage.output.names
-                given = [name for part in parts for name in part.collect_schema().names()]
-                dropped = dict.fromkeys(name for name in given if name not in known)
-                parts = [part.select(known) for part in parts]
-            if len(parts) == 1:
-                return parts[0].collect(), list(dropped)
-            return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)
-        except (PolarsError, PanicException, OSError) as error:
-            names = ", ".join(files[:3])
-            raise SourceError(f"{names} can't be read: {error}") from error
 
     def _judged(
         self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]

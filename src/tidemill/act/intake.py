@@ -1,0 +1,194 @@
+"""Read the rows of ingest steps from their files: each file once, small ones ahead of their steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from tidemill.act.calling import call
+from tidemill.act.sources import format_of, read_file
+from tidemill.decide.check import checker_of
+from tidemill.domain.errors import SourceError
+from tidemill.domain.partition import UNPLACED, WHOLE
+from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.stage import Stage
+
+# One query over many small files costs a third of as many queries.
+_TOGETHER = 32
+_TOGETHER_BYTES = 8_000_000
+
+
+class Intake:
+    """Reads the files of one run.
+
+    `coming` are, by stage and in their order, the files that are a partition each.
+    """
+
+    def __init__(self, root: Path, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
+        self._root = root
+        self._coming = {stage: dict(files) for stage, files in coming.items()}
+        self._sources: dict[str, Source[Any]] = {}
+        self._steady: dict[str, int] = {}
+        self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+        # Rows that were read before it was their turn, and the columns that were left out of them.
+        self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
+
+    def whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+        """The rows of a partition with all columns that they came with.
+
+        SourceError when a file can't be read, or isn't what it was when this run was planned.
+        """
+        source, paths = self._source(stage, partition), tuple(files)
+        if is_apart(partition, files):
+            rows, _ = self._read(stage, source, paths, drop=False)
+        else:
+            rows = self._part(stage, source, partition, paths)
+        self._refuse_changed(files)
+        return rows
+
+    def kept(
+        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """The rows of files that feed no other partition, without columns to be dropped; and these."""
+        source, paths = self._source(stage, partition), tuple(files)
+        found = None
+        if len(paths) == 1:
+            if (stage.name, paths[0]) not in self._ahead:
+                self._read_ahead(stage, source, paths[0])
+            found = self._ahead.pop((stage.name, paths[0]), None)
+        found = found or self._read(stage, source, paths, drop=True)
+        self._refuse_changed(files)
+        return found
+
+    def _source(self, stage: Stage, partition: str) -> Source[Any]:
+        if stage.name not in self._sources:
+            self._sources[stage.name] = call(stage, partition, {})
+        return self._sources[stage.name]
+
+    def _read(
+        self, stage: Stage, source: Source[Any], paths: Sequence[str], *, drop: bool
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """The rows of some files, and with `drop` the columns that were left out."""
+        assert stage.output is not None
+        dropped: dict[str, None] = {}
+        try:
+            parts = [read_file(source, stage.output, self._root, path) for path in paths]
+            if drop and stage.output.unknown_columns == "drop":
+                known = stage.output.names
+                given = [name for part in parts for name in part.collect_schema().names()]
+                dropped = dict.fromkeys(name for name in given if name not in known)
+                parts = [part.select(known) for part in parts]
+            if len(parts) == 1:
+                return parts[0].collect(), list(dropped)
+            return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)
+        except (PolarsError, PanicException, OSError) as error:
+            names = ", ".join(paths[:3])
+            raise SourceError(f"{names} can't be read: {error}") from error
+
+    def _read_ahead(self, stage: Stage, source: Source[Any], path: str) -> None:
+        """Read a file with those of the steps after it, if they are alike and what the plan saw."""
+        assert stage.output is not None
+        # What is still here was put off, or needn't be read at all.
+        self._ahead = {key: rows for key, rows in self._ahead.items() if key[0] != stage.name}
+        batch = list(self._batch(stage, source, path))
+        if len(batch) < 2:
+            return
+        given = list(pl.read_parquet_schema(self._root / path))
+        dropped: list[str] = []
+        scan = pl.scan_parquet(
+            [self._root / file.path for file in batch], glob=False, hive_partitioning=False
+        )
+        if stage.output.unknown_columns == "drop":
+            dropped = [name for name in given if name not in stage.output.names]
+            scan = scan.select(stage.output.names)
+        try:
+            rows = scan.collect()
+        except (PolarsError, PanicException, OSError):
+            return  # one by one tells which file it is
+        counts = [sum(file.rows.values()) for file in batch]
+        if rows.height != sum(counts):
+            return
+        start = 0
+        for file, count in zip(batch, counts, strict=True):
+            self._ahead[stage.name, file.path] = (rows.slice(start, count), dropped)
+            start += count
+
+    def _batch(self, stage: Stage, source: Source[Any], path: str) -> Iterator[SourceFile]:
+        """The file that is wanted and those after it, as long as they have the same columns and types."""
+        coming = self._coming.get(stage.name, {})
+        if path not in coming or source.options or format_of(source, path) != "parquet":
+            return
+        # What is before it had its turn, or was passed over.
+        for earlier in list(coming):
+            if earlier == path:
+                break
+            del coming[earlier]
+        size, schema = 0, None
+        for file in islice(list(coming.values()), _TOGETHER):
+            size += file.size
+            if size > _TOGETHER_BYTES or format_of(source, file.path) != "parquet":
+                return
+            try:
+                found = pl.read_parquet_schema(self._root / file.path)
+            except (PolarsError, PanicException, OSError):
+                return
+            if list((schema or found).items()) != list(found.items()):
+                return
+            schema = found
+            del coming[file.path]
+            yield file
+
+    def _part(
+        self, stage: Stage, source: Source[Any], partition: str, paths: tuple[str, ...]
+    ) -> pl.DataFrame:
+        """The rows of a partition; files that feed several partitions are opened once for all of them."""
+        assert stage.output is not None
+        known, parts = self._split.get(stage.name, ((), {}))
+        if known != paths:
+            frame, _ = self._read(stage, source, paths, drop=False)
+            cut = stage.output.partitioning
+            parts = {WHOLE: frame}
+            if not cut.is_whole:
+                keys = checker_of(stage.output).partition_keys().alias("_key")
+                parts = {
+                    UNPLACED if key[0] is None else str(key[0]): part
+                    for key, part in frame.with_columns(keys)
+                    .partition_by("_key", maintain_order=True, as_dict=True, include_key=False)
+                    .items()
+                }
+            self._split[stage.name] = (paths, parts)
+        empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
+        return parts.get(partition, empty)
+
+    def _refuse_changed(self, files: Mapping[str, SourceFile]) -> None:
+        """SourceError when a file isn't what the plan saw: its rows would be recorded as another's."""
+        for path, file in files.items():
+            try:
+                changed = self._changed(path, file)
+            except OSError as error:
+                raise SourceError(f"{path} can't be read: {error.strerror}; run again") from error
+            if changed:
+                raise SourceError(f"{path} changed while this run was at work; run again")
+
+    def _changed(self, path: str, file: SourceFile) -> bool:
+        stat = (self._root / path).stat()
+        if stat.st_size == file.size and stat.st_mtime_ns in (
+            file.mtime_ns,
+            self._steady.get(path),
+        ):
+            return False
+        with (self._root / path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._steady[path] = stat.st_mtime_ns
+        return digest != file.digest
+
+
+def is_apart(partition: str, files: Mapping[str, SourceFile]) -> bool:
+    """Whether files feed this partition and no other."""
+    return all(set(file.rows) == {partition} for file in files.values())
