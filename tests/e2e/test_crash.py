@@ -38,10 +38,12 @@ SLOW = (
 # Polars computes for minutes, and Python's signal handlers wait for it.
 BUSY = CHAIN.replace(
     '    return raw.select("day", "id", double=times(pl.col("value")))',
-    "    big = pl.LazyFrame({'n': range(300_000)})\n"
-    "    heavy = big.join(big, how='cross', suffix='_2').select(\n"
-    "        extra=(pl.col('n') * pl.col('n_2')).sin().sum()\n"
-    "    )\n"
+    "    big = pl.LazyFrame({'n': range(3_000)})\n"
+    "    wave = pl.col('n') * pl.col('n_2')\n"
+    "    for _ in range(20):\n"
+    "        wave = wave.sin().cos()\n"
+    "    waves = [(wave + n).sin().sum().alias(str(n)) for n in range(40)]\n"
+    "    heavy = big.join(big, how='cross', suffix='_2').select(waves)\n"
     "    if raw.collect()['day'][0].day == 3 and {slow}:\n"
     "        raw = raw.join(heavy, how='cross')\n"
     '    return raw.select("day", "id", double=times(pl.col("value")))',

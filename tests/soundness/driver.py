@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 from tests.soundness import edits, oracle
 from tests.soundness.counting import Scenario, Tally, Unsound
@@ -20,6 +21,7 @@ from tests.soundness.loading import Fuse, Modules, engines, importing
 from tests.soundness.model import Flow, Table, random_flow
 from tests.soundness.oracle import Place
 from tests.soundness.reference import UNPLACED, Part, World, interpret
+from tidemill.act import calling
 from tidemill.act.tools import Tools
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import TidemillError
@@ -376,7 +378,13 @@ def _as_it_came(value: Any) -> Any:
 def play(scenario: Scenario, root: Path, kind: type[Player] = Player) -> Tally:
     """Play a scenario in a folder of its own; Unsound says what is wrong after which edit."""
     place = "the first build"
-    with engines() as use_engine, importing(root) as modules:
+    # Small frames are computed in memory; every second scenario takes them for large ones.
+    limit = calling._IN_MEMORY if scenario.seed % 2 else -1
+    with (
+        patch.object(calling, "_IN_MEMORY", limit),
+        engines() as use_engine,
+        importing(root) as modules,
+    ):
         player = kind(root, modules, scenario.seed, use_engine)
         try:
             player.begin()

@@ -260,7 +260,9 @@ def _grouped(stage: Stage, frame: str, table: Table) -> str:
     sums = [f"{made}={value}"]
     columns = [column.name for column in stage.table.columns]
     if f"f{stage.name[1:]}" in columns:
-        sums.append(f'f{stage.name[1:]}=pl.col("{real}").sum() + 0.0')
+        # Polars' engines don't agree on the sum of a single -0.0.
+        total = f'pl.col("{real}").sum()'
+        sums.append(f"f{stage.name[1:]}=pl.when({total} == 0).then(0.0).otherwise({total})")
     if stage.op == "window":
         sums.append('day=pl.col("day").max()')
     elif stage.op != "total" and table.cut:

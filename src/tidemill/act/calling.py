@@ -17,10 +17,10 @@ from tidemill.domain.errors import StepError, TidemillError
 from tidemill.domain.query import Reads
 from tidemill.domain.stage import Stage
 
-# Polars' own choice streams: that costs twice the CPU for a few thousand rows, and gives the rows of
-# joins and groups in another order each time. What fits in memory is computed there. Equal keys mean
-# equal numbers of rows, and so the same engine.
-_IN_MEMORY = 1_000_000
+# Up to so many rows a query is computed in memory: Polars' own choice, streaming, starts so much for each
+# query that it costs twice the CPU, and gives the rows of joins and groups in another order each time. So
+# few that all pairs of them fit in memory too. Equal keys mean equal numbers of rows: the same engine.
+_IN_MEMORY = 4_000
 
 
 def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
