@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,10 @@ class Intake:
 
     def __init__(self, root: Path, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
         self._root = root
-        self._coming = {stage: dict(files) for stage, files in coming.items()}
+        self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
+        self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
+        # How many of those that come had their turn.
+        self._passed: dict[str, int] = {}
         self._sources: dict[str, Source[Any]] = {}
         self._steady: dict[str, int] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
@@ -121,16 +123,13 @@ class Intake:
 
     def _batch(self, stage: Stage, source: Source[Any], path: str) -> Iterator[SourceFile]:
         """The file that is wanted and those after it, as long as they have the same columns and types."""
-        coming = self._coming.get(stage.name, {})
-        if path not in coming or source.options or format_of(source, path) != "parquet":
+        start = self._places.get(stage.name, {}).get(path, -1)
+        # A step that was put off comes later than those after it, which needn't be read again.
+        if start < self._passed.get(stage.name, 0) or source.options:
             return
-        # What is before it had its turn, or was passed over.
-        for earlier in list(coming):
-            if earlier == path:
-                break
-            del coming[earlier]
         size, schema = 0, None
-        for file in islice(list(coming.values()), _TOGETHER):
+        for file in self._coming[stage.name][start : start + _TOGETHER]:
+            self._passed[stage.name] = self._places[stage.name][file.path]
             size += file.size
             if size > _TOGETHER_BYTES or format_of(source, file.path) != "parquet":
                 return
@@ -141,7 +140,7 @@ class Intake:
             if list((schema or found).items()) != list(found.items()):
                 return
             schema = found
-            del coming[file.path]
+            self._passed[stage.name] += 1
             yield file
 
     def _part(
