@@ -9,9 +9,10 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
+from tidemill.decide.code.state import State
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
-from tidemill.decide.recipe import all_columns, words
+from tidemill.decide.recipe import all_columns, keeping, words
 from tidemill.decide.watch import Watch
 from tidemill.domain.errors import StepError, TidemillError
 from tidemill.domain.query import Reads
@@ -43,9 +44,10 @@ def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> p
 
 
 class Caller:
-    """Calls the transforms of one run."""
+    """Calls the transforms of one run; `states` are of their code before any of them was called."""
 
-    def __init__(self) -> None:
+    def __init__(self, states: Mapping[str, State]) -> None:
+        self._states = states
         self._watched: set[str] = set()
 
     def query(
@@ -63,6 +65,7 @@ class Caller:
         else:
             result, touched = _watched(stage, partition, frames)
             self._watched.add(stage.name)
+        touched = (*touched, *self._kept(stage))
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
         if not isinstance(result, pl.LazyFrame):
@@ -72,6 +75,12 @@ class Caller:
         if exact:
             _refuse_unkeyed(stage, partition, result, frames, reads)
         return result, touched
+
+    def _kept(self, stage: Stage) -> tuple[str, ...]:
+        """What the code of a stage holds that it didn't when this run began, whoever has changed it."""
+        state = self._states.get(stage.name)
+        changed = state.changed() if state is not None and not stage.vouched else None
+        return () if changed is None else (keeping(changed),)
 
 
 def _watched(

@@ -35,7 +35,7 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
-    room = Workroom(Intake(tools.root, {}), Frames(tools.artifacts, lambda: None))
+    room = Workroom(Intake(tools.root, {}), Frames(tools.artifacts, lambda: None), {})
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)

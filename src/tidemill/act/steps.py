@@ -108,7 +108,8 @@ class Steps:
         self._holdings = holdings
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
-        self._room = Workroom(intake, Frames(tools.artifacts, settle))
+        states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
+        self._room = Workroom(intake, Frames(tools.artifacts, settle), states)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:

@@ -12,6 +12,7 @@ from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
 from tidemill.decide.check import Judged, checker_of
+from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
 from tidemill.decide.schema import schema_of
@@ -30,13 +31,13 @@ Objects = tuple[tuple[bytes, str], ...]
 
 
 class Workroom:
-    """Executes ingest and transform steps of one run."""
+    """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
-    def __init__(self, intake: Intake, frames: Frames) -> None:
+    def __init__(self, intake: Intake, frames: Frames, states: Mapping[str, State]) -> None:
         self._intake = intake
         self._frames = frames
         self._hashers: dict[str, Hasher] = {}
-        self._caller = Caller()
+        self._caller = Caller(states)
 
     def ingest(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
+from tidemill.decide.code.state import Keeper
 from tidemill.domain.contract import ContractSpec, check_digest, value_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
@@ -40,7 +41,7 @@ class Recipe:
     `reads` are the columns of each input that a step's key covers, `lineage` those that each output
     column depends on, as far as the query tells; `check` names all that the contract checks. `opaque`
     says why the stage is judged by its code, `faults` are readers that the code calls: what they read
-    must be declared as an ingest.
+    must be declared as an ingest. `code` is what the stage's code was when this was made.
     """
 
     digest: str
@@ -51,6 +52,7 @@ class Recipe:
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    code: Code | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
         faults=_readers(stage, code) if code is not None else (),
+        code=code,
     )
 
 
@@ -125,6 +128,11 @@ def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
         [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
     )
+
+
+def keeping(keeper: Keeper) -> str:
+    """That code keeps something from one call to the next, as a reason not to reuse what it gave."""
+    return f"it changes {keeper.name}, and finds that at the next call ({keeper.where})"
 
 
 def words(touch: Touch) -> str:

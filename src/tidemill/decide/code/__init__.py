@@ -10,13 +10,14 @@ code reaches for besides its inputs is named too.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from tidemill.decide.code.classes import class_part
 from tidemill.decide.code.functions import function_part
 from tidemill.decide.code.origin import origin_of_module, package_of
+from tidemill.decide.code.state import Keeper, State, can_change
 from tidemill.decide.code.touches import TouchKind, blind_reason, touch_kind
 from tidemill.decide.code.values import value_part
 from tidemill.domain.fingerprint import Part, fingerprint
@@ -48,13 +49,20 @@ class Code:
     """A function's code as a digest, and what the digest can't vouch for.
 
     `packages` are the third-party distributions that the code uses, with their versions, which are
-    part of the digest. Equal digests with nothing in `unresolved` and `touches` do the same.
+    part of the digest. Equal digests with nothing in `unresolved` and `touches` do the same, unless
+    they change what the `keepers` hold.
     """
 
     digest: str
     unresolved: tuple[Unresolved, ...] = ()
     touches: tuple[Touch, ...] = ()
     packages: tuple[tuple[str, str], ...] = ()
+    keepers: tuple[Keeper, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def state(self) -> State:
+        """What the keepers hold now."""
+        return State(self.keepers, lambda value: _Walker(()).value(value))
 
 
 def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) -> Code:
@@ -75,6 +83,7 @@ def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) ->
         unresolved=tuple(walker.unresolved),
         touches=tuple(walker.touches),
         packages=packages,
+        keepers=tuple(walker.keepers),
     )
 
 
@@ -87,15 +96,18 @@ class _Walker:
         self.packages: dict[tuple[str, str], None] = {}
         self.unresolved: dict[Unresolved, None] = {}
         self.touches: dict[Touch, None] = {}
+        self.keepers: list[Keeper] = []
         self.where = ""
         self.seeded = False
         self.label = ""
         self._numbers: dict[int, int] = {}
         self._open: dict[int, int] = {}
+        self._kept = 0
 
     def entity(self, value: Any, where: str) -> Part:
         """A function, class or sentinel, by what it uses."""
         self.where = where
+        self.keepers.append(Keeper(value, getattr(value, "__qualname__", ""), where))
         if isinstance(value, FunctionType):
             return function_part(value, self, named=value is not self.queue[0][0])
         self.label = getattr(value, "__qualname__", "")
@@ -109,10 +121,16 @@ class _Walker:
         before = self.label
         self.label = label or before
         self._open[key] = len(self._open)
+        # What such a value holds counts with it.
+        kept = can_change(value)
+        if kept and not self._kept:
+            self.keepers.append(Keeper(value, self.label, self.where))
+        self._kept += kept
         try:
             return value_part(value, self)
         finally:
             del self._open[key]
+            self._kept -= kept
             self.label = before
 
     def later(self, value: Any) -> Part:
