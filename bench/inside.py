@@ -129,7 +129,7 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
     import tidemill as tm
     from tidemill.act.frames import encode
     from tidemill.adapters.files import FileArtifacts
-    from tidemill.decide.digest import column_hashes, rowset_hash
+    from tidemill.decide.digest import Hasher, rowset_hash
     from tidemill.domain.fingerprint import object_name
 
     project = tm.open()
@@ -138,6 +138,8 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
     output = project.stage(stage).output
     assert output is not None
     key = output.key
+    # As a run does it: what the types alone say is made once a stage.
+    hasher = Hasher(frames[0].schema)
     spent: list[dict[str, tuple[float, float]]] = []
     for _ in range(int(times)):
         with tempfile.TemporaryDirectory(dir=".") as folder:
@@ -145,7 +147,7 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
             clock = Clock()
             for frame in frames:
                 payload = clock.run("encode", encode, frame)
-                hashes = clock.run("columns", column_hashes, frame)
+                hashes = clock.run("columns", hasher.hashes, frame)
                 clock.run("rows", rowset_hash, frame, key, hashes)
                 clock.run("name", object_name, payload, ".parquet")
                 clock.run("store", store.put, payload, ".parquet")

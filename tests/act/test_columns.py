@@ -7,13 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.act.tides import Tides, day, rebuilt, rows_of
+from tests.act.tides import CHAIN, Tides, day, flow_of, rebuilt, rows_of
 from tidemill.decide import probe
 from tidemill.decide.probe import Probe
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.event import Published
 from tidemill.domain.plan import Action
 from tidemill.domain.stage import Stage
+from tidemill.project import open_project
 
 DAYS = [day(n) for n in range(3)]
 
@@ -275,3 +276,22 @@ def test_what_a_stage_reaches_for_is_not_reused(tides: Tides) -> None:
         assert tides.ok()["ok run features"] == DAYS
     [note] = [note for note in tides.open().plan().notes if "features" in note]
     assert "never reused: it reads the clock: datetime.date.today" in note
+
+
+def test_another_environment_holds_sizes_against_its_own_partitions(tmp_path: Path) -> None:
+    """A day that fitted in where it was the first is too small after three larger ones."""
+    text = CHAIN.replace(
+        "    double = tm.Float64(nullable=True)\n",
+        "    double = tm.Float64(nullable=True)\n\n"
+        '    size = tm.Rows(vs_last=3, within=0.1, on_fail="fail")\n',
+    )
+    tides = Tides(tmp_path, text)
+    tides.send(5)
+    tides.ok()
+    for number in range(3):
+        tides.send(number, [1.0] * 20)
+    with open_project(tides.root, workflow=flow_of(tides.root, text), env="trial") as project:
+        receipt = project.run()
+    assert receipt.exit_code == 3
+    (message,) = [text for text in receipt.messages if text.startswith("doubled")]
+    assert message.startswith(f"doubled {day(5)} breaks its contract")

@@ -299,6 +299,17 @@ def test_a_source_that_raises_stops_only_what_needs_it(tides: Tides) -> None:
     assert tides.contents() == before
 
 
+def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> None:
+    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
+    tides.edit(body, "raise SystemExit(3)")
+    receipt = tides.run()
+    assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
+    assert len(receipt.messages) == 2
+    assert all(" raised SystemExit: 3" in message for message in receipt.messages)
+    with tides.open() as project, pytest.raises(DeclarationError, match="raised SystemExit: 3"):
+        project.check()
+
+
 RAISES = 'if frame.item(0, "day").day == 2:\n        raise ValueError("no Saturdays")\n    '
 
 

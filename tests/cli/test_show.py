@@ -73,6 +73,14 @@ class TestRows:
         assert ended.code == 2
         assert f"run `tidemill run {stage}`" in ended.err
 
+    @pytest.mark.parametrize("options", [(), ("--bad",)])
+    def test_damaged(self, built: Path, options: tuple[str, ...]) -> None:
+        for path in (built / ".tidemill" / "objects").rglob("*.parquet"):
+            path.write_bytes(b"PAR1 and no more PAR1")
+        ended = tidemill("show", "sales", *options)
+        assert "is damaged: its content doesn't match its name" in ended.err
+        assert "Traceback" not in ended.err
+
 
 class TestBad:
     def test_reasons_and_rows(self, built: Path) -> None:

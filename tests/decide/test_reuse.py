@@ -35,3 +35,23 @@ def test_what_is_known_is_taken_as_far_as_it_can_be_trusted(
         run="run", at=0.0,
     )  # fmt: skip
     assert reuse_of(found, Recipe(digest="r", check="same")) is taken
+
+
+@pytest.mark.parametrize(
+    ("own", "historic", "taken"),
+    [
+        (True, False, Action.BIND),
+        (False, False, Action.BIND),
+        (True, True, Action.BIND),
+        # Elsewhere other partitions may be before it.
+        (False, True, Action.RECHECK),
+    ],
+)
+def test_what_was_held_against_other_partitions_is_judged_again(
+    own: bool, historic: bool, taken: Action
+) -> None:
+    found = Binding(
+        key="k", recipe="r", contract="1.0.0", check="", product=Product(content="c"), run="run",
+        at=0.0,
+    )  # fmt: skip
+    assert reuse_of(found, Recipe(digest="r", historic=historic), own=own) is taken

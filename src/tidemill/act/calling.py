@@ -31,7 +31,7 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
         return stage.function(**arguments)
     except TidemillError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(stage, partition, error) from error
 
 

@@ -37,7 +37,7 @@ def source_of(stage: Stage) -> Source[Any]:
         source = stage.function()
     except TidemillError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(str(failed(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__

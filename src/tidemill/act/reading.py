@@ -39,6 +39,14 @@ def read_quarantine(
     return pl.concat(parts, how="diagonal_relaxed")
 
 
+def verified(tools: Tools, state: State, stage: str) -> None:
+    """StorageError naming the first object of a stage that isn't what its name says."""
+    head = state.heads.get(stage)
+    for binding in head.partitions.values() if head else ():
+        for name in binding.product.pins:
+            tools.artifacts.get(name)
+
+
 def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
     head = state.heads.get(stage.name)
     partitions = head.partitions if head else {}

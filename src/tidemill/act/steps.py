@@ -229,11 +229,11 @@ class Steps:
         """What is known to come out, if its objects are all still there; judged again where it must be."""
         if stage.kind is Kind.DELIVER:
             return None
-        found = held if held is not None and held.key == key else None
-        found = found or self._tools.ledger.traces((key,)).get(key)
+        own = held is not None and held.key == key
+        found = held if own else self._tools.ledger.traces((key,)).get(key)
         if found is None or self._room.missing(found.product.pins):
             return None
-        match reuse_of(found, self._recipes[stage.name]):
+        match reuse_of(found, self._recipes[stage.name], own=own):
             case Action.BIND:
                 return _Made(product=found.product, bound=True)
             case Action.RECHECK:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
+from tidemill.act.reading import verified
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import cell, head_table
 from tidemill.cli.group import where_options
@@ -43,15 +44,25 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
     """
     with opened() as project:
         subject = project.stage(stage)
-        if bad:
-            text, body = _bad(project, stage, partition or None, rows)
-        elif subject.kind in (Kind.MODEL, Kind.EVALUATE):
-            bound = _bound(project, subject, partition)
-            text, body = _artifact(bound) if subject.kind is Kind.MODEL else _scores(stage, bound)
-        else:
-            text, body = _rows(project, subject, partition or None, rows)
+        try:
+            text, body = _told(project, subject, partition, rows, bad=bad)
+        except pl.exceptions.PolarsError:
+            # A damaged object is named by its own error, if that is what it is.
+            verified(project.tools, project.state(), stage)
+            raise
     what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
     tell(text, as_json, "tidemill.show/1", lambda: {**what, **body})
+
+
+def _told(
+    project: Project, stage: Stage, partition: str, rows: int, *, bad: bool
+) -> tuple[str, dict[str, Any]]:
+    if bad:
+        return _bad(project, stage.name, partition or None, rows)
+    if stage.kind in (Kind.MODEL, Kind.EVALUATE):
+        bound = _bound(project, stage, partition)
+        return _artifact(bound) if stage.kind is Kind.MODEL else _scores(stage.name, bound)
+    return _rows(project, stage, partition or None, rows)
 
 
 def _bound(project: Project, stage: Stage, partition: str) -> Mapping[str, Binding]:

@@ -342,7 +342,7 @@ def _draft_steps(
     traces = draft.known(keys) if keys and action is Action.RUN else {}
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
-        taken = _taken(draft, stage, found)
+        taken = _taken(draft, stage, found, own=item.held is not None)
         known = found is not None and taken is not Action.RUN
         contents[item.partition] = found.product if found is not None and known else item.expected
         step = Step(
@@ -359,7 +359,7 @@ def _draft_steps(
         draft.add(step, after=(after,))
 
 
-def _taken(draft: Draft, stage: Stage, found: Binding | None) -> Action:
+def _taken(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
     if found is None or draft.lost(found):
         return Action.RUN
-    return reuse_of(found, draft.recipes[stage.name])
+    return reuse_of(found, draft.recipes[stage.name], own=own)

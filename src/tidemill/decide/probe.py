@@ -54,7 +54,7 @@ def probe(stage: Stage) -> Probe | None:
     try:
         with Watch(stage.place) as watched:
             result = function(**frames)
-    except Exception as error:  # noqa: BLE001 - the stage's own code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - its code may raise anything
         return _opaque(noted) if noted else _raised(stage, error)
     if noted:
         return _opaque(noted)

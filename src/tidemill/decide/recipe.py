@@ -41,7 +41,8 @@ class Recipe:
     `reads` are the columns of each input that a step's key covers, `lineage` those that each output
     column depends on, as far as the query tells; `check` names all that the contract checks. `opaque`
     says why the stage is judged by its code, `faults` are readers that the code calls: what they read
-    must be declared as an ingest. `code` is what the stage's code was when this was made.
+    must be declared as an ingest. `historic` says that the contract compares a partition with those before
+    it. `code` is what the stage's code was when this was made.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class Recipe:
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    historic: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
 
 
@@ -105,8 +107,14 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
         faults=_readers(stage, code) if code is not None else (),
+        historic=_is_historic(stage),
         code=code,
     )
+
+
+def _is_historic(stage: Stage) -> bool:
+    rows = stage.output.rows if stage.output is not None else None
+    return rows is not None and rows.vs_last is not None
 
 
 def _opaque(code: Code | None, query: Query | None) -> str:

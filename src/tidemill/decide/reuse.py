@@ -89,16 +89,18 @@ def _unchanged(
     )
 
 
-def reuse_of(found: Binding, recipe: Recipe) -> Action:
+def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
     """How a result under the step's own key is taken: bound as it is, rechecked, or not at all.
 
     A contract that only checks otherwise makes no other values, so the published rows are judged
-    again. Where some went to quarantine, or values that couldn't be cast to null, they aren't the rows
-    that were judged: the step runs.
+    again; and so they are by one that compares with the partitions before, unless the result is the
+    partition's `own`: elsewhere, or at another time, others were before it. Where some went to
+    quarantine, or values that couldn't be cast to null, they aren't the rows that were judged: the
+    step runs.
     """
     if found.touched:
         return Action.RUN
-    if found.check == recipe.check:
+    if found.check == recipe.check and (own or not recipe.historic):
         return Action.BIND
     whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
     return Action.RECHECK if whole and not found.product.quarantined else Action.RUN
