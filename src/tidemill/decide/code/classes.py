@@ -11,6 +11,7 @@ from typing import Any
 from tidemill.decide.code.callables import attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.origin import origin_of_class
+from tidemill.domain.contract import Contract
 from tidemill.domain.fingerprint import Part
 
 # What says nothing about what the class does, or is said by other parts.
@@ -20,6 +21,7 @@ _IGNORED = frozenset(
     | {"__static_attributes__", "__type_params__", "__parameters__", "__orig_bases__"}
     | {"__classcell__", "__classdictcell__", "__dataclass_fields__", "__dataclass_params__"}
     | {"_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__"}
+    | {"__tidemill_contract__"}
 )
 # Enum writes these; the members say it all.
 _OF_ENUM = frozenset(
@@ -48,8 +50,16 @@ def class_part(cls: type, walk: Follow) -> Part:
             parts.append([name, _said(cls, name, item.value, walk), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
         parts.append(None if made is None else _said(cls, "__new__", made, walk))
+    if issubclass(cls, Contract):
+        parts.append(_contract(cls))
     parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])
     return parts
+
+
+def _contract(cls: type[Contract]) -> Part:
+    """What the arguments and the docstring of a contract say; columns and rules are members."""
+    spec = cls.__tidemill_contract__
+    return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 
 def _said(cls: type, name: str, value: Any, walk: Follow) -> Part:
