@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import typing
 from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from tidemill.decide.code.annotations import annotation_part, field_types_part
 from tidemill.decide.code.callables import attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.origin import origin_of_class
@@ -42,8 +44,9 @@ def class_part(cls: type, walk: Follow) -> Part:
     parts.append(_metaclass(cls, walk))
     if "__dataclass_fields__" in vars(cls):
         parts.append(repr(getattr(cls, "__dataclass_params__", None)))
-        fields: dict[str, Any] = vars(cls)["__dataclass_fields__"]
-        parts.append([_field(cls, item, walk) for item in fields.values()])
+        parts.append([_field(cls, item, walk) for item in _fields(cls).values()])
+    elif typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "__annotations__")):
+        parts.append(field_types_part(cls, walk))
     if issubclass(cls, enum.Enum):
         for name, item in cls.__members__.items():
             set_on = attributes_part(item, _OF_MEMBER, walk)
@@ -77,13 +80,20 @@ def _metaclass(cls: type, walk: Follow) -> Part:
 
 
 def _field(cls: type, field: Any, walk: Follow) -> Part:
-    """A field of a dataclass; its type is an annotation."""
+    """A field of a dataclass; its type is that of the class that declares it."""
     flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
     made = [
         None if value is dataclasses.MISSING else _said(cls, field.name, value, walk)
         for value in (field.default, field.default_factory)
     ]
-    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", ""))]
+    owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]
+    said = [annotation_part(field.type, owner, walk), walk.value(field.metadata)]
+    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *said]
+
+
+def _fields(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = vars(cls).get("__dataclass_fields__", {})
+    return found
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
