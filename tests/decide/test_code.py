@@ -524,7 +524,7 @@ def test_an_instance_may_say_its_own_digest(project: Project) -> None:
     assert project.digest(source.format(1)) != project.digest(source.format(2))
 
 
-def test_contracts_say_their_own_digest_and_tidemill_counts_by_name(project: Project) -> None:
+def test_contracts_are_followed_and_tidemill_counts_by_name(project: Project) -> None:
     source = (
         "import tidemill as tm\nfrom tidemill.domain.contract import Contract\n"
         "from tidemill.domain.columns import Int64\nfrom tidemill.domain.place import caller\n"
@@ -534,6 +534,62 @@ def test_contracts_say_their_own_digest_and_tidemill_counts_by_name(project: Pro
     one = project.code(source.format(23))
     assert (one.unresolved, one.touches, one.packages) == ((), (), ())
     assert project.digest(source.format(24)) != one.digest
+
+
+CONTRACT = """
+import tidemill as tm
+
+class Base(tm.Contract):
+    "Any trip."
+    hour = tm.Int64(max=23)
+    FACTOR = 3
+
+class In(Base, version="1.0.0"):
+    "All flights."
+    LIMIT = 2.0
+    miles = tm.Float64(unit="mi", description="as flown", role="feature")
+
+    @staticmethod
+    def scale(x): return x * 60
+
+    @classmethod
+    def over(cls): return cls.LIMIT + 1
+
+    @property
+    def half(self): return 0.5
+"""
+OF_CONTRACT = [
+    # (an edit of a contract that code may read)
+    ("LIMIT = 2.0", "LIMIT = 2.5"),
+    ("FACTOR = 3", "FACTOR = 4"),
+    ("x * 60", "x * 61"),
+    ("cls.LIMIT + 1", "cls.LIMIT + 2"),
+    ("return 0.5", "return 0.6"),
+    ('unit="mi"', 'unit="km"'),
+    ("as flown", "as planned"),
+    ('role="feature"', 'role="label"'),
+    ('version="1.0.0"', 'version="1.0.0", key="hour"'),
+    ('version="1.0.0"', 'version="1.0.0", unknown_columns="keep"'),
+    ('version="1.0.0"', 'version="1.0.1"'),
+    ("All flights", "Some flights"),
+    ("Any trip", "Some trip"),
+    ("max=23", "max=24"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), OF_CONTRACT)
+def test_all_of_a_contract_counts_where_code_names_it(project: Project, old: str, new: str) -> None:
+    named = CONTRACT + "def stage(x): return x, In\n"
+    annotated = CONTRACT + "def stage(x: In) -> tm.Frame[In]: return x\n"
+    assert old in CONTRACT
+    assert project.digest("\n" + named) == project.digest(named)
+    assert project.digest(named.replace(old, new)) != project.digest(named)
+    assert project.digest(annotated.replace(old, new)) == project.digest(annotated)
+
+
+def test_the_base_of_all_contracts_counts_by_name(project: Project) -> None:
+    source = "import tidemill as tm\ndef stage(x): return issubclass(x, tm.Contract)"
+    assert project.digest(source) == project.digest(source)
 
 
 def test_excluded_names_count_by_name_only(project: Project) -> None:

@@ -16,7 +16,7 @@ import typing
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -194,6 +194,12 @@ VALUES: list[Callable[[], Any]] = [
     lambda: typing.Any,
     lambda: typing.Literal["a"],
     lambda: typing.Literal["b"],
+    lambda: typing.Annotated[float, 1.0],
+    lambda: typing.Annotated[float, 2.0],
+    lambda: typing.NewType("Miles", int),
+    lambda: typing.NewType("Miles", float),
+    lambda: InitVar[int],
+    lambda: InitVar[str],
     lambda: T,
     lambda: low,
     lambda: cached,

@@ -262,7 +262,3 @@ def test_the_digests_are_pinned() -> None:
     )
     assert value_digest(spec) == "af232e66bdb554554000ccf6c14fea2f"
     assert check_digest(spec) == "f38dae4e9248c89ccba648e9079d1a0c"
-
-
-def test_a_class_gives_the_digest_of_its_checks() -> None:
-    assert Flights.__tidemill_digest__() == check_digest(spec_of(Flights))

@@ -152,10 +152,6 @@ class Contract:
 
     __tidemill_contract__: ClassVar[ContractSpec]
 
-    @classmethod
-    def __tidemill_digest__(cls) -> str:
-        return check_digest(cls.__tidemill_contract__)
-
     def __init_subclass__(
         cls,
         *,

@@ -99,6 +99,7 @@ class _Walker:
         self.keepers: list[Keeper] = []
         self.where = ""
         self.seeded = False
+        self.typed = False
         self.label = ""
         self._numbers: dict[int, int] = {}
         self._open: dict[int, int] = {}
@@ -143,6 +144,8 @@ class _Walker:
     def named(self, name: str) -> Part:
         """What isn't the project's; its package counts, and so does what it reaches for."""
         self.package(name)
+        if self.typed:
+            return ["named", name]
         reason = blind_reason(name)
         if reason is not None:
             return self.refuse(reason)

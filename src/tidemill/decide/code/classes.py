@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import typing
 from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
+from tidemill.decide.code.annotations import annotation_part, field_types_part
 from tidemill.decide.code.callables import attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.origin import origin_of_class
+from tidemill.domain.contract import Contract
 from tidemill.domain.fingerprint import Part
 
 # What says nothing about what the class does, or is said by other parts.
@@ -20,6 +23,7 @@ _IGNORED = frozenset(
     | {"__static_attributes__", "__type_params__", "__parameters__", "__orig_bases__"}
     | {"__classcell__", "__classdictcell__", "__dataclass_fields__", "__dataclass_params__"}
     | {"_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__"}
+    | {"__tidemill_contract__"}
 )
 # Enum writes these; the members say it all.
 _OF_ENUM = frozenset(
@@ -40,16 +44,25 @@ def class_part(cls: type, walk: Follow) -> Part:
     parts.append(_metaclass(cls, walk))
     if "__dataclass_fields__" in vars(cls):
         parts.append(repr(getattr(cls, "__dataclass_params__", None)))
-        fields: dict[str, Any] = vars(cls)["__dataclass_fields__"]
-        parts.append([_field(cls, item, walk) for item in fields.values()])
+        parts.append([_field(cls, item, walk) for item in _fields(cls).values()])
+    elif typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "__annotations__")):
+        parts.append(field_types_part(cls, walk))
     if issubclass(cls, enum.Enum):
         for name, item in cls.__members__.items():
             set_on = attributes_part(item, _OF_MEMBER, walk)
             parts.append([name, _said(cls, name, item.value, walk), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
         parts.append(None if made is None else _said(cls, "__new__", made, walk))
+    if issubclass(cls, Contract):
+        parts.append(_contract(cls))
     parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])
     return parts
+
+
+def _contract(cls: type[Contract]) -> Part:
+    """What the arguments and the docstring of a contract say; columns and rules are members."""
+    spec = cls.__tidemill_contract__
+    return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 
 def _said(cls: type, name: str, value: Any, walk: Follow) -> Part:
@@ -67,13 +80,20 @@ def _metaclass(cls: type, walk: Follow) -> Part:
 
 
 def _field(cls: type, field: Any, walk: Follow) -> Part:
-    """A field of a dataclass; its type is an annotation."""
+    """A field of a dataclass; its type is that of the class that declares it."""
     flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
     made = [
         None if value is dataclasses.MISSING else _said(cls, field.name, value, walk)
         for value in (field.default, field.default_factory)
     ]
-    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", ""))]
+    owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]
+    said = [annotation_part(field.type, owner, walk), walk.value(field.metadata)]
+    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *said]
+
+
+def _fields(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = vars(cls).get("__dataclass_fields__", {})
+    return found
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,7 @@ class Follow(Protocol):
     where: str
     label: str
     seeded: bool
+    typed: bool  # is it an annotation?
 
     def value(self, value: Any, label: str = "") -> Part:
         """What identifies any value; `label` says where it was found."""

@@ -145,10 +145,14 @@ def _nothing(value: Any, walk: Follow) -> Part:
 
 
 def _typing(value: Any, walk: Follow) -> Part:
-    """Generic aliases by what they are made of; the rest of `typing` has names."""
+    """Generic aliases by what they are made of, others by what they stand for; the rest has names."""
     if hasattr(value, "__args__"):
-        origin = getattr(value, "__origin__", None)
-        return [walk.value(origin), [walk.value(item) for item in value.__args__]]
+        parts = [walk.value(getattr(value, "__origin__", None)), _items(value.__args__, walk)]
+        said = getattr(value, "__metadata__", None)
+        return parts if said is None else [*parts, _items(said, walk)]
+    for name in ("__supertype__", "__value__"):  # NewType, `type A = B`
+        if hasattr(value, name):
+            return [repr(value), walk.value(getattr(value, name))]
     return repr(value)
 
 
@@ -180,6 +184,7 @@ _HANDLERS: dict[str, Callable[[Any, Follow], Part]] = {
     "types.SimpleNamespace": lambda value, walk: _mapping(vars(value), walk),
     "types.GenericAlias": lambda value, walk: _typing(value, walk),
     "types.UnionType": lambda value, walk: _typing(value, walk),
+    "dataclasses.InitVar": lambda value, walk: walk.value(value.type),
     "collections.OrderedDict": _mapping,
     "collections.Counter": _mapping,
     "collections.defaultdict": _defaults,
