@@ -9,6 +9,7 @@ from datetime import date
 from types import FunctionType
 from typing import Any
 
+import polars as pl
 import pytest
 
 import tidemill as tm
@@ -307,6 +308,25 @@ def test_faults(name: str) -> None:
     (fault,) = faults_of(flow)
     assert (fault.message, fault.hint) == (message, hint)
     assert fault.where == where or (where == "HERE" and fault.where.startswith("test_declare.py:"))
+
+
+class Hiding(tm.Contract):
+    x = tm.Int64()
+
+    drawn = tm.rule(pl.col("x").shuffle() > 0)
+    fine = tm.rule(pl.col("x") > 0)
+
+
+def test_a_rule_that_hides_what_it_does_is_told_once() -> None:
+    source = {"return": tm.Source[Hiding]}
+    both = {"raw": tm.Frame[Hiding], "return": tm.Frame[Hiding]}
+    flow = tm.Workflow("tides")
+    flow.ingest(named("raw", raw, **source))
+    flow.transform(named("x", wide, **both))
+    flow.transform(named("y", wide, raw=tm.Frame[Hiding], **{"return": tm.Frame[Whole]}))
+    (fault,) = faults_of(flow)
+    assert fault.message == "rule drawn of contract Hiding draws random numbers without a seed"
+    assert fault.where.startswith("test_declare.py:")
 
 
 def test_an_annotation_that_is_no_python() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.decide.frame import Frame, Predictor
+from tidemill.decide.hidden import rule_faults
 from tidemill.decide.wiring import wiring_faults
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
@@ -61,7 +62,8 @@ def seal(workflow: Workflow) -> Flow:
     faults += _approval_faults(workflow, stages)
     faults += wiring_faults(stages, unclear)
     if faults:
-        raise DeclarationError(f"workflow {workflow.name!r}", faults)
+        # A contract says what is wrong with it at every stage that names it.
+        raise DeclarationError(f"workflow {workflow.name!r}", list(dict.fromkeys(faults)))
     return Flow(name=workflow.name, owner=workflow.owner, stages=tuple(_ordered(stages)))
 
 
@@ -90,6 +92,8 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
     faults += more
+    contracts = [output, *(item.contract for item in inputs)]
+    faults += [fault for spec in contracts if spec is not None for fault in rule_faults(spec)]
     options = declared.options
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
     return Stage(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import polars as pl
 from polars.exceptions import PolarsError
 
+from tidemill.decide.hidden import rule_faults
 from tidemill.decide.schema import polars_type, schema_of
 from tidemill.domain.column import Column, OnFail
 from tidemill.domain.contract import ContractSpec, Rule
@@ -79,6 +80,8 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
 
 def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
     """The rules over several columns; ContractError for one that can't be told from the columns."""
+    for fault in rule_faults(spec):
+        raise ContractError(str(fault))
     schema = _schema(spec)
     return tuple(_expression(spec, rule, schema) for rule in spec.rules)
 
@@ -213,9 +216,8 @@ def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) 
     query = pl.LazyFrame(schema=schema).select(rule.expr)
     try:
         given = query.collect_schema()
-        # Polars sees most type errors only when it runs; a Python function may need rows to run.
-        if "python_udf" not in str(rule.expr):
-            query.collect()
+        # Polars sees most type errors only when it runs.
+        query.collect()
     except PolarsError as error:
         raise broken_rule(spec, rule.name, error) from error
     if any(dtype != pl.Boolean for dtype in given.dtypes()):

@@ -1,6 +1,6 @@
 """What a stage's query computes, column by column, told from its plan before any data moves."""
 
-from tidemill.decide.query.hits import Hit
+from tidemill.decide.hits import Hit
 from tidemill.decide.query.mark import marked
 from tidemill.decide.query.numbering import Column, Numbered, numbered
 from tidemill.decide.query.text import Unreadable

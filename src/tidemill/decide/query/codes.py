@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.query.hits import Hit
+from tidemill.decide.hits import Hit
 from tidemill.decide.query.step import inputs_of, rest_of
 from tidemill.decide.query.text import Node, schema_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tidemill.decide.hits import Hit, hits_in
 from tidemill.decide.query.codes import codes_in
-from tidemill.decide.query.hits import Hit, hits_in
 from tidemill.decide.query.nodes import Plan
 from tidemill.decide.query.terms import SURPRISES, Length, Lost, Relation, Value, term
 from tidemill.decide.query.text import Node, Unreadable, parsed, written

@@ -1,4 +1,4 @@
-"""What in a query its text doesn't tell: code, files, other sources, randomness.
+"""What in a query, or an expression, its text doesn't tell: code, files, other sources, randomness.
 
 They hide under innocent names, so the whole text is searched, not only operators that are known.
 """
@@ -50,9 +50,12 @@ class Hit:
 
 def hits_in(text: str, plan: Any) -> tuple[Hit, ...]:
     """All hits in a plan, and in the text that it was parsed from."""
-    if not any(suspect in text for suspect in _SUSPECTS):
-        return ()
-    return tuple(sorted(set(_hits(plan, "query"))))
+    return tuple(sorted(set(_hits(plan, "query")))) if is_suspect(text) else ()
+
+
+def is_suspect(text: str) -> bool:
+    """Whether a text may have hits; most haven't, and needn't be parsed."""
+    return any(suspect in text for suspect in _SUSPECTS)
 
 
 def _hits(part: Any, place: str) -> Iterator[Hit]:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from tests.decide.query.test_mutations import quiet
+from tidemill.decide.hits import hits_in
 from tidemill.decide.query import Hit, marked, numbered
-from tidemill.decide.query.hits import hits_in
 from tidemill.decide.query.text import parsed, written
 
 X = marked("x", {"a": pl.Int64(), "s": pl.String(), "l": pl.List(pl.Int64)})
