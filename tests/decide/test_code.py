@@ -891,6 +891,36 @@ TOUCHES = [
     ),
     ("import urllib.request as r\ndef stage(): return r.urlopen('x')", "r.urlopen", "network"),
     ("import socket\ndef stage(): return socket.socket()", "socket.socket", "network"),
+    # the time zone of the machine
+    (
+        "from datetime import datetime as dt\ndef stage(): return dt(2013, 1, 1).timestamp()",
+        "timestamp",
+        "environment",
+    ),
+    ("def stage(moment): return moment.timestamp()", "timestamp", "environment"),
+    ("def stage(moment): return moment.astimezone(None)", "astimezone", "environment"),
+    (
+        "import datetime as dt\nAT = dt.datetime(2013, 1, 1)\ndef stage(): return AT.timestamp()",
+        "AT.timestamp",
+        "environment",
+    ),
+    (
+        "import datetime as dt\ndef stage(x): return dt.datetime.fromtimestamp(x)",
+        "dt.datetime.fromtimestamp",
+        "environment",
+    ),
+    (
+        "from datetime import date\ndef stage(x): return date.fromtimestamp(x)",
+        "date.fromtimestamp",
+        "environment",
+    ),
+    ("def stage(x, kind): return kind.fromtimestamp(x)", "fromtimestamp", "environment"),
+    (
+        "import datetime as dt\ndef stage(x): return map(dt.datetime.timestamp, x)",
+        "dt.datetime.timestamp",
+        "environment",
+    ),
+    ("import time\ndef stage(x): return time.mktime(x)", "time.mktime", "clock"),
 ]
 
 
@@ -911,6 +941,12 @@ CLEAN = [
     "from datetime import date, datetime\ndef stage(): return date(2013, 1, 1), datetime.min",
     "import os.path\ndef stage(): return os.path.join('a', 'b')",
     "import polars as pl\nfrom polars import col\ndef stage(x): return x.select(col('a'), pl.col.b)",
+    "import datetime as dt\ndef stage(x): return dt.datetime.fromtimestamp(x, dt.UTC)",
+    "from datetime import *\ndef stage(x): return datetime.fromtimestamp(x, tz=UTC)",
+    "def stage(x, kind, zone): return kind.fromtimestamp(x, zone), x.astimezone(zone)",
+    "import polars as pl\nT = pl.col('t')\ndef stage(x): return T.dt.timestamp(), x.a.dt.timestamp()",
+    "import polars as pl\ndef stage(x): return pl.col('t').dt.timestamp(), x.timestamp.min()",
+    "import polars as pl\nT = pl.col('t')\ndef stage(): return T.timestamp.min()",
     "import math, json, re\ndef stage(x): return math.pi, json.dumps(x), re.compile('a')",
     "def stage(x): return dict.fromkeys(x), sorted(x, key=len), x.query('a > 1')",
     "class A:\n    def today(self): return 1\ndef stage(): return A.today",
