@@ -73,23 +73,41 @@ _ALIASES = {
     "_io": "io",
     "_socket": "socket",
     "_sqlite3": "sqlite3",
+    "_pickle": "pickle",
+    "_frozen_importlib": "importlib._bootstrap",
+    "_frozen_importlib_external": "importlib.machinery",
     "posixpath": "os.path",
     "ntpath": "os.path",
     "genericpath": "os.path",
 }
 _RUNS = "it runs code that is only known while it runs"
 _IMPORTS = "it imports what is only known while it runs"
+_PICKLED = "it makes functions and objects by their names, which are only known while it runs"
 _FRAMES = "it looks up variables by their names"
 _SELF = "it looks at signatures, annotations or source, which don't count otherwise"
 _BLIND = {
     "builtins.eval": _RUNS,
     "builtins.exec": _RUNS,
     "builtins.__import__": _IMPORTS,
+    "importlib.__import__": _IMPORTS,
+    "importlib._bootstrap": _IMPORTS,
     "importlib.import_module": _IMPORTS,
     "importlib.reload": _IMPORTS,
     "importlib.util": _IMPORTS,
     "importlib.machinery": _IMPORTS,
+    "pkgutil.resolve_name": _IMPORTS,
+    "pydoc": _IMPORTS,
     "runpy": _IMPORTS,
+    "pickle.load": _PICKLED,
+    "pickle.loads": _PICKLED,
+    "pickle.Unpickler": _PICKLED,
+    "pickle._load": _PICKLED,
+    "pickle._loads": _PICKLED,
+    "pickle._Unpickler": _PICKLED,
+    "cloudpickle.load": _PICKLED,
+    "cloudpickle.loads": _PICKLED,
+    "dill.load": _PICKLED,
+    "dill.loads": _PICKLED,
     "sys.modules": _IMPORTS,
     "builtins.globals": _FRAMES,
     "sys._getframe": _FRAMES,
