@@ -893,6 +893,18 @@ TOUCHES = [
     ),
     ("from pathlib import Path\ndef stage(): return Path('x').read_text()", "read_text", "reads"),
     ("def stage(p): return p.read_bytes()", "read_bytes", "reads"),
+    (
+        "import linecache\ndef stage(): return linecache.getline('x', 1)",
+        "linecache.getline",
+        "reads",
+    ),
+    ("from linecache import getlines\ndef stage(): return getlines('x')", "getlines", "reads"),
+    (
+        "import gettext\ndef stage(): return gettext.translation('x')",
+        "gettext.translation",
+        "reads",
+    ),
+    ("from gettext import gettext as _\ndef stage(): return _('x')", "_", "reads"),
     ("import os\ndef stage(): return os.path.exists('x')", "os.path.exists", "reads"),
     ("from os.path import exists\ndef stage(): return exists('x')", "exists", "reads"),
     ("import os\ndef stage(): return os.environ['x']", "os.environ", "environment"),

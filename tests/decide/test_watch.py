@@ -149,6 +149,8 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("os.path.exists('x.csv')", "os.path.exists", "reads"),
     ("os.stat('x.csv')", "os.stat", "reads"),
     ("glob.glob('*')", "glob.glob", "reads"),
+    ("linecache.getline('x.csv', 1)", "linecache.getline", "reads"),
+    ("gettext.gettext('x')", "gettext.gettext", "reads"),
     ("sqlite3.connect(':memory:').close()", "sqlite3.connect", "reads"),
     ("pl.read_csv('x.csv')", "polars.read_csv", "reads"),
     ("pl.scan_csv('x.csv')", "polars.scan_csv", "reads"),
@@ -184,8 +186,8 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("tidal.deeper()", "tidal.deeper", "clock"),
 ]
 IMPORTS = (
-    "import datetime, glob, importlib.metadata, io, os, pathlib, platform, random, secrets, socket\n"
-    "import sqlite3, subprocess, sys, tempfile, time, uuid\n"
+    "import datetime, gettext, glob, importlib.metadata, io, linecache, os, pathlib, platform, random\n"
+    "import secrets, socket, sqlite3, subprocess, sys, tempfile, time, uuid\n"
     "import numpy as np\nimport polars as pl\nimport tidal\n"
 )
 

@@ -20,6 +20,7 @@ _TOUCHES: dict[TouchKind, str] = {
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
         tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
         sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data
+        linecache gettext tokenize.open
         os.open os.fdopen os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists
         os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime
         os.path.getctime os.path.getatime os.path.samefile shutil
