@@ -77,7 +77,7 @@ def test_a_type_reaches_for_nothing(project: Project, source: str) -> None:
 def test_annotations_that_cannot_be_evaluated_are_refused() -> None:
     class Late(type):
         @property
-        def __annotations__(cls) -> Any:
+        def __annotations__(cls) -> Any:  # type: ignore[override]
             raise NameError("nowhere")
 
     class Row(metaclass=Late): ...

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -53,7 +54,7 @@ def _is_quiet(function: Any) -> bool:
     owner = function.__self__
     if type(owner) is ModuleType:
         return function in calls.quiet_functions
-    return not isinstance(owner, (type, random.Random))
+    return not isinstance(owner, (type, random.Random, datetime))
 
 
 Seen: TypeAlias = Callable[[Callable[[], object]], tuple[Touch, ...]]
@@ -123,6 +124,13 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("time.time()", "time.time", "clock"),
     ("time.perf_counter()", "time.perf_counter", "clock"),
     ("time.localtime()", "time.localtime", "clock"),
+    ("datetime.datetime(2013, 3, 7).timestamp()", "datetime.datetime.timestamp", "environment"),
+    ("datetime.datetime(2013, 3, 7).astimezone()", "datetime.datetime.astimezone", "environment"),
+    ("datetime.datetime.fromtimestamp(0)", "datetime.datetime.fromtimestamp", "environment"),
+    ("datetime.datetime.fromtimestamp(0, None)", "datetime.datetime.fromtimestamp", "environment"),
+    ("datetime.datetime.fromtimestamp(*[0])", "datetime.datetime.fromtimestamp", "environment"),
+    ("datetime.date.fromtimestamp(0)", "datetime.date.fromtimestamp", "environment"),
+    ("time.mktime((2013, 3, 7, 0, 0, 0, 0, 0, 0))", "time.mktime", "clock"),
     ("os.environ['PATH']", "os.environ", "environment"),
     ("os.environ.get('TIDE')", "os.environ", "environment"),
     ("'TIDE' in os.environ", "os.environ", "environment"),
@@ -141,6 +149,8 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("os.path.exists('x.csv')", "os.path.exists", "reads"),
     ("os.stat('x.csv')", "os.stat", "reads"),
     ("glob.glob('*')", "glob.glob", "reads"),
+    ("linecache.getline('x.csv', 1)", "linecache.getline", "reads"),
+    ("gettext.gettext('x')", "gettext.gettext", "reads"),
     ("sqlite3.connect(':memory:').close()", "sqlite3.connect", "reads"),
     ("pl.read_csv('x.csv')", "polars.read_csv", "reads"),
     ("pl.scan_csv('x.csv')", "polars.scan_csv", "reads"),
@@ -176,8 +186,8 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("tidal.deeper()", "tidal.deeper", "clock"),
 ]
 IMPORTS = (
-    "import datetime, glob, importlib.metadata, io, os, pathlib, platform, random, secrets, socket\n"
-    "import sqlite3, subprocess, sys, tempfile, time, uuid\n"
+    "import datetime, gettext, glob, importlib.metadata, io, linecache, os, pathlib, platform, random\n"
+    "import secrets, socket, sqlite3, subprocess, sys, tempfile, time, uuid\n"
     "import numpy as np\nimport polars as pl\nimport tidal\n"
 )
 
@@ -261,6 +271,9 @@ CLEAN = [
     "__import__('copy').deepcopy(np.random.default_rng(7)).random()",
     "datetime.datetime.strptime('2013-03-07', '%Y-%m-%d'), datetime.date(2013, 3, 7).strftime('%A')",
     "datetime.date.fromisoformat('2013-03-07'), datetime.datetime.fromtimestamp(0, datetime.UTC)",
+    "[datetime.datetime.fromtimestamp(at, tz=datetime.UTC) for at in (0, 1)]",
+    "datetime.datetime(2013, 3, 7, tzinfo=datetime.UTC).timestamp()",
+    "datetime.datetime(2013, 3, 7).isoformat(), datetime.datetime(2013, 3, 7).date()",
     "__import__('zoneinfo').ZoneInfo('America/New_York')",
     "time.sleep(0)",
     "os.path.join('a', 'b'), pathlib.PurePath('a') / 'b', os.fspath('a')",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from types import FrameType, ModuleType
 from typing import Any, Self
 
@@ -76,8 +77,8 @@ class Watch:
             if type(owner) is ModuleType:
                 if arg not in quiet_functions:
                     self._note(c_call(arg), frame)
-            elif owner is self._shared or issubclass(type(owner), type):
-                self._note(c_method(arg), frame)
+            elif owner is self._shared or issubclass(type(owner), type) or _is_naive(owner):
+                self._note(c_method(arg, frame), frame)
 
     def _see_too(self, frame: FrameType, event: str, arg: Any) -> None:
         self._see(frame, event, arg)
@@ -94,6 +95,11 @@ class Watch:
             self._seen[Touch(name=found[0], kind=call[1], where=found[1])] = None
             if found[1] == line_of(frame):
                 self._known.add(here)
+
+
+def _is_naive(owner: Any) -> bool:
+    """Is it a moment without a zone? Its zone is that of the machine."""
+    return issubclass(type(owner), datetime) and owner.tzinfo is None
 
 
 def _restore(profiler: Any) -> None:

@@ -10,12 +10,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from types import BuiltinFunctionType, FrameType
+from types import BuiltinFunctionType, CodeType, FrameType
 from typing import Any, TypeAlias
 
 from tidemill.decide.code.origin import origin_of_file
-from tidemill.decide.code.seeds import is_seeded_state
-from tidemill.decide.code.touches import READERS, TouchKind, known_kind, may_touch, plain_name
+from tidemill.decide.code.seeds import is_seeded_state, written_call
+from tidemill.decide.code.touches import (
+    READERS,
+    TouchKind,
+    is_zoned,
+    known_kind,
+    may_touch,
+    plain_name,
+)
 
 # A name and what it reaches for.
 Call: TypeAlias = tuple[str, TouchKind]
@@ -40,6 +47,8 @@ _SHORT = {"io.open": "open", "builtins.input": "input"}
 # What was reached for before ends with these.
 ENDS = frozenset(("close", "__exit__", "__del__"))
 _MOMENTS = frozenset(("now", "today", "utcnow"))
+_ZONED = frozenset(("timestamp", "astimezone"))
+_zoned: dict[tuple[CodeType, int], bool] = {}  # is `fromtimestamp` given a zone there?
 
 
 def python_call(frame: FrameType) -> Call | None:
@@ -67,15 +76,33 @@ def c_call(function: Any) -> Call | None:
     return _SHORT.get(name, name), kind
 
 
-def c_method(function: Any) -> Call | None:
-    """What a method in C of a class, or of the generator that `random` shares, reaches for."""
+def c_method(function: Any, frame: FrameType) -> Call | None:
+    """What a method in C that a frame calls reaches for.
+
+    It is one of a class, of a moment without a zone, or of the generator that `random` shares.
+    """
     owner, name = function.__self__, function.__name__
+    if issubclass(type(owner), datetime):
+        return (f"datetime.datetime.{name}", "environment") if name in _ZONED else None
     if not issubclass(type(owner), type):
         return f"random.{name}", "random"
+    if name == "fromtimestamp" and issubclass(owner, date):
+        return _from_timestamp(owner, frame)
     if name in _MOMENTS and issubclass(owner, date):
         kind = "datetime" if issubclass(owner, datetime) else "date"
         return f"datetime.{kind}.{name}", "clock"
     return None
+
+
+def _from_timestamp(owner: type[date], frame: FrameType) -> Call | None:
+    """It takes the zone of the machine unless the text of the call gives one; a date always does."""
+    if not issubclass(owner, datetime):
+        return "datetime.date.fromtimestamp", "environment"
+    here = frame.f_code, frame.f_lasti
+    if here not in _zoned:
+        call = written_call(frame)
+        _zoned[here] = call is not None and is_zoned(call)
+    return None if _zoned[here] else ("datetime.datetime.fromtimestamp", "environment")
 
 
 def shared_random() -> object:

@@ -36,9 +36,7 @@ def attribute(walk: Walk, node: ast.Attribute, call: ast.Call | None = None) -> 
         walk.load(base.id, base.lineno, path, call)
     else:
         walk.visit(base)
-        for name in path[:-1]:
-            walk.attributes.append((name, node.lineno, None))
-        walk.attributes.append((path[-1], node.lineno, call))
+        walk.attributes.append((path, node.lineno, call))
     walk.out.append(")")
 
 

@@ -91,8 +91,8 @@ def shape_of(
     for name, line, source in walk.imports:
         bare = Ref(name=name, line=line, source=source, bare=True)
         finder.refs.setdefault((name, source), bare)
-    for name, line, call in walk.attributes:
-        finder.loosely((name,), line, call)
+    for path, line, call in walk.attributes:
+        finder.loosely(path, line, call)
     for name, line, reason in walk.problems:
         finder.problems.append(Problem(name=name, line=line, reason=reason))
     spelling = Spelling(keep=walk.sees_locals)
@@ -153,8 +153,8 @@ class _Finder:
 
     def _add(self, use: Use, source: Import | None) -> None:
         """Each reference counts once, at its first line."""
-        seeded = is_given(use.call)
-        repeatable = bool(use.path) and is_seeded(use.call, use.path[-1])
+        seeded = is_given(use.call, (use.name, *use.path)[-1])
+        repeatable = bool(use.path) and is_seeded(use.call, use.path)
         flags = (seeded, repeatable, use.optional, use.dynamic)
         key = (use.name, use.path, source, flags)
         if key not in self.refs:
@@ -172,5 +172,6 @@ class _Finder:
     def loosely(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:
         """Note attributes of a value that can't be known; the call is on the last of them."""
         for index, name in enumerate(path):
-            repeatable = index == len(path) - 1 and is_seeded(call, name)
+            called = call if index == len(path) - 1 else None
+            repeatable = is_seeded(called, path[: index + 1])
             self.loose.append(Loose(name=name, line=line, repeatable=repeatable))

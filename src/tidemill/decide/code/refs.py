@@ -20,7 +20,7 @@ from tidemill.decide.code.origin import (
     origin_of_module,
 )
 from tidemill.decide.code.scopes import Import, is_private
-from tidemill.decide.code.touches import loose_kind
+from tidemill.decide.code.touches import is_seeded, loose_kind
 from tidemill.domain.fingerprint import Part
 
 # Importing runs code of the project, which may fail in any ordinary way.
@@ -105,7 +105,8 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [walk.value(value, label)]
     if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
-        parts += [_loose(name, ref.repeatable, walk) for name in path]
+        parts += [_loose(name, is_seeded(None, [name]), walk) for name in path[:-1]]
+        parts += [_loose(name, ref.repeatable, walk) for name in path[-1:]]
     return parts
 
 

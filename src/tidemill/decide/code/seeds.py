@@ -19,7 +19,7 @@ _UNKNOWN: Any = object()
 def is_seeded_state(frame: FrameType | None) -> bool:
     """Does a frame call `RandomState` with a seed just now? Doubt means no."""
     made = getattr(sys.modules.get("numpy.random"), "RandomState", None)
-    call = None if frame is None or made is None else _call(frame)
+    call = None if frame is None or made is None else written_call(frame)
     if frame is None or call is None or _value(call.func, frame) is not made:
         return False
     given = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "seed")]
@@ -27,8 +27,8 @@ def is_seeded_state(frame: FrameType | None) -> bool:
     return seed is not None and seed is not _UNKNOWN
 
 
-def _call(frame: FrameType) -> ast.Call | None:
-    """The call that a frame makes, as it is written."""
+def written_call(frame: FrameType) -> ast.Call | None:
+    """The call that a frame makes, as it is written; None if that can't be told."""
     code = frame.f_code
     first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
     lines = linecache.getlines(code.co_filename, frame.f_globals)[(first or 1) - 1 : last]

@@ -7,7 +7,7 @@ seed, the network. Some of it hides what the code does at all; that is refused w
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ _TOUCHES: dict[TouchKind, str] = {
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
         tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
         sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data
+        linecache gettext tokenize.open
         os.open os.fdopen os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists
         os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime
         os.path.getctime os.path.getatime os.path.samefile shutil
@@ -38,6 +39,8 @@ _TOUCHES: dict[TouchKind, str] = {
         pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
         platform getpass locale subprocess tempfile multiprocessing.cpu_count
         os._Environ importlib.metadata
+        datetime.datetime.fromtimestamp datetime.date.fromtimestamp
+        datetime.datetime.timestamp datetime.datetime.astimezone
         sys.argv sys.path sys.stdin sys.platform sys.version sys.version_info sys.executable
         builtins.input
     """,
@@ -63,29 +66,49 @@ _SEEDED = frozenset(
     {"Random", "default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937"}
     | {"Philox", "SFC64"}
 )
+# They take the time zone of the machine, unless they are given one, or a moment that has one.
+_ZONED = frozenset({"fromtimestamp", "timestamp", "astimezone"})
 _ALIASES = {
     "posix": "os",
     "nt": "os",
     "_io": "io",
     "_socket": "socket",
     "_sqlite3": "sqlite3",
+    "_pickle": "pickle",
+    "_frozen_importlib": "importlib._bootstrap",
+    "_frozen_importlib_external": "importlib.machinery",
     "posixpath": "os.path",
     "ntpath": "os.path",
     "genericpath": "os.path",
 }
 _RUNS = "it runs code that is only known while it runs"
 _IMPORTS = "it imports what is only known while it runs"
+_PICKLED = "it makes functions and objects by their names, which are only known while it runs"
 _FRAMES = "it looks up variables by their names"
 _SELF = "it looks at signatures, annotations or source, which don't count otherwise"
 _BLIND = {
     "builtins.eval": _RUNS,
     "builtins.exec": _RUNS,
     "builtins.__import__": _IMPORTS,
+    "importlib.__import__": _IMPORTS,
+    "importlib._bootstrap": _IMPORTS,
     "importlib.import_module": _IMPORTS,
     "importlib.reload": _IMPORTS,
     "importlib.util": _IMPORTS,
     "importlib.machinery": _IMPORTS,
+    "pkgutil.resolve_name": _IMPORTS,
+    "pydoc": _IMPORTS,
     "runpy": _IMPORTS,
+    "pickle.load": _PICKLED,
+    "pickle.loads": _PICKLED,
+    "pickle.Unpickler": _PICKLED,
+    "pickle._load": _PICKLED,
+    "pickle._loads": _PICKLED,
+    "pickle._Unpickler": _PICKLED,
+    "cloudpickle.load": _PICKLED,
+    "cloudpickle.loads": _PICKLED,
+    "dill.load": _PICKLED,
+    "dill.loads": _PICKLED,
     "sys.modules": _IMPORTS,
     "builtins.globals": _FRAMES,
     "sys._getframe": _FRAMES,
@@ -117,6 +140,8 @@ def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
     last = name.rpartition(".")[2]
     found = known_kind(name)
     if found == "random" and last in _SEEDED and seeded:
+        return None
+    if name == "datetime.datetime.fromtimestamp" and seeded:
         return None
     if found is None and last.startswith(READERS):
         return "reads"
@@ -150,21 +175,39 @@ def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
     """What an attribute of an unknown value most likely reaches for."""
     if attribute in ("sample", "shuffle"):
         return None if seeded else "random"
+    if attribute in _ZONED:
+        return None if seeded else "environment"
     return _LOOSE.get(attribute)
 
 
-def is_given(call: ast.Call | None) -> bool:
-    """Is a call given any argument but None?"""
+def is_given(call: ast.Call | None, attribute: str = "") -> bool:
+    """Is a call given any argument but None? `fromtimestamp` needs a zone."""
     if call is None:
         return False
+    if attribute == "fromtimestamp":
+        return is_zoned(call)
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
     return any(not _is_none(value) for value in values)
 
 
-def is_seeded(call: ast.Call | None, attribute: str) -> bool:
-    """Is a `sample` or `shuffle` of an unknown value repeatable? `rng.sample(items, 3)` is."""
+def is_zoned(call: ast.Call) -> bool:
+    """Is a call of `fromtimestamp` given a time zone?"""
+    zones = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "tz")]
+    return any(not _is_none(zone) for zone in zones)
+
+
+def is_seeded(call: ast.Call | None, path: Sequence[str]) -> bool:
+    """Is the last attribute of an unknown value repeatable? `rng.sample(items, 3)` is.
+
+    So is a `timestamp` that isn't called, which may be anything, and that of Polars.
+    """
+    attribute = path[-1]
+    if attribute in ("timestamp", "astimezone"):
+        return call is None or is_given(call) or "dt" in path[-2:-1]
     if call is None:
         return False
+    if attribute == "fromtimestamp":
+        return is_zoned(call)
     needed = 1 if attribute == "shuffle" else 2
     named = any(word.arg in _SEEDS and not _is_none(word.value) for word in call.keywords)
     return named or len(call.args) >= needed

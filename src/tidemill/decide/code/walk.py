@@ -23,7 +23,7 @@ class Walk:
         self._methods = methods
         self.out: list[str | Use] = []
         self.imports: list[tuple[str, int, Import]] = []
-        self.attributes: list[tuple[str, int, ast.Call | None]] = []
+        self.attributes: list[tuple[Sequence[str], int, ast.Call | None]] = []
         self.problems: list[tuple[str, int, str]] = []
         self.sees_locals = False
         self.scope: Scope | None = None
