@@ -587,6 +587,23 @@ def test_all_of_a_contract_counts_where_code_names_it(project: Project, old: str
     assert project.digest(annotated.replace(old, new)) == project.digest(annotated)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('version="1.0.0"', 'version="2.0.0"', True),
+        ("All flights", "Some flights", True),
+        ("max=23", "max=24", False),
+        # Its own way to say which columns are read is followed like any method.
+        ("def over(cls):", "def reads(cls, *_):", False),
+    ],
+)
+def test_of_a_contract_that_is_asked_for_columns_only_what_it_checks_counts(
+    project: Project, old: str, new: str, same: bool
+) -> None:
+    source = CONTRACT + "def stage(x): return In.reads('hour')\n"
+    assert (project.digest(source.replace(old, new)) == project.digest(source)) is same
+
+
 def test_the_base_of_all_contracts_counts_by_name(project: Project) -> None:
     source = "import tidemill as tm\ndef stage(x): return issubclass(x, tm.Contract)"
     assert project.digest(source) == project.digest(source)

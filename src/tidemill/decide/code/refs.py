@@ -21,6 +21,7 @@ from tidemill.decide.code.origin import (
 )
 from tidemill.decide.code.scopes import Import, is_private
 from tidemill.decide.code.touches import is_seeded, loose_kind
+from tidemill.domain.contract import Contract, check_digest
 from tidemill.domain.fingerprint import Part
 
 # Importing runs code of the project, which may fail in any ordinary way.
@@ -102,12 +103,21 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
         return walk.refuse("an attribute of a module is looked up by a computed name")
     if isinstance(value, type) and origin_of_class(value) != "project":
         return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk, value)
+    if _only_reads(value, path):
+        return [["digest", check_digest(value.__tidemill_contract__)]]
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [walk.value(value, label)]
     if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
         parts += [_loose(name, is_seeded(None, [name]), walk) for name in path[:-1]]
         parts += [_loose(name, ref.repeatable, walk) for name in path[-1:]]
     return parts
+
+
+def _only_reads(value: Any, path: Sequence[str]) -> bool:
+    """Whether a contract is only asked for columns, `Flights.reads("hour")`: no version is in these."""
+    if not (path[:1] == ("reads",) and isinstance(value, type) and issubclass(value, Contract)):
+        return False
+    return getattr(value.reads, "__func__", None) is vars(Contract)["reads"].__func__
 
 
 def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) -> Part:
