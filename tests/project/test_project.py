@@ -244,6 +244,12 @@ def test_models_and_scores_have_no_rows(tmp_path: Path) -> None:
     assert project.read("out", day(0)).collect()["prediction"].to_list() == [9.0, 9.0]
 
 
+@pytest.mark.parametrize("name", ["", "../x", "x/y", ".", "x" * 300])
+def test_a_name_that_no_environment_can_have(tides: Tides, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name of an environment"):
+        open_project(tides.root, workflow=flow_of(tides.root, tides.text), env=name)
+
+
 @pytest.mark.parametrize(
     "request_", [{"since": "yesterday"}, {"until": "2024-13"}, {"train": ["raw"]}, {"limit": -1}]
 )
