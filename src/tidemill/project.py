@@ -339,10 +339,14 @@ def _request(
 ) -> Request:
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
+    first = bounds_of(since)[0] if since else None
+    end = bounds_of(until)[1] if until else None
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
     return Request(
         stage=stage,
-        since=bounds_of(since)[0] if since else None,
-        until=bounds_of(until)[1] if until else None,
+        since=first,
+        until=end,
         limit=limit,
         again=again,
         train=frozenset(train),
