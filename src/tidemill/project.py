@@ -30,7 +30,7 @@ from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.domain.environment import PRODUCTION
+from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
@@ -63,13 +63,14 @@ def open_project(
     """Open the project in `path` (default: the current folder, or the nearest one above with settings).
 
     `workflow` is `module:name` or a Workflow, and overrides the settings. Raises UsageError when there
-    is no project, DeclarationError when the workflow has faults.
+    is no project or `env` is no name, DeclarationError when the workflow has faults.
     """
+    environment = environment_of(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
-        return Project(Settings(root=start, workflow=workflow.name), workflow, env)
+        return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
     settings = find_settings(start, workflow)
-    return Project(settings, load_workflow(settings), env)
+    return Project(settings, load_workflow(settings), environment)
 
 
 class Project:
@@ -338,10 +339,14 @@ def _request(
 ) -> Request:
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
+    first = bounds_of(since)[0] if since else None
+    end = bounds_of(until)[1] if until else None
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
     return Request(
         stage=stage,
-        since=bounds_of(since)[0] if since else None,
-        until=bounds_of(until)[1] if until else None,
+        since=first,
+        until=end,
         limit=limit,
         again=again,
         train=frozenset(train),

@@ -266,6 +266,12 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
         _model(retrain=tm.any_of()), "model 'mod': retrain=AnyOf(triggers=()) is not a trigger", AT_MOD,
         "write tm.every('14d')",
     ),
+    "a parameter that can't be told": (
+        _model(params={"a": 1, "b": pl.LazyFrame()}),
+        "model 'mod': an edit of its parameter 'b' (of type polars.lazyframe.frame.LazyFrame) wouldn't be "
+        "seen: b: a LazyFrame is read when it runs; make it a DataFrame, or an input",
+        AT_MOD, "hand numbers, text, lists, dicts or arrays, and make the rest of them in the stage",
+    ),
     "an impure model": (
         _model(tm.impure(named("mod", mod))), "model 'mod' is marked with @tm.impure", AT_MOD,
         "say when a model is due: retrain=tm.every('14d')",

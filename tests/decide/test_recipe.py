@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.decide.planning import deliver, ingest, model, reads, spec, transform
@@ -18,14 +18,12 @@ from tidemill.decide.recipe import (
     Platform,
     Recipe,
     changes,
-    plain,
     probe_key,
     recipe_of,
     step_key,
 )
 from tidemill.domain.column import Column
 from tidemill.domain.dtype import DType
-from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.impure import Impure
 from tidemill.domain.query import Query
 from tidemill.domain.stage import Input, Sink, Stage, Training
@@ -241,24 +239,23 @@ def test_a_reader_in_a_transform_is_a_fault() -> None:
     assert recipe(replace(BASE, function=clock)).faults == ()
 
 
-def test_plain() -> None:
-    day = date(2013, 3, 7)
-    assert plain({"a": (1, [2.5, None]), 3: {"b": b"x", "c": True}, "d": day}) == {
-        "a": [1, [2.5, None]], "3": {"b": b"x", "c": True}, "d": ["date", repr(day)],
-    }  # fmt: skip
-    assert plain({"b", "a"}) == ["set", "'a'", "'b'"] == plain(frozenset({"a", "b"}))
+def rate(step: int) -> float:
+    return 0.1 / step
 
 
-def test_a_set_of_parameters_is_the_same_in_every_process() -> None:
-    code = (
-        "from tidemill.decide.recipe import plain\n"
-        "from tidemill.domain.fingerprint import fingerprint\n"
-        "print(fingerprint('x', plain({'columns': {'hour', 'wind', 'rush', 'distance'}})))"
-    )
-    here = fingerprint("x", plain({"columns": {"hour", "wind", "rush", "distance"}}))
-    for seed in "12":
-        there = subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True,
-            check=True,
-        )  # fmt: skip
-        assert there.stdout.strip() == here
+def drawn(step: int) -> float:
+    return random.random() / step
+
+
+def test_a_parameter_counts_by_what_it_is_and_reaches_for() -> None:
+    def trained(**params: Any) -> Recipe:
+        return recipe(replace(TRAINED, training=Training(params=params)))
+
+    one, other = trained(rate=rate), trained(rate=drawn)
+    assert changes(one.parts, other.parts) == ("its parameters changed",)
+    assert one.unproven == ()
+    (reason,) = other.unproven
+    assert reason.startswith("it draws random numbers without a seed: random.random (test_recipe")
+    # What a type of a package comes with counts as what the code uses does.
+    packages = ("a package that it uses changed", "its parameters changed")
+    assert set(changes(one.parts, trained(rate=np.random.MT19937).parts)) == set(packages)

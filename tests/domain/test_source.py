@@ -1,4 +1,4 @@
-"""Sources: how bytes are read is part of what they are, which files there are isn't."""
+"""Sources: which files there are, and how they are read."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ def test_files() -> None:
     source = files("data/*.csv", separator=";", null_values=["-"])
     assert source == Source(pattern="data/*.csv", options={"separator": ";", "null_values": ["-"]})
     assert files("data/*", format="ndjson").format == "ndjson"
-
-
-def test_the_digest_is_about_reading() -> None:
-    base = files("a/*.csv", separator=";", null_values="-")
-    assert base.digest == files("b/*.csv", null_values="-", separator=";").digest
-    others = {
-        files("a/*.csv", separator=",", null_values="-").digest,
-        files("a/*.csv", separator=";").digest,
-        files("a/*.csv", format="csv", separator=";", null_values="-").digest,
-    }
-    assert len(others | {base.digest}) == 4
 
 
 def test_suffixes() -> None:

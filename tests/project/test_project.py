@@ -244,14 +244,32 @@ def test_models_and_scores_have_no_rows(tmp_path: Path) -> None:
     assert project.read("out", day(0)).collect()["prediction"].to_list() == [9.0, 9.0]
 
 
+@pytest.mark.parametrize("name", ["", "../x", "x/y", ".", "x" * 300])
+def test_a_name_that_no_environment_can_have(tides: Tides, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name of an environment"):
+        open_project(tides.root, workflow=flow_of(tides.root, tides.text), env=name)
+
+
 @pytest.mark.parametrize(
-    "request_", [{"since": "yesterday"}, {"until": "2024-13"}, {"train": ["raw"]}, {"limit": -1}]
-)
+    "request_",
+    [
+        {"since": "yesterday"}, {"until": "2024-13"}, {"train": ["raw"]}, {"limit": -1},
+        {"since": "2024-03-04", "until": "2024-03-01"}, {"since": "2024-03", "until": "2024-02-29"},
+    ],
+)  # fmt: skip
 def test_a_request_that_makes_no_sense(tides: Tides, request_: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         tides.run(**request_)  # type: ignore[arg-type]
     # It was refused before anything was taken.
     assert tides.ok() == everything([0, 1])
+
+
+def test_a_range_may_be_one_partition_named_in_two_ways(tides: Tides) -> None:
+    project = tides.open()
+    assert project.plan(since=day(0), until=day(0)).steps
+    assert project.plan(since=day(0)[:7], until=day(0)).steps
+    with pytest.raises(UsageError, match=r"from 2024-03-04 to 2024-03-01 leaves nothing to do"):
+        project.plan(since="2024-03-04", until="2024-03-01")
 
 
 def test_a_run_costs_what_its_processor_time_costs(tmp_path: Path) -> None:

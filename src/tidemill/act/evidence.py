@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.act.listing import source_of
 from tidemill.decide.code import Code, code_of
+from tidemill.decide.reading import reading_digest
 from tidemill.decide.recipe import Evidence, Platform, probe_key
 from tidemill.domain.errors import Fault, TidemillError
 from tidemill.domain.query import Query
@@ -78,7 +79,7 @@ def _source(stage: Stage) -> str:
     if stage.kind is not Kind.INGEST:
         return ""
     try:
-        return source_of(stage).digest
+        return reading_digest(source_of(stage), stage)
     except TidemillError:
         return ""
 

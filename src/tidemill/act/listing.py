@@ -13,6 +13,7 @@ from typing import Any
 
 from tidemill.act.failing import failed
 from tidemill.decide.draft import Scan
+from tidemill.decide.reading import reading_digest
 from tidemill.domain.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.partition import WHOLE
@@ -92,7 +93,7 @@ def reading_of(source: Source[Any], stage: Stage) -> str:
     assert stage.output is not None
     cut = stage.output.partitioning
     dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
-    return fingerprint("reading", source.digest, str(cut), dtype)[:12]
+    return fingerprint("reading", reading_digest(source, stage), str(cut), dtype)[:12]
 
 
 def _seen(

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.decide.frame import Frame, Predictor
 from tidemill.decide.hidden import rule_faults
+from tidemill.decide.parameters import params_faults
 from tidemill.decide.wiring import wiring_faults
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
@@ -95,6 +96,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     contracts = [output, *(item.contract for item in inputs)]
     faults += [fault for spec in contracts if spec is not None for fault in rule_faults(spec)]
     options = declared.options
+    faults += params_faults(declared.name, options.get("params", {}), declared.place)
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
     return Stage(
         name=declared.name,

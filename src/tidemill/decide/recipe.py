@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
+from tidemill.decide.parameters import params_part, with_params
 from tidemill.domain.contract import ContractSpec, check_digest, value_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
@@ -82,6 +82,7 @@ class Platform:
 
 def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     """The recipe of a stage: of what its query says, or where that isn't the whole truth, of its code."""
+    evidence = _with_params(stage, evidence)
     code, query = evidence.code, evidence.query
     opaque = _opaque(code, query)
     clear = None if opaque else query
@@ -91,7 +92,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     if stage.output is not None:
         parts["contract"] = value_digest(stage.output)
     if stage.training is not None:
-        parts["params"] = plain(stage.training.params)
+        parts["params"] = params_part(stage.training.params)
         parts["seed"] = stage.training.seed
     if stage.sink is not None:
         parts["sink"] = [stage.sink.folder, stage.sink.format]
@@ -115,6 +116,13 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
 def _is_historic(stage: Stage) -> bool:
     rows = stage.output.rows if stage.output is not None else None
     return rows is not None and rows.vs_last is not None
+
+
+def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
+    if stage.training is None or evidence.code is None:
+        return evidence
+    code = with_params(evidence.code, stage.training.params, stage.place)
+    return replace(evidence, code=code)
 
 
 def _opaque(code: Code | None, query: Query | None) -> str:
@@ -215,20 +223,6 @@ _VERBS = {
     "random": "draws random numbers without a seed",
     "network": "talks to the network",
 }
-
-
-def plain(value: Any) -> Part:
-    """A parameter as a fingerprint's part; values of other types count by their text."""
-    if value is None or isinstance(value, (str, bytes, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        # The order of a set's text is another in every process.
-        return ["set", *sorted(repr(item) for item in value)]
-    return [type(value).__qualname__, repr(value)]
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,3 +1,23 @@
 """Recipes, heads and bindings under a name; what is delivered from production is what users see."""
 
+from __future__ import annotations
+
+import re
+
+from tidemill.domain.errors import UsageError
+
 PRODUCTION = "prod"
+
+# It becomes part of the name of a folder, and of a lease.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+def environment_of(name: str) -> str:
+    """The name of an environment as it was given; UsageError when it can't be one."""
+    if not _NAME.fullmatch(name):
+        shown = repr(name) if len(name) <= 80 else f"{name[:40]!r}... ({len(name)} characters)"
+        raise UsageError(
+            f"{shown} is no name of an environment; it has 1 to 64 of the letters A to Z and a to z, "
+            "digits, '-', '_' and '.', and doesn't begin with '.' or '-', such as 'dev-ana'"
+        )
+    return name

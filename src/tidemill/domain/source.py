@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from tidemill.domain.fingerprint import Part, fingerprint
-
 C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
 
@@ -31,14 +29,6 @@ class Source(Generic[C]):
     pattern: str
     format: Format | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """How the bytes are read; which files there are is not part of it."""
-        options: dict[str, Part] = {
-            name: repr(value) for name, value in sorted(self.options.items())
-        }
-        return fingerprint("files", self.format, options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

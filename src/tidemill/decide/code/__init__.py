@@ -72,7 +72,19 @@ def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) ->
     name only: somebody else answers for what they stand for.
     """
     walker = _Walker(exclude)
-    root = walker.value(function, getattr(function, "__qualname__", repr(function)))
+    return _walked(walker, function, getattr(function, "__qualname__", repr(function)))
+
+
+def code_of_value(value: object, name: str, where: str) -> Code:
+    """The same of a value that no code names: a parameter or an option, called `name`.
+
+    `where` it was declared (`file.py:12`).
+    """
+    return _walked(_Walker((), where=where, named=True), value, name)
+
+
+def _walked(walker: _Walker, value: object, name: str) -> Code:
+    root = walker.value(value, name)
     parts: list[Part] = []
     for value, where in walker.queue:  # it grows while it is read
         parts.append(walker.entity(value, where))
@@ -90,14 +102,16 @@ def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) ->
 class _Walker:
     """Follows code breadth first; whatever may lead back to itself is numbered and done once."""
 
-    def __init__(self, exclude: Container[str]) -> None:
+    def __init__(self, exclude: Container[str], *, where: str = "", named: bool = False) -> None:
         self.exclude = exclude
+        # Whether the name of what it begins with counts.
+        self._named = named
         self.queue: list[tuple[Any, str]] = []
         self.packages: dict[tuple[str, str], None] = {}
         self.unresolved: dict[Unresolved, None] = {}
         self.touches: dict[Touch, None] = {}
         self.keepers: list[Keeper] = []
-        self.where = ""
+        self.where = where
         self.seeded = False
         self.typed = False
         self.label = ""
@@ -110,7 +124,8 @@ class _Walker:
         self.where = where
         self.keepers.append(Keeper(value, getattr(value, "__qualname__", ""), where))
         if isinstance(value, FunctionType):
-            return function_part(value, self, named=value is not self.queue[0][0])
+            named = self._named or value is not self.queue[0][0]
+            return function_part(value, self, named=named)
         self.label = getattr(value, "__qualname__", "")
         return class_part(value, self) if isinstance(value, type) else "sentinel"
 

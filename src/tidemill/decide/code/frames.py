@@ -36,7 +36,7 @@ def numpy_part(value: Any, walk: Follow) -> Part | None:
 
 
 def polars_part(value: Any, walk: Follow) -> Part | None:
-    """A type, an expression, a series or a frame, under this version; None for anything else."""
+    """A type, an expression, a series, a frame, how a scan casts, under this version; None otherwise."""
     polars = sys.modules["polars"]
     part: Part | None = None
     if isinstance(value, polars.Expr):
@@ -49,6 +49,8 @@ def polars_part(value: Any, walk: Follow) -> Part | None:
         part = _frame(polars.DataFrame(schema={"": value}), walk)
     elif isinstance(value, polars.Schema):
         part = [[name, walk.value(dtype)] for name, dtype in value.items()]
+    elif type(value) is polars.ScanCastOptions:
+        part = walk.value(vars(value))
     elif isinstance(value, polars.LazyFrame):
         part = walk.refuse("a LazyFrame is read when it runs; make it a DataFrame, or an input")
     return None if part is None else [walk.named("polars"), part]

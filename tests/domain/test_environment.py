@@ -1,0 +1,28 @@
+"""What an environment may be called."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.domain.environment import PRODUCTION, environment_of
+from tidemill.domain.errors import UsageError
+
+
+@pytest.mark.parametrize("name", [PRODUCTION, "dev-ana", "_", "7", "v1.2", "a" * 64, "A..b"])
+def test_names(name: str) -> None:
+    assert environment_of(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../x", "x/y", "x\\y", ".x", "-x", " ", "a b", "a\n", "a\0", "café", "a" * 65],
+)
+def test_what_is_no_name(name: str) -> None:
+    with pytest.raises(UsageError, match="is no name of an environment; it has 1 to 64") as caught:
+        environment_of(name)
+    assert str(caught.value).startswith(repr(name))
+
+
+def test_a_name_that_is_far_too_long_is_cut() -> None:
+    with pytest.raises(UsageError, match=r"^'a{40}'\.\.\. \(300 characters\) is no name"):
+        environment_of("a" * 300)
