@@ -810,6 +810,48 @@ UNRESOLVED = [
     ("import lib\ndef stage(n): return getattr(lib, n)", "lib", 2, "computed name"),
     ("import lib\ndef stage(n): return getattr(lib, 'nope')", "lib.nope", 2, "has no 'nope'"),
     ("import polars\ndef stage(n): return getattr(polars, n)", "polars", 2, "computed name"),
+    ("def low(): 'd'\ndef stage(n): return getattr(low, n)", "low", 2, "computed name"),
+    ("class A: 'd'\ndef stage(n): return getattr(A, n)", "A", 2, "computed name"),
+    ("import lib\ndef stage(n): return getattr(lib.A, n)", "lib.A", 2, "computed name"),
+    (
+        "import datetime\ndef stage(n): return getattr(datetime.date, n)",
+        "datetime.date",
+        2,
+        "computed",
+    ),
+    ("from datetime import date\ndef stage(n): return getattr(date, n)", "date", 2, "computed"),
+    ("import os.path\ndef stage(n): return getattr(os.path, n)", "os.path", 2, "computed name"),
+    (
+        "import operator\ndef stage(g, n): return operator.attrgetter(n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g, n): return attrgetter('a', n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g): return attrgetter('a.__doc__')(g)",
+        "a.__doc__",
+        2,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nD = a('__doc__')\ndef stage(g): return D(g)",
+        "D",
+        3,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nN = '__doc__'\ndef stage(g): return a(N)(g)",
+        "N",
+        3,
+        "source",
+    ),
+    ("def stage(g): return g.__getattribute__('__code__')", "__code__", 1, "source"),
     (
         "def stage(n):\n    import polars as p\n    return getattr(p, n)",
         "p",
@@ -858,7 +900,7 @@ UNRESOLVED = [
 def test_what_cannot_be_resolved_is_named(
     project: Project, source: str, name: str, line: int, reason: str
 ) -> None:
-    project.write(lib="__private = 1", broken="1 / 0")
+    project.write(lib="class A: 'd'\n__private = 1", broken="1 / 0")
     code = project.code(source)
     (found,) = code.unresolved
     assert (found.name, found.where) == (name, f"main.py:{line}")
@@ -1011,6 +1053,9 @@ CLEAN = [
     "import polars as pl\nT = pl.col('t')\ndef stage(x): return T.dt.timestamp(), x.a.dt.timestamp()",
     "import polars as pl\ndef stage(x): return pl.col('t').dt.timestamp(), x.timestamp.min()",
     "import polars as pl\nT = pl.col('t')\ndef stage(): return T.timestamp.min()",
+    "import polars as pl\ndef stage(n): return getattr(pl.col('a'), n)(), getattr(pl.col, n)",
+    "def low(): return 1\ndef stage(n): return getattr(low(), n), getattr(n, n)",
+    "from operator import attrgetter\ndef stage(x): return attrgetter('a.b', 'c')(x)",
     "import math, json, re\ndef stage(x): return math.pi, json.dumps(x), re.compile('a')",
     "def stage(x): return dict.fromkeys(x), sorted(x, key=len), x.query('a > 1')",
     "class A:\n    def today(self): return 1\ndef stage(): return A.today",

@@ -29,6 +29,7 @@ _FAILURES = (
     *(NameError, OSError, RuntimeError, TypeError, ValueError),
 )
 _MISSING: Any = object()
+_COMPUTED = "an attribute of it is looked up by a computed name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +94,16 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     """What attributes of modules lead to; attributes of anything else are part of the whole."""
     while isinstance(value, ModuleType) and path:
         if origin_of_module(value.__name__) != "project":
-            return _foreign(value.__name__, path, walk, value)
+            return _foreign(value.__name__, path, walk, value, dynamic=ref.dynamic)
         found = getattr(value, path[0], _MISSING)
         if found is _MISSING or is_private(path[0]):
             return walk.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
         value, path = found, path[1:]
-    if isinstance(value, ModuleType) and ref.dynamic:
-        return walk.refuse("an attribute of a module is looked up by a computed name")
+    if ref.dynamic and _is_computed(value):
+        return walk.refuse(_COMPUTED)
     if isinstance(value, type) and origin_of_class(value) != "project":
-        return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk, value)
+        name = f"{value.__module__}.{value.__qualname__}"
+        return _foreign(name, path, walk, value, dynamic=ref.dynamic)
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [walk.value(value, label)]
     if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
@@ -110,7 +112,16 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     return parts
 
 
-def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) -> Part:
+def _is_computed(value: Any) -> bool:
+    """May an attribute be anything? Those of a function are its source, if nothing was set on it."""
+    if isinstance(value, FunctionType):
+        return origin_of_function(value) == "project"
+    return isinstance(value, (ModuleType, type))
+
+
+def _foreign(
+    name: str, path: Sequence[str], walk: Follow, owner: Any = None, *, dynamic: bool = False
+) -> Part:
     """What isn't the project's, unless the project has put something of its own there."""
     parts = [walk.named(".".join((name, *path)))]
     for item in path:
@@ -119,6 +130,8 @@ def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) ->
         owner = vars(owner).get(item) if isinstance(owner, (ModuleType, type)) else None
         if _is_ours(owner):
             parts.append(walk.value(owner))
+    if dynamic and _is_computed(owner):
+        parts.append(walk.refuse(_COMPUTED))
     return parts
 
 
@@ -185,7 +198,7 @@ def _imported_name(name: str, ref: Ref, source: Import, walk: Follow) -> Part:
     if ref.bare:
         return "imported"
     if ref.dynamic:
-        return walk.refuse("an attribute of a module is looked up by a computed name")
+        return walk.refuse(_COMPUTED)
     if source.top:
         name = name.partition(".")[0]
     full = f"{name}.{source.item}" if source.item else name

@@ -119,6 +119,8 @@ _BLIND = {
     "typing.get_type_hints": _SELF,
     "builtins.help": _SELF,
 }
+BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
+_SOURCES = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
 # Attributes of values that can't be known without running the code.
 _LOOSE: dict[str, TouchKind] = {
     **dict.fromkeys(("now", "utcnow", "today"), "clock"),
@@ -169,6 +171,11 @@ def plain_name(name: str) -> str:
 def blind_reason(name: str) -> str | None:
     """Why code that uses `name` can't be fingerprinted, or None."""
     return _below(plain_name(name), _BLIND)
+
+
+def sees_source(name: str) -> bool:
+    """Does a name, or any part of `a.b.c`, lead to what doesn't count otherwise?"""
+    return "__" in name and not _SOURCES.isdisjoint(name.split("."))
 
 
 def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:

@@ -14,6 +14,7 @@ from tidemill.decide.code.callables import CALLABLES, attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.frames import numpy_part, polars_part
 from tidemill.decide.code.origin import importable, origin_of_class
+from tidemill.decide.code.touches import BY_SOURCE, sees_source
 from tidemill.domain.fingerprint import Part, fingerprint
 
 _EXACT = (type(None), bool, int, float, str, bytes)
@@ -22,6 +23,8 @@ _EXACT = (type(None), bool, int, float, str, bytes)
 def value_part(value: Any, walk: Follow) -> Part:
     """What identifies a value, as a fingerprint's part."""
     kind = type(value)
+    if kind is str and sees_source(value):
+        return walk.refuse(BY_SOURCE)
     if kind in _EXACT:
         return [kind.__name__, value]
     hook = getattr(value, "__tidemill_digest__", None)
