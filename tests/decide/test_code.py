@@ -305,6 +305,35 @@ USED = [
         "VALUE.m = 2",
     ),
     (
+        "def low(): return low.__n__\nlow.__n__ = 1\ndef stage(): return low()",
+        "__n__ = 1",
+        "__n__ = 2",
+    ),
+    (
+        "def low(): return 1\ndef one(): return 1\nlow.__wrapped__ = one\n"
+        "def stage(): return low.__wrapped__()",
+        "one(): return 1",
+        "one(): return 2",
+    ),
+    (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\n"
+        "VALUE = A()\nVALUE.__m__ = 1\ndef stage(): return VALUE.__m__",
+        "__m__ = 1",
+        "__m__ = 2",
+    ),
+    (
+        "from dataclasses import dataclass\nclass S:\n    __slots__ = ('m', 'o')\n@dataclass\nclass A(S):\n"
+        "    n: int = 1\nVALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
+        "from typing import NamedTuple\nclass S(NamedTuple):\n    n: int = 1\nclass A(S): pass\n"
+        "VALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
         "from enum import Enum\nclass E(Enum):\n    A = 1\nE.A.n = 1\ndef stage(): return E.A.n",
         "E.A.n = 1",
         "E.A.n = 2",
@@ -382,6 +411,11 @@ def test_an_attribute_that_was_set_later_counts_as_it_is_now(project: Project) -
     assert code_of(main.stage).digest != before
     main.A.n = 1
     assert code_of(main.stage).digest == before
+
+
+def test_a_mark_of_a_function_says_nothing(project: Project) -> None:
+    source = "import tidemill as tm\ndef low(x): return x\n{}\ndef stage(x): return low(x)"
+    assert project.digest(source.format("tm.impure(low)")) == project.digest(source.format(""))
 
 
 def test_what_a_property_has_cached_does_not_count(project: Project) -> None:

@@ -73,9 +73,9 @@ def call(walk: Walk, node: ast.Call) -> None:
 def _arguments(walk: Walk, node: ast.Call) -> None:
     """`getattr(module, "name")` reads like `module.name`; with a computed name it is noted."""
     args = node.args
-    if _path(node.func)[0][-1:] == ["attrgetter"] or getattr(node.func, "id", "") == "attrgetter":
-        if not all(isinstance(name, ast.Constant) for name in args):
-            walk.problems.append(("attrgetter", node.lineno, _BY_COMPUTED))
+    called = [getattr(node.func, "id", ""), *_path(node.func)[0]][-1]
+    if called == "attrgetter" and not all(isinstance(name, ast.Constant) for name in args):
+        walk.problems.append((called, node.lineno, _BY_COMPUTED))
     if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1:
         name = args[1]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
