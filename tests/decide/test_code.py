@@ -1030,6 +1030,31 @@ TOUCHES = [
         "network",
     ),
     ("import urllib.request as r\ndef stage(): return r.urlopen('x')", "r.urlopen", "network"),
+    (
+        "import polars as pl\ndef stage(): return pl.thread_pool_size()",
+        "pl.thread_pool_size",
+        "environment",
+    ),
+    ("from polars import thread_pool_size as n\ndef stage(): return n()", "n", "environment"),
+    ("import os\ndef stage(): return os.cpu_count()", "os.cpu_count", "environment"),
+    (
+        "import os\ndef stage(): return os.sched_getaffinity(0)",
+        "os.sched_getaffinity",
+        "environment",
+    ),
+    (
+        "from multiprocessing import cpu_count\ndef stage(): return cpu_count()",
+        "cpu_count",
+        "environment",
+    ),
+    (
+        "import socket\ndef stage(): return socket.gethostname()",
+        "socket.gethostname",
+        "environment",
+    ),
+    ("from socket import gethostname as host\ndef stage(): return host()", "host", "environment"),
+    ("import platform\ndef stage(): return platform.machine()", "platform.machine", "environment"),
+    ("from locale import getlocale\ndef stage(): return getlocale()", "getlocale", "environment"),
     ("import socket\ndef stage(): return socket.socket()", "socket.socket", "network"),
     # the time zone of the machine
     (

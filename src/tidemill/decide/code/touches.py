@@ -38,6 +38,8 @@ _TOUCHES: dict[TouchKind, str] = {
         os.path.abspath os.path.realpath os.path.expanduser os.path.expandvars os.system os.popen
         pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
         platform getpass locale subprocess tempfile multiprocessing.cpu_count
+        multiprocessing.context.BaseContext.cpu_count polars.thread_pool_size
+        polars.meta.thread_pool os.sched_getaffinity os.getloadavg socket.gethostname socket.getfqdn
         os._Environ importlib.metadata
         datetime.datetime.fromtimestamp datetime.date.fromtimestamp
         datetime.datetime.timestamp datetime.datetime.astimezone
