@@ -351,6 +351,20 @@ USED = [
         "n = 2",
     ),
     (
+        "import json\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    n: int\n"
+        "json.added = A(1)\ndef stage(): return json.added.n",
+        "A(1)",
+        "A(2)",
+    ),
+    ("import json\njson.ours = 1.5\ndef stage(): return json.ours", "1.5", "2.5"),
+    ("import json\njson.ours = [1]\ndef stage(): return json.ours[0]", "[1]", "[2]"),
+    ("from fractions import Fraction as F\nF.ours = 1\ndef stage(): return F.ours", "= 1", "= 2"),
+    (
+        "import types\nmade = types.ModuleType('json')\nmade.n = 1\ndef stage(): return made.n",
+        "made.n = 1",
+        "made.n = 2",
+    ),
+    (
         "R = {}\ndef add(f):\n    R[f.__name__] = f\n    return f\n@add\ndef low(): return 1\n"
         "def stage(): return R['low']()",
         "return 1",
@@ -893,6 +907,12 @@ UNRESOLVED = [
         "computed name",
     ),
     ("import lib\ndef stage(): return [lib]", "lib", 2, "used as a value"),
+    (
+        "import types\nm = types.ModuleType('json')\ndef stage(): return [m]",
+        "m",
+        3,
+        "used as a value",
+    ),
     ("def stage():\n    import nowhere_to_be_found\n", "nowhere_to_be_found", 2, "no module"),
     ("def stage():\n    import broken\n", "broken", 2, "ZeroDivisionError"),
     ("def stage():\n    from . import broken\n", "broken", 2, "can't be imported"),

@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tidemill.decide.code.follow import Follow
-from tidemill.decide.code.origin import importable, origin_of_function, origin_of_module
+from tidemill.decide.code.origin import importable, is_made, origin_of_function, origin_of_module
 from tidemill.domain.fingerprint import Part
 
 # What Python's own decorators and generic classes set on functions and instances.
@@ -87,7 +87,7 @@ def _descriptor(value: Any, walk: Follow) -> Part:
 
 
 def _module(value: ModuleType, walk: Follow) -> Part:
-    if origin_of_module(value.__name__) == "project":
+    if is_made(value) or origin_of_module(value.__name__) == "project":
         return walk.refuse("a module of the project is used as a value; name what is used of it")
     return walk.named(value.__name__)
 
