@@ -305,6 +305,35 @@ USED = [
         "VALUE.m = 2",
     ),
     (
+        "def low(): return low.__n__\nlow.__n__ = 1\ndef stage(): return low()",
+        "__n__ = 1",
+        "__n__ = 2",
+    ),
+    (
+        "def low(): return 1\ndef one(): return 1\nlow.__wrapped__ = one\n"
+        "def stage(): return low.__wrapped__()",
+        "one(): return 1",
+        "one(): return 2",
+    ),
+    (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\n"
+        "VALUE = A()\nVALUE.__m__ = 1\ndef stage(): return VALUE.__m__",
+        "__m__ = 1",
+        "__m__ = 2",
+    ),
+    (
+        "from dataclasses import dataclass\nclass S:\n    __slots__ = ('m', 'o')\n@dataclass\nclass A(S):\n"
+        "    n: int = 1\nVALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
+        "from typing import NamedTuple\nclass S(NamedTuple):\n    n: int = 1\nclass A(S): pass\n"
+        "VALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
         "from enum import Enum\nclass E(Enum):\n    A = 1\nE.A.n = 1\ndef stage(): return E.A.n",
         "E.A.n = 1",
         "E.A.n = 2",
@@ -320,6 +349,20 @@ USED = [
         "def stage():\n    import fractions\n    return fractions.Fraction.added.n",
         "n = 1",
         "n = 2",
+    ),
+    (
+        "import json\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    n: int\n"
+        "json.added = A(1)\ndef stage(): return json.added.n",
+        "A(1)",
+        "A(2)",
+    ),
+    ("import json\njson.ours = 1.5\ndef stage(): return json.ours", "1.5", "2.5"),
+    ("import json\njson.ours = [1]\ndef stage(): return json.ours[0]", "[1]", "[2]"),
+    ("from fractions import Fraction as F\nF.ours = 1\ndef stage(): return F.ours", "= 1", "= 2"),
+    (
+        "import types\nmade = types.ModuleType('json')\nmade.n = 1\ndef stage(): return made.n",
+        "made.n = 1",
+        "made.n = 2",
     ),
     (
         "R = {}\ndef add(f):\n    R[f.__name__] = f\n    return f\n@add\ndef low(): return 1\n"
@@ -382,6 +425,11 @@ def test_an_attribute_that_was_set_later_counts_as_it_is_now(project: Project) -
     assert code_of(main.stage).digest != before
     main.A.n = 1
     assert code_of(main.stage).digest == before
+
+
+def test_a_mark_of_a_function_says_nothing(project: Project) -> None:
+    source = "import tidemill as tm\ndef low(x): return x\n{}\ndef stage(x): return low(x)"
+    assert project.digest(source.format("tm.impure(low)")) == project.digest(source.format(""))
 
 
 def test_what_a_property_has_cached_does_not_count(project: Project) -> None:
@@ -827,6 +875,48 @@ UNRESOLVED = [
     ("import lib\ndef stage(n): return getattr(lib, n)", "lib", 2, "computed name"),
     ("import lib\ndef stage(n): return getattr(lib, 'nope')", "lib.nope", 2, "has no 'nope'"),
     ("import polars\ndef stage(n): return getattr(polars, n)", "polars", 2, "computed name"),
+    ("def low(): 'd'\ndef stage(n): return getattr(low, n)", "low", 2, "computed name"),
+    ("class A: 'd'\ndef stage(n): return getattr(A, n)", "A", 2, "computed name"),
+    ("import lib\ndef stage(n): return getattr(lib.A, n)", "lib.A", 2, "computed name"),
+    (
+        "import datetime\ndef stage(n): return getattr(datetime.date, n)",
+        "datetime.date",
+        2,
+        "computed",
+    ),
+    ("from datetime import date\ndef stage(n): return getattr(date, n)", "date", 2, "computed"),
+    ("import os.path\ndef stage(n): return getattr(os.path, n)", "os.path", 2, "computed name"),
+    (
+        "import operator\ndef stage(g, n): return operator.attrgetter(n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g, n): return attrgetter('a', n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g): return attrgetter('a.__doc__')(g)",
+        "a.__doc__",
+        2,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nD = a('__doc__')\ndef stage(g): return D(g)",
+        "D",
+        3,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nN = '__doc__'\ndef stage(g): return a(N)(g)",
+        "N",
+        3,
+        "source",
+    ),
+    ("def stage(g): return g.__getattribute__('__code__')", "__code__", 1, "source"),
     (
         "def stage(n):\n    import polars as p\n    return getattr(p, n)",
         "p",
@@ -834,6 +924,12 @@ UNRESOLVED = [
         "computed name",
     ),
     ("import lib\ndef stage(): return [lib]", "lib", 2, "used as a value"),
+    (
+        "import types\nm = types.ModuleType('json')\ndef stage(): return [m]",
+        "m",
+        3,
+        "used as a value",
+    ),
     ("def stage():\n    import nowhere_to_be_found\n", "nowhere_to_be_found", 2, "no module"),
     ("def stage():\n    import broken\n", "broken", 2, "ZeroDivisionError"),
     ("def stage():\n    from . import broken\n", "broken", 2, "can't be imported"),
@@ -875,7 +971,7 @@ UNRESOLVED = [
 def test_what_cannot_be_resolved_is_named(
     project: Project, source: str, name: str, line: int, reason: str
 ) -> None:
-    project.write(lib="__private = 1", broken="1 / 0")
+    project.write(lib="class A: 'd'\n__private = 1", broken="1 / 0")
     code = project.code(source)
     (found,) = code.unresolved
     assert (found.name, found.where) == (name, f"main.py:{line}")
@@ -971,6 +1067,31 @@ TOUCHES = [
         "network",
     ),
     ("import urllib.request as r\ndef stage(): return r.urlopen('x')", "r.urlopen", "network"),
+    (
+        "import polars as pl\ndef stage(): return pl.thread_pool_size()",
+        "pl.thread_pool_size",
+        "environment",
+    ),
+    ("from polars import thread_pool_size as n\ndef stage(): return n()", "n", "environment"),
+    ("import os\ndef stage(): return os.cpu_count()", "os.cpu_count", "environment"),
+    (
+        "import os\ndef stage(): return os.sched_getaffinity(0)",
+        "os.sched_getaffinity",
+        "environment",
+    ),
+    (
+        "from multiprocessing import cpu_count\ndef stage(): return cpu_count()",
+        "cpu_count",
+        "environment",
+    ),
+    (
+        "import socket\ndef stage(): return socket.gethostname()",
+        "socket.gethostname",
+        "environment",
+    ),
+    ("from socket import gethostname as host\ndef stage(): return host()", "host", "environment"),
+    ("import platform\ndef stage(): return platform.machine()", "platform.machine", "environment"),
+    ("from locale import getlocale\ndef stage(): return getlocale()", "getlocale", "environment"),
     ("import socket\ndef stage(): return socket.socket()", "socket.socket", "network"),
     # the time zone of the machine
     (
@@ -1028,6 +1149,9 @@ CLEAN = [
     "import polars as pl\nT = pl.col('t')\ndef stage(x): return T.dt.timestamp(), x.a.dt.timestamp()",
     "import polars as pl\ndef stage(x): return pl.col('t').dt.timestamp(), x.timestamp.min()",
     "import polars as pl\nT = pl.col('t')\ndef stage(): return T.timestamp.min()",
+    "import polars as pl\ndef stage(n): return getattr(pl.col('a'), n)(), getattr(pl.col, n)",
+    "def low(): return 1\ndef stage(n): return getattr(low(), n), getattr(n, n)",
+    "from operator import attrgetter\ndef stage(x): return attrgetter('a.b', 'c')(x)",
     "import math, json, re\ndef stage(x): return math.pi, json.dumps(x), re.compile('a')",
     "def stage(x): return dict.fromkeys(x), sorted(x, key=len), x.query('a > 1')",
     "class A:\n    def today(self): return 1\ndef stage(): return A.today",

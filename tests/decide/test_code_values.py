@@ -315,6 +315,11 @@ class Zone(dt.tzinfo):
         return None
 
 
+@dataclass
+class Filled(dict[str, int]):
+    rate: float = 1.0
+
+
 def unset() -> Slotted:
     made = Slotted(1.0)
     object.__delattr__(made, "rate")
@@ -330,6 +335,7 @@ REFUSED = [
     (lambda: Opaque(), "Opaque"),
     (lambda: iter(()), "tuple_iterator"),
     (lambda: type("Words", (list,), {})(), "Words"),
+    (lambda: Filled(), "contents besides its fields"),
     (lambda: struct.Struct("i"), "Struct"),
     (lambda: naive(1).replace(tzinfo=Zone()), "Zone"),
     (lambda: unset(), "'rate' isn't set"),

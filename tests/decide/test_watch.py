@@ -139,6 +139,11 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("os.getcwd()", "os.getcwd", "environment"),
     ("os.path.abspath('x')", "os.path.abspath", "environment"),
     ("platform.node()", "platform.node", "environment"),
+    ("pl.thread_pool_size()", "polars.thread_pool_size", "environment"),
+    ("os.cpu_count()", "os.cpu_count", "environment"),
+    ("os.getloadavg()", "os.getloadavg", "environment"),
+    ("socket.gethostname()", "socket.gethostname", "environment"),
+    ("locale.getlocale()", "locale.getlocale", "environment"),
     ("subprocess.run([sys.executable, '-c', ''])", "subprocess.run", "environment"),
     ("tempfile.gettempdir()", "tempfile.gettempdir", "environment"),
     ("importlib.metadata.version('polars')", "importlib.metadata.version", "environment"),
@@ -186,8 +191,8 @@ TOUCHES: list[tuple[str, str, str]] = [
     ("tidal.deeper()", "tidal.deeper", "clock"),
 ]
 IMPORTS = (
-    "import datetime, gettext, glob, importlib.metadata, io, linecache, os, pathlib, platform, random\n"
-    "import secrets, socket, sqlite3, subprocess, sys, tempfile, time, uuid\n"
+    "import datetime, gettext, glob, importlib.metadata, io, linecache, locale, os, pathlib, platform\n"
+    "import random, secrets, socket, sqlite3, subprocess, sys, tempfile, time, uuid\n"
     "import numpy as np\nimport polars as pl\nimport tidal\n"
 )
 

@@ -8,8 +8,14 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tidemill.decide.code.follow import Follow
-from tidemill.decide.code.origin import importable, origin_of_function, origin_of_module
+from tidemill.decide.code.origin import importable, is_made, origin_of_function, origin_of_module
 from tidemill.domain.fingerprint import Part
+
+# What Python's own decorators and generic classes set on functions and instances.
+_MARKS = frozenset(
+    {"__final__", "__isabstractmethod__", "__no_type_check__", "__orig_class__", "__override__"}
+    | {"__tidemill_impure__"}
+)
 
 
 def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
@@ -33,10 +39,17 @@ def attributes_part(value: Any, known: Container[str], walk: Follow) -> Part:
         [name, walk.value(item, name)]
         for name, item in list(getattr(value, "__dict__", {}).items())
         if name not in known
-        and not name.startswith("__")
+        and not _is_marked(value, name, item)
         # What a property has cached follows from the rest.
         and not isinstance(getattr(type(value), name, None), cached_property)
     ]
+
+
+def _is_marked(value: Any, name: str, item: Any) -> bool:
+    """Is it a mark that says nothing, or what a wrapper closes over anyway?"""
+    if name == "__wrapped__" and isinstance(value, FunctionType):
+        return any(inner is item for _, inner, _ in cells_of(value))
+    return name in _MARKS
 
 
 def _function(function: FunctionType, walk: Follow) -> Part:
@@ -74,7 +87,7 @@ def _descriptor(value: Any, walk: Follow) -> Part:
 
 
 def _module(value: ModuleType, walk: Follow) -> Part:
-    if origin_of_module(value.__name__) == "project":
+    if is_made(value) or origin_of_module(value.__name__) == "project":
         return walk.refuse("a module of the project is used as a value; name what is used of it")
     return walk.named(value.__name__)
 

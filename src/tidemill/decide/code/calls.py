@@ -174,6 +174,9 @@ def _of_polars(frame: FrameType, name: str, last: str) -> _Rule | None:
         return _Rule(call=(name, "reads"))
     if last == "deserialize":
         return _Rule(call=(name, "reads"), holds=_is_path)
+    kind = known_kind(name)
+    if kind is not None:
+        return _Rule(call=(name, kind))
     code = frame.f_code
     if "seed" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
         return _Rule(call=(name, "random"), holds=_is_unseeded)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tidemill.decide.code.scopes import Use
+from tidemill.decide.code.touches import BY_SOURCE, sees_source
 from tidemill.decide.code.walk import Methods, Walk
 
 # Whoever calls these may see names of locals.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
 _SEES_LOCALS_TOO = frozenset(("eval", "query", "sql", "SQLContext"))
-_SEES_SOURCE = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
 _BY_CLASS = "it looks up subclasses, which may be anywhere"
 _BY_NAME = "it looks up variables by their names"
-_BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
+_BY_COMPUTED = "it looks up attributes by a computed name"
 
 
 def name(walk: Walk, node: ast.Name) -> None:
@@ -45,8 +45,8 @@ def _look(walk: Walk, path: Sequence[str], line: int, call: ast.Call | None) -> 
     for name in path:
         if name == "__subclasses__":
             walk.problems.append((name, line, _BY_CLASS))
-        if name in _SEES_SOURCE:
-            walk.problems.append((name, line, _BY_SOURCE))
+        if sees_source(name):
+            walk.problems.append((name, line, BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")
     if call is not None and call.args and path[-1] in ("query", "eval"):
         text = call.args[0]
@@ -73,6 +73,9 @@ def call(walk: Walk, node: ast.Call) -> None:
 def _arguments(walk: Walk, node: ast.Call) -> None:
     """`getattr(module, "name")` reads like `module.name`; with a computed name it is noted."""
     args = node.args
+    called = [getattr(node.func, "id", ""), *_path(node.func)[0]][-1]
+    if called == "attrgetter" and not all(isinstance(name, ast.Constant) for name in args):
+        walk.problems.append((called, node.lineno, _BY_COMPUTED))
     if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1:
         name = args[1]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -88,7 +91,7 @@ def _arguments(walk: Walk, node: ast.Call) -> None:
 
 def _computed(part: str | Use) -> str | Use:
     """What it is looked up in: an attribute of it is read by a computed name."""
-    return part if isinstance(part, str) else replace(part, dynamic=True)
+    return part if isinstance(part, str) else replace(part, dynamic=part.call is None)
 
 
 def keyword(walk: Walk, node: ast.keyword) -> None:
@@ -130,8 +133,10 @@ def nothing(walk: Walk, node: ast.Pass) -> None:
 
 
 def constant(walk: Walk, node: ast.Constant) -> None:
-    """A literal, with its type."""
+    """A literal, with its type; the name of an attribute may be handed to whoever reads it."""
     value = node.value
+    if isinstance(value, str) and sees_source(value):
+        walk.problems.append((value, node.lineno, BY_SOURCE))
     text = f"{value:x}" if type(value) is int else repr(value)
     walk.out.append(f"{type(value).__name__}:{text},")
 

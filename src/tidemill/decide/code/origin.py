@@ -54,6 +54,12 @@ def origin_of_module(name: str) -> Origin | None:
     return "standard" if top in sys.stdlib_module_names else "project"
 
 
+def is_made(module: ModuleType) -> bool:
+    """Was it made by hand, whatever its name? No import leads to what it holds."""
+    known = sys.modules.get(module.__name__)
+    return type(module) is ModuleType and module.__spec__ is None and known is not module
+
+
 def _file(module: ModuleType) -> str | None:
     return getattr(module, "__file__", None) or _first(getattr(module, "__path__", None))
 

@@ -15,6 +15,7 @@ from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.names import Loose, Ref
 from tidemill.decide.code.origin import (
     absolute,
+    is_made,
     origin_of_class,
     origin_of_function,
     origin_of_module,
@@ -30,6 +31,8 @@ _FAILURES = (
     *(NameError, OSError, RuntimeError, TypeError, ValueError),
 )
 _MISSING: Any = object()
+_CONSTANTS = (bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
+_COMPUTED = "an attribute of it is looked up by a computed name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +96,17 @@ def _found(ref: Ref, around: Around, walk: Follow) -> Part:
 def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     """What attributes of modules lead to; attributes of anything else are part of the whole."""
     while isinstance(value, ModuleType) and path:
-        if origin_of_module(value.__name__) != "project":
-            return _foreign(value.__name__, path, walk, value)
+        if not is_made(value) and origin_of_module(value.__name__) != "project":
+            return _foreign(value.__name__, path, walk, value, dynamic=ref.dynamic, kept=True)
         found = getattr(value, path[0], _MISSING)
         if found is _MISSING or is_private(path[0]):
             return walk.refuse(f"the module {value.__name__!r} has no {path[0]!r}")
         value, path = found, path[1:]
-    if isinstance(value, ModuleType) and ref.dynamic:
-        return walk.refuse("an attribute of a module is looked up by a computed name")
+    if ref.dynamic and _is_computed(value):
+        return walk.refuse(_COMPUTED)
     if isinstance(value, type) and origin_of_class(value) != "project":
-        return _foreign(f"{value.__module__}.{value.__qualname__}", path, walk, value)
+        name = f"{value.__module__}.{value.__qualname__}"
+        return _foreign(name, path, walk, value, dynamic=ref.dynamic, kept=True)
     if _only_reads(value, path):
         return [["digest", check_digest(value.__tidemill_contract__)]]
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
@@ -120,8 +124,27 @@ def _only_reads(value: Any, path: Sequence[str]) -> bool:
     return getattr(value.reads, "__func__", None) is vars(Contract)["reads"].__func__
 
 
-def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) -> Part:
-    """What isn't the project's, unless the project has put something of its own there."""
+def _is_computed(value: Any) -> bool:
+    """May an attribute be anything? Those of a function are its source, if nothing was set on it."""
+    if isinstance(value, FunctionType):
+        return origin_of_function(value) == "project"
+    return isinstance(value, (ModuleType, type))
+
+
+def _foreign(
+    name: str,
+    path: Sequence[str],
+    walk: Follow,
+    owner: Any = None,
+    *,
+    dynamic: bool = False,
+    kept: bool = False,
+) -> Part:
+    """What isn't the project's, unless the project has put something of its own there.
+
+    Nobody knows who has put a constant there. It counts where it is `kept`: what the project has
+    imported is there in every process.
+    """
     parts = [walk.named(".".join((name, *path)))]
     for item in path:
         parts.append(_patched(item, walk))
@@ -129,13 +152,21 @@ def _foreign(name: str, path: Sequence[str], walk: Follow, owner: Any = None) ->
         owner = vars(owner).get(item) if isinstance(owner, (ModuleType, type)) else None
         if _is_ours(owner):
             parts.append(walk.value(owner))
+    if kept and type(owner) in _CONSTANTS:
+        parts.append(walk.value(owner))
+    if dynamic and _is_computed(owner):
+        parts.append(walk.refuse(_COMPUTED))
     return parts
 
 
 def _is_ours(value: Any) -> bool:
     if isinstance(value, FunctionType):
         return origin_of_function(value) == "project"
-    return isinstance(value, type) and origin_of_class(value) == "project"
+    if isinstance(value, type):
+        return origin_of_class(value) == "project"
+    module = type(value).__module__  # Cython's has no file, and is nobody's
+    known = module == "__main__" or hasattr(sys.modules.get(module), "__file__")
+    return known and origin_of_module(module) == "project"
 
 
 def loose_part(loose: Loose, around: Around, walk: Follow) -> Part:
@@ -195,7 +226,7 @@ def _imported_name(name: str, ref: Ref, source: Import, walk: Follow) -> Part:
     if ref.bare:
         return "imported"
     if ref.dynamic:
-        return walk.refuse("an attribute of a module is looked up by a computed name")
+        return walk.refuse(_COMPUTED)
     if source.top:
         name = name.partition(".")[0]
     full = f"{name}.{source.item}" if source.item else name

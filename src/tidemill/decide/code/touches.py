@@ -38,6 +38,8 @@ _TOUCHES: dict[TouchKind, str] = {
         os.path.abspath os.path.realpath os.path.expanduser os.path.expandvars os.system os.popen
         pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
         platform getpass locale subprocess tempfile multiprocessing.cpu_count
+        multiprocessing.context.BaseContext.cpu_count polars.thread_pool_size
+        polars.meta.thread_pool os.sched_getaffinity os.getloadavg socket.gethostname socket.getfqdn
         os._Environ importlib.metadata
         datetime.datetime.fromtimestamp datetime.date.fromtimestamp
         datetime.datetime.timestamp datetime.datetime.astimezone
@@ -119,6 +121,8 @@ _BLIND = {
     "typing.get_type_hints": _SELF,
     "builtins.help": _SELF,
 }
+BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
+_SOURCES = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
 # Attributes of values that can't be known without running the code.
 _LOOSE: dict[str, TouchKind] = {
     **dict.fromkeys(("now", "utcnow", "today"), "clock"),
@@ -169,6 +173,11 @@ def plain_name(name: str) -> str:
 def blind_reason(name: str) -> str | None:
     """Why code that uses `name` can't be fingerprinted, or None."""
     return _below(plain_name(name), _BLIND)
+
+
+def sees_source(name: str) -> bool:
+    """Does a name, or any part of `a.b.c`, lead to what doesn't count otherwise?"""
+    return "__" in name and not _SOURCES.isdisjoint(name.split("."))
 
 
 def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:

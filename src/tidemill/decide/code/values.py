@@ -8,20 +8,26 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
+from types import MemberDescriptorType
 from typing import Any
 
 from tidemill.decide.code.callables import CALLABLES, attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.frames import numpy_part, polars_part
 from tidemill.decide.code.origin import importable, origin_of_class
+from tidemill.decide.code.touches import BY_SOURCE, sees_source
 from tidemill.domain.fingerprint import Part, fingerprint
 
+# The flag of classes that are written in Python, or could be: their instances hide nothing.
+_WRITTEN = 1 << 9
 _EXACT = (type(None), bool, int, float, str, bytes)
 
 
 def value_part(value: Any, walk: Follow) -> Part:
     """What identifies a value, as a fingerprint's part."""
     kind = type(value)
+    if kind is str and sees_source(value):
+        return walk.refuse(BY_SOURCE)
     if kind in _EXACT:
         return [kind.__name__, value]
     hook = getattr(value, "__tidemill_digest__", None)
@@ -47,7 +53,8 @@ def _other(value: Any, walk: Follow) -> Part:
     if dataclasses.is_dataclass(value):
         return _fields(value, [item.name for item in dataclasses.fields(value)], walk)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return [walk.value(kind), *map(walk.value, value)]
+        added = attributes_part(value, (), walk)
+        return [walk.value(kind), *map(walk.value, value), *([added] if added else ())]
     top = kind.__module__.partition(".")[0]
     found = _BY_PACKAGE[top](value, walk) if top in _BY_PACKAGE else None
     if found is not None:
@@ -57,12 +64,29 @@ def _other(value: Any, walk: Follow) -> Part:
 
 
 def _fields(value: Any, names: list[str], walk: Follow) -> Part:
-    parts: list[Part] = [walk.value(type(value))]
+    kind = type(value)
+    parts: list[Part] = [walk.value(kind)]
+    if any(not base.__flags__ & _WRITTEN for base in kind.__mro__[:-1]):
+        return walk.refuse(
+            f"{kind.__qualname__} is a dataclass that has contents besides its fields"
+        )
     for name in names:
         if not hasattr(value, name):
             return walk.refuse(f"its field {name!r} isn't set")
         parts.append([name, walk.value(getattr(value, name))])
+    slots = [name for name in _slots(kind) if name not in names and hasattr(value, name)]
+    parts += [[name, walk.value(getattr(value, name))] for name in slots]
     return [*parts, attributes_part(value, names, walk)]
+
+
+def _slots(kind: type) -> list[str]:
+    """The slots of a class and its bases; that of a private name is found by its full name."""
+    return [
+        name
+        for base in kind.__mro__
+        for name, item in vars(base).items()
+        if isinstance(item, MemberDescriptorType)
+    ]
 
 
 def _refused(value: Any, walk: Follow) -> Part:
