@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
-from tidemill.domain.column import ON_FAIL, Column, OnFail, column_problems
+from tidemill.domain.column import ON_FAIL, Column, OnFail
+from tidemill.domain.column_problems import column_problems
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
@@ -19,7 +20,18 @@ from tidemill.domain.place import caller
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
 
+Compatibility: TypeAlias = Literal[
+    "none",
+    "backward",
+    "forward",
+    "full",
+    "backward_transitive",
+    "forward_transitive",
+    "full_transitive",
+]
+
 UNKNOWN_COLUMNS = ("keep", "drop", "fail")
+COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -94,6 +106,7 @@ class ContractSpec:
     rows: Rows | None = None
     budget: Budget | None = None
     unknown_columns: UnknownColumns = "fail"
+    compatibility: Compatibility = "none"
     description: str = ""
     place: str = ""
 
