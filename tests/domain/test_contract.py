@@ -152,6 +152,7 @@ def test_reads_names_the_nearest_column() -> None:
         ({"a": tm.Int64(min_exclusive="x")}, {}, "min_exclusive='x' can't be compared"),  # type: ignore[arg-type]
         ({"a": tm.Decimal(5, 2, min=0.5)}, {}, r"min=0.5 can't be compared with a Decimal\(5, 2\)"),  # type: ignore[arg-type]
         ({"a": tm.Decimal(5, 2, max=Exact("NaN"))}, {}, "can't be compared"),
+        ({"a": tm.Int64(max=2**127)}, {}, "can't be compared with a Int64"),
         ({"a": tm.Decimal(5, 2, max=True)}, {}, "max=True can't be compared"),
         ({"a": Column(dtype=DType("Int64"), min_length=1)}, {}, "min_length on a Int64: only Str"),
         ({"a": tm.String(min_length=-1)}, {}, "min_length=-1 is no length"),

@@ -68,6 +68,9 @@ def _span(low: str, least: object, high: str, most: object) -> Iterable[str]:
 
 def _fits(bound: object, column: Column) -> bool:
     dtype = column.dtype
+    # The widest integers of Polars end there.
+    if isinstance(bound, int) and abs(bound) >= 1 << 127:
+        return False
     if dtype.name == "Datetime":
         return isinstance(bound, datetime) and (bound.tzinfo is None) == (dtype.args[1] is None)
     if dtype.name == "Date":

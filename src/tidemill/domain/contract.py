@@ -115,6 +115,11 @@ class ContractSpec:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that must come."""
+        return tuple(column.name for column in self.columns if not column.optional)
+
     def column(self, name: str) -> Column:
         for column in self.columns:
             if column.name == name:
