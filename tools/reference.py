@@ -9,14 +9,14 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, is_typeddict
 
 import click
 from click.testing import CliRunner
 
 import tidemill
 from tidemill.cli import cli
-from tidemill.domain import errors
+from tidemill.domain import columns, errors
 from tidemill.domain.columns import Common
 from tidemill.domain.event import Event
 from tidemill.project import Project
@@ -38,8 +38,8 @@ other modules may change at any time.
 ## Public names
 """
 COLUMNS = (
-    "Bool Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Decimal String Enum "
-    "Categorical Binary Date Datetime Time Duration List"
+    "Bool Int8 Int16 Int32 Int64 Int128 UInt8 UInt16 UInt32 UInt64 UInt128 Float16 Float32 Float64 "
+    "Decimal String Enum Categorical Binary Date Datetime Time Duration List Array Struct"
 )
 GROUPS: Mapping[str, str] = {
     "Workflow": "Workflow impure",
@@ -69,7 +69,7 @@ def page() -> str:
     for title, names in GROUPS.items():
         parts.append(f"### {title}\n")
         if title == "Columns":
-            parts.append(f"Every column also takes, as `**common`: {common()}.\n")
+            parts.append(column_arguments())
         parts.append(block(entry for name in names.split() for entry in entries(name)))
         if title == "Project":
             parts.append("`tm.open()` gives a project:\n")
@@ -89,8 +89,17 @@ def block(entries: Iterator[str]) -> str:
     return "```text\n" + "\n\n".join(entries) + "\n```\n"
 
 
-def common() -> str:
-    return ", ".join(f"`{name}: {told(kind)}`" for name, kind in Common.__annotations__.items())
+def column_arguments() -> str:
+    """What columns take by name: all of them, and those with bounds or lengths besides."""
+    common, kinds = set(Common.__annotations__), filter(is_typeddict, vars(columns).values())
+    lines = [f"Every column takes, as `**common`: {arguments(Common, set())}. Some take more:\n"]
+    lines += [f"- `{k.__name__}`: {arguments(k, common)}" for k in kinds if k is not Common]
+    return "\n".join(lines) + "\n"
+
+
+def arguments(kind: Any, without: set[str]) -> str:
+    told_of = kind.__annotations__.items()
+    return ", ".join(f"`{name}: {told(type_)}`" for name, type_ in told_of if name not in without)
 
 
 def entries(name: str) -> Iterator[str]:

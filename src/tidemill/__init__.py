@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidemill.decide.frame import Frame, Predictor
     from tidemill.decide.scoring import scores
     from tidemill.domain.columns import (
+        Array,
         Binary,
         Bool,
         Categorical,
@@ -19,19 +20,23 @@ if TYPE_CHECKING:
         Decimal,
         Duration,
         Enum,
+        Float16,
         Float32,
         Float64,
         Int8,
         Int16,
         Int32,
         Int64,
+        Int128,
         List,
         String,
+        Struct,
         Time,
         UInt8,
         UInt16,
         UInt32,
         UInt64,
+        UInt128,
     )
     from tidemill.domain.contract import Budget, Contract, Rows, rule
     from tidemill.domain.errors import TidemillError
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from tidemill.project import open_project as open
 
 __all__ = [
+    "Array",
     "Binary",
     "Bool",
     "Budget",
@@ -66,6 +72,7 @@ __all__ = [
     "Duration",
     "Enum",
     "Fitted",
+    "Float16",
     "Float32",
     "Float64",
     "Frame",
@@ -73,6 +80,7 @@ __all__ = [
     "Int16",
     "Int32",
     "Int64",
+    "Int128",
     "List",
     "Params",
     "Predictor",
@@ -80,12 +88,14 @@ __all__ = [
     "Scores",
     "Source",
     "String",
+    "Struct",
     "TidemillError",
     "Time",
     "UInt8",
     "UInt16",
     "UInt32",
     "UInt64",
+    "UInt128",
     "Workflow",
     "__version__",
     "all",
@@ -110,8 +120,8 @@ __all__ = [
 ]
 
 _COLUMNS = (
-    "Binary Bool Categorical Date Datetime Decimal Duration Enum Float32 Float64 Int8 Int16 Int32 "
-    "Int64 List String Time UInt8 UInt16 UInt32 UInt64"
+    "Array Binary Bool Categorical Date Datetime Decimal Duration Enum Float16 Float32 Float64 Int8 "
+    "Int16 Int32 Int64 Int128 List String Struct Time UInt8 UInt16 UInt32 UInt64 UInt128"
 )
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.

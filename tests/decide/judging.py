@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal as Exact
 from typing import Any
 
 import polars as pl
@@ -39,6 +40,9 @@ KINDS: Mapping[str, tuple[list[Column], Given]] = {
         [
             tm.Int64(), tm.Int64(min=0, max=4), tm.Int64(isin=[0, 1, 2], on_fail="fail"),
             tm.Int64(nullable=True, min=1, on_fail="warn"), tm.Int64(on_fail="warn"),
+            tm.Int64(min_exclusive=0, max_exclusive=5), tm.Int64(unique=True),
+            tm.Int64(unique=True, nullable=True, on_fail="warn"), tm.Int128(max=2),
+            tm.Int64(optional=True, default=2, min=1), tm.Int64(optional=True, nullable=True),
         ],
         [
             (pl.Int64(), [0, 1, 2, 3, 5, -1, None]), (pl.Int8(), [0, 1, 2, None]),
@@ -50,11 +54,13 @@ KINDS: Mapping[str, tuple[list[Column], Given]] = {
         [
             tm.Float64(), tm.Float64(min=0, max=2), tm.Float64(nullable=True, min=0.5),
             tm.Float64(nullable=True, isin=[0.0, 1.0], on_fail="warn"), tm.Float64(on_fail="fail"),
-            tm.Float32(max=1),
+            tm.Float32(max=1), tm.Float64(min_exclusive=0, max_exclusive=2.5, on_fail="warn"),
+            tm.Float64(nullable=True, unique=True), tm.Float32(min_exclusive=0.1, max_exclusive=1),
+            tm.Float16(nullable=True, max_exclusive=2), tm.Float64(optional=True, default=0),
         ],
         [
             (pl.Float64(), [0.0, -0.0, 1.0, 2.5, NAN, INF, -INF, None]),
-            (pl.Float32(), [0.0, 1.0, NAN, None]), (pl.Int64(), [0, 1, 2, None]),
+            (pl.Float32(), [0.1, 0.0, 1.0, NAN, None]), (pl.Int64(), [0, 1, 2, None]),
             (pl.String(), ["0.5", "nan", "x", None]),
         ],
     ),
@@ -62,6 +68,9 @@ KINDS: Mapping[str, tuple[list[Column], Given]] = {
         [
             tm.String(), tm.String(regex="^[ab]"), tm.String(isin=["a", "b"], on_fail="warn"),
             tm.String(nullable=True, regex="^[ab]", isin=["a", "ab"], on_fail="fail"),
+            tm.String(min_length=1, max_length=1), tm.String(min_length=2, on_fail="warn"),
+            tm.String(unique=True), tm.String(unique=True, min_length=1, on_fail="fail"),
+            tm.String(optional=True, default="ab", regex="^[ab]", max_length=2),
         ],
         [
             (pl.String(), ["a", "b", "ab", "c", "", None]), (pl.Enum(["b", "a"]), ["a", "b", None]),
@@ -76,10 +85,36 @@ KINDS: Mapping[str, tuple[list[Column], Given]] = {
             (pl.Categorical(), ["x", "y", "z", None]),
         ],
     ),
+    "cost": (
+        [
+            tm.Decimal(9, 2), tm.Decimal(9, 2, min=Exact("0.5"), max=2), tm.Decimal(9, 2, unique=True),
+            tm.Decimal(9, 2, min_exclusive=0, max_exclusive=Exact("2.25"), nullable=True),
+        ],
+        [
+            (pl.Decimal(9, 2), [Exact("0.5"), Exact("2.25"), Exact(0), Exact(-1), None]),
+            (pl.Decimal(9, 3), [Exact("0.5"), Exact("0.125"), None]), (pl.Int64(), [0, 1, 3, None]),
+            (pl.String(), ["0.50", "2.25", "x", None]),
+        ],
+    ),
+    "parts": (
+        [
+            tm.List(tm.Int64()), tm.List(tm.Int64(), min_length=1, max_length=2), tm.Binary(max_length=1),
+            tm.List(tm.Int64(), nullable=True, optional=True), tm.Binary(unique=True, nullable=True),
+            tm.Struct({"a": tm.Int64()}), tm.Array(tm.Int64(), 2, nullable=True),
+        ],
+        [
+            (pl.List(pl.Int64()), [[1], [1, 2], [], [1, 2, 3], [None], None]),
+            (pl.Binary(), [b"a", b"", b"ab", None]), (pl.List(pl.Int8()), [[1], [], None]),
+            (pl.Struct({"a": pl.Int64()}), [{"a": 1}, {"a": None}, None]),
+            (pl.Struct({"a": pl.Int8()}), [{"a": 1}, None]), (pl.Struct({"b": pl.Int8()}), [{"b": 1}]),
+            (pl.Array(pl.Int64(), 2), [[1, 2], [3, 4], None]), (pl.Array(pl.Int64(), 1), [[1], None]),
+        ],
+    ),
     "day": (
         [
             tm.Date(partition="1d"), tm.Date(partition="1d", on_fail="warn"),
-            tm.Date(partition="value"), tm.Datetime("us", ZONE, partition="1d"),
+            tm.Date(partition="value"), tm.Date(unique=True, min_exclusive=date(2013, 3, 6)),
+            tm.Datetime("us", ZONE, max_exclusive=_MOMENTS[1]), tm.Datetime("us", ZONE, partition="1d"),
             tm.Datetime("ms", partition="1d", min=datetime(2013, 3, 7, 1)),
         ],
         [
@@ -96,7 +131,8 @@ def contracts(draw: st.DrawFn) -> ContractSpec:
     """Some columns, some of them a key, and now and then a rule over all rows."""
     names = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, unique=True))
     body: dict[str, Any] = {name: draw(st.sampled_from(KINDS[name][0])) for name in names}
-    able = [name for name in names if not body[name].nullable]
+    able = [name for name in names if not (body[name].nullable or body[name].optional)]
+    able = [name for name in able if not body[name].dtype.is_nested]
     key = draw(st.lists(st.sampled_from(able), unique=True)) if able else []
     if draw(st.booleans()):
         first = pl.col(names[0])
@@ -148,9 +184,11 @@ def cases(draw: st.DrawFn) -> tuple[ContractSpec, pl.DataFrame, str | None]:
 class Detailed:
     """What is found by looking at every row: broken rules with their rows, and the rows by verdict.
 
-    `whole` says that every good row has a key, which then tells their order.
+    `frame` has the optional columns that didn't come; `whole` says that every good row has a key,
+    which then tells their order.
     """
 
+    frame: pl.DataFrame
     broken: list[tuple[RowRule, list[bool]]]
     good: pl.DataFrame
     bad: pl.DataFrame | None
@@ -159,17 +197,28 @@ class Detailed:
 
 def detailed(spec: ContractSpec, frame: pl.DataFrame, partition: str | None) -> Detailed:
     """Judge each row by each rule; ContractError when a column is missing."""
-    if missing := set(spec.names).difference(frame.columns):
-        raise ContractError(f"{missing} missing")
     columns = column_rules(spec)
+    for column, told in zip(spec.columns, columns, strict=True):
+        if column.name in frame.columns:
+            continue
+        if not column.optional:
+            raise ContractError(f"{column.name} missing")
+        cells = [column.default] * frame.height
+        frame = frame.with_columns(pl.Series(column.name, cells, dtype=told.dtype))
     fitted = {item.name: fit(frame[item.name], item.dtype) for item in columns}
     table = pl.DataFrame([fitted[item.name][1] for item in columns])
-    told = [
-        *(found for item in columns for found in _of_column(item, fitted[item.name], spec, partition, table)),
+    found = [
+        *(rows for item in columns for rows in _of_column(item, fitted[item.name], spec, partition, table)),
         *((query.rule, _breaking(table, query.passes)) for item in columns for query in item.others),
         *((query.rule, _breaking(table, query.passes)) for query in expression_rules(spec)),
     ]  # fmt: skip
-    broken = [(rule, rows.to_list()) for rule, rows in told if rows.any()]
+    broken = [(rule, rows.to_list()) for rule, rows in found if rows.any()]
+    for item in columns:
+        if item.unique:
+            values = [(value,) for value in table[item.name]]
+            known = [value is not None and value == value for (value,) in values]
+            twice = _repeats(values, _rejected(broken, frame.height), known)
+            broken += [(item.unique, twice)] if any(twice) else []
     keys = table.select(spec.key).rows() if spec.key else [(row,) for row in range(frame.height)]
     identified = [all(value is not None and value == value for value in key) for key in keys]
     repeated = _repeats(keys, _rejected(broken, frame.height), identified)
@@ -181,6 +230,7 @@ def detailed(spec: ContractSpec, frame: pl.DataFrame, partition: str | None) -> 
     good = rows.filter([not out for out in rejected])
     whole = all(known for known, out in zip(identified, rejected, strict=True) if not out)
     return Detailed(
+        frame,
         broken,
         good.sort(spec.key, maintain_order=True) if spec.key else good,
         _quarantined(frame, broken, rejected),

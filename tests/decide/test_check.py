@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal as Exact
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -64,6 +65,36 @@ CASES: list[tuple[Column, list[Any], list[Any], str]] = [
     (tm.Float64(isin=[1.5, None]), [1.5, 2.5], [2.5], "a.isin"),
     (tm.Enum(["x"]), ["x", "z"], ["z"], "a.type"),
     (tm.Date(min=DAYS[1]), DAYS, [DAYS[0]], "a.min"),
+    (tm.Int64(min_exclusive=1), [1, 2], [1], "a.min_exclusive"),
+    (tm.Int64(max_exclusive=2), [1, 2], [2], "a.max_exclusive"),
+    (tm.Int128(max=2**100), ["1", str(2**101)], [str(2**101)], "a.max"),
+    (tm.Float64(min_exclusive=0), [-0.0, INF], [-0.0], "a.min_exclusive"),
+    (tm.Float64(max_exclusive=INF), [-INF, INF], [INF], "a.max_exclusive"),
+    (tm.Float16(max=1.5), [1.5, 2.5], [2.5], "a.max"),
+    (tm.Decimal(9, 2, min=Exact("0.5")), [Exact("0.49"), Exact("0.50")], [Exact("0.49")], "a.min"),
+    (
+        tm.Decimal(9, 2, max_exclusive=2),
+        [Exact("1.99"), Exact("2.00")],
+        [Exact("2.00")],
+        "a.max_exclusive",
+    ),
+    (
+        tm.Decimal(9, 2, max=Exact("1.985")),
+        [Exact("1.98"), Exact("1.99")],
+        [Exact("1.99")],
+        "a.max",
+    ),
+    (tm.Date(max_exclusive=DAYS[1]), DAYS, [DAYS[1]], "a.max_exclusive"),
+    (tm.String(min_length=2), ["é", "éa"], ["é"], "a.min_length"),
+    (tm.String(max_length=1), ["é", "éa"], ["éa"], "a.max_length"),
+    (tm.Binary(min_length=1), [b"", b"x"], [b""], "a.min_length"),
+    (tm.Binary(max_length=1), ["é".encode(), b"x"], ["é".encode()], "a.max_length"),
+    (tm.List(tm.Int64(), min_length=1), [[], [1]], [[]], "a.min_length"),
+    (tm.List(tm.Int64(), max_length=1), [[None, 1], [1]], [[None, 1]], "a.max_length"),
+    (tm.Int64(unique=True), [2, 1, 2, 2], [2, 2], "a.unique"),
+    (tm.Float64(unique=True), [0.0, -0.0], [-0.0], "a.unique"),
+    (tm.String(unique=True), ["b", "a", "b"], ["b"], "a.unique"),
+    (tm.Struct({"x": tm.Int8()}), [{"x": 1}, {"x": 300}], [{"x": 1}, {"x": 300}], "a.type"),
     (tm.Date(), ["2013-03-07", "7 March"], ["7 March"], "a.type"),
     (
         tm.Datetime("ns", max=datetime(2013, 3, 7)),
@@ -104,6 +135,14 @@ def test_each_rule_rejects_what_breaks_it(
         (tm.Int64(nullable=True), [None, None]),
         (tm.Int64(nullable=True), [1.0, NAN]),
         (tm.List(tm.Int64()), [[1], []]),
+        (tm.Float64(nullable=True, min_exclusive=0, max_exclusive=1), [0.5, NAN, None]),
+        (tm.Float64(nullable=True, unique=True), [0.5, NAN, NAN, None, None]),
+        (tm.Float16(nullable=True, max_exclusive=1), [0.5, NAN, None]),
+        (tm.Int64(nullable=True, unique=True), [1, None, None]),
+        (tm.String(nullable=True, min_length=1, max_length=1), ["x", None]),
+        (tm.Binary(nullable=True, min_length=1), [b"x", None]),
+        (tm.List(tm.Int64(), nullable=True, min_length=1), [[1], [None], None]),
+        (tm.Struct({"x": tm.Int64(), "y": tm.List(tm.String())}), [{"x": 1, "y": ["a"]}]),
     ],
 )
 def test_missing_values_and_infinities_break_no_other_rule(
@@ -117,6 +156,9 @@ def test_a_bound_is_compared_in_the_precision_of_its_column() -> None:
     # As a 32-bit float, 0.1 is a little more than the bound as a double.
     frame = pl.DataFrame({"a": [0.1]}, schema={"a": pl.Float32})
     assert judge(frame, one(tm.Float32(max=0.1))).findings == ()
+    assert rules_of(judge(frame, one(tm.Float32(min_exclusive=0.1)))) == [
+        ("a.min_exclusive", "quarantine", 1)
+    ]
 
 
 @pytest.mark.parametrize("on_fail", ["fail", "quarantine", "warn"])
@@ -498,6 +540,7 @@ def test_a_query_that_fails_only_beside_others_is_not_hidden(
         ({"r": rule(pl.col("a").shuffle() > 1)}, "rule r of contract C draws random numbers"),
         ({"r": rule(pl.col("a") > "x")}, "rule r of contract C can't be evaluated: Comp"),
         ({"s": tm.String(regex="(?=x)")}, r"rule s.regex of contract C .*look-around"),
+        ({"s": tm.String(regex="^x", optional=True, default="y")}, "default='y' breaks .* s.regex"),
         ({"s": tm.Int64(isin=["x"])}, r"rule s.isin of contract C can't be evaluated: TypeError"),
         ({"s": tm.Enum(["x"], isin=["y"])}, r"rule s.isin of contract C can't be evaluated"),
         ({"s": tm.Datetime("us", "Nowhere/Land")}, r"rule s.type of contract C .*time zone"),
@@ -509,6 +552,116 @@ def test_a_contract_that_can_not_be_checked_is_refused_without_data(
     with pytest.raises(ContractError, match=says) as caught:
         Checker(contract({**PAIR, **body}))
     assert str(caught.value).startswith("test_check.py:")
+
+
+# --- values that must be unique
+
+
+@pytest.mark.parametrize("on_fail", ["fail", "quarantine", "warn"])
+def test_the_later_rows_break_unique(on_fail: OnFail) -> None:
+    spec = contract({"a": tm.String(unique=True, on_fail=on_fail), "n": tm.Int64()})
+    judged = judge(pl.DataFrame({"a": ["x", "y", "x"], "n": [1, 2, 3]}), spec)
+    assert [(item.rule, item.severity, item.message) for item in judged.findings] == [
+        ("a.unique", on_fail, "a.unique: 1 of 3 values repeat that of an earlier row, such as 'x'; "
+         "fix the source, or drop unique=")
+    ]  # fmt: skip
+    assert judged.good.get_column("n").to_list() == (
+        [1, 2] if on_fail == "quarantine" else [1, 2, 3]
+    )
+
+
+def test_a_row_that_is_rejected_takes_no_value_from_another() -> None:
+    spec = contract({"a": tm.Int64(unique=True), "b": tm.Int64(min=1), "k": tm.Int64()}, key="k")
+    frame = pl.DataFrame({"a": [1, 1, 1, 2], "b": [0, 1, 1, 1], "k": [1, 2, 3, 2]})
+    judged = judge(frame, spec)
+    assert judged.bad is not None
+    assert judged.bad.rows() == [
+        (1, 0, 1, ["b.min"]),
+        (1, 1, 3, ["a.unique"]),
+        (2, 1, 2, ["key"]),
+    ]
+
+
+# --- optional columns
+
+OPTIONAL = contract(
+    {
+        "a": tm.Int64(),
+        "n": tm.Int64(optional=True, nullable=True),
+        "f": tm.Float32(optional=True, default=0.5, on_fail="fail"),
+        "z": tm.Datetime("ms", "America/New_York", optional=True, default=datetime(2013, 3, 7, tzinfo=UTC)),
+        "both": rule(pl.col("f") > pl.col("a"), on_fail="warn"),
+    },
+    unknown_columns="drop",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("height", [0, 2])
+def test_an_optional_column_that_did_not_come_is_filled(height: int) -> None:
+    judged = judge(pl.DataFrame({"a": range(height)}, schema={"a": pl.Int64}), OPTIONAL)
+    assert judged.good.schema == {
+        "a": pl.Int64(),
+        "n": pl.Int64(),
+        "f": pl.Float32(),
+        "z": pl.Datetime("ms", "America/New_York"),
+    }
+    moment = datetime(2013, 3, 7, tzinfo=UTC)
+    assert judged.good.rows() == [(n, None, 0.5, moment) for n in range(height)]
+    # The rules see it, and a finding shows it, as if it had come.
+    assert [item.sample for item in judged.findings] == (["f=0.5 a=1"] if height else [])
+
+
+def test_an_optional_column_that_came_is_a_column_like_any() -> None:
+    frame = pl.DataFrame({"a": [0, 0], "f": [0.25, None], "n": [1, None], "z": ["x", None]})
+    found = [item[:2] for item in rules_of(judge(frame, OPTIONAL))]
+    assert found == [("f.null", "fail"), ("z.type", "quarantine"), ("z.null", "quarantine")]
+
+
+def test_what_is_only_optional_may_be_missing_altogether() -> None:
+    spec = one(tm.String(optional=True, default="x"))
+    assert judge(pl.DataFrame(), spec).good.schema == {"a": pl.String()}
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "found"),
+    [
+        (tm.Int64(min=1, unique=True), [], []),
+        (tm.Int64(min_exclusive=1, unique=True), [None, None], [("a.null", 2)]),
+        (tm.String(min_length=1, nullable=True), [None, None], []),
+        (tm.Int64(max_exclusive=3, unique=True), ["1", "1"], [("a.unique", 1)]),
+        (tm.Int64(max_exclusive=3, unique=True), ["x", "1"], [("a.type", 1)]),
+        (tm.Int64(max_exclusive=3, unique=True), [DAYS[0]], [("a.type", 1)]),
+        (tm.Datetime("us", "UTC", min_exclusive=datetime(2013, 3, 7, tzinfo=UTC)),
+         [datetime(2013, 3, 7, 1, tzinfo=ZoneInfo("Europe/Paris")),
+          datetime(2013, 3, 7, 2, tzinfo=ZoneInfo("Europe/Paris"))],
+         [("a.min_exclusive", 1)]),
+        (tm.Datetime("us", "UTC"), [datetime(2013, 3, 7)], [("a.type", 1)]),
+        (tm.Struct({"x": tm.Int8()}), [1], [("a.type", 1)]),
+        (tm.Array(tm.Int64(), 2), [[1, 2]], [("a.type", 1)]),  # lists are of any length
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_by_the_rule_that_it_breaks(
+    column: Column, values: list[Any], found: list[tuple[str, int]]
+) -> None:
+    judged = judge(pl.DataFrame({"a": values}), one(column))
+    assert [(name, rows) for name, _, rows in rules_of(judged)] == found
+
+
+def test_nan_in_a_key_breaks_the_key_column_once() -> None:
+    spec = contract({"a": tm.Float64(unique=True)}, key="a")
+    judged = judge(pl.DataFrame({"a": [NAN, 1.0, NAN]}), spec)
+    assert rules_of(judged) == [("a.nan", "quarantine", 2)]
+
+
+def test_two_thousand_columns_may_all_be_unique_or_missing() -> None:
+    names = [f"c{n}" for n in range(2_000)]
+    spec = contract({n: tm.Int64(optional=True, default=1, max_exclusive=9) for n in names})
+    judged = judge(pl.DataFrame({"c7": [2, 9]}), spec)
+    assert rules_of(judged) == [("c7.max_exclusive", "quarantine", 1)]
+    assert judged.good.width == 2_000
 
 
 # --- partitions as a whole
@@ -700,7 +853,7 @@ def test_no_contract_and_no_frame_are_judged_otherwise_than_row_by_row(
             judge(frame, spec, partition=partition)
         return
     judged = judge(frame, spec, partition=partition)
-    findings = [row_finding(rule, frame, pl.Series(rows)) for rule, rows in expected.broken]
+    findings = [row_finding(rule, expected.frame, pl.Series(r)) for rule, r in expected.broken]
     assert [item for item in judged.findings if item.rule != "unknown_columns"] == findings
     assert same(judged.bad, expected.bad)
     assert judged.good.schema == expected.good.schema

@@ -64,8 +64,25 @@ FRAMES: dict[str, pl.DataFrame] = {
         }
     ),
     "types without a name": pl.DataFrame(
-        {"a": [1, 2], "s": [{"x": 1}] * 2, "n": [[None], []], "w": [2**100, 1]},
-        schema_overrides={"w": pl.Int128},
+        {
+            "a": [1, 2],
+            "s": [{"x": 1, "y": None}, {"x": 2, "y": None}],
+            "n": [[None], []],
+            "e": pl.Series([{}, {}], dtype=pl.Struct({})),
+            "v": pl.Series([[None], [None]], dtype=pl.Array(pl.Null, 1)),
+        }
+    ),
+    "wide and nested": pl.DataFrame(
+        {
+            "w": [2**100, 1],
+            "u": [2**100, 1],
+            "h": [0.5, None],
+            "s": [{"x": 1, 'a "b"': ["a"]}, None],
+            "v": [[1.0, 2.0], [3.0, 4.0]],
+        },
+        schema_overrides={
+            **{"w": pl.Int128, "u": pl.UInt128, "h": pl.Float16, "v": pl.Array(pl.Float32, 2)}
+        },
     ),
     "long": pl.DataFrame(
         {
@@ -139,6 +156,13 @@ def test_columns_that_can_not_be_declared_are_counted_and_named() -> None:
     many = pl.DataFrame({"a": [1]} | {f"{n}": [1] for n in range(30)})
     assert '"19", ... .' not in infer(many, "Found")
     assert "30 columns" in infer(many, "Found")
+
+
+def test_nested_types_are_written_as_they_are_declared() -> None:
+    text = infer(FRAMES["wide and nested"], "Found")
+    assert 'tm.Struct({"x": tm.Int64(), \'a "b"\': tm.List(tm.String())}, nullable=True)' in text
+    assert "v = tm.Array(tm.Float32(), 2)" in text
+    assert declared(infer(FRAMES["types without a name"], "Found")).names == ("a",)
 
 
 @pytest.mark.parametrize(

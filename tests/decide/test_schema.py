@@ -98,6 +98,20 @@ def test_all_faults_of_an_output_are_found_at_once() -> None:
     ]
 
 
+def test_an_optional_column_may_be_missing_but_not_of_another_type() -> None:
+    class More(Contract):
+        a = tm.Int64(optional=True, default=1)
+        b = tm.Struct({"x": tm.Int64()}, optional=True, nullable=True)
+
+    spec = More.__tidemill_contract__
+    assert schema_faults(spec, {}, where="f.py:3") == []
+    assert schema_faults(spec, {"b": pl.Struct({"x": pl.Int8()})}, where="f.py:3") == []
+    (fault,) = schema_faults(spec, {"b": pl.Struct({"y": pl.Int8()})}, where="f.py:3")
+    assert "column 'b' is Struct('y', Int8), but contract More says Struct('x', Int64)" in str(
+        fault
+    )
+
+
 @pytest.mark.parametrize(("unknown", "count"), [("fail", 1), ("drop", 0), ("keep", 0)])
 def test_unknown_columns_are_a_fault_when_the_contract_says_so(
     unknown: UnknownColumns, count: int

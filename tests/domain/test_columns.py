@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,10 +21,13 @@ from tidemill.domain.partition import Grain
         (tm.Int16(), "Int16"),
         (tm.Int32(), "Int32"),
         (tm.Int64(), "Int64"),
+        (tm.Int128(), "Int128"),
         (tm.UInt8(), "UInt8"),
         (tm.UInt16(), "UInt16"),
         (tm.UInt32(), "UInt32"),
         (tm.UInt64(), "UInt64"),
+        (tm.UInt128(), "UInt128"),
+        (tm.Float16(), "Float16"),
         (tm.Float32(), "Float32"),
         (tm.Float64(), "Float64"),
         (tm.Decimal(10, 2), "Decimal(10, 2)"),
@@ -38,6 +42,9 @@ from tidemill.domain.partition import Grain
         (tm.Time(), "Time"),
         (tm.Duration("ns"), "Duration('ns')"),
         (tm.List(tm.List(tm.Int8())), "List(List(Int8))"),
+        (tm.List(tm.Int8(nullable=True)), "List(Int8)"),
+        (tm.Array(tm.Float32(), 3), "Array(Float32, 3)"),
+        (tm.Struct({"a": tm.Int8(), "b": tm.Date()}), "Struct('a', Int8, 'b', Date)"),
     ],
 )
 def test_every_function_makes_a_column_of_its_type(column: Column, dtype: str) -> None:
@@ -55,6 +62,12 @@ def test_a_column_keeps_what_it_was_told() -> None:
         unit="mile",
         description="how far",
         role="feature",
+        min_exclusive=0,
+        max_exclusive=10,
+        unique=True,
+        optional=True,
+        default=5,
+        pii="none",
     )
     assert column == Column(
         dtype=DType("Int64"),
@@ -66,6 +79,12 @@ def test_a_column_keeps_what_it_was_told() -> None:
         unit="mile",
         description="how far",
         role="feature",
+        min_exclusive=0,
+        max_exclusive=10,
+        unique=True,
+        optional=True,
+        default=5,
+        pii="none",
     )
 
 
@@ -73,6 +92,9 @@ def test_bounds_and_regex_are_those_of_the_type() -> None:
     assert tm.Date(min=date(2013, 1, 1)).min == date(2013, 1, 1)
     assert tm.Datetime(max=datetime(2013, 1, 1, tzinfo=UTC)).max == datetime(2013, 1, 1, tzinfo=UTC)
     assert tm.String(regex="^a").regex == "^a"
+    assert tm.Decimal(9, 2, min=decimal.Decimal("0.01"), max=9).min == decimal.Decimal("0.01")
+    assert tm.Binary(min_length=1, max_length=16).max_length == 16
+    assert tm.List(tm.Int8(), min_length=1).min_length == 1
 
 
 @pytest.mark.parametrize(
@@ -98,6 +120,15 @@ def test_partition_is_a_grain_or_by_value(text: str, cut: object) -> None:
         (lambda: tm.Enum("abc"), "must be given a list"),
         (lambda: tm.Int64(nulable=True), "did you mean 'nullable'"),  # type: ignore[call-arg]
         (lambda: tm.Bool(min=1), r"Boolean\(min=...\)"),  # type: ignore[call-arg]
+        (lambda: tm.String(min=1), r"String\(min=...\): .*max_length, min_length"),  # type: ignore[call-arg]
+        (lambda: tm.List(tm.Int8(min=1)), "its inner column says min, which isn't checked"),
+        (lambda: tm.Array(tm.Int8(isin=[1], unit="m"), 2), "says isin, unit, which isn't"),
+        (lambda: tm.Struct({"a": tm.String(regex="x")}), "Struct: field 'a' says regex"),
+        (lambda: tm.List(tm.Int8), "is <function Int8.*, not a column such as"),  # type: ignore[arg-type]
+        (lambda: tm.Struct({}), "must be given its fields"),
+        (lambda: tm.Struct([tm.Int8()]), "must be given its fields"),  # type: ignore[arg-type]
+        (lambda: tm.Array(tm.Int8(), -1), r"Array\(width=-1\)"),
+        (lambda: tm.Array(tm.Int8(), True), r"Array\(width=True\)"),
         (lambda: tm.Datetime("UTC"), r"Datetime\(time_zone='UTC'\)"),  # type: ignore[arg-type]
         (lambda: tm.Duration("s"), "unit of time 's'"),  # type: ignore[arg-type]
     ],

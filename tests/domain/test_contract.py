@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal as Exact
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,8 @@ from tidemill.domain.contract import (
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError
 from tidemill.domain.partition import Grain, Partitioning
+
+DAY = date(2013, 3, 7)
 
 
 def spec_of(contract: type[Contract]) -> ContractSpec:
@@ -132,6 +135,43 @@ def test_reads_names_the_nearest_column() -> None:
         ({"a": tm.Date(partition="1h")}, {}, "a Date has no hours"),
         ({"a": tm.Float64(partition="value")}, {}, "can't be partitioned by value"),
         ({"a": tm.List(tm.Int8(), partition="value")}, {}, "can't be partitioned by value"),
+        ({"a": tm.Int64()}, {"version": "01.0.0"}, "version '01.0.0' is not MAJOR.MINOR.PATCH"),
+        ({"a": tm.Int64()}, {"version": "1.0.0-rc1"}, "version '1.0.0-rc1' is not"),
+        ({"a": tm.Int64()}, {"version": 1}, "version 1 is not MAJOR.MINOR.PATCH"),
+        (
+            {"a": tm.Int64()},
+            {"compatibility": "both"},
+            "compatibility='both' is not one of none, b",
+        ),
+        ({"a": tm.Int64(nullable=True, optional=True)}, {"key": "a"}, "key column 'a' is nullable"),
+        ({"a": tm.Int64(optional=True, default=1)}, {"key": "a"}, "key column 'a' is optional"),
+        ({"a": tm.Int64(min=1, min_exclusive=1)}, {}, "min=1 and min_exclusive=1 are two bounds"),
+        ({"a": tm.Int64(max=1, max_exclusive=1)}, {}, "max=1 and max_exclusive=1 are two bounds"),
+        ({"a": tm.Int64(min_exclusive=3, max=3)}, {}, "min_exclusive=3 and max=3 leave no value"),
+        ({"a": tm.Int64(min=3, max_exclusive=2)}, {}, "min=3 is above max_exclusive=2"),
+        ({"a": tm.Int64(min_exclusive="x")}, {}, "min_exclusive='x' can't be compared"),  # type: ignore[arg-type]
+        ({"a": tm.Decimal(5, 2, min=0.5)}, {}, r"min=0.5 can't be compared with a Decimal\(5, 2\)"),  # type: ignore[arg-type]
+        ({"a": tm.Decimal(5, 2, max=Exact("NaN"))}, {}, "can't be compared"),
+        ({"a": tm.Int64(max=2**127)}, {}, "can't be compared with a Int64"),
+        ({"a": tm.Decimal(5, 2, max=True)}, {}, "max=True can't be compared"),
+        ({"a": Column(dtype=DType("Int64"), min_length=1)}, {}, "min_length on a Int64: only Str"),
+        ({"a": tm.String(min_length=-1)}, {}, "min_length=-1 is no length"),
+        ({"a": tm.String(max_length=True)}, {}, "max_length=True is no length"),
+        ({"a": tm.List(tm.Int8(), min_length=2, max_length=1)}, {}, "2 is above max_length=1"),
+        ({"a": tm.List(tm.Int8(), unique=True)}, {}, r"unique=True on a List\(Int8\)"),
+        ({"a": tm.Int64(unique=1)}, {}, "unique=1 is not True or False"),  # type: ignore[arg-type]
+        ({"a": tm.String(pii=True)}, {}, "pii=True is not text"),  # type: ignore[arg-type]
+        ({"a": tm.String(regex=3)}, {}, "regex 3 is invalid"),  # type: ignore[arg-type]
+        ({"a": tm.Date(partition="1d", optional=True, default=DAY)}, {}, "can't be optional"),
+        ({"a": tm.Int64(default=1)}, {}, "default=1 fills .* say optional=True"),
+        ({"a": tm.Int64(optional=True)}, {}, "filled with null: say nullable=True"),
+        ({"a": tm.Int64(optional=True, default=1, unique=True)}, {}, "default=1 would come twice"),
+        ({"a": tm.Int64(optional=True, default=1.5)}, {}, "default=1.5 is no Int64"),
+        (
+            {"a": tm.Int64(optional=True, default=0, min=1)},
+            {},
+            "default=0 breaks its own rule: min=1",
+        ),
         ({"reads": tm.Int64()}, {}, "'reads' is a method of contracts; rename it"),
         ({"a": tm.Int64(), "v": Rows(min=1), "w": Rows(min=2)}, {}, r"w is its second Rows\(\)"),
         (
@@ -242,6 +282,17 @@ LARGE = rule(pl.col("a") > 1)
         (BASE, {"unknown_columns": "drop"}, True, True),
         (BASE | {"a": tm.Int64(min=1, partition="value")}, {}, True, True),
         (BASE, {"version": "1.0.1"}, False, False),
+        (BASE, {"compatibility": "full"}, False, False),
+        (BASE | {"a": tm.Int64(min=1, pii="name")}, {}, False, False),
+        (BASE | {"a": tm.Int64(min=1, max_exclusive=9)}, {}, True, True),
+        (BASE | {"a": tm.Int64(min_exclusive=1)}, {}, True, True),
+        (BASE | {"a": tm.Int64(min=1, unique=True)}, {}, True, True),
+        (BASE | {"b": tm.String(on_fail="warn", min_length=0)}, {}, False, True),
+        (BASE | {"b": tm.String(on_fail="warn", max_length=1)}, {}, False, True),
+        (BASE | {"b": tm.String(on_fail="warn", unique=True)}, {}, False, True),
+        # What a missing column is filled with is published, whatever follows from its rules.
+        (BASE | {"b": tm.String(on_fail="warn", optional=True, default="x")}, {}, True, True),
+        (BASE | {"a": tm.Int64(min=1, optional=True, default=1)}, {}, True, True),
     ],
 )
 def test_the_digests_follow_values_and_checks(
@@ -262,3 +313,79 @@ def test_the_digests_are_pinned() -> None:
     )
     assert value_digest(spec) == "af232e66bdb554554000ccf6c14fea2f"
     assert check_digest(spec) == "f38dae4e9248c89ccba648e9079d1a0c"
+
+
+def test_the_digests_of_what_was_published_before_stay() -> None:
+    spec = declare(
+        {
+            "day": tm.Date(partition="1d", min=DAY),
+            "id": tm.Int64(min=0, max=9, isin=[1, 2]),
+            "size": tm.Float64(nullable=True, min=0.5, unit="kg", on_fail="warn"),
+            "code": tm.String(regex="^a", on_fail="fail", role="id"),
+            "kind": tm.Enum(["x", "y"], on_fail="warn"),
+            "at": tm.Datetime("ms", "UTC", nullable=True),
+            "parts": tm.List(tm.Decimal(9, 2)),
+            "volume": Rows(min=1),
+            "budget": Budget(max_bad=0.1),
+        },
+        key=("day", "id"),
+        unknown_columns="keep",
+    )
+    assert value_digest(spec) == "46709f453af6f9813caf829e3b665aa1"
+    assert check_digest(spec) == "82325eabb87ff54ea74bde1d408c76a8"
+
+
+def test_the_digests_of_what_columns_learnt_to_say_are_pinned() -> None:
+    number = tm.Int64(min_exclusive=0, max_exclusive=9, unique=True, pii="passport")
+    text = tm.String(min_length=1, max_length=3, optional=True, default="x", on_fail="fail")
+    spec = declare({"a": number, "b": text}, compatibility="backward")
+    assert value_digest(spec) == "5f83aea615d5184817a004758d7c3dbc"
+    assert check_digest(spec) == "db0bff520023ae1a864bb473c86c74ef"
+
+
+def test_a_default_is_part_of_both_digests() -> None:
+    specs = [declare({"a": tm.Int64(optional=True, default=n, on_fail="fail")}) for n in (1, 2)]
+    assert len(set(map(value_digest, specs))) == len(set(map(check_digest, specs))) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "fits"),
+    [
+        (tm.Int8(optional=True, default=127), True),
+        (tm.Int8(optional=True, default=128), False),
+        (tm.UInt8(optional=True, default=-1), False),
+        (tm.UInt128(optional=True, default=2**128 - 1), True),
+        (tm.Int64(optional=True, default=True), False),
+        (tm.Float64(optional=True, default=1), True),
+        (tm.Float64(optional=True, default=float("inf")), True),
+        (tm.Float64(optional=True, default=float("nan")), False),
+        (tm.Decimal(4, 2, optional=True, default=Exact("12.340")), True),
+        (tm.Decimal(4, 2, optional=True, default=Exact("1.234")), False),
+        (tm.Decimal(4, 2, optional=True, default=100), False),
+        (tm.Decimal(2, 2, optional=True, default=0), True),
+        (tm.Decimal(38, 8, optional=True, default=Exact("1" * 30 + ".12345678")), True),
+        (tm.Decimal(4, 2, optional=True, default=Exact("Infinity")), False),
+        (tm.Bool(optional=True, default=False), True),
+        (tm.String(optional=True, default=b"x"), False),
+        (tm.Enum(["a"], optional=True, default="a"), True),
+        (tm.Enum(["a"], optional=True, default="b"), False),
+        (tm.Date(optional=True, default=DAY), True),
+        (tm.Date(optional=True, default=datetime(2013, 3, 7)), False),
+        (tm.Datetime(optional=True, default=datetime(2013, 3, 7)), True),
+        (tm.Datetime("us", "UTC", optional=True, default=datetime(2013, 3, 7)), False),
+        (tm.List(tm.Int8(), optional=True, default=[]), False),
+        (tm.Int64(optional=True, default=9, max=8), False),
+        (tm.Int64(optional=True, default=8, max_exclusive=8), False),
+        (tm.Int64(optional=True, default=1, min_exclusive=1), False),
+        (tm.Int64(optional=True, default=1, isin=[2]), False),
+        (tm.String(optional=True, default="", min_length=1), False),
+        (tm.Binary(optional=True, default=b"xy", max_length=1), False),
+        (tm.String(optional=True, default="x", min_length=1, max_length=1, isin=["x"]), True),
+    ],
+)  # fmt: skip
+def test_a_default_is_a_value_that_the_column_allows(column: Column, fits: bool) -> None:
+    if fits:
+        assert declare({"a": column}).names == ("a",)
+        return
+    with pytest.raises(ContractError, match="a: default="):
+        declare({"a": column})

@@ -9,6 +9,10 @@ def enum(*categories: str) -> DType:
     return DType("Enum", categories)
 
 
+def struct(**fields: str) -> DType:
+    return DType("Struct", tuple(p for name, kind in fields.items() for p in (name, DType(kind))))
+
+
 @pytest.mark.parametrize(
     ("wide", "narrow"),
     [
@@ -22,6 +26,10 @@ def enum(*categories: str) -> DType:
         (DType("String"), DType("Categorical")),
         (DType("List", (DType("Int64"),)), DType("List", (DType("Int8"),))),
         (DType("Date"), DType("Null")),
+        (DType("Int128"), DType("UInt64")),
+        (DType("Float32"), DType("Float16")),
+        (DType("Array", (DType("Int64"), 2)), DType("Array", (DType("Int8"), 2))),
+        (struct(a="Int64", b="String"), struct(a="Int8", b="Categorical")),
     ],
 )
 def test_a_wider_type_holds_a_narrower_one(wide: DType, narrow: DType) -> None:
@@ -45,6 +53,12 @@ def test_a_wider_type_holds_a_narrower_one(wide: DType, narrow: DType) -> None:
         (DType("List", (DType("Int8"),)), DType("Int8")),
         (DType("String"), DType("Int8")),
         (DType("Null"), DType("Int8")),
+        (DType("Int128"), DType("UInt128")),
+        (DType("Float16"), DType("Int16")),
+        (DType("Array", (DType("Int8"), 2)), DType("Array", (DType("Int8"), 3))),
+        (struct(a="Int8"), struct(b="Int8")),
+        (struct(a="Int8", b="Int8"), struct(b="Int8", a="Int8")),
+        (struct(a="Int8", b="Int8"), struct(a="Int8", b="Int64")),
     ],
 )
 def test_a_type_holds_nothing_that_could_lose_a_value(one: DType, other: DType) -> None:

@@ -103,7 +103,8 @@ def _refuse_unkeyed(
     """StepError when a query would read what no change of is seen: that can't be, so nothing is made."""
     assert stage.output is not None
     if stage.output.unknown_columns != "keep":
-        query = query.select(stage.output.names)
+        given = query.collect_schema()
+        query = query.select([name for name in stage.output.names if name in given])
     asked = columns_read(query, Leaves.of(frames))
     # Where Polars doesn't show this plan, the one of frames without rows has to do.
     over = {} if asked is None else outside(asked, reads)

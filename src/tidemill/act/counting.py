@@ -90,7 +90,7 @@ def _is_plain(source: Source[Any], stage: Stage, root: Path, path: str) -> bool:
     except (SourceError, PolarsError, PanicException, OSError):
         return False
     own = polars_type(stage.output.column(cut.column).dtype)
-    return schema.get(cut.column) == own and all(name in schema for name in stage.output.names)
+    return schema.get(cut.column) == own and all(name in schema for name in stage.output.required)
 
 
 def _alone(source: Source[Any], stage: Stage, root: Path, path: str) -> Counted:

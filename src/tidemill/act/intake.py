@@ -108,7 +108,7 @@ class Intake:
         )
         if stage.output.unknown_columns == "drop":
             dropped = [name for name in given if name not in stage.output.names]
-            scan = scan.select(stage.output.names)
+            scan = scan.select([name for name in given if name not in dropped])
         try:
             rows = scan.collect()
         except (PolarsError, PanicException, OSError):

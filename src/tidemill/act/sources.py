@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tidemill.decide.check import checker_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
 from tidemill.domain.source import SUFFIXES, Format, Source
@@ -41,17 +42,23 @@ def format_of(source: Source[Any], path: str) -> Format:
 
 
 def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
-    """The rows of one file, checked to have the contract's columns; SourceError names the file."""
+    """The rows of one file, checked to have the contract's columns; SourceError names the file.
+
+    Optional columns that the file lacks are filled.
+    """
     form = format_of(source, path)
     try:
         frame = READERS[form](root / path, **source.options)
         columns = frame.collect_schema().names()
     except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error
-    missing = [name for name in contract.names if name not in columns]
+    missing = [name for name in contract.required if name not in columns]
     if missing:
         advice = did_you_mean(missing[0], columns)
         raise SourceError(
             f"{path} has no column {missing[0]!r} of contract {contract.name} ({advice})"
         )
+    if len(contract.required) < len(contract.names):
+        # Here, because beside files that have the column only null would be left to tell.
+        return checker_of(contract).completed(frame, columns)
     return frame

@@ -136,9 +136,16 @@ def rules_of(column: Column) -> str:
         "" if column.nullable else "never null",
         f">= {column.min}" if column.min is not None else "",
         f"<= {column.max}" if column.max is not None else "",
+        f"> {column.min_exclusive}" if column.min_exclusive is not None else "",
+        f"< {column.max_exclusive}" if column.max_exclusive is not None else "",
+        f"length >= {column.min_length}" if column.min_length is not None else "",
+        f"length <= {column.max_length}" if column.max_length is not None else "",
         f"matches {column.regex}" if column.regex is not None else "",
         f"one of {', '.join(map(str, allowed))}" if allowed else "",
+        "unique" if column.unique else "",
+        "optional" if column.optional else "",
         column.unit and f"in {column.unit}",
+        column.pii and f"personal: {column.pii}",
         "partition" if column.partition else "",
     ]
     return ", ".join(filter(None, words))

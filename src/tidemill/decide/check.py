@@ -4,8 +4,10 @@ A clean partition takes one look at each column and no second pass: the number o
 and the greatest value settle most rules, the rest is one fused query, and whether the rows are in
 order is seen before anything is sorted. Only broken rules are looked at row by row.
 
-Keys are judged last, among the rows that no other rule rejects: a broken row never costs a good one
-with the same key its place. A rule that looks at other rows (a mean, a rank) sees all rows at hand.
+What must be unique is judged last, among the rows that no rule before rejects: columns in their
+order, then the key. A broken row never costs a good one with the same key its place. An optional
+column that didn't come is filled first, and is then a column like the others. A rule that looks at
+other rows (a mean, a rank) sees all rows at hand.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from operator import and_, or_
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -34,6 +36,7 @@ from tidemill.decide.rules import (
     RowRule,
     broken_rule,
     column_rules,
+    default_of,
     expression_rules,
     key_rule,
 )
@@ -71,6 +74,9 @@ class _Broken:
     rows: pl.Series
 
 
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
 class Checker:
     """A contract made ready to judge many partitions; ContractError when it can't be checked."""
 
@@ -80,6 +86,12 @@ class Checker:
         self._cut = spec.partitioning
         self._columns = column_rules(spec)
         self._key = key_rule(spec)
+        self._unique = [(column.name, column.unique) for column in self._columns if column.unique]
+        self._defaults = {
+            column.name: pl.lit(default_of(column, rules.dtype)).first().alias(column.name)
+            for column, rules in zip(spec.columns, self._columns, strict=True)
+            if column.optional
+        }
         of_columns = (query for column in self._columns for query in column.others)
         self._queries = (*of_columns, *expression_rules(spec))
         self._all_pass = [
@@ -95,9 +107,13 @@ class Checker:
         `partition` is its key (None: rows may belong to any). `history` are the row counts of the
         partitions before it, newest last. ContractError when columns are missing or a rule raises.
         """
+        if self._defaults:
+            frame = self.completed(frame, frame.columns)
         unknown = self._unknown(frame.columns)
         fitted, table = self._fitted(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
+        for name, rule in self._unique:
+            broken += _repeated_values(table, name, rule, _rejected(broken))
         rows = table
         if unknown and self._spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
@@ -114,6 +130,11 @@ class Checker:
             findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
             findings += rows_findings(self._spec, good.height, history)
         return Judged(good=good, bad=bad, findings=tuple(findings))
+
+    def completed(self, frame: Frame, columns: Sequence[str]) -> Frame:
+        """`frame`, which has these columns, with the optional ones that it lacks as their defaults."""
+        missing = [default for name, default in self._defaults.items() if name not in columns]
+        return frame.with_columns(missing) if missing else frame
 
     def partition_keys(self) -> pl.Expr:
         """The partition key of each row of a file as it came, as text; null where it has none."""
@@ -250,14 +271,14 @@ def _missing(column: ColumnRules, source: pl.Series, values: pl.Series) -> Itera
 def _beyond(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
     """The bounds that some value breaks; of a column without values the least is None."""
     if column.least is not None:
-        bound, query = column.least
+        bound, query, beyond = column.least
         least: Any = values.min()
-        if least is not None and least < bound:
+        if least is not None and beyond(least, bound):
             yield query
     if column.most is not None:
-        bound, query = column.most
+        bound, query, beyond = column.most
         most: Any = values.max()
-        if most is not None and most > bound:
+        if most is not None and beyond(most, bound):
             yield query
 
 
@@ -266,6 +287,20 @@ def _misplaced(
 ) -> Iterator[_Broken]:
     if not all_inside(values, cut, partition):
         yield _Broken(column.partition, outside(values, cut, partition).fill_null(False))
+
+
+def _repeated_values(
+    table: pl.DataFrame, name: str, rule: RowRule, rejected: pl.Series | None
+) -> Iterator[_Broken]:
+    """The rows whose value an earlier row has; rows that are rejected already take no value away."""
+    values = table.get_column(name)
+    # Nulls are one of the different values, if there are any.
+    if values.n_unique() >= values.len() - max(values.null_count() - 1, 0):
+        return
+    among = _present(values) if rejected is None else _present(values) & ~rejected
+    rows = repeats(table, (name,), among)
+    if rows.any():
+        yield _Broken(rule, rows)
 
 
 def _present(series: pl.Series) -> pl.Series:

@@ -31,7 +31,8 @@ _PROBE_ROWS = 2_000
 _TAKEN = frozenset({"tm", "reads", "_reasons"})
 _SIMPLE = frozenset(
     {
-        *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
+        *("Int8", "Int16", "Int32", "Int64", "Int128"),
+        *("UInt8", "UInt16", "UInt32", "UInt64", "UInt128", "Float16"),
         *("Float32", "Float64", "String", "Binary", "Categorical", "Date", "Time"),
     }
 )
@@ -164,10 +165,24 @@ def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
             given = [arg for arg in dtype.args if arg is not None]
             return f"tm.{dtype.name}", [_quoted(str(arg)) for arg in given if given != ["us"]]
         case "List":
-            item = dtype.args[0]
-            inner = _call(item) if isinstance(item, DType) and item.name != "Null" else None
-            return inner and ("tm.List", [f"{inner[0]}({', '.join(map(_flat, inner[1]))})"])
+            item = _part(dtype.args[0])
+            return ("tm.List", [item]) if item else None
+        case "Array":
+            item = _part(dtype.args[0])
+            return ("tm.Array", [item, str(dtype.args[1])]) if item else None
+        case "Struct":
+            parts = [*map(_part, dtype.args[1::2])]
+            names = [_quoted(str(name)) for name in dtype.args[::2]]
+            fields = [f"{name}: {part}" for name, part in zip(names, parts, strict=True)]
+            declared = bool(parts) and all(parts)
+            return ("tm.Struct", [f"{{{', '.join(fields)}}}"]) if declared else None
     return (f"tm.{dtype.name}", []) if dtype.name in _SIMPLE else None
+
+
+def _part(dtype: object) -> str:
+    """The call that declares the type of items or of a field; empty when there is none."""
+    made = _call(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
+    return f"{made[0]}({', '.join(map(_flat, made[1]))})" if made else ""
 
 
 def _categories(series: pl.Series) -> tuple[str, ...]:

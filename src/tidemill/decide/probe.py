@@ -86,7 +86,8 @@ def _queried(
     if wrong:
         return Probe(query=_WRONG, faults=tuple(_named(stage, fault) for fault in wrong))
     keep = stage.output.unknown_columns == "keep"
-    names = list(schema) if keep else list(stage.output.names)
+    # Optional columns that the stage doesn't give are filled when its rows are judged.
+    names = list(schema) if keep else [name for name in stage.output.names if name in schema]
     asked = columns_read(result.select(names), leaves)
     strangers = () if asked is None else asked.strangers
     faults = [

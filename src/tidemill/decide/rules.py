@@ -9,9 +9,10 @@ or of another partition: rows without an identity or a place can't be kept, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -45,6 +46,11 @@ class Query:
     passes: pl.Expr
 
 
+# What the least or the greatest value is compared with, the query that tells which rows break it,
+# and whether that value does: NaN doesn't.
+Bounded: TypeAlias = tuple[Any, Query, Callable[[Any, Any], bool]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRules:
     """The rules of one column; the least and the greatest value settle `least` and `most`."""
@@ -57,8 +63,9 @@ class ColumnRules:
     null: RowRule
     nan: RowRule
     partition: RowRule
-    least: tuple[Any, Query] | None
-    most: tuple[Any, Query] | None
+    least: Bounded | None
+    most: Bounded | None
+    unique: RowRule | None
     others: tuple[Query, ...]
 
 
@@ -75,7 +82,27 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
             empty.select(query.passes)
         except PolarsError as error:
             raise broken_rule(spec, query.rule.id, error) from error
+    for column, rules in zip(spec.columns, compiled, strict=True):
+        if column.default is not None:
+            _refuse_default(spec, column, rules)
     return compiled
+
+
+def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> None:
+    """ContractError when a default breaks a rule that only Polars can tell, such as a pattern."""
+    value = default_of(column, rules.dtype).to_frame()
+    bounds = [bound[1] for bound in (rules.least, rules.most) if bound]
+    for query in (*bounds, *rules.others):
+        if not value.select(query.passes.all()).item():
+            raise ContractError(
+                f"{spec.place}: contract {spec.name}: {column.name}: default={column.default!r} "
+                f"breaks its own rule {query.rule.id}"
+            )
+
+
+def default_of(column: Column, dtype: pl.DataType) -> pl.Series:
+    """What an optional column is filled with when it is missing, as one value."""
+    return pl.Series(column.name, [column.default], dtype=dtype)
 
 
 def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
@@ -126,14 +153,13 @@ def _schema(spec: ContractSpec) -> dict[str, pl.DataType]:
 def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bool) -> ColumnRules:
     strict: OnFail = "quarantine" if fixed and column.on_fail == "warn" else column.on_fail
     name = column.name
-    least, most, others = _bound(column, "min"), _bound(column, "max"), [*_others(spec, column)]
+    least, most, others = _bound(column, _LEAST), _bound(column, _MOST), [*_others(spec, column)]
     missing = tuple(key for key in spec.key if key != name)
 
     def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
         return RowRule(id=f"{name}.{kind}", on_fail=strict, says=says, advice=advice, shows=shows)
 
-    if isinstance(dtype, pl.Datetime) and (dtype.time_unit == "ns" or dtype.time_zone):
-        # Python's datetime has no nanoseconds, and compares within one zone by the wall clock.
+    if not _told_by_python(column, dtype):
         others += [bound[1] for bound in (least, most) if bound]
         least = most = None
     return ColumnRules(
@@ -147,36 +173,64 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
         partition=rule("partition", "rows belong to another partition", _KEEP),
         least=least,
         most=most,
+        unique=_value_rule(column, "unique", _TWICE, _OR + "drop unique=")
+        if column.unique
+        else None,
         others=tuple(others),
     )
 
 
 _OR = "fix the source, or "
 _KEEP = "a partition's rows must carry its own value"
+_TWICE = "values repeat that of an earlier row"
+# The names of a column's bounds on one side: how a value passes each, and how it breaks it.
+_Compares: TypeAlias = Callable[[Any, Any], Any]
+_Side: TypeAlias = Mapping[str, tuple[_Compares, _Compares]]
+_LEAST: _Side = {"min": (operator.ge, operator.lt), "min_exclusive": (operator.gt, operator.le)}
+_MOST: _Side = {"max": (operator.le, operator.gt), "max_exclusive": (operator.lt, operator.ge)}
+_BEYOND = {
+    "min": "below",
+    "max": "above",
+    "min_exclusive": "not above",
+    "max_exclusive": "not below",
+}
 
 
-def _bound(column: Column, kind: Literal["min", "max"]) -> tuple[Any, Query] | None:
-    bound = column.min if kind == "min" else column.max
-    if bound is None:
+def _told_by_python(column: Column, dtype: pl.DataType) -> bool:
+    """Whether a bound is to a value of Python what it is to the column."""
+    if isinstance(dtype, pl.Datetime):
+        # Python's datetime has no nanoseconds, and compares within one zone by the wall clock.
+        return not (dtype.time_unit == "ns" or dtype.time_zone)
+    # In few digits a value is equal to a bound that it isn't equal to in all of them.
+    rounded = dtype.is_float() and dtype != pl.Float64
+    return not rounded or (column.min_exclusive is None and column.max_exclusive is None)
+
+
+def _bound(column: Column, side: _Side) -> Bounded | None:
+    kind = next((kind for kind in side if getattr(column, kind) is not None), None)
+    if kind is None:
         return None
-    value = pl.col(column.name)
-    limit = pl.lit(bound)
+    bound, (within, beyond) = getattr(column, kind), side[kind]
+    value, limit = pl.col(column.name), pl.lit(bound)
     if column.dtype.name == "Datetime" and column.dtype.args[1]:
         limit = limit.dt.convert_time_zone(str(column.dtype.args[1]))
-    passes, side = (value >= limit, "below") if kind == "min" else (value <= limit, "above")
+    passes = within(value, limit)
     if column.dtype.name.startswith("Float"):
         # Polars orders NaN above everything; here it is missing.
         passes |= value.is_nan()
-    says = f"values are {side} {kind}={bound}"
-    return bound, _value_rule(column, kind, says, _OR + f"change {kind}=", passes)
+    rule = _value_rule(
+        column, kind, f"values are {_BEYOND[kind]} {kind}={bound}", _OR + f"change {kind}="
+    )
+    return bound, Query(rule=rule, passes=passes), beyond
 
 
 def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
     value = pl.col(column.name)
+    yield from _lengths(column)
     if column.regex is not None:
         says = f"values don't match {column.regex!r}"
-        passes = value.str.contains(column.regex)
-        yield _value_rule(column, "regex", says, _OR + "change regex=", passes)
+        rule = _value_rule(column, "regex", says, _OR + "change regex=")
+        yield Query(rule=rule, passes=value.str.contains(column.regex))
     if column.isin is not None:
         allowed = [item for item in column.isin if item is not None]
         passes = value.is_in(_items(spec, column, allowed).implode())
@@ -184,18 +238,37 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
             passes |= value.is_nan()
         listed = ", ".join(map(repr, allowed[:5])) + (", ..." if len(allowed) > 5 else "")
         says = f"values are none of {listed}"
-        yield _value_rule(column, "isin", says, _OR + "add them to isin=", passes)
+        rule = _value_rule(column, "isin", says, _OR + "add them to isin=")
+        yield Query(rule=rule, passes=passes)
 
 
-def _value_rule(column: Column, kind: str, says: str, advice: str, passes: pl.Expr) -> Query:
-    rule = RowRule(
+def _lengths(column: Column) -> Iterable[Query]:
+    sides = (("min_length", "shorter", operator.ge), ("max_length", "longer", operator.le))
+    for kind, than, within in sides:
+        limit = getattr(column, kind)
+        if limit is None:
+            continue
+        unit, length = _LENGTHS[column.dtype.name]
+        says = f"values are {than} than {kind}={limit} {unit}"
+        rule = _value_rule(column, kind, says, _OR + f"change {kind}=")
+        yield Query(rule=rule, passes=within(length(pl.col(column.name)), limit))
+
+
+_LENGTHS: Mapping[str, tuple[str, Callable[[pl.Expr], pl.Expr]]] = {
+    "String": ("characters", lambda value: value.str.len_chars()),
+    "Binary": ("bytes", lambda value: value.bin.size()),
+    "List": ("items", lambda value: value.list.len()),
+}
+
+
+def _value_rule(column: Column, kind: str, says: str, advice: str) -> RowRule:
+    return RowRule(
         id=f"{column.name}.{kind}",
         on_fail=column.on_fail,
         says=says,
         advice=advice,
         shows=(column.name,),
     )
-    return Query(rule=rule, passes=passes)
 
 
 def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Series:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
-from tidemill.domain.column import ON_FAIL, Column, OnFail, column_problems
+from tidemill.domain.column import ON_FAIL, Column, OnFail
+from tidemill.domain.column_problems import column_problems
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
@@ -19,8 +20,20 @@ from tidemill.domain.place import caller
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
 
+Compatibility: TypeAlias = Literal[
+    "none",
+    "backward",
+    "forward",
+    "full",
+    "backward_transitive",
+    "forward_transitive",
+    "full_transitive",
+]
+
 UNKNOWN_COLUMNS = ("keep", "drop", "fail")
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
+# As Semantic Versioning has it: three numbers without leading zeros.
+_VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,12 +107,18 @@ class ContractSpec:
     rows: Rows | None = None
     budget: Budget | None = None
     unknown_columns: UnknownColumns = "fail"
+    compatibility: Compatibility = "none"
     description: str = ""
     place: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that must come."""
+        return tuple(column.name for column in self.columns if not column.optional)
 
     def column(self, name: str) -> Column:
         for column in self.columns:
@@ -146,8 +165,9 @@ class Contract:
     """Base of every contract: columns and rules are class attributes, the rest are class arguments.
 
     Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a
-    row; rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"). Raises
-    ContractError when the contract contradicts itself.
+    row; rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"),
+    `compatibility` ("none", or what a next version promises: "backward", "forward", "full", each
+    also "_transitive"). Raises ContractError when the contract contradicts itself.
     """
 
     __tidemill_contract__: ClassVar[ContractSpec]
@@ -158,6 +178,7 @@ class Contract:
         version: str = "1.0.0",
         key: Sequence[str] = (),
         unknown_columns: UnknownColumns = "fail",
+        compatibility: Compatibility = "none",
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
@@ -174,6 +195,7 @@ class Contract:
             rows=own.rows or getattr(base, "rows", None),
             budget=own.budget or getattr(base, "budget", None),
             unknown_columns=unknown_columns,
+            compatibility=compatibility,
             description=(cls.__doc__ or "").strip(),
             place=place,
         )
@@ -261,10 +283,12 @@ def _refuse_contradictions(spec: ContractSpec) -> None:
 def _class_problems(spec: ContractSpec) -> Iterable[str]:
     if not spec.columns:
         yield "it has no columns"
-    if not _VERSION.fullmatch(spec.version):
+    if not (isinstance(spec.version, str) and _VERSION.fullmatch(spec.version)):
         yield f"version {spec.version!r} is not MAJOR.MINOR.PATCH, such as '1.0.0'"
     if spec.unknown_columns not in UNKNOWN_COLUMNS:
         yield f"unknown_columns={spec.unknown_columns!r} is not one of {', '.join(UNKNOWN_COLUMNS)}"
+    if spec.compatibility not in COMPATIBILITY:
+        yield f"compatibility={spec.compatibility!r} is not one of {', '.join(COMPATIBILITY)}"
     yield from _key_problems(spec)
     cut = [column.name for column in spec.columns if column.partition]
     if len(cut) > 1:
@@ -278,6 +302,8 @@ def _key_problems(spec: ContractSpec) -> Iterable[str]:
             yield f"key column {name!r} is not one of its columns ({advice})"
         elif spec.column(name).nullable:
             yield f"key column {name!r} is nullable; a key identifies every row"
+        elif spec.column(name).optional:
+            yield f"key column {name!r} is optional; a key identifies every row"
         elif spec.column(name).dtype.is_nested:
             yield f"key column {name!r} is a {spec.column(name).dtype}, which has no order"
     if len(set(spec.key)) < len(spec.key):
@@ -299,8 +325,8 @@ def _value_parts(column: Column) -> list[Part]:
         case "quarantine":
             return ["quarantine", *_column_parts(column)]
         case "warn":
-            return ["warn", column.name, str(column.dtype)]
-    return ["fail", column.name, str(column.dtype)]
+            return ["warn", column.name, str(column.dtype), *_filled(column)]
+    return ["fail", column.name, str(column.dtype), *_filled(column)]
 
 
 def check_digest(spec: ContractSpec) -> str:
@@ -322,4 +348,17 @@ def _column_parts(column: Column) -> list[Part]:
     bounds: list[Part] = [
         None if bound is None else repr(bound) for bound in (column.min, column.max)
     ]
-    return [column.name, str(column.dtype), column.nullable, bounds, column.regex, isin]
+    plain: list[Part] = [column.name, str(column.dtype), column.nullable]
+    return [*plain, bounds, column.regex, isin, *_later_parts(column), *_filled(column)]
+
+
+def _later_parts(column: Column) -> list[Part]:
+    """What columns could not say at first; no part where it isn't said, so that digests stay."""
+    names = ("min_exclusive", "max_exclusive", "min_length", "max_length", "unique")
+    told = ((name, getattr(column, name)) for name in names)
+    return [[name, repr(value)] for name, value in told if value is not None and value is not False]
+
+
+def _filled(column: Column) -> list[Part]:
+    """What becomes of a column that is missing; a value that is published, whatever is checked."""
+    return [["optional", repr(column.default)]] if column.optional else []

@@ -10,12 +10,18 @@ Args: TypeAlias = "tuple[str | int | DType | None, ...]"
 
 # What a value can be turned into without losing anything.
 _WIDER = {
-    "Int8": ("Int16", "Int32", "Int64", "Float32", "Float64"),
-    "Int16": ("Int32", "Int64", "Float32", "Float64"),
-    "Int32": ("Int64", "Float64"),
-    "UInt8": ("UInt16", "UInt32", "UInt64", "Int16", "Int32", "Int64", "Float32", "Float64"),
-    "UInt16": ("UInt32", "UInt64", "Int32", "Int64", "Float32", "Float64"),
-    "UInt32": ("UInt64", "Int64", "Float64"),
+    "Int8": ("Int16", "Int32", "Int64", "Int128", "Float16", "Float32", "Float64"),
+    "Int16": ("Int32", "Int64", "Int128", "Float32", "Float64"),
+    "Int32": ("Int64", "Int128", "Float64"),
+    "Int64": ("Int128",),
+    "UInt8": (
+        *("UInt16", "UInt32", "UInt64", "UInt128", "Int16", "Int32", "Int64", "Int128"),
+        *("Float16", "Float32", "Float64"),
+    ),
+    "UInt16": ("UInt32", "UInt64", "UInt128", "Int32", "Int64", "Int128", "Float32", "Float64"),
+    "UInt32": ("UInt64", "UInt128", "Int64", "Int128", "Float64"),
+    "UInt64": ("UInt128", "Int128"),
+    "Float16": ("Float32", "Float64"),
     "Float32": ("Float64",),
 }
 
@@ -68,6 +74,21 @@ def _wider_items(mine: Args, theirs: Args) -> bool:
     return isinstance(item, DType) and isinstance(other, DType) and item.holds(other)
 
 
+def _wider_fields(mine: Args, theirs: Args) -> bool:
+    """Fields of a record are told apart by name and stand in their order."""
+    if mine[::2] != theirs[::2]:
+        return False
+    pairs = zip(mine[1::2], theirs[1::2], strict=True)
+    return all(
+        isinstance(field, DType) and isinstance(other, DType) and field.holds(other)
+        for field, other in pairs
+    )
+
+
+def _wider_array(mine: Args, theirs: Args) -> bool:
+    return mine[1] == theirs[1] and _wider_items(mine, theirs)
+
+
 def _never(mine: Args, theirs: Args) -> bool:
     return False
 
@@ -77,4 +98,6 @@ _HOLDS_ARGS: Mapping[str, Callable[[Args, Args], bool]] = {
     "Decimal": _wider_decimal,
     "Enum": _more_categories,
     "List": _wider_items,
+    "Array": _wider_array,
+    "Struct": _wider_fields,
 }
