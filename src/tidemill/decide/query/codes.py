@@ -74,7 +74,4 @@ def _expression(operand: Any) -> pl.Expr:
 
 def _told(operand: Any) -> str:
     """The columns that an operand is made of."""
-    try:
-        return ", ".join(_expression(operand).meta.root_names()) or "an expression"
-    except PolarsError:
-        return "an expression"
+    return ", ".join(_expression(operand).meta.root_names()) or "an expression"
