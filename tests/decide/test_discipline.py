@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tidemill.decide.discipline import (
     forbidden,
     notes,
     readers,
+    review,
 )
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract
@@ -36,23 +38,23 @@ LOOSER, TIGHTER = changed(STRICT, EASY), changed(EASY, STRICT)
 @pytest.mark.parametrize(
     ("found", "columns", "expected"),
     [
-        (LOOSER, ("x",), [(False, "it reads x")]),
+        (LOOSER, ("x",), [(False, "reads x")]),
         (LOOSER, ("id",), []),
-        (LOOSER, None, [(False, "it is judged by its code, which may read any column")]),
+        (LOOSER, None, [(False, "judged by code, which may read any column")]),
         # What tightens is for the producer to keep.
         (TIGHTER, ("x",), []),
-        (changed(STRICT, {}), ("x",), [(True, "it reads x")]),
+        (changed(STRICT, {}), ("x",), [(True, "reads x")]),
         (
             changed(STRICT, {}),
             None,
-            [(False, "it is judged by its code, which may read any column")],
+            [(False, "judged by code, which may read any column")],
         ),
         (changed({"x": tm.Int8()}, STRICT), ("x",), []),
         # The same numbers in another unit: no check sees it.
         (
             changed({"x": tm.Int64(unit="g")}, {"x": tm.Int64(unit="kg")}),
             ("x",),
-            [(False, "it reads x")],
+            [(False, "reads x")],
         ),
         (changed({}, {"x": tm.Int64(description="y")}), ("x",), []),
         (changed({}, {}, "1.0.0", "1.0.0", key=("id",)), ("id",), []),
@@ -70,7 +72,7 @@ def test_what_is_about_the_table_is_for_all_its_readers() -> None:
     old = type("Orders", (Contract,), {"id": tm.Int64()}, key=("id",))
     new = type("Orders", (Contract,), {"id": tm.Int64()})
     [found] = consequences(diff(old, new), [Consumer(stage="report", columns=())])
-    assert (found.breaks, found.why) == (False, "it reads the table")
+    assert (found.breaks, found.why) == (False, "reads the table")
 
 
 def test_words_for_people_bother_nobody() -> None:
@@ -153,3 +155,20 @@ def test_a_change_without_a_new_version_is_a_note() -> None:
     assert notes(LOOSER) == ("Orders changed and is still 1.0.0: make it 1.1.0",)
     assert notes(changed(STRICT, EASY, "1.0.0", "1.0.1")) == ()
     assert notes(changed(STRICT, {"x": tm.Int64(description="y")})) == ()
+
+
+def test_a_review_fails_by_its_version_or_by_a_stage_that_it_breaks() -> None:
+    class Orders(Contract):
+        id = tm.Int64()
+        x = tm.Int64()
+
+    class Fewer(Contract, version="2.0.0"):
+        id = tm.Int64()
+
+    old, gone = Orders.__tidemill_contract__, Fewer.__tidemill_contract__
+    reads_x, reads_id = (Consumer(stage=name, columns=(name,)) for name in ("x", "id"))
+    assert review("orders", old, gone, [reads_x]).failed
+    assert not review("orders", old, gone, [reads_id]).failed
+    same_version = replace(gone, version="1.0.0", compatibility="forward")
+    found = review("orders", old, same_version, [])
+    assert (found.failed, len(found.faults), len(found.notes)) == (True, 1, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tidemill.decide.compare import diff
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.diff import Change, Diff
 
 _PARTS = ("major", "minor", "patch")
@@ -35,14 +37,14 @@ class Consequence:
     why: str
 
 
-def consequences(diff: Diff, consumers: Sequence[Consumer]) -> tuple[Consequence, ...]:
+def consequences(found: Diff, consumers: Sequence[Consumer]) -> tuple[Consequence, ...]:
     """The stages that each change breaks or may break; a stage isn't bothered by columns it doesn't read."""
     return tuple(
-        found
-        for change in diff.changes
+        each
+        for change in found.changes
         if not change.told
         for consumer in consumers
-        if (found := _consequence(change, consumer)) is not None
+        if (each := _consequence(change, consumer)) is not None
     )
 
 
@@ -51,18 +53,18 @@ def _consequence(change: Change, consumer: Consumer) -> Consequence | None:
     if not (change.for_consumers or change.gone or change.felt):
         return None
     if not change.column:
-        why = "it reads the table"
+        why = "reads the table"
     elif consumer.columns is None:
-        why = "it is judged by its code, which may read any column"
+        why = "judged by code, which may read any column"
     elif change.column in consumer.columns:
-        why = f"it reads {change.column}"
+        why = f"reads {change.column}"
     else:
         return None
     breaks = change.gone and consumer.columns is not None
     return Consequence(stage=consumer.stage, change=change, breaks=breaks, why=why)
 
 
-def forbidden(diff: Diff, mode: str) -> tuple[Change, ...]:
+def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
     """The changes that a compatibility mode rules out.
 
     Two versions are looked at, so a transitive mode is held from one step to the next.
@@ -70,7 +72,7 @@ def forbidden(diff: Diff, mode: str) -> tuple[Change, ...]:
     backward, forward = _MODES[mode.removesuffix(_TRANSITIVE)]
     return tuple(
         change
-        for change in diff.changes
+        for change in found.changes
         if (backward and change.for_producers) or (forward and change.for_consumers)
     )
 
@@ -83,34 +85,36 @@ def bump(old: str, new: str) -> str:
     return next(part for part, a, b in zip(_PARTS, before, after, strict=True) if a != b)
 
 
-def faults(diff: Diff, mode: str) -> tuple[str, ...]:
+def faults(found: Diff, mode: str) -> tuple[str, ...]:
     """What is wrong with the new version: it fell, or hides a change that the mode rules out."""
-    return tuple(_faults(diff, mode))
+    return tuple(_faults(found, mode))
 
 
-def _faults(diff: Diff, mode: str) -> Iterator[str]:
-    raised = bump(diff.old_version, diff.new_version)
+def _faults(found: Diff, mode: str) -> Iterator[str]:
+    raised = bump(found.old_version, found.new_version)
     if raised == "lower":
-        yield f"{diff.head}: the version fell; raise it"
+        yield f"{found.head}: the version fell; raise it"
         return
     # Before 1.0.0 a minor version may break, as semantic versioning says.
-    enough = ("major", "minor") if diff.old_version.startswith("0.") else ("major",)
-    broken = forbidden(diff, mode)
+    enough = ("major", "minor") if found.old_version.startswith("0.") else ("major",)
+    broken = forbidden(found, mode)
     if broken and raised not in enough:
         told = "; ".join(f"{change} ({change.direction})" for change in broken)
-        yield f'{diff.head}: compatibility="{mode}" rules out: {told}; make it {_next(diff, enough[-1])}'
+        yield f'{found.head}: compatibility="{mode}" rules out: {told}; make it {_next(found, enough[-1])}'
 
 
-def notes(diff: Diff) -> tuple[str, ...]:
+def notes(found: Diff) -> tuple[str, ...]:
     """That a contract changed, in more than its words, under the same version."""
-    changed = any(not change.told for change in diff.changes)
-    if not changed or bump(diff.old_version, diff.new_version):
+    changed = any(not change.told for change in found.changes)
+    if not changed or bump(found.old_version, found.new_version):
         return ()
-    return (f"{diff.new} changed and is still {diff.new_version}: make it {_next(diff, 'minor')}",)
+    return (
+        f"{found.new} changed and is still {found.new_version}: make it {_next(found, 'minor')}",
+    )
 
 
-def _next(diff: Diff, part: str) -> str:
-    major, minor, _ = map(int, diff.old_version.split("."))
+def _next(found: Diff, part: str) -> str:
+    major, minor, _ = map(int, found.old_version.split("."))
     return f"{major + 1}.0.0" if part == "major" else f"{major}.{minor + 1}.0"
 
 
@@ -123,4 +127,34 @@ def readers(
         Consumer(stage=name, columns=None if name in anything else inputs[stage])
         for name, inputs in reads.items()
         if stage in inputs
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """A stage's contract beside the one that it had: what changed, whom it breaks, what its version lacks."""
+
+    stage: str
+    diff: Diff
+    consequences: tuple[Consequence, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it can't stay so: its version lies, or a stage reads what is no more."""
+        return bool(self.faults) or any(found.breaks for found in self.consequences)
+
+
+def review(
+    stage: str, old: ContractSpec, new: ContractSpec, consumers: Sequence[Consumer]
+) -> Reviewed:
+    """A stage's new contract, judged against its old one."""
+    found = diff(old, new)
+    return Reviewed(
+        stage=stage,
+        diff=found,
+        consequences=consequences(found, consumers),
+        faults=faults(found, new.compatibility),
+        notes=notes(found),
     )
