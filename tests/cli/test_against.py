@@ -69,6 +69,18 @@ def test_a_version_that_fell_is_a_fault(committed: Path) -> None:
     assert "\n- Sales 1.0.0 -> 0.9.0: the version fell; raise it\n" in ended.out
 
 
+def test_what_a_compatibility_rules_out_is_a_fault(committed: Path) -> None:
+    edit(
+        committed / "bakery.py", "Sales(tm.Contract,", 'Sales(tm.Contract, compatibility="forward",'
+    )
+    edit(committed / "bakery.py", "sold = tm.Int64(min=0,", "sold = tm.Int64(nullable=True, min=0,")
+    ended = tidemill("check", "--against", "HEAD")
+    assert ended.code == 3
+    assert "rules out: sold: nullable no -> yes (loosens); make it 2.0.0\n" in ended.out
+    edit(committed / "bakery.py", 'version="1.0.0"', 'version="2.0.0"')
+    assert tidemill("check", "--against", "HEAD").code == 0
+
+
 @pytest.mark.parametrize("ref", ["nowhere", "--all"])
 def test_no_such_ref(committed: Path, ref: str) -> None:
     ended = tidemill("check", f"--against={ref}")
