@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
     from tidemill.decide.scoring import scores
     from tidemill.domain.columns import (
@@ -105,6 +106,7 @@ __all__ = [
     "beats_live",
     "contract_changed",
     "degraded",
+    "diff",
     "every",
     "files",
     "fitted",
@@ -126,6 +128,7 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.decide.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",
     "tidemill.domain.columns": _COLUMNS,

@@ -16,6 +16,7 @@ def test_no_faults(fresh: Path) -> None:
         "faults": [],
         "notes": [],
         "twice": [],
+        "against": [],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.cli.commands import tidemill
+from tests.cli.commands import edit, tidemill
 
 FRAME = pl.DataFrame({"shop": ["harbour", "market"], "sold": [3, 4]})
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], Any]] = {
@@ -95,3 +95,46 @@ def test_not_what_the_suffix_says(here: Path) -> None:
     ended = tidemill("contract", "infer", "rows.parquet")
     assert ended.code == 1
     assert "rows.parquet can't be read as parquet" in ended.err
+
+
+class TestShow:
+    @pytest.fixture(autouse=True)
+    def project(self, fresh: Path) -> Path:
+        return fresh
+
+    def test_a_contract_as_a_table(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            "    volume =",
+            "    many = tm.rule(pl.col('sold') < 900)\n    volume =",
+        )
+        ended = tidemill("contract", "show", "sales")
+        assert (ended.code, ended.err) == (0, "")
+        head, columns, rules = ended.out.rstrip().split("\n\n")
+        assert head.split("\n")[0].startswith("Sales 1.0.0 (bakery.py:")
+        assert "  key: date, shop, hour; partitioned by day of date" in head
+        assert "\n  rows: min 30, on_fail warn\n  budget: max_bad 0.1" in head
+        assert columns.split("\n")[3].split("  ")[0] == "hour"
+        assert "never null, >= 7, <= 18" in columns
+        assert rules.split("\n")[1].startswith("many  ")
+
+    def test_without_rules_and_as_a_document(self) -> None:
+        assert tidemill("contract", "show", "labels").out.count("\n\n") == 1
+        found = tidemill("contract", "show", "sales", "--json").document
+        assert (found["schema"], found["name"], found["rules"]) == (
+            *("tidemill.contract.show/1", "Sales"),
+            [],
+        )
+        assert [column["name"] for column in found["columns"]] == ["date", "shop", "hour", "sold"]
+
+    def test_a_contract_without_a_word(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            '    """One row per shop and opening hour, as the tills send it."""\n',
+            "",
+        )
+        assert tidemill("contract", "show", "sales").out.split("\n")[1].startswith("  key: ")
+
+    def test_what_has_no_contract(self) -> None:
+        ended = tidemill("contract", "show", "demand")
+        assert (ended.code, "demand has no contract" in ended.err) == (2, True)

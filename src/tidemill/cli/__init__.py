@@ -23,7 +23,10 @@ INTERRUPTED = 130
     commands_at={
         "init": ("tidemill.cli.init:init", "Start a project that runs, from a template."),
         "demo": ("tidemill.cli.demo:demo", "Play a year of flights through a workflow."),
-        "contract": ("tidemill.cli.contract:contract", "Scaffold contracts from data."),
+        "contract": (
+            "tidemill.cli.contract:contract",
+            "Read a contract, or scaffold one from data.",
+        ),
         "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
         "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),

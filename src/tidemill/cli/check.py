@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidemill.cli.document import document, json_option, tell
-from tidemill.cli.group import where_options
+from tidemill.cli.group import where, where_options
 from tidemill.cli.opening import opened
+from tidemill.cli.reviews import reviews
 from tidemill.cli.tables import table
+from tidemill.decide.portable import written
 from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.domain.errors import DeclarationError
+from tidemill.domain.errors import DeclarationError, UsageError
 from tidemill.domain.partition import WHOLE
+
+if TYPE_CHECKING:
+    from tidemill.project import Project
 
 _SAMPLE = 3
 _TWICE = ("run twice", "partitions", "columns that differ", "not as published")
@@ -26,16 +33,32 @@ _TWICE = ("run twice", "partitions", "columns that differ", "not as published")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N",
               help=f"With --twice: N partitions a stage.  [default: {_SAMPLE}]")  # fmt: skip
 @click.option("--answer", nargs=2, type=click.Path(path_type=Path), hidden=True)
+@click.option("--against", metavar="REF",
+              help="Also compare every contract with the one at a git ref.")  # fmt: skip
+@click.option("--tell", "tell_into", type=click.Path(path_type=Path), hidden=True)
 @json_option
 @where_options
-def check(twice: bool, sample: int | None, answer: tuple[Path, Path] | None, as_json: bool) -> None:
+def check(
+    twice: bool,
+    sample: int | None,
+    answer: tuple[Path, Path] | None,
+    against: str | None,
+    tell_into: Path | None,
+    as_json: bool,
+) -> None:
     """Check contracts, wiring and windows without any data; every fault is shown, with its line.
 
     --twice publishes nothing. Columns that differ are named and are no fault: what is published stays
     as it is. The exit code is 1 only when a step gives nothing at all.
+
+    --against imports the workflow of REF from a temporary folder. The exit code is 3 when a change that
+    a contract's compatibility rules out lacks its major version, or takes a column that a stage reads.
     """
     if answer is not None:
         _answer(*answer)
+        return
+    if tell_into is not None:
+        _tell(tell_into)
         return
     if sample is not None and not twice:
         raise click.UsageError("--sample says how many partitions --twice runs; add --twice")
@@ -44,18 +67,30 @@ def check(twice: bool, sample: int | None, answer: tuple[Path, Path] | None, as_
             notes = project.check()
             found = project.repeat(sample or _SAMPLE) if twice else ()
             notes += tuple(notes_of(project.flow, found)) if twice else ()
+            reviewed = project.against(against, where().workflow) if against else ()
             flow = project.flow
     except DeclarationError as error:
         if as_json:
-            body = {"workflow": error.subject, "faults": error.faults, "notes": (), "twice": ()}
+            body = {
+                "workflow": error.subject,
+                "faults": error.faults,
+                "notes": (),
+                "twice": (),
+                "against": (),
+            }
             click.echo(document("tidemill.check/1", body))
         raise
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     head = f"{flow.name}: {len(flow.stages)} stages, no faults: {kinds}"
     text = "\n".join((head, *(f"- {note}" for note in notes), *_repeated(found)))
-    done: dict[str, Any] = {"workflow": flow.name, "faults": (), "notes": notes, "twice": found}
+    text += reviews(against, reviewed) if against else ""
+    done: dict[str, Any] = {
+        **{"workflow": flow.name, "faults": (), "notes": notes, "twice": found},
+        "against": reviewed,
+    }
     tell(text, as_json, "tidemill.check/1", lambda: done)
-    click.get_current_context().exit(1 if any(item.failed for item in found) else 0)
+    failed = 3 if any(item.failed for item in reviewed) else 0
+    click.get_current_context().exit(1 if any(item.failed for item in found) else failed)
 
 
 def _repeated(found: Sequence[Repeated]) -> list[str]:
@@ -86,3 +121,20 @@ def _answer(question: Path, into: Path) -> None:
 
     with opened() as project:
         answer(project.tools, project.facts(), question, into)
+
+
+def _tell(into: Path) -> None:
+    """What the process does that `--against` starts at the ref: write the contracts, as JSON."""
+    with opened() as project:
+        _refuse_elsewhere(project)
+        stages = project.flow.stages
+        told = {stage.name: written(stage.output) for stage in stages if stage.output is not None}
+        into.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _refuse_elsewhere(project: Project) -> None:
+    """UsageError when an installed copy of the workflow was imported: it would be today's."""
+    module = project.settings.workflow.partition(":")[0]
+    file = Path(str(sys.modules[module].__file__)).resolve()
+    if not file.is_relative_to(project.root):
+        raise UsageError(f"{module} was imported from {file}, not from the files of the ref")

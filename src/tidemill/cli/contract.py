@@ -1,4 +1,4 @@
-"""`tidemill contract`: contracts from data."""
+"""`tidemill contract`: read a contract, or scaffold one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tidemill.cli.group import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
+        "show": ("tidemill.cli.terms:show", "What the contract of a STAGE says, as a table."),
         "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),
     },
 )
 def contract() -> None:
-    """Scaffold contracts from data."""
+    """Read a contract, or scaffold one from data."""

@@ -36,6 +36,17 @@ COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
 _VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An expression of which another process told the digest and the text."""
+
+    digest: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
     """A condition over the columns of one row; `expr` is a Polars expression, null is passed."""
@@ -48,6 +59,8 @@ class Rule:
     @property
     def digest(self) -> str:
         """Names the expression with every parameter (its text truncates lists)."""
+        if isinstance(self.expr, Recorded):
+            return self.expr.digest
         return fingerprint("expression", self.expr.meta.serialize())
 
     # `==` of two expressions is an expression, so equality goes by the digest.
