@@ -63,7 +63,13 @@ Seen: TypeAlias = Callable[[Callable[[], object]], tuple[Touch, ...]]
 @pytest.fixture(params=[Watch, Relayed])
 def seen(request: pytest.FixtureRequest) -> Seen:
     """What a function reaches for, as a watch finds that knows nothing yet, and as a relayed one does."""
-    for known in (calls.quiet_files, calls.quiet_names, calls.quiet_functions, calls._rules):
+    for known in (
+        calls.quiet_files,
+        calls.quiet_names,
+        calls.quiet_functions,
+        calls._rules,
+        calls._zoned,
+    ):
         known.clear()
     blame._roles.clear()
 
