@@ -101,15 +101,15 @@ class Intake:
         batch = list(self._batch(stage, source, path))
         if len(batch) < 2:
             return
-        given = list(pl.read_parquet_schema(self._root / path))
         dropped: list[str] = []
         scan = pl.scan_parquet(
             [self._root / file.path for file in batch], glob=False, hive_partitioning=False
         )
-        if stage.output.unknown_columns == "drop":
-            dropped = [name for name in given if name not in stage.output.names]
-            scan = scan.select([name for name in given if name not in dropped])
         try:
+            if stage.output.unknown_columns == "drop":
+                given = list(pl.read_parquet_schema(self._root / path))
+                dropped = [name for name in given if name not in stage.output.names]
+                scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
         except (PolarsError, PanicException, OSError):
             return  # one by one tells which file it is

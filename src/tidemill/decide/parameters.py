@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from tidemill.decide.code import Code, code_of_value
+from tidemill.decide.code.values import EXACT
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part
-
-_EXACT = (type(None), bool, int, float, str, bytes)
 
 
 def params_part(params: Mapping[Any, Any]) -> Part:
@@ -59,4 +58,4 @@ def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is dict:
         return all(type(key) is str and _is_plain(item) for key, item in value.items())
-    return kind in _EXACT or (kind is list and all(map(_is_plain, value)))
+    return kind in EXACT or (kind is list and all(map(_is_plain, value)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.decide.code import code_of_value
+from tidemill.decide.code.values import EXACT
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Stage
 
-_EXACT = (type(None), bool, int, float, str, bytes)
 _TYPES = "polars.datatypes.classes"
 
 
@@ -51,7 +51,7 @@ def _is_text(value: Any) -> bool:
         return all(map(_is_text, value))
     if kind is dict or (kind.__module__, kind.__name__) == ("polars.schema", "Schema"):
         return all(_is_text(key) and _is_text(item) for key, item in value.items())
-    return kind in _EXACT or _is_type(value)
+    return kind in EXACT or _is_type(value)
 
 
 def _is_type(value: Any) -> bool:

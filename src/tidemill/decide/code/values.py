@@ -20,7 +20,8 @@ from tidemill.domain.fingerprint import Part, fingerprint
 
 # The flag of classes that are written in Python, or could be: their instances hide nothing.
 _WRITTEN = 1 << 9
-_EXACT = (type(None), bool, int, float, str, bytes)
+# Their values are told apart by type and value alone.
+EXACT = (type(None), bool, int, float, str, bytes)
 
 
 def value_part(value: Any, walk: Follow) -> Part:
@@ -28,7 +29,7 @@ def value_part(value: Any, walk: Follow) -> Part:
     kind = type(value)
     if kind is str and sees_source(value):
         return walk.refuse(BY_SOURCE)
-    if kind in _EXACT:
+    if kind in EXACT:
         return [kind.__name__, value]
     hook = getattr(value, "__tidemill_digest__", None)
     if isinstance(hook, str) or (callable(hook) and not _is_unbound(value, hook)):
@@ -118,7 +119,7 @@ def _set(value: Any, walk: Follow) -> Part:
 def _place(value: Any) -> str:
     """Where an element of a set comes; elements that share it may come in any order."""
     kind = type(value)
-    if kind in _EXACT:
+    if kind in EXACT:
         return f"{kind.__name__} {value!r}"
     if isinstance(value, enum.Enum):
         return f"{kind.__qualname__} {value.name}"
