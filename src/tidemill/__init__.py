@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.contracts import Contract
     from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
     from tidemill.decide.scoring import scores
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         UInt64,
         UInt128,
     )
-    from tidemill.domain.contract import Budget, Contract, Rows, rule
+    from tidemill.domain.contract import Budget, Rows, rule
     from tidemill.domain.errors import TidemillError
     from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.domain.impure import impure
@@ -128,11 +129,12 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.contracts": "Contract",
     "tidemill.decide.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",
     "tidemill.domain.columns": _COLUMNS,
-    "tidemill.domain.contract": "Budget Contract Rows rule",
+    "tidemill.domain.contract": "Budget Rows rule",
     "tidemill.domain.errors": "TidemillError",
     "tidemill.domain.gate": "Scores beats_baseline beats_live no_slice_worse",
     "tidemill.domain.impure": "impure",

@@ -192,12 +192,16 @@ class Contract:
         key: Sequence[str] = (),
         unknown_columns: UnknownColumns = "fail",
         compatibility: Compatibility = "none",
+        base: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        # A base adds what can be done with contracts, and is none itself.
+        if base:
+            return
         place = caller(1)
         own = _Own.of(cls, f"{place}: contract {cls.__name__}")
-        base = getattr(cls, "__tidemill_contract__", None)
+        parent = getattr(cls, "__tidemill_contract__", None)
         columns, rules = _inherited(cls)
         spec = ContractSpec(
             name=cls.__name__,
@@ -205,8 +209,8 @@ class Contract:
             columns=tuple((columns | own.columns).values()),
             key=(key,) if isinstance(key, str) else tuple(key),
             rules=tuple((rules | own.rules).values()),
-            rows=own.rows or getattr(base, "rows", None),
-            budget=own.budget or getattr(base, "budget", None),
+            rows=own.rows or getattr(parent, "rows", None),
+            budget=own.budget or getattr(parent, "budget", None),
             unknown_columns=unknown_columns,
             compatibility=compatibility,
             description=(cls.__doc__ or "").strip(),
