@@ -18,6 +18,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.decide.hidden import rule_faults
+from tidemill.decide.query.codes import codes_in
+from tidemill.decide.query.text import Unreadable, parsed, written
 from tidemill.decide.schema import polars_type, schema_of
 from tidemill.domain.column import Column, OnFail
 from tidemill.domain.contract import ContractSpec, Rule
@@ -278,6 +280,24 @@ def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Seri
         raise broken_rule(spec, f"{column.name}.isin", error) from error
 
 
+def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
+    """ContractError for a rule on the codes of a Categorical: the same value has others elsewhere."""
+    # Any type may hold one, or the rule may make it; only few rules name codes at all.
+    if "Physical" not in rule.expr.meta.serialize(format="json"):
+        return
+    try:
+        text = written(query)
+        hits = codes_in(text, parsed(text))
+    except Unreadable as error:
+        raise broken_rule(spec, rule.name, error) from error
+    for hit in hits:
+        raise ContractError(
+            f"{spec.place}: rule {rule.name} of contract {spec.name} takes the codes of a Categorical "
+            f"({hit.name}): the same value has another one in another process; declare the column as "
+            "tm.Enum([...]), whose codes are fixed"
+        )
+
+
 def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> Query:
     roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
     for name in roots:
@@ -287,6 +307,7 @@ def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) 
                 f"which the contract doesn't have ({did_you_mean(name, schema)})"
             )
     query = pl.LazyFrame(schema=schema).select(rule.expr)
+    _refuse_codes(spec, rule, query)
     try:
         given = query.collect_schema()
         # Polars sees most type errors only when it runs.
