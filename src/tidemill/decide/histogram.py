@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +66,7 @@ def binned(values: Floats, grid: Grid) -> Ints:
 def histogram_of(values: Floats, grid: Grid) -> Histogram:
     """How the values, none of them NaN, fall into the bins of `grid`."""
     bins = binned(values, grid)
-    return _counted(grid, bins, np.ones(bins.size, dtype=np.int64))
+    return summed(grid, bins, np.ones(bins.size, dtype=np.int64))
 
 
 def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
@@ -78,7 +77,7 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
     """
     grid = parts[0].grid
     moved = [moved_to(part, grid) for part in parts]
-    return _counted(
+    return summed(
         grid,
         np.concatenate([bins_of(part) for part in moved]),
         np.concatenate([counts_of(part) for part in moved]),
@@ -98,15 +97,15 @@ def moved_to(part: Histogram, grid: Grid) -> Histogram:
     last = binned(np.nextafter(high[inner], -math.inf), grid)
     across = counts[inner][first != last]
     bins[inner] = binned(low[inner] / 2 + high[inner] / 2, grid)
-    return _counted(grid, bins, counts, blur=part.blur + int(across.max(initial=0)))
+    return summed(grid, bins, counts, blur=part.blur + int(across.max(initial=0)))
 
 
 def bins_of(part: Histogram) -> Ints:
-    return np.frombuffer(part.bins, "<i4").astype(np.int64)
+    return _unpacked("i", part.size, part.bins)
 
 
 def counts_of(part: Histogram) -> Ints:
-    return np.frombuffer(part.counts, "<u8").astype(np.int64)
+    return _unpacked("u", part.size, part.counts)
 
 
 def edges_of(part: Histogram) -> tuple[Floats, Floats]:
@@ -135,12 +134,33 @@ def _edges(bins: Ints, grid: Grid) -> Floats:
     return np.asarray(np.clip(edges, -_GREATEST, _GREATEST))
 
 
-def _counted(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
+def summed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
+    """The histogram of counts by bin, in any order; a bin may come several times."""
     held, where = np.unique(bins, return_inverse=True)
     sums = np.zeros(held.size, dtype=np.int64)
     np.add.at(sums, where, counts)
-    return Histogram(grid=grid, bins=_bytes(held, "<i4"), counts=_bytes(sums, "<u8"), blur=blur)
+    return packed(grid, held, sums, blur=blur)
 
 
-def _bytes(values: npt.NDArray[Any], kind: str) -> bytes:
-    return values.astype(kind).tobytes()
+def packed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
+    """The histogram of counts by bin, in rising order; each as narrow as all of its kind can be."""
+    size = bins.size
+    if not size:
+        return Histogram(grid=grid, size=0, bins=b"", counts=b"", blur=blur)
+    far = max(-int(bins[0]), int(bins[-1]))
+    width = "<i2" if far < 1 << 15 else "<i4"
+    most = int(counts.max())
+    kind = next(f"<u{n}" for n in (1, 2, 4, 8) if most < 1 << 8 * n)
+    return Histogram(
+        grid=grid,
+        size=size,
+        bins=bins.astype(width).tobytes(),
+        counts=counts.astype(kind).tobytes(),
+        blur=blur,
+    )
+
+
+def _unpacked(kind: str, size: int, held: bytes) -> Ints:
+    if not size:
+        return np.empty(0, np.int64)
+    return np.frombuffer(held, f"<{kind}{len(held) // size}").astype(np.int64)

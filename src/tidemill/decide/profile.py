@@ -7,22 +7,17 @@ what `missed` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from tidemill.decide.distance import distance
-from tidemill.decide.histogram import (
-    LENGTHS,
-    Floats,
-    grid_of,
-    histogram_of,
-    merge_histograms,
-)
-from tidemill.decide.sketch import hashes_of, merge_sketches, mixed, sketch_of
+from tidemill.decide.histogram import merge_histograms
+from tidemill.decide.numeric import is_numeric, numbers_of
+from tidemill.decide.sketch import distinct, merge_sketches, sketch_of
+from tidemill.decide.texts import binaries, booleans, hashes_of, lists, texts
 from tidemill.domain.profile import (
     Categories,
     ColumnProfile,
@@ -33,18 +28,66 @@ from tidemill.domain.profile import (
     Scalar,
 )
 
-# So many categories are listed, and none that is longer than this many characters.
-LISTED = 32
-TEXT = 100
 
-_EXACT_FLOATS = 2**53
+class Profiler:
+    """Makes profiles of frames of one schema, one after the other."""
+
+    def __init__(self, schema: Mapping[str, pl.DataType]) -> None:
+        self._names = {
+            name: "Enum" if isinstance(dtype, pl.Enum) else str(dtype)
+            for name, dtype in schema.items()
+        }
+        self._numeric = {name for name, dtype in schema.items() if is_numeric(dtype)}
+        self._others = {
+            name: _OTHERS.get(dtype.base_type(), _counted) for name, dtype in schema.items()
+        }
+
+    def profile(
+        self,
+        frame: pl.DataFrame,
+        grids: Mapping[str, Grid] | None = None,
+        known: Mapping[str, ColumnProfile] | None = None,
+    ) -> Profile:
+        """The profile of all columns; one that has no grid gets that of its own values.
+
+        `known` are profiles of some columns that were made before of the same values, on these grids.
+        """
+        known = known or {}
+        columns = {
+            series.name: series for series in frame.get_columns() if series.name not in known
+        }
+        found = dict(known)
+        numeric = [series for name, series in columns.items() if name in self._numeric]
+        for series, parts in zip(numeric, numbers_of(numeric, grids or {}), strict=True):
+            found[series.name] = self._column(series, parts)
+        for name, series in columns.items():
+            if name not in found:
+                found[name] = self._column(series, self._others[name](series))
+        return Profile(rows=frame.height, columns=tuple(found[name] for name in frame.columns))
+
+    def _column(self, series: pl.Series, parts: Mapping[str, Any]) -> ColumnProfile:
+        name = series.name
+        return ColumnProfile(
+            name=name,
+            dtype=self._names[name],
+            rows=series.len(),
+            nulls=series.null_count(),
+            **parts,
+        )
 
 
 def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> Profile:
-    """The profile of all columns; a column without a grid gets the one of its own values."""
-    known = grids or {}
-    columns = tuple(_column(series, known.get(series.name)) for series in frame.get_columns())
-    return Profile(rows=frame.height, columns=columns)
+    """The profile of all columns; one that has no grid gets that of its own values."""
+    return Profiler(frame.schema).profile(frame, grids)
+
+
+def distinct_of(column: ColumnProfile) -> int | None:
+    """The number of different values: exact while few, else off by 4.6 %; None for nested types."""
+    if column.categories is not None and not column.categories.missed:
+        return len(column.categories.counts)
+    if column.sketch or not column.present:
+        return distinct(column.sketch)
+    return None
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:
@@ -74,132 +117,19 @@ def compare(old: Profile, new: Profile) -> tuple[Distance, ...]:
     )
 
 
-def _column(series: pl.Series, grid: Grid | None) -> ColumnProfile:
-    found: dict[str, Any] = {
-        "name": series.name,
-        "dtype": "Enum" if isinstance(series.dtype, pl.Enum) else str(series.dtype),
-        "rows": series.len(),
-        "nulls": series.null_count(),
-    }
-    dtype = series.dtype
-    values = series.drop_nulls()
-    if dtype.is_float():
-        return ColumnProfile(**found, **_floats(values, grid))
-    if dtype.is_numeric() or dtype.is_temporal():
-        return ColumnProfile(**found, **_numbers(values, grid))
-    if isinstance(dtype, (pl.Boolean, pl.Categorical, pl.Enum, pl.String)):
-        return ColumnProfile(**found, **_texts(values))
-    if isinstance(dtype, pl.Binary):
-        lengths = values.bin.size().to_numpy()
-        return ColumnProfile(
-            **found,
-            sketch=sketch_of(hashes_of(values.unique().to_list())),
-            lengths=_lengths(lengths),
-        )
-    if isinstance(dtype, pl.List):
-        return ColumnProfile(**found, lengths=_lengths(values.list.len().to_numpy()))
-    return ColumnProfile(**found)
+def _counted(series: pl.Series) -> dict[str, Any]:
+    """Nothing but how many there are."""
+    return {}
 
 
-def _floats(values: pl.Series, grid: Grid | None) -> dict[str, Any]:
-    whole = values.cast(pl.Float64).to_numpy()
-    missing = np.isnan(whole)
-    nans = int(np.count_nonzero(missing))
-    # -0.0 and 0.0 are one value.
-    present = whole[~missing] + 0.0
-    found = _spread(present, present.view(np.uint64), grid)
-    if present.size:
-        found |= {"least": float(present.min()), "most": float(present.max())}
-    return {"nans": nans, **found}
-
-
-def _numbers(values: pl.Series, grid: Grid | None) -> dict[str, Any]:
-    plain = values.to_physical() if values.dtype.is_temporal() else values
-    exact = plain.dtype in (pl.Decimal, pl.Int128, pl.UInt128)
-    whole = (plain.cast(pl.Float64) if exact else plain).to_numpy()
-    floats = whole.astype(np.float64) + 0.0
-    found = _spread(floats, _bits(whole, floats), grid, whole)
-    if len(plain):
-        ends: tuple[Any, Any] = (plain.min(), plain.max())
-        least, most = map(str, ends) if exact else map(int, ends)
-        found |= {"least": least, "most": most}
-    return found
-
-
-def _bits(whole: Any, floats: Floats) -> Any:
-    """What tells values apart: their floats, and where those are too coarse the integers."""
-    bits = floats.view(np.uint64)
-    if whole.dtype.kind not in "iu":
-        return bits
-    large = np.abs(floats) >= _EXACT_FLOATS
-    if large.any():
-        # A number that no float of this size looks like.
-        wide = whole.astype(np.int64 if whole.dtype.kind == "i" else np.uint64).view(np.uint64)
-        bits = np.where(large, ~wide, bits)
-    return bits
-
-
-def _spread(floats: Floats, bits: Any, grid: Grid | None, whole: Any = None) -> dict[str, Any]:
-    """What numbers have besides their extremes."""
-    sketch = sketch_of(mixed(bits))
-    grid = grid or grid_of(floats)
-    if grid is None:
-        return {"sketch": sketch}
-    histogram = histogram_of(floats, grid)
-    finite = floats[np.isfinite(floats)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(finite.mean()) if finite.size else 0.0
-        m2 = float(((finite - mean) ** 2).sum())
-    return {
-        "sketch": sketch,
-        "histogram": histogram,
-        "finite": int(finite.size),
-        "mean": mean,
-        "m2": m2,
-    }
-
-
-def _texts(values: pl.Series) -> dict[str, Any]:
-    plain = values.cast(pl.String)
-    counted = plain.value_counts(name="\0count")
-    names = counted.to_series(0)
-    found: dict[str, Any] = {
-        "sketch": sketch_of(hashes_of(names.cast(pl.Binary).to_list())),
-        "categories": _categories(counted),
-    }
-    if values.dtype == pl.String:
-        found["lengths"] = _lengths(plain.str.len_bytes().to_numpy())
-    if names.len():
-        ends = (str(names.min()), str(names.max()))
-        found |= {"least": ends[0][:TEXT], "most": ends[1][:TEXT]}
-    return found
-
-
-def _categories(counted: pl.DataFrame) -> Categories:
-    """The categories that are more frequent than all that aren't listed."""
-    name, count = counted.columns
-    short = pl.col(name).str.len_chars() <= TEXT
-    listed = counted.filter(short).sort(count, name, descending=[True, False])
-    missed = max(
-        _greatest(listed[LISTED:].get_column(count)),
-        _greatest(counted.filter(~short).get_column(count)),
-    )
-    kept = listed[:LISTED].filter(pl.col(count) > missed)
-    counts = dict(kept.iter_rows())
-    return Categories(
-        counts=counts,
-        others=int(counted.get_column(count).sum()) - sum(counts.values()),
-        missed=missed,
-    )
-
-
-def _greatest(counts: pl.Series) -> int:
-    most: Any = counts.max()
-    return int(most or 0)
-
-
-def _lengths(lengths: Any) -> Histogram:
-    return histogram_of(lengths.astype(np.float64), LENGTHS)
+_OTHERS: Mapping[Any, Callable[[pl.Series], dict[str, Any]]] = {
+    pl.Boolean: booleans,
+    pl.String: texts,
+    pl.Enum: texts,
+    pl.Categorical: texts,
+    pl.Binary: binaries,
+    pl.List: lists,
+}
 
 
 def _merged(parts: Sequence[ColumnProfile]) -> ColumnProfile:
@@ -217,10 +147,10 @@ def _merged(parts: Sequence[ColumnProfile]) -> ColumnProfile:
         finite=finite,
         mean=mean,
         m2=m2,
-        sketch=merge_sketches([part.sketch for part in parts if part.sketch]),
-        histogram=_histogram([part.histogram for part in filled]),
-        categories=_merged_categories([part.categories for part in parts]),
-        lengths=_histogram([part.lengths for part in parts]),
+        sketch=_merged_sketch(filled),
+        histogram=_merged_histogram([part.histogram for part in filled]),
+        categories=_merged_categories([part.categories for part in filled or parts]),
+        lengths=_merged_histogram([part.lengths for part in filled or parts]),
     )
 
 
@@ -254,7 +184,21 @@ def _kind(dtype: str, end: Scalar | None) -> type:
     return float
 
 
-def _histogram(parts: Sequence[Histogram | None]) -> Histogram | None:
+def _merged_sketch(parts: Sequence[ColumnProfile]) -> bytes:
+    """Where one part lists its categories, and another has more than it can list, those are hashed."""
+    if not any(part.sketch for part in parts):
+        return b""
+    sketches = [part.sketch or _sketch_of_categories(part) for part in parts]
+    return merge_sketches(sketches) if all(sketches) else b""
+
+
+def _sketch_of_categories(column: ColumnProfile) -> bytes:
+    if column.categories is None:
+        return b""
+    return sketch_of(hashes_of(pl.Series([*column.categories.counts], dtype=pl.String))[0])
+
+
+def _merged_histogram(parts: Sequence[Histogram | None]) -> Histogram | None:
     held = [part for part in parts if part is not None]
     return merge_histograms(held) if held and len(held) == len(parts) else None
 

@@ -1,97 +1,123 @@
 """How many different values there are, from sketches that merge: exact up to 64, then HyperLogLog.
 
-A sketch is the sorted hashes of its values while there are few, and 1,024 registers of a HyperLogLog
-when there are many; what is merged is what the whole would have given. The estimate of the latter is
-off by 3.3 % (one standard deviation). Source: Ertl, New cardinality estimation algorithms for
-HyperLogLog sketches, 2017, whose estimator needs no correction of bias.
+A sketch is the sorted 32-bit hashes of its values while there are few, and 512 registers of a
+HyperLogLog when there are many; what is merged is what the whole would have given. The estimate of
+the latter is off by 4.6 % (one standard deviation). Source: Ertl, New cardinality estimation
+algorithms for HyperLogLog sketches, 2017, whose estimator needs no correction of bias.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_intdigest
 
-Hashes = npt.NDArray[np.uint64]
+Hashes = npt.NDArray[np.uint32]
+Registers = npt.NDArray[np.uint8]
 
 EXACT = 64
-_BITS = 10
-_REGISTERS = 1 << _BITS
-_RANKS = 64 - _BITS
+_BITS = 9
+REGISTERS = 1 << _BITS
+_RANKS = 32 - _BITS
+_REST = np.uint32((1 << _RANKS) - 1)
+# The exponent of a float32 is the position of the first bit of an integer, which it holds exactly.
+_FIRST = 127 + _RANKS
 _FEW, _MANY = b"f", b"m"
+_SHIFT = np.uint64(32)
+_FACTORS = tuple(map(np.uint64, (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x9E3779B97F4A7C15)))
 
 
-def mixed(bits: npt.NDArray[Any]) -> Hashes:
-    """A hash of each 64-bit pattern (the finalizer of MurmurHash3)."""
-    hashes = bits.view(np.uint64).copy()
-    for factor in (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)):
-        hashes ^= hashes >> np.uint64(33)
-        hashes *= factor
-    hashes ^= hashes >> np.uint64(33)
-    return hashes
+def mixed(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """64-bit patterns, in an order that has nothing to do with theirs."""
+    found: npt.NDArray[np.uint64] = bits.view(np.uint64) * _FACTORS[0]
+    for factor in _FACTORS[1:]:
+        found ^= found >> _SHIFT
+        found *= factor
+    return found
 
 
-def hashes_of(texts: Iterable[bytes]) -> Hashes:
-    """A hash of each text."""
-    return np.fromiter(map(xxh3_64_intdigest, texts), np.uint64)
+def hashed(bits: npt.NDArray[Any]) -> Hashes:
+    """A hash of each 64-bit pattern."""
+    found: Hashes = (mixed(bits) >> _SHIFT).astype(np.uint32)
+    return found
+
+
+def raise_registers(
+    registers: Registers, hashes: Hashes, missing: npt.NDArray[np.bool_] | None = None
+) -> None:
+    """Take hashes in, a row of them for each row of registers; those of missing values don't count."""
+    at = (hashes >> np.uint32(_RANKS)).astype(np.intp)
+    at += np.arange(0, registers.size, REGISTERS)[:, None]
+    rest = (hashes & _REST).astype(np.float32).view(np.uint32) >> np.uint32(23)
+    # The longest run of zeros after the bits that choose the register, and one; all zeros are 0.0.
+    ranks = np.minimum(np.uint32(_FIRST) - rest, np.uint32(_RANKS + 1)).astype(np.uint8)
+    if missing is not None:
+        ranks[missing] = 0
+    np.maximum.at(registers.reshape(-1), at.ravel(), ranks.ravel())
+
+
+def different(hashes: Hashes) -> Hashes:
+    """The hashes in rising order, each once."""
+    ordered = np.sort(hashes)
+    if ordered.size < 2:
+        return ordered
+    first: Hashes = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return first
 
 
 def sketch_of(hashes: Hashes) -> bytes:
     """The sketch of values by their hashes; each may come any number of times."""
-    # Among few rows there are few values, and among many the first ones mostly settle it.
-    if hashes.size <= EXACT or np.unique(hashes[: 4 * EXACT]).size <= EXACT:
-        found = np.unique(hashes)
-        if found.size <= EXACT:
-            return _FEW + found.astype("<u8").tobytes()
-    return _MANY + _registers(hashes).tobytes()
+    registers = np.zeros((1, REGISTERS), np.uint8)
+    raise_registers(registers, hashes[None, :])
+    return sketch(registers[0], hashes)
+
+
+def sketch(registers: Registers, hashes: Hashes) -> bytes:
+    """The sketch of values by their registers, and their hashes if those fill no more than 64."""
+    if np.count_nonzero(registers) <= EXACT:
+        few = different(hashes)
+        if few.size <= EXACT:
+            return _FEW + few.astype("<u4").tobytes() if few.size else b""
+    return _MANY + registers.tobytes()
 
 
 def merge_sketches(sketches: Sequence[bytes]) -> bytes:
     """The sketch of all values together; of none it is empty."""
     if not sketches:
         return b""
-    few = [_few(sketch) for sketch in sketches if sketch[:1] == _FEW]
-    many = [_many(sketch) for sketch in sketches if sketch[:1] == _MANY]
-    listed = np.concatenate([np.empty(0, np.uint64), *few])
+    few = [
+        np.frombuffer(found, "<u4", offset=1).astype(np.uint32)
+        for found in sketches
+        if found[:1] == _FEW
+    ]
+    listed = np.concatenate([np.empty(0, np.uint32), *few])
+    many = [_registers(found) for found in sketches if found[:1] == _MANY]
     if not many:
         return sketch_of(listed)
-    registers: npt.NDArray[np.uint8] = np.maximum.reduce([_registers(listed), *many])
+    registers: Registers = np.maximum.reduce(many)[None, :].copy()
+    raise_registers(registers, listed[None, :])
     return _MANY + registers.tobytes()
 
 
-def distinct(sketch: bytes) -> int:
-    """The number of different values, estimated where there are more than 64."""
-    if sketch[:1] != _MANY:
-        return len(sketch) // 8
-    counts = np.bincount(_many(sketch), minlength=_RANKS + 2)
-    total = _REGISTERS * _tau(1 - counts[_RANKS + 1] / _REGISTERS)
+def distinct(found: bytes) -> int:
+    """The number of different values of a sketch, estimated where there are more than 64."""
+    if found[:1] != _MANY:
+        return len(found) // 4
+    counts = np.bincount(_registers(found), minlength=_RANKS + 2)
+    total = REGISTERS * _tau(1 - float(counts[_RANKS + 1]) / REGISTERS)
     for rank in range(_RANKS, 0, -1):
         total = (total + float(counts[rank])) / 2
-    total += _REGISTERS * _sigma(counts[0] / _REGISTERS)
-    return round(_REGISTERS**2 / (2 * math.log(2) * total))
+    total += REGISTERS * _sigma(float(counts[0]) / REGISTERS)
+    estimate = REGISTERS**2 / (2 * math.log(2) * total)
+    # So many values share a hash.
+    return round(-(2.0**32) * math.log1p(-min(estimate / 2.0**32, 0.999)))
 
 
-def _few(sketch: bytes) -> Hashes:
-    return np.frombuffer(sketch, "<u8", offset=1).astype(np.uint64)
-
-
-def _many(sketch: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(sketch, np.uint8, offset=1)
-
-
-def _registers(hashes: Hashes) -> npt.NDArray[np.uint8]:
-    """By the first bits of the hashes, the longest run of zeros after them, and one."""
-    registers = np.zeros(_REGISTERS, np.uint8)
-    rest = (hashes << np.uint64(_BITS)) >> np.uint64(_BITS)
-    # Of a float the exponent is the position of the first bit, if the last bit can't round it up.
-    rest &= ~(rest >> np.uint64(_RANKS - 1))
-    _, length = np.frexp(rest.astype(np.float64))
-    np.maximum.at(registers, hashes >> np.uint64(_RANKS), (_RANKS + 1 - length).astype(np.uint8))
-    return registers
+def _registers(found: bytes) -> Registers:
+    return np.frombuffer(found, np.uint8, offset=1)
 
 
 def _sigma(share: float) -> float:

@@ -28,12 +28,13 @@ class Grid:
 class Histogram:
     """How many values are in each bin that has any.
 
-    `bins` are little-endian int32 in rising order, the first and the last possible one for -inf and
-    inf; `counts` are little-endian uint64. `blur` is by how many values a count below an edge may be
-    off, because parts came from another grid.
+    `size` bins in rising order, signed, those of -inf and inf at the ends; and as many unsigned
+    counts. Both are little-endian, as narrow (1, 2, 4 or 8 bytes) as the largest allows. `blur` is by
+    how many values a count below an edge may be off, because parts came from another grid.
     """
 
     grid: Grid
+    size: int
     bins: bytes
     counts: bytes
     blur: int = 0
@@ -59,7 +60,8 @@ class ColumnProfile:
     `nans` are no nulls, but missing all the same. `least` and `most` are text for decimals and
     128-bit integers, and the start of a text; None without values and for nested types. `mean` and
     `m2` (the sum of squared deviations from it) are over the finite values. `sketch` tells the
-    number of distinct values, `lengths` is of the bytes of a text and the items of a list.
+    number of distinct values where `categories` doesn't list them all. `lengths` is of the bytes of a
+    text and the items of a list.
     """
 
     name: str
