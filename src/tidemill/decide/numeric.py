@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,13 @@ def is_numeric(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal()
 
 
-def numbers_of(columns: Sequence[pl.Series], grids: Mapping[str, Grid]) -> list[dict[str, Any]]:
-    """The parts of the profiles of these columns."""
-    if not columns:
-        return []
-    numbers = [_numbers(series) for series in columns]
-    found = spreads(numbers, [grids.get(series.name) for series in columns])
+def numbers_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[dict[str, Any]]:
+    """The parts of the profiles of these columns, on these grids or on their own."""
+    numbers = [_numbers(series) for series, _ in wanted]
+    found = spreads(numbers, [grid for _, grid in wanted])
     return [
         _parts(series, held, spread)
-        for series, held, spread in zip(columns, numbers, found, strict=True)
+        for (series, _), held, spread in zip(wanted, numbers, found, strict=True)
     ]
 
 

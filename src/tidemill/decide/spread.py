@@ -39,6 +39,9 @@ from tidemill.domain.profile import Grid, Histogram
 # So many rows stay in the cache between two steps.
 BLOCK = 1 << 13
 EXACT_FLOATS = 2.0**53
+# So many cells are looked at together, in columns of which none is much longer than another.
+CELLS = 1 << 17
+_ALIKE, _SHORT = 0.75, 16
 # Counting by position beats sorting until there are so many more places than values.
 _SPARSE = 16
 
@@ -86,19 +89,42 @@ class _Totals:
 
 
 def spreads(columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> list[Spread]:
-    """What each column holds, on its grid or, where that is None, on the one of its own values."""
+    """What each column holds, on its grid or, where that is None, on the one of its own values.
+
+    The columns may be of many frames. Those of about the same length are looked at together.
+    """
     used = [grid or grid_of(column.floats) for column, grid in zip(columns, grids, strict=True)]
-    block = _Block(columns, used)
+    found: dict[int, Spread] = {}
     with np.errstate(all="ignore"):
-        for start in range(0, len(columns[0].floats), BLOCK):
-            block.take(start)
-    return block.spreads()
+        for group in _groups([len(column.floats) for column in columns]):
+            block = _Block([columns[n] for n in group], [used[n] for n in group])
+            block.take_all()
+            found.update(zip(group, block.spreads(), strict=True))
+    return [found[n] for n in range(len(columns))]
+
+
+def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions of columns, grouped so that little more than what they hold is looked at."""
+    group: list[int] = []
+    for n in sorted(range(len(lengths)), key=lengths.__getitem__):
+        width = min(lengths[n], BLOCK)
+        if group and (
+            width * (len(group) + 1) > CELLS or lengths[group[0]] < width * _ALIKE - _SHORT
+        ):
+            yield group
+            group = []
+        group.append(n)
+    if group:
+        yield group
 
 
 class _Block:
+    """Some columns side by side; those that are shorter than the longest end in missing values."""
+
     def __init__(self, columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> None:
         self._columns = columns
         self._grids = grids
+        self._lengths = [len(column.floats) for column in columns]
         self._center = np.array([[grid.center if grid else 0.0] for grid in grids])
         self._scale = np.array([[grid.scale if grid else 1.0] for grid in grids])
         self._totals = _Totals(len(columns))
@@ -106,12 +132,18 @@ class _Block:
         self._few: list[list[Hashes] | None] = [[] for _ in columns]
         self._wide = [n for n, column in enumerate(columns) if column.integers is not None]
 
-    def take(self, start: int) -> None:
-        """Take in some rows from `start` on."""
-        stop = min(start + BLOCK, len(self._columns[0].floats))
+    def take_all(self) -> None:
+        """Take in all rows."""
+        for start in range(0, max(self._lengths), BLOCK):
+            self._take(start)
+
+    def _take(self, start: int) -> None:
+        stop = min(start + BLOCK, max(self._lengths))
         values = np.empty((len(self._columns), stop - start))
-        for row, column in zip(values, self._columns, strict=True):
-            row[:] = column.floats[start:stop]
+        for row, column, length in zip(values, self._columns, self._lengths, strict=True):
+            if length < stop:
+                row[max(length - start, 0) :] = np.nan
+            row[: max(length - start, 0)] = column.floats[start:stop]
         # -0.0 and 0.0 are one value.
         values += 0.0
         missing = finite = None
@@ -156,7 +188,9 @@ class _Block:
         for row in self._wide:
             integers = self._columns[row].integers
             assert integers is not None
-            bins[row] = _apart(integers[start:stop], values[row], self._center[row, 0])
+            here = slice(0, len(integers[start:stop]))
+            center = float(self._center[row, 0])
+            bins[row, here] = _apart(integers[start:stop], values[row, here], center)
         bins /= self._scale
         if not np.isfinite(bins.sum(axis=1)).all():
             # What overflows is finite all the same, and infinities have bins of their own.
@@ -173,8 +207,9 @@ class _Block:
         return bins
 
     def _histograms(self, bins: Floats, size: int) -> None:
-        first = np.nan_to_num(np.fmin.reduce(bins, axis=1))
-        last = np.nan_to_num(np.fmax.reduce(bins, axis=1))
+        first, last = np.fmin.reduce(bins, axis=1), np.fmax.reduce(bins, axis=1)
+        empty = np.isnan(first)
+        first[empty] = last[empty] = 0.0
         # Each column has a stretch of places, the first of which is for what is missing.
         ends = np.cumsum(last - first + 2)
         starts = ends - (last - first + 2)
@@ -200,8 +235,9 @@ class _Block:
         for row in self._wide:
             integers = self._columns[row].integers
             assert integers is not None
-            large = np.abs(values[row]) >= EXACT_FLOATS
-            bits[row, large] = ~integers[start:stop].view(np.uint64)[large]
+            here = integers[start:stop].view(np.uint64)
+            large = np.abs(values[row, : len(here)]) >= EXACT_FLOATS
+            bits[row, : len(here)][large] = ~here[large]
         hashes = hashed(bits)
         registers = self._totals.registers
         raise_registers(registers, hashes, missing)
@@ -228,11 +264,12 @@ class _Block:
             totals.m2.tolist(),
             strict=True,
         )
+        longest = max(self._lengths)
         for row, (missing, least, most, finite, mean, m2) in enumerate(figures):
             grid = self._grids[row]
             few = self._few[row]
             yield Spread(
-                missing=missing,
+                missing=missing - (longest - self._lengths[row]),
                 least=least,
                 most=most,
                 finite=int(finite),

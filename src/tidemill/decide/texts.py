@@ -18,7 +18,7 @@ from tidemill.domain.profile import Categories, Histogram
 # So many categories are listed, and none that is longer than this many bytes.
 LISTED = 32
 LONG = 100
-_FEW = 1000
+_QUICK = 1000
 
 
 def booleans(series: pl.Series) -> dict[str, Any]:
@@ -37,21 +37,45 @@ def texts(series: pl.Series) -> dict[str, Any]:
     """The parts of a profile of texts, or of categories, which have neither order nor length."""
     values = series.drop_nulls() if series.null_count() else series
     names, counted = values.value_counts(name="\0count").get_columns()
-    plain = values.dtype == pl.String
-    if not plain:
-        names = pl.Series(names.to_list(), dtype=pl.String)
-    counts = counted.to_numpy().astype(np.int64)
-    hashes, lengths = hashes_of(names)
-    categories = _categories(names, counts, lengths > LONG)
-    found: dict[str, Any] = {"categories": categories}
-    if categories.missed:
-        found["sketch"] = sketch_of(hashes)
-    if plain:
-        found["lengths"] = _lengths(lengths, counts)
+    found: dict[str, Any]
+    if len(names) <= LISTED:
+        counts = dict(zip(names.to_list(), counted.to_list(), strict=True))
+        found = _few(counts)
+    else:
+        found = _many(names, counted.to_numpy().astype(np.int64))
+    if values.dtype == pl.String:
         if len(names):
             ends: tuple[Any, Any] = (names.min(), names.max())
             found["least"], found["most"] = ends[0][:LONG], ends[1][:LONG]
+        return found
+    del found["lengths"]
     return found
+
+
+def _few(counts: dict[str, int]) -> dict[str, Any]:
+    """What is told of so few texts that all are listed, unless one is too long."""
+    sizes = [len(name.encode()) for name in counts]
+    if max(sizes, default=0) > LONG:
+        names = pl.Series([*counts], dtype=pl.String)
+        return _many(names, np.array([*counts.values()], np.int64))
+    listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "categories": Categories(counts=dict(listed)),
+        "lengths": _lengths(np.array(sizes), np.array([*counts.values()], np.int64)),
+    }
+
+
+def _many(names: pl.Series, counts: Ints) -> dict[str, Any]:
+    if names.dtype != pl.String:
+        names = pl.Series(names.to_list(), dtype=pl.String)
+    hashes, lengths = hashes_of(names)
+    categories = _categories(names, counts, lengths > LONG)
+    return {
+        "categories": categories,
+        # If none is missed, the categories tell how many there are.
+        "sketch": sketch_of(hashes) if categories.missed else b"",
+        "lengths": _lengths(lengths, counts),
+    }
 
 
 def binaries(series: pl.Series) -> dict[str, Any]:
@@ -95,7 +119,7 @@ def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> 
         missed = max(missed, int(np.partition(short, -LISTED - 1)[-LISTED - 1]))
     chosen = np.flatnonzero(~long & (counts > missed))
     # Of few it is quicker to get all.
-    few = len(names) <= _FEW
+    few = len(names) <= _QUICK
     held: list[str] = names.to_list() if few else names.gather(chosen).to_list()
     listed = zip(
         counts[chosen].tolist(),
