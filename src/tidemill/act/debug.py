@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from tidemill.act.counting import count_rows
-from tidemill.act.frames import Frames
+from tidemill.act.frames import PARQUET, Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_files
+from tidemill.act.profiling import Profiles
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible
@@ -35,7 +36,8 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
-    room = Workroom(Intake(tools.root, {}), Frames(tools.artifacts, lambda: None), {})
+    held = Frames(tools.artifacts, lambda: None)
+    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, {}), {})
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
@@ -51,7 +53,7 @@ def attempt(
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
-    frames = [pl.read_parquet(payload) for payload, _ in objects]
+    frames = [pl.read_parquet(payload) for payload, suffix in objects if suffix == PARQUET]
     return Trial(product=product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
 
 

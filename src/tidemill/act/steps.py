@@ -14,6 +14,7 @@ from tidemill.act.gates import pass_gates
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
+from tidemill.act.profiling import Profiles
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
@@ -109,7 +110,8 @@ class Steps:
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
         states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
-        self._room = Workroom(intake, Frames(tools.artifacts, settle), states)
+        profiles = Profiles(tools.artifacts, job.state.heads)
+        self._room = Workroom(intake, Frames(tools.artifacts, settle), profiles, states)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:

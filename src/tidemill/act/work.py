@@ -11,6 +11,7 @@ import polars as pl
 from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
+from tidemill.act.profiling import PROFILE, Profiles, encode_profile
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
@@ -33,9 +34,12 @@ Objects = tuple[tuple[bytes, str], ...]
 class Workroom:
     """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
-    def __init__(self, intake: Intake, frames: Frames, states: Mapping[str, State]) -> None:
+    def __init__(
+        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
+    ) -> None:
         self._intake = intake
         self._frames = frames
+        self._profiles = profiles
         self._hashers: dict[str, Hasher] = {}
         self._caller = Caller(states)
 
@@ -137,16 +141,20 @@ class Workroom:
         if judged.bad is not None and judged.bad.height:
             objects.append((encode(judged.bad), PARQUET))
             quarantine = object_name(objects[-1][0], PARQUET)
+        size = sum(len(item) for item, _ in objects)
+        profile = encode_profile(self._profiles.profile(stage.name, judged.good, hashes))
+        objects.append((profile, PROFILE))
         product = Product(
             content=content_of(hashes, rowset),
             objects=(name,),
             columns=hashes,
             rowset=rowset,
             rows=judged.good.height,
-            bytes=sum(len(item) for item, _ in objects),
+            bytes=size,
             quarantine=quarantine,
             quarantined=judged.bad.height if judged.bad is not None else 0,
             findings=judged.findings,
+            profile=object_name(profile, PROFILE),
         )
         return product, tuple(objects)
 

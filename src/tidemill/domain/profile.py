@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Scalar: TypeAlias = "bool | int | float | str"
+Scalar: TypeAlias = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
