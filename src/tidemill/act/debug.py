@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tidemill.act.counting import count_rows
-from tidemill.act.frames import PARQUET, Frames
+from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_files
 from tidemill.act.profiling import Profiles
@@ -37,7 +37,7 @@ def attempt(
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
     held = Frames(tools.artifacts, lambda: None)
-    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, {}), {})
+    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
@@ -53,7 +53,7 @@ def attempt(
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
-    frames = [pl.read_parquet(payload) for payload, suffix in objects if suffix == PARQUET]
+    frames = [pl.read_parquet(payload) for payload, _ in objects]
     return Trial(product=product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
 
 

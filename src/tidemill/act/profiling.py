@@ -1,70 +1,99 @@
-"""Profiles as objects: made of the rows that are about to be stored, and read instead of them."""
+"""Profiles of partitions: made of the rows that are about to be stored, and read instead of them.
+
+A profile is in the metadata of the Parquet file whose columns it tells of. As an object of its own it
+would double what the store has to sync for each step, and could be lost on its own.
+"""
 
 from __future__ import annotations
 
+import binascii
 import zlib
+from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 import polars as pl
 
-from tidemill.decide.profile import columns_of
-from tidemill.domain.binding import Binding, Head
+from tidemill.decide.profile import columns_of, profile_of
+from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import StorageError
+from tidemill.domain.partition import placed
 from tidemill.domain.profile import ColumnProfile, Grid, Profile
 from tidemill.ports import Artifacts
 
-PROFILE = ".profile"
-_VERSION = 1
+# The name says how it is written: what isn't known is passed over, as if there were none.
+METADATA = "tidemill.profile/1"
 # Columns that are handed through a few stages are profiled once.
 _KEEP_COLUMNS = 1_000
-# So many partitions are asked for the grids of a stage, whose first ones may have had no values.
-_ASKED = 8
-
-
-class _Stored(msgspec.Struct, array_like=True):
-    v: int
-    profile: Profile
-
+# A column of the first partition may be empty, and then has no grid.
+_FIRSTS = 3
+# Fewer rows are read as fast as their profile, which would cost a fifth of the time that making and
+# storing them takes; theirs is made when somebody asks for it.
+SMALL = 10_000
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Stored)
+_DECODER = msgspec.msgpack.Decoder(Profile)
 
 
-def encode_profile(profile: Profile) -> bytes:
-    """A profile as compact bytes; equal ones give equal bytes."""
-    return zlib.compress(_ENCODER.encode(_Stored(_VERSION, profile)), 1)
+def encode_profile(profile: Profile) -> dict[str, str]:
+    """A profile as metadata of a file; equal ones give equal text."""
+    return {METADATA: b64encode(zlib.compress(_ENCODER.encode(profile), 1)).decode()}
 
 
-def decode_profile(name: str, payload: bytes) -> Profile:
-    """The profile that `encode_profile` made `payload` of; StorageError when a newer Tidemill did."""
-    try:
-        stored = _DECODER.decode(zlib.decompress(payload))
-    except (zlib.error, msgspec.DecodeError) as error:
-        raise StorageError(
-            f"the profile {name} can't be read ({error}): a newer Tidemill wrote it, or something "
-            "else; pip install -U tidemill"
-        ) from error
-    return stored.profile
-
-
-def load_profiles(artifacts: Artifacts, bindings: Sequence[Binding]) -> list[Profile] | None:
-    """The profiles of these partitions; None when one has none, or it is gone."""
-    names = [binding.product.profile for binding in bindings]
-    held = [name for name in names if name is not None]
-    if len(held) < len(names) or artifacts.missing(held):
+def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
+    """The profile that `encode_profile` made metadata of; None when there is none."""
+    text = metadata.get(METADATA)
+    if text is None:
         return None
-    return [decode_profile(name, artifacts.get(name)) for name in held]
+    try:
+        return _DECODER.decode(zlib.decompress(b64decode(text, validate=True)))
+    except (binascii.Error, zlib.error, msgspec.DecodeError) as error:
+        raise StorageError(
+            f"a profile in a file's metadata can't be read ({error}): something else wrote it; "
+            "run its step `--again`"
+        ) from error
+
+
+def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
+    """The profile that is stored of a partition, which may be in several objects; None without one."""
+    columns: dict[str, ColumnProfile] = {}
+    for name in product.objects:
+        profile = decode_profile(pl.read_parquet_metadata(artifacts.uri(name)))
+        if profile is None:
+            return None
+        columns.update((column.name, column) for column in profile.columns)
+    held = [columns[name] for name in product.columns if name in columns]
+    return Profile(rows=product.rows, columns=tuple(held))
+
+
+def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
+    """The profile of each partition, in order: as it is stored, else of its rows.
+
+    A column that isn't stored is profiled on the grid of the first one before it.
+    """
+    grids: dict[str, Grid] = {}
+    for product in products:
+        profile = profile_in(artifacts, product)
+        if profile is None:
+            parts = [pl.read_parquet(artifacts.uri(name)) for name in product.objects]
+            frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
+            profile = profile_of(frame, grids)
+        grids = profile.grids | grids
+        yield profile
 
 
 class Profiles:
-    """Makes the profiles of what one run publishes, a stage's all on the grids of its first partition."""
+    """Makes the profiles of what one run publishes, a stage's all on the grids of its first partitions.
 
-    def __init__(self, artifacts: Artifacts, heads: Mapping[str, Head]) -> None:
+    `head` gives the partitions of a stage as they are published by now; where none of the first has a
+    profile, the first that the run makes gives the grids.
+    """
+
+    def __init__(self, artifacts: Artifacts, head: Callable[[str], Mapping[str, Binding]]) -> None:
         self._artifacts = artifacts
-        self._heads = heads
+        self._head = head
         self._grids: dict[str, dict[str, Grid]] = {}
         self._columns: OrderedDict[tuple[str, Grid | None], ColumnProfile] = OrderedDict()
 
@@ -80,8 +109,7 @@ class Profiles:
         self._columns.update(zip((key for _, key in fresh), made, strict=True))
         found = [self._named(name, key) for name, key in zip(frame.columns, keys, strict=True)]
         profile = Profile(rows=frame.height, columns=tuple(found))
-        if len(grids) < len(found):
-            self._grids[stage] = profile.grids | grids
+        self._grids[stage] = profile.grids | grids
         while len(self._columns) > _KEEP_COLUMNS:
             self._columns.popitem(last=False)
         return profile
@@ -91,17 +119,11 @@ class Profiles:
         return column if column.name == name else replace(column, name=name)
 
     def _grids_of(self, stage: str) -> dict[str, Grid]:
-        """The grids of the partition that was published first, and has a profile."""
-        head = self._heads.get(stage)
-        if head is None:
-            return {}
-        profiled = [
-            (binding.at, key, binding)
-            for key, binding in head.partitions.items()
-            if binding.product.profile is not None
-        ]
         grids: dict[str, Grid] = {}
-        for _, _, binding in sorted(profiled, key=lambda item: item[:2])[:_ASKED]:
-            for profile in load_profiles(self._artifacts, (binding,)) or ():
-                grids = profile.grids | grids
+        head = self._head(stage)
+        for key in placed(head)[:_FIRSTS]:
+            product = head[key].product
+            if not self._artifacts.missing(product.objects):
+                profile = profile_in(self._artifacts, product)
+                grids = grids if profile is None else profile.grids | grids
         return grids

@@ -110,7 +110,14 @@ class Steps:
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
         states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
-        profiles = Profiles(tools.artifacts, job.state.heads)
+
+        def head(stage: str) -> Mapping[str, Binding]:
+            # What the run found can't be read any more; what is published now doesn't move any more.
+            settle()
+            found = tools.ledger.state(job.plan.environment).heads.get(stage)
+            return found.partitions if found else {}
+
+        profiles = Profiles(tools.artifacts, head)
         self._room = Workroom(intake, Frames(tools.artifacts, settle), profiles, states)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 

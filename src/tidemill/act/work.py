@@ -11,7 +11,7 @@ import polars as pl
 from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
-from tidemill.act.profiling import PROFILE, Profiles, encode_profile
+from tidemill.act.profiling import SMALL, Profiles, encode_profile
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
@@ -133,30 +133,34 @@ class Workroom:
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
-        name, payload = self._frames.encode(judged.good)
         hashes = self._hashes(stage, judged.good)
+        profile = self._profile(stage, judged.good, hashes)
+        name, payload = self._frames.encode(judged.good, profile)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
         objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
         quarantine = None
         if judged.bad is not None and judged.bad.height:
             objects.append((encode(judged.bad), PARQUET))
             quarantine = object_name(objects[-1][0], PARQUET)
-        size = sum(len(item) for item, _ in objects)
-        profile = encode_profile(self._profiles.profile(stage.name, judged.good, hashes))
-        objects.append((profile, PROFILE))
         product = Product(
             content=content_of(hashes, rowset),
             objects=(name,),
             columns=hashes,
             rowset=rowset,
             rows=judged.good.height,
-            bytes=size,
+            bytes=sum(len(item) for item, _ in objects),
             quarantine=quarantine,
             quarantined=judged.bad.height if judged.bad is not None else 0,
             findings=judged.findings,
-            profile=object_name(profile, PROFILE),
         )
         return product, tuple(objects)
+
+    def _profile(
+        self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
+    ) -> Mapping[str, str] | None:
+        if good.height < SMALL:
+            return None
+        return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
     def _hashes(self, stage: Stage, good: pl.DataFrame) -> dict[str, str]:
         assert stage.output is not None

@@ -29,7 +29,6 @@ class Product:
     """What a step gave: objects by content, hashes of columns, and what the contract said.
 
     `content` names the values: two products with equal content are interchangeable for any reader.
-    `profile` is the object that tells what is in the columns, which has no part in that.
     The columns are in one object, or in several `parts`, which must hold the same rows in the same
     order: others are refused, since their columns side by side would be rows that never were.
     """
@@ -46,7 +45,6 @@ class Product:
     artifact: Artifact | None = None
     scores: Scores | None = None
     parts: tuple[Part, ...] = ()
-    profile: str | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -68,8 +66,7 @@ class Product:
     @property
     def pins(self) -> tuple[str, ...]:
         """Every object that must exist for as long as this is bound."""
-        beside = (self.quarantine, self.profile)
-        return (*self.objects, *(name for name in beside if name))
+        return (*self.objects, self.quarantine) if self.quarantine else self.objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
