@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.profile import compare, distinct_of, merge, profile_of
+from tidemill.decide.profile import compare, merge, profile_of
 from tidemill.decide.texts import LISTED, LONG
 from tidemill.domain.profile import ColumnProfile, Grid, Profile
 
@@ -65,7 +65,7 @@ def test_nan_is_missing_but_no_null() -> None:
 def test_infinities_are_counted_and_kept_out_of_the_moments() -> None:
     column = one([1.0, 3.0, math.inf, -math.inf], pl.Float64)
     assert (column.finite, column.mean, column.variance) == (2, 2.0, 2.0)
-    assert distinct_of(column) == 4
+    assert column.distinct == 4
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64])
@@ -148,7 +148,7 @@ def assert_same(column: ColumnProfile, expected: ColumnProfile) -> None:
     """Equal in all that is exact; moments up to rounding, categories up to what is missed."""
     for name in ("rows", "nulls", "nans", "least", "most", "finite", "histogram"):
         assert getattr(column, name) == getattr(expected, name), name
-    assert distinct_of(column) == distinct_of(expected)
+    assert column.distinct == expected.distinct
     assert column.lengths == expected.lengths
     if math.isfinite(expected.m2) and math.isfinite(column.m2):
         assert column.mean == pytest.approx(expected.mean, rel=1e-6, abs=math.sqrt(expected.m2))
@@ -178,7 +178,7 @@ def test_a_column_that_changed_its_type_keeps_what_both_have() -> None:
         [profile_of(pl.DataFrame({"a": [1]})), profile_of(pl.DataFrame({"a": ["x", "y"]}))]
     )
     column = both["a"]
-    assert (column.rows, distinct_of(column)) == (3, 3)
+    assert (column.rows, column.distinct) == (3, 3)
     assert (column.least, column.histogram, column.categories) == (None, None, None)
 
 

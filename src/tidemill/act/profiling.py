@@ -84,6 +84,11 @@ def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[P
         yield profile
 
 
+def due(rows: int) -> bool:
+    """Whether a partition of so many rows is stored with its profile."""
+    return rows >= SMALL
+
+
 class Profiles:
     """Makes the profiles of what one run publishes, a stage's all on the grids of its first partitions.
 

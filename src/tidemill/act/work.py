@@ -11,7 +11,7 @@ import polars as pl
 from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
-from tidemill.act.profiling import SMALL, Profiles, encode_profile
+from tidemill.act.profiling import Profiles, due, encode_profile
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
@@ -158,7 +158,7 @@ class Workroom:
     def _profile(
         self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
     ) -> Mapping[str, str] | None:
-        if good.height < SMALL:
+        if not due(good.height):
             return None
         return encode_profile(self._profiles.profile(stage.name, good, hashes))
 

@@ -13,7 +13,7 @@ from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import cell, head_table
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.profile import profile
+from tidemill.cli.profile import profile, told
 from tidemill.cli.tables import count, moment, plural, size, table
 from tidemill.domain.binding import Binding
 from tidemill.domain.column import Column
@@ -80,7 +80,8 @@ def _rows(
 ) -> tuple[str, dict[str, Any]]:
     frame = project.read(stage.name, partition)
     bound = _bound(project, stage, partition or "")
-    columns = profile(frame)
+    stored = project.stored_profile(stage.name, partition)
+    columns = profile(frame) if stored is None else told(stored, frame.collect_schema())
     spec = {column.name: column for column in stage.output.columns} if stage.output else {}
     for known in columns:
         known["contract"] = rules_of(spec[known["name"]]) if known["name"] in spec else ""
@@ -121,12 +122,16 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
             count(known["nulls"]),
             "" if known["min"] is None else cell(known["min"]),
             "" if known["max"] is None else cell(known["max"]),
-            "" if known["unique"] is None else count(known["unique"]),
+            "" if known["unique"] is None else _distinct(known),
             known["contract"],
         ]
         for known in columns
     ]
     return table(headers, lines)
+
+
+def _distinct(known: Mapping[str, Any]) -> str:
+    return f"{'~' if known.get('about') else ''}{count(known['unique'])}"
 
 
 def rules_of(column: Column) -> str:

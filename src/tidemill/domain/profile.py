@@ -7,8 +7,10 @@ equal byte for byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from tidemill.domain.distinct import MANY, distinct
 
 Scalar: TypeAlias = bool | int | float | str
 
@@ -35,8 +37,8 @@ class Histogram:
 
     grid: Grid
     size: int
-    bins: bytes
-    counts: bytes
+    bins: bytes = field(repr=False)
+    counts: bytes = field(repr=False)
     blur: int = 0
 
 
@@ -74,7 +76,7 @@ class ColumnProfile:
     finite: int = 0
     mean: float = 0.0
     m2: float = 0.0
-    sketch: bytes = b""
+    sketch: bytes = field(default=b"", repr=False)
     histogram: Histogram | None = None
     categories: Categories | None = None
     lengths: Histogram | None = None
@@ -86,6 +88,19 @@ class ColumnProfile:
     @property
     def present(self) -> int:
         return self.rows - self.missing
+
+    @property
+    def distinct(self) -> int | None:
+        """The number of different values; None for nested types, of which no sketch is made."""
+        if self.categories is not None and not self.categories.missed:
+            return len(self.categories.counts)
+        return distinct(self.sketch) if self.sketch or not self.present else None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether `distinct` is; else its standard error is 4.6 %."""
+        listed = self.categories is not None and not self.categories.missed
+        return listed or not self.sketch.startswith(MANY)
 
     @property
     def variance(self) -> float | None:
