@@ -70,7 +70,7 @@ def test_infinities_are_counted_and_kept_out_of_the_moments() -> None:
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64])
 def test_integers_too_large_for_a_float_are_told_apart(dtype: Any) -> None:
-    assert distinct_of(one([HUGE - n for n in range(50)], dtype)) == 50
+    assert one([HUGE - n for n in range(50)], dtype).distinct == 50
 
 
 @pytest.mark.parametrize("values", [[5, 5, 5], [0, 0], [HUGE, HUGE], [-HUGE]])
@@ -180,6 +180,11 @@ def test_a_column_that_changed_its_type_keeps_what_both_have() -> None:
     column = both["a"]
     assert (column.rows, column.distinct) == (3, 3)
     assert (column.least, column.histogram, column.categories) == (None, None, None)
+
+
+def test_of_lists_and_numbers_the_number_of_values_is_unknown() -> None:
+    parts = [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [[1]]})]
+    assert merge([profile_of(part) for part in parts])["a"].distinct is None
 
 
 def test_extremes_of_decimals_merge_by_value() -> None:

@@ -38,7 +38,7 @@ def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> 
 
 
 def columns_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
-    """The profiles of columns, which may be of many frames: of many together it takes less time."""
+    """The profiles of columns, which may be of many frames."""
     numeric = [n for n, (series, _) in enumerate(wanted) if is_numeric(series.dtype)]
     parts = dict(zip(numeric, numbers_of([wanted[n] for n in numeric]), strict=True))
     return [
