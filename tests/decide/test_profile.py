@@ -115,13 +115,6 @@ def test_a_long_text_is_no_category() -> None:
     assert column.most == "x" * LONG
 
 
-def test_a_profile_is_found_by_name() -> None:
-    profile = profile_of(pl.DataFrame({"a": [1], "b": [2]}))
-    assert profile["b"].least == 2
-    with pytest.raises(KeyError, match="c"):
-        profile["c"]
-
-
 NUMBERS = st.one_of(st.none(), st.floats(width=64), st.sampled_from([0.0, 1.0, math.inf, math.nan]))
 INTEGERS = st.one_of(st.none(), st.integers(-HUGE, HUGE), st.integers(-3, 3))
 TEXTS = st.one_of(st.none(), st.text(max_size=3), st.sampled_from(["a", "b"]))

@@ -45,7 +45,7 @@ def told(stored: Profile, schema: pl.Schema) -> list[dict[str, Any]]:
 
 
 def _told(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
-    distinct = column.distinct
+    distinct = None if dtype.is_nested() else column.distinct
     found = {
         "name": column.name,
         "type": column.dtype,

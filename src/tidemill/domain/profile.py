@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tidemill.domain.distinct import MANY, distinct
+from tidemill.domain.errors import UsageError, did_you_mean
 
 Scalar: TypeAlias = bool | int | float | str
 
@@ -91,7 +92,7 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int | None:
-        """The number of different values; None for nested types, of which no sketch is made."""
+        """The number of different values; None for values of nested types, which aren't compared."""
         if self.categories is not None and not self.categories.missed:
             return len(self.categories.counts)
         return distinct(self.sketch) if self.sketch or not self.present else None
@@ -119,7 +120,8 @@ class Profile:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise KeyError(name)
+        names = [column.name for column in self.columns]
+        raise UsageError(f"there is no column {name!r} ({did_you_mean(name, names)})")
 
     @property
     def grids(self) -> dict[str, Grid]:
