@@ -8,8 +8,9 @@ from statistics import median
 import polars as pl
 
 from tidemill.decide.rules import RowRule
-from tidemill.domain.contract import ContractSpec, Rows
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
+from tidemill.domain.table_rules import Rows
 
 _SHOWN = 3
 _LONGEST = 60
