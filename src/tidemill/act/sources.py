@@ -17,7 +17,6 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
 from tidemill.domain.source import SUFFIXES, Format, Source
 
-
 _RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 
 
