@@ -200,7 +200,7 @@ class Trainer:
     def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
         """The median of a number, or the share of true, over the training rows."""
         for item in stage.frames:
-            if item.contract is not None and output in item.contract.names:
+            if item.contract is not None and output in item.columns:
                 boolean = item.contract.column(output).dtype.name == "Boolean"
                 column = pl.col(output).cast(pl.Float64)
                 middle = column.mean() if boolean else column.median()
@@ -208,7 +208,7 @@ class Trainer:
                 if value is None:
                     raise _error(stage, f"the training window has no value of {output!r}")
                 return float(value)
-        names = [n for item in stage.frames if item.contract for n in item.contract.names]
+        names = [name for item in stage.frames for name in item.columns]
         raise _error(
             stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
         )

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.decide.frame import Frame, Predictor
+from tidemill.decide.guarantees import with_reads
 from tidemill.decide.hidden import rule_faults
 from tidemill.decide.parameters import params_faults
 from tidemill.decide.wiring import wiring_faults
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.domain.gate import Scores
 from tidemill.domain.impure import impure_of
@@ -98,7 +99,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     options = declared.options
     faults += params_faults(declared.name, options.get("params", {}), declared.place)
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
-    return Stage(
+    stage = Stage(
         name=declared.name,
         kind=declared.kind,
         function=declared.function,
@@ -110,7 +111,24 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         start=_start(declared, output, faults),
         training=_training(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
-    ), faults
+    )
+    given = {item.name: item.contract for item in inputs}
+    stage, more = _reading(declared, stage, given)
+    return stage, faults + more
+
+
+def _reading(
+    declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
+) -> tuple[Stage, list[Fault]]:
+    """The stage with the columns that it declares to read; all of them must be declared as reads."""
+    said = declared.options.get("reads", ())
+    told = said if isinstance(said, (tuple, list)) else (said,)
+    wrong = next((each for each in told if not isinstance(each, Reads)), None)
+    if wrong is None:
+        return with_reads(stage, tuple(told), given)
+    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} is not what a contract's reads() gives"
+    hint = "write reads=[Orders.reads('id', 'weight')]"
+    return stage, [Fault(message=message, where=declared.place, hint=hint)]
 
 
 def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
@@ -299,7 +317,7 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
         faults.append(Fault(message=message, where=declared.place, hint=hint))
     item = Input(name=getattr(features, "__name__", str(features)), contract=None)
-    return Stage(
+    stage = Stage(
         name=declared.name,
         kind=Kind.DELIVER,
         function=None,
@@ -308,7 +326,13 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
-    ), faults
+    )
+    source = next((known for known in workflow.declared if known.name == item.name), None)
+    hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
+    stage, more = _reading(
+        declared, stage, {item.name: _output(source, hints)[0] if source else None}
+    )
+    return stage, faults + more
 
 
 def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
