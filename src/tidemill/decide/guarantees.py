@@ -104,7 +104,7 @@ def _unsaid(name: str, spec: ContractSpec) -> tuple[str, str]:
     if column not in spec.names or term not in _FIELDS:
         hint = did_you_mean(name, promises(spec))
         return f"{spec.name} ({spec.place}) has no rule {name!r}", hint
-    if term in ("null", "nan"):
+    if term in ("null", "nan") and spec.column(column).nullable:
         what = f"{column!r} may be null in {spec.name} ({spec.place})"
     else:
         what = f"{spec.name} ({spec.place}) says nothing of {name!r}"
