@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.act.again import command_for, repeat
-from tidemill.act.against import contracts_at
+from tidemill.act.against import stages_at
 from tidemill.act.checking import check
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
@@ -25,13 +25,15 @@ from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
+from tidemill.decide.consequences import readers
 from tidemill.decide.declare import seal
-from tidemill.decide.discipline import Reviewed, readers, review
+from tidemill.decide.discipline import review
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
+from tidemill.decide.roster import Against, earlier, members, moved
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
@@ -282,22 +284,27 @@ class Project:
         )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
-    def against(self, ref: str, workflow: str | None = None) -> tuple[Reviewed, ...]:
-        """Each stage's contract beside the one that it had at a git ref, where something changed.
+    def against(self, ref: str, workflow: str | None = None) -> Against:
+        """What changed since a git ref: stages that came, went or were renamed, and their contracts.
 
         `workflow` is where it was then, if not where the settings of then say. Raises UsageError without
         such a ref, TidemillError when the workflow of then can't be imported.
         """
-        before = contracts_at(self.root, ref, workflow)
-        reads = {name: recipe.reads for name, recipe in self.recipes.items()}
-        # A transform whose query says what it reads reads nothing else.
-        opaque = [stage.name for stage in self.flow.stages if not self.recipes[stage.name].lineage]
+        then = stages_at(self.root, ref, workflow)
+        moves = moved(then, members(self.flow))
+        before = earlier(then, moves)
         found = (
-            review(stage.name, before[stage.name], stage.output, readers(stage.name, reads, opaque))
+            review(
+                stage.name,
+                before[stage.name],
+                stage.output,
+                readers(self.flow, self.recipes, stage.name),
+            )
             for stage in self.flow.stages
             if stage.output is not None and stage.name in before
         )
-        return tuple(item for item in found if item.diff.changes or item.faults)
+        changed = tuple(item for item in found if item.diff.changes or item.faults)
+        return Against(stages=moves, contracts=changed)
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.

@@ -17,7 +17,6 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import did_you_mean
 from tidemill.domain.table_rules import Rows, UniqueRule, WideRule
 
-TABLE = "the table"
 _SILENT: dict[str, Any] = {field: None for fields in VALUE_TERMS.values() for field in fields}
 
 
