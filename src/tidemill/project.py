@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
-from tidemill.act.checking import check
+from tidemill.act.checking import check, every_fault
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
@@ -38,6 +38,7 @@ from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
+    Fault,
     SourceError,
     StorageError,
     UsageError,
@@ -75,6 +76,16 @@ def open_project(
         return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
     settings = find_settings(start, workflow)
     return Project(settings, load_workflow(settings), environment)
+
+
+def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
+    """Everything that is wrong with a workflow, found without data or state; nothing is written.
+
+    Faults between stages don't hide those in a stage, such as a column that its query doesn't give.
+    """
+    from tidemill.decide.compiled import compile_faults
+
+    return every_fault(workflow, _probe, compile_faults)
 
 
 class Project:

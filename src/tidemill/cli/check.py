@@ -17,8 +17,10 @@ from tidemill.cli.reviews import reviews
 from tidemill.cli.tables import table
 from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.roster import Against, members, told
-from tidemill.domain.errors import DeclarationError, UsageError
+from tidemill.domain.errors import DeclarationError, TidemillError, UsageError
 from tidemill.domain.partition import WHOLE
+from tidemill.project import faults_in
+from tidemill.settings import find_settings, load_workflow
 
 if TYPE_CHECKING:
     from tidemill.project import Project
@@ -71,17 +73,7 @@ def check(
             beside = project.against(against, where().workflow) if against else Against()
             flow = project.flow
     except DeclarationError as error:
-        if as_json:
-            body = {
-                "workflow": error.subject,
-                "faults": error.faults,
-                "notes": (),
-                "twice": (),
-                "against": (),
-                "stages": (),
-            }
-            click.echo(document("tidemill.check/1", body))
-        raise
+        raise _all_of(error, as_json) from error
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     head = f"{flow.name}: {len(flow.stages)} stages, no faults: {kinds}"
     text = "\n".join((head, *(f"- {note}" for note in notes), *_repeated(found)))
@@ -93,6 +85,23 @@ def check(
     tell(text, as_json, "tidemill.check/1", lambda: done)
     failed = 3 if beside.failed else 0
     click.get_current_context().exit(1 if any(item.failed for item in found) else failed)
+
+
+def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
+    """The error with what is wrong in the stages, too, where those between them came first."""
+    at = where()
+    try:
+        workflow = load_workflow(find_settings(Path(at.project).resolve(), at.workflow))
+        found = faults_in(workflow)
+    except TidemillError:
+        # The module itself can't be imported: that is all that can be known of it.
+        found = ()
+    faults = tuple(dict.fromkeys((*error.faults, *found)))
+    if as_json:
+        body = {"workflow": error.subject, "faults": faults}
+        none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
+        click.echo(document("tidemill.check/1", {**body, **none}))
+    return DeclarationError(error.subject, faults)
 
 
 def _repeated(found: Sequence[Repeated]) -> list[str]:

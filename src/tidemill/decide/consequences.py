@@ -80,7 +80,7 @@ def _lost(
 
 
 def _taken_by(gone: Unmet, changes: Sequence[Change]) -> int | None:
-    """The change that is most to blame for a guarantee that is no more: its own, its column's, the table's."""
+    """The change that is most to blame for a guarantee that is no more."""
     ranked = [
         (_blame(gone, change), place)
         for place, change in enumerate(changes)

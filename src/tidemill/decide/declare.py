@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -44,12 +45,45 @@ _NEVER_IMPURE = {
 _SPECIAL = ("params", "seed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A workflow's stages as far as they can be told, and everything that is wrong with it.
+
+    Of `unclear` stages it isn't known what they take and give.
+    """
+
+    workflow: Workflow
+    stages: Mapping[str, Stage]
+    unclear: frozenset[str]
+    faults: tuple[Fault, ...]
+
+    @property
+    def clear(self) -> Flow:
+        """The stages that can be judged by themselves, in the order of declaration."""
+        stages = (
+            stage
+            for name, stage in self.stages.items()
+            # A misspelt input may be misspelt in one place only.
+            if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
+        )
+        return Flow(name=self.workflow.name, owner=self.workflow.owner, stages=tuple(stages))
+
+
 def seal(workflow: Workflow) -> Flow:
     """The stages of a workflow in an order in which they can run.
 
     Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
     windows, models that reach a table without approval.
     """
+    found = draw(workflow)
+    if found.faults:
+        raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
+    stages = tuple(_ordered(found.stages))
+    return Flow(name=workflow.name, owner=workflow.owner, stages=stages)
+
+
+def draw(workflow: Workflow) -> Drawn:
+    """Read a declaration, whatever is wrong with it."""
     faults: list[Fault] = list(_twice(workflow))
     stages: dict[str, Stage] = {}
     unclear: set[str] = set()
@@ -63,10 +97,13 @@ def seal(workflow: Workflow) -> Flow:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
     faults += wiring_faults(stages, unclear)
-    if faults:
+    return Drawn(
+        workflow=workflow,
+        stages=stages,
+        unclear=frozenset(unclear),
         # A contract says what is wrong with it at every stage that names it.
-        raise DeclarationError(f"workflow {workflow.name!r}", list(dict.fromkeys(faults)))
-    return Flow(name=workflow.name, owner=workflow.owner, stages=tuple(_ordered(stages)))
+        faults=tuple(dict.fromkeys(faults)),
+    )
 
 
 def _twice(workflow: Workflow) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ value, whichever it is. In a review it is read from the contract as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,11 +43,13 @@ def unmet_guarantees(reads: Reads, given: ContractSpec) -> Iterator[Unmet]:
 
 def spelling_faults(stage: Stage, reads: Reads) -> Iterator[Fault]:
     """Guarantees that are nothing which the contract could promise, or that it says nothing of."""
-    for guarantee in reads.guarantees or ():
-        message, hint = _misspelt(guarantee, reads.contract)
+    said = reads.guarantees or ()
+    known = frozenset(promises(reads.contract)) if said else frozenset()
+    for guarantee in said:
+        message, hint = _misspelt(guarantee, reads.contract, known)
         if message:
-            said = f"{stage.kind} {stage.name!r}: {reads}: {message}"
-            yield Fault(message=said, where=reads.place, hint=hint)
+            told = f"{stage.kind} {stage.name!r}: {reads}: {message}"
+            yield Fault(message=told, where=reads.place, hint=hint)
 
 
 def with_reads(
@@ -79,7 +81,7 @@ def _stray(stage: Stage, reads: Reads, given: Mapping[str, ContractSpec | None])
     return Fault(message=message, where=reads.place, hint=did_you_mean(name, there))
 
 
-def _misspelt(guarantee: object, spec: ContractSpec) -> tuple[str, str]:
+def _misspelt(guarantee: object, spec: ContractSpec, known: Collection[str]) -> tuple[str, str]:
     match guarantee:
         case Rule():
             return "", ""
@@ -92,17 +94,17 @@ def _misspelt(guarantee: object, spec: ContractSpec) -> tuple[str, str]:
             hint = did_you_mean(guarantee.name, spec.names)
             return f"{spec.name} has no column {guarantee.name!r}", hint
         case str():
-            return _unsaid(guarantee, spec)
+            return _unsaid(guarantee, spec, known)
     hint = "name a rule of the contract, or give a column or a tm.rule(...)"
     return f"{guarantee!r} is no guarantee", hint
 
 
-def _unsaid(name: str, spec: ContractSpec) -> tuple[str, str]:
-    if name in promises(spec):
+def _unsaid(name: str, spec: ContractSpec, known: Collection[str]) -> tuple[str, str]:
+    if name in known:
         return "", ""
     column, _, term = name.rpartition(".")
     if column not in spec.names or term not in _FIELDS:
-        hint = did_you_mean(name, promises(spec))
+        hint = did_you_mean(name, known)
         return f"{spec.name} ({spec.place}) has no rule {name!r}", hint
     if term in ("null", "nan") and spec.column(column).nullable:
         what = f"{column!r} may be null in {spec.name} ({spec.place})"

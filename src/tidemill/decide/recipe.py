@@ -107,7 +107,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         check=check_digest(stage.output) if stage.output else "",
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
-        faults=_readers(stage, code) if code is not None else (),
+        faults=reader_faults(stage, code) if code is not None else (),
         historic=_is_historic(stage),
         code=code,
     )
@@ -199,7 +199,8 @@ def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
+def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
+    """What a stage's code reads besides its inputs, which must be declared as an ingest."""
     if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     return tuple(
