@@ -34,6 +34,7 @@ from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.roster import Against, earlier, members, moved
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
@@ -83,9 +84,7 @@ def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
 
     Faults between stages don't hide those in a stage, such as a column that its query doesn't give.
     """
-    from tidemill.decide.compiled import compile_faults
-
-    return every_fault(workflow, _probe, compile_faults)
+    return every_fault(workflow, _probe, _compile)
 
 
 class Project:
@@ -281,8 +280,6 @@ class Project:
         With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
         DeclarationError with every fault.
         """
-        from tidemill.decide.compiled import compile_faults
-
         recipes = self.recipes
         assert self._known is not None
         probed = self._known.probed
@@ -291,7 +288,7 @@ class Project:
             recipes,
             # What was probed for the recipes a moment ago needn't be called again.
             lambda stage: probed.get(stage.name) or _probe(stage),
-            compile_faults,
+            _compile,
         )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
@@ -419,6 +416,13 @@ def _probe(stage: Stage) -> Probe | None:
     from tidemill.decide.probe import probe
 
     return probe(stage)
+
+
+def _compile(spec: ContractSpec) -> list[Fault]:
+    # Only Polars can tell whether a rule can be evaluated.
+    from tidemill.decide.compiled import compile_faults
+
+    return compile_faults(spec)
 
 
 def _platform() -> Platform:

@@ -185,7 +185,7 @@ def test_history(fresh: Path) -> None:
     ]
     assert "contract Sales 1.0.0 (26), 1.1.0 (2), " in tidemill("show", "sales").out
     assert "contract Sales 1.1.0, " in tidemill("show", "sales", "2026-01-05").out
-    assert ": ingest at bakery.py:46, contract Sales 1.0.0 (26), 1.1.0 (2)" in (
+    assert ": ingest at bakery.py:49, contract Sales 1.0.0 (26), 1.1.0 (2)" in (
         tidemill("explain", "sales").out
     )
 

@@ -159,7 +159,7 @@ RELIED: list[tuple[Reads, type[Contract], list[str]]] = [
 
 @pytest.mark.parametrize(("said", "new", "expected"), RELIED)
 def test_what_is_relied_on(said: Reads, new: type[Contract], expected: list[str]) -> None:
-    old = type("Orders", (Contract,), {}, base=True)
+    old: type[Contract] = type("Orders", (Contract,), {}, base=True)
     old.__tidemill_contract__ = said.contract
     assert told(said, old, new) == expected
 
@@ -176,7 +176,8 @@ def test_a_key_that_is_no_more() -> None:
 
 
 def test_a_contract_of_its_own_is_what_it_relies_on() -> None:
-    wanted = type("Paid", (Contract,), {"x": tm.Int64(min=-3)}).__tidemill_contract__
+    paid: type[Contract] = type("Paid", (Contract,), {"x": tm.Int64(min=-3)})
+    wanted = paid.__tidemill_contract__
     assert told(wanted, OLD, contract(x=tm.Int64(min=-1))) == []
     assert told(wanted, OLD, contract(x=tm.Int64(min=-4))) == ["x: min 0 -> -4: relies on x.min!"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from typing import Any
@@ -21,9 +22,8 @@ from tidemill.domain.table_rules import Budget, Freshness, Rows, Unique
 
 
 def contract(body: dict[str, Any], **options: Any) -> ContractSpec:
-    made = type("Orders", (Contract,), body, **options)
-    spec: ContractSpec = made.__tidemill_contract__
-    return spec
+    made: type[Contract] = type("Orders", (Contract,), body, **options)
+    return made.__tidemill_contract__
 
 
 def told(wanted: dict[str, Any], given: dict[str, Any], **options: Any) -> list[str]:
@@ -45,12 +45,12 @@ COLUMNS: list[tuple[Column, Column, list[str]]] = [
     (tm.Int64(max=254), tm.UInt8(), ["x.max: max 254; no max"]),
     # Whole numbers above 0 are those from 1 on; others aren't.
     (tm.Int64(min=1), tm.Int64(min_exclusive=0), []),
-    (tm.Int64(max=0.5), tm.Int64(max_exclusive=1), []),
+    (replace(tm.Int64(), max=0.5), tm.Int64(max_exclusive=1), []),
     (tm.Float64(min=1), tm.Float64(min_exclusive=0), ["x.min: min 1; min 0 (exclusive)"]),
     (tm.Float64(min_exclusive=0), tm.Float64(min=0), ["x.min: min 0 (exclusive); min 0"]),
     (tm.Float64(min_exclusive=0), tm.Float64(min=0.1), []),
     (tm.Float64(min=float("-inf"), max=float("inf")), tm.Float64(), []),
-    (tm.Int64(min=float("-inf"), max=float("inf")), tm.Int64(), []),
+    (replace(tm.Int64(), min=float("-inf"), max=float("inf")), tm.Int64(), []),
     # In few digits, 0.1 is a little more.
     (tm.Float64(max=0.1), tm.Float32(max=0.1), ["x.max: max 0.1; max 0.1"]),
     (tm.Float32(max=0.1), tm.Float32(max=0.1), []),
