@@ -1,4 +1,4 @@
-"""Whom common changes of a schema concern, as tools for data contracts agree on it, and where this one differs.
+"""Whom common changes of a schema concern: as tools for data contracts agree on it, or otherwise.
 
 The first answer is the consumers', the second the producers'.
 """

@@ -190,6 +190,15 @@ def test_reads_that_fit_no_input() -> None:
     )
 
 
+def test_reads_of_no_column() -> None:
+    [found] = faults(Orders.reads())
+    assert found.message == "transform 'slim': Orders.reads() names no column, so it has no rows"
+
+
+def test_one_name_alone_needs_no_list() -> None:
+    assert Orders.reads("id", guarantees="key").guarantees == ("key",)
+
+
 def test_all_of_it_at_once() -> None:
     said = Orders.reads("id", guarantees=["fresh", "rows"], id=tm.Int64(min=2), name=tm.Int64())
     assert len(faults(said)) == 4

@@ -61,6 +61,9 @@ def with_reads(
     """
     faults = [fault for reads in declared for fault in spelling_faults(stage, reads)]
     for place, reads in enumerate(declared):
+        if not reads.columns:
+            message = f"{stage.kind} {stage.name!r}: {reads} names no column, so it has no rows"
+            faults.append(Fault(message=message, where=reads.place, hint="name at least one"))
         if all(reads.contract != spec for spec in given.values()):
             faults.append(_stray(stage, reads, given))
         if any(reads.contract == other.contract for other in declared[:place]):

@@ -215,7 +215,8 @@ class Contract:
         """
         spec, place = cls.__tidemill_contract__, caller(1)
         own = tuple(replace(column, name=name) for name, column in relied.items())
-        said = None if guarantees is None and not own else (*(guarantees or ()), *own)
+        listed = (guarantees,) if isinstance(guarantees, str) else guarantees
+        said = None if listed is None and not own else (*(listed or ()), *own)
         names = dict.fromkeys(spec.column(name).name for name in (*columns, *relied))
         return Reads(contract=spec, columns=tuple(names), guarantees=said, place=place)
 
