@@ -10,7 +10,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.decide.declare import seal
-from tidemill.decide.guarantees import promises
+from tidemill.decide.guarantees import demands, promises
 from tidemill.decide.probe import probe
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec, Reads
@@ -267,6 +267,12 @@ def test_a_query_over_fewer_columns_is_judged_as_ever() -> None:
 
 def _stage(flow: Flow) -> Stage:
     return flow["slim"]
+
+
+def test_what_is_no_guarantee_asks_for_nothing() -> None:
+    said = Orders.reads("id", guarantees=[7, "id.nothing", "nobody"])  # type: ignore[list-item]
+    wanted = demands(said, Orders.__tidemill_contract__)
+    assert (wanted.columns, wanted.rules, wanted.key) == ((), (), ())
 
 
 def test_what_can_be_relied_on_by_name() -> None:

@@ -50,7 +50,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
     known = _known(draft, handed.key, forced)
-    if known is not None and _unfit(draft, stage, known.product.artifact):
+    artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
+    if any(_unfit(stage, artifact) for artifact in artifacts):
         # Of the same rows, and of another contract than they have now.
         known, forced = None, True
     reasons = _due(draft, stage, window, bound, outdated, asked)
@@ -59,7 +60,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         reasons = ("it was trained like this before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
     live = draft.now.live.get(stage.name)
-    note = _unfit(draft, stage, live.artifact) or unchecked(live.artifact) if live else ""
+    note = _unfit(stage, live.artifact) or unchecked(live.artifact) if live else ""
     draft.models.append(
         ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
     )
@@ -80,10 +81,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     draft.current[stage.name] = 0
 
 
-def _unfit(draft: Draft, model: Stage, artifact: Artifact | None) -> str:
+def _unfit(model: Stage, artifact: Artifact) -> str:
     """Why an artifact of a model can't be fed what its stage reads now; "" if it can."""
-    if artifact is None:
-        return ""
     return refusal(artifact, model, [item.contract for item in model.frames])
 
 
@@ -210,7 +209,7 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     if pending or (artifact is not None and _undecided(draft, stage, model, artifact)):
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
-    if live is not None and not _unfit(draft, model, live.artifact):
+    if live is not None and not _unfit(model, live.artifact):
         found[LIVE] = live.artifact.object
     return found
 
