@@ -109,7 +109,7 @@ class Workroom:
         """A LazyFrame for every frame input; one that has no partitions is empty."""
         self._frames.require(inputs)
         return {
-            item.name: self._frames.load(inputs.get(item.name, ()), item.contract)
+            item.name: self._frames.load(inputs.get(item.name, ()), item.contract, item.columns)
             for item in stage.frames
             if item.contract is not None
         }
