@@ -28,7 +28,7 @@ _KEY_COLUMNS = 4
 _CANDIDATES = 12
 _PROBE_ROWS = 2_000
 # Names that a class body needs for itself, or that quarantined rows carry.
-_TAKEN = frozenset({"tm", "reads", "_reasons"})
+_TAKEN = frozenset({"tm", "describe", "reads", "_reasons"})
 _SIMPLE = frozenset(
     {
         *("Int8", "Int16", "Int32", "Int64", "Int128"),

@@ -237,7 +237,7 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads"})
+_RESERVED = frozenset({"describe", "reads"})
 
 
 def _forgotten(value: object) -> str:
