@@ -11,8 +11,11 @@ from tidemill.cli.group import LazyGroup
     cls=LazyGroup,
     commands_at={
         "docs": ("tidemill.cli.book:docs", "Write a data dictionary of the whole workflow."),
+        "infer": (
+            "tidemill.cli.infer:infer",
+            "Print a contract that fits the data in PATH, or of a STAGE.",
+        ),
         "show": ("tidemill.cli.terms:show", "What the contract of a STAGE says, as a table."),
-        "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),
     },
 )
 def contract() -> None:
