@@ -10,6 +10,7 @@ from tidemill.cli.style import STYLE
 from tidemill.decide.dictionary import Cell, Dictionary, Entry, Personal, Reached, Use
 from tidemill.decide.drawing import (
     COLUMN_HEADERS,
+    PERSONAL,
     column_cells,
     html_table,
     mark,
@@ -17,7 +18,7 @@ from tidemill.decide.drawing import (
     rule_tables,
 )
 
-PERSONAL = "personal-data"
+_PERSONAL = "personal-data"
 
 
 def page(book: Dictionary) -> str:
@@ -60,7 +61,7 @@ def _contents(book: Dictionary) -> str:
         f'<li><a href="#{_anchor(e.stage)}">{escape(e.stage)}</a> <span class="kind">{e.kind}</span></li>'
         for e in book.entries
     ]
-    return "\n".join([*lines, f'<li><a href="#{PERSONAL}">Personal data</a></li>'])
+    return "\n".join([*lines, f'<li><a href="#{_PERSONAL}">Personal data</a></li>'])
 
 
 def _anchor(stage: str) -> str:
@@ -111,7 +112,7 @@ def _origins(origins: tuple[Cell, ...], known: Iterable[str]) -> Iterator[str]:
 
 
 def _personal(book: Dictionary) -> str:
-    head = f'<h2 id="{PERSONAL}">Personal data</h2>'
+    head = f'<h2 id="{_PERSONAL}">Personal data</h2>'
     if not book.personal:
         return f"<section>{head}\n<p>No column is marked as personal data.</p></section>"
     known = [entry.stage for entry in book.entries]
@@ -124,7 +125,7 @@ def _personal_row(item: Personal, known: Iterable[str]) -> tuple[str, str, str]:
     reached = "<br>".join(_reached(each, known) for each in item.reached)
     return (
         f"{_link(item.stage, item.stage, known)} <code>{escape(item.column)}</code>",
-        mark(item.pii),
+        mark(f"{PERSONAL}: {item.pii}"),
         reached or "nothing else",
     )
 

@@ -20,6 +20,7 @@ from tidemill.decide.wording import (
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
 
+PERSONAL = "personal"
 # A notebook has colours of its own: only what tells things apart is said, and grey is see-through.
 NOTEBOOK_STYLE = (
     ".tidemill table{border-collapse:collapse;margin:.5em 0}"
@@ -55,8 +56,9 @@ def paragraphs(text: str) -> str:
 
 
 def mark(text: str) -> str:
-    """A word that stands out."""
-    return f'<span class="mark">{escape(text)}</span>'
+    """A word that stands out; personal data more than others."""
+    more = " personal" if text.startswith(PERSONAL) else ""
+    return f'<span class="mark{more}">{escape(text)}</span>'
 
 
 def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -110,7 +112,7 @@ def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
     if column.role:
         yield f"role: {column.role}"
     if column.pii:
-        yield f"personal: {column.pii}"
+        yield f"{PERSONAL}: {column.pii}"
 
 
 def rule_tables(spec: ContractSpec) -> str:
