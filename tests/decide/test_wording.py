@@ -23,7 +23,7 @@ from tidemill.domain.table_rules import Budget, Freshness, Rows, Unique
         (String(regex="^a"), "never null, matches ^a"),
         (
             String(min_length=1, max_length=3),
-            "never null, at least 1 characters, at most 3 characters",
+            "never null, at least 1 character, at most 3 characters",
         ),
         (Binary(max_length=3), "never null, at most 3 bytes"),
         (List(Int64(), min_length=2), "never null, at least 2 items"),

@@ -20,7 +20,7 @@ UNKNOWN = {
     "drop": "columns that aren't named here are dropped",
     "keep": "columns that aren't named here are kept",
 }
-_LENGTHS = {"Binary": "bytes", "List": "items"}
+_LENGTHS = {"Binary": "byte", "List": "item"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +50,18 @@ def terms(column: Column) -> str:
 
 
 def _bounds(column: Column) -> Iterator[str]:
-    counted = _LENGTHS.get(column.dtype.name, "characters")
+    unit = _LENGTHS.get(column.dtype.name, "character")
     yield "" if column.nullable else "never null"
     yield f">= {column.min}" if column.min is not None else ""
     yield f"<= {column.max}" if column.max is not None else ""
     yield f"> {column.min_exclusive}" if column.min_exclusive is not None else ""
     yield f"< {column.max_exclusive}" if column.max_exclusive is not None else ""
-    yield f"at least {column.min_length} {counted}" if column.min_length is not None else ""
-    yield f"at most {column.max_length} {counted}" if column.max_length is not None else ""
+    yield f"at least {_number(column.min_length, unit)}" if column.min_length is not None else ""
+    yield f"at most {_number(column.max_length, unit)}" if column.max_length is not None else ""
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _values(column: Column) -> Iterator[str]:
@@ -103,8 +107,8 @@ def table_rules(spec: ContractSpec) -> tuple[Condition, ...]:
 
 def _counted(rows: Rows) -> str:
     words = [
-        f"at least {rows.min:,} rows" if rows.min is not None else "",
-        f"at most {rows.max:,} rows" if rows.max is not None else "",
+        f"at least {_number(rows.min, 'row')}" if rows.min is not None else "",
+        f"at most {_number(rows.max, 'row')}" if rows.max is not None else "",
     ]
     if rows.vs_last is not None and rows.within is not None:
         last = "last partition" if rows.vs_last == 1 else f"median of the last {rows.vs_last}"
