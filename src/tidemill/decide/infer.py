@@ -21,6 +21,7 @@ import polars as pl
 from tidemill.decide.schema import dtype_of
 from tidemill.decide.shape import pattern_of
 from tidemill.domain.column import Column
+from tidemill.domain.contract import RESERVED
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError, UsageError
 
@@ -36,7 +37,7 @@ _CANDIDATES = 12
 _TRIES = 20
 _PROBE_ROWS = 2_000
 # Names that a class body needs for itself, or that quarantined rows carry.
-_TAKEN = frozenset({"tm", "describe", "reads", "_reasons"})
+_TAKEN = frozenset({"tm", "_reasons"}) | RESERVED
 _SIMPLE = frozenset(
     {
         *("Int8", "Int16", "Int32", "Int64", "Int128"),
