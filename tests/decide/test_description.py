@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import Any
 
 import polars as pl
 
@@ -65,7 +66,7 @@ def test_a_contract_as_text() -> None:
 
 
 def test_a_contract_without_a_word_or_rule() -> None:
-    plain = type("Plain", (tm.Contract,), {"x": tm.Int64(nullable=True)}, version="1.0.0")
+    plain: Any = type("Plain", (tm.Contract,), {"x": tm.Int64(nullable=True)}, version="1.0.0")
     text = str(plain.describe())
     assert text.split("\n\n")[1:] == ["column  type   on_fail\nx       Int64  quarantine"]
     html = plain.describe()._repr_html_()

@@ -34,17 +34,19 @@ def noted(raw: object) -> None:
 
 RAW = table(ingest("raw"), "id", "mail", "unread", pii="mail", function=noted)
 CLEAN = table(transform("clean", "day", reads(RAW)), "id", "domain", "extra")
-COUNTS = table(transform("counts", "day", reads(CLEAN)), "n")
+OTHER = table(ingest("other"), "k")
+COUNTS = table(transform("counts", "day", reads(OTHER), reads(CLEAN)), "n")
 APART = table(transform("apart", "day", reads(CLEAN)), "id")
 BLIND = table(transform("blind", "day", reads(CLEAN)), "x")
 BELOW = table(transform("below", "day", reads(BLIND)), "y", "z")
 MODEL = model("model", reads(APART))
 SENT = deliver("sent", MODEL, CLEAN)
 FLOW = replace(
-    flow_of(RAW, CLEAN, COUNTS, APART, BLIND, BELOW, MODEL, SENT), name="shop", owner="us"
+    flow_of(RAW, OTHER, CLEAN, COUNTS, APART, BLIND, BELOW, MODEL, SENT), name="shop", owner="us"
 )
 RECIPES = {
     "raw": Recipe(digest="0"),
+    "other": Recipe(digest="9"),
     "clean": Recipe(
         digest="1",
         lineage={
@@ -56,7 +58,9 @@ RECIPES = {
         reads={"raw": ("id", "mail")},
     ),
     "counts": Recipe(
-        digest="2", lineage={"n": {"clean": ("id", "domain")}}, reads={"clean": ("id", "domain")}
+        digest="2",
+        lineage={"n": {"other": ("k",), "clean": ("id", "domain")}},
+        reads={"clean": ("id", "domain")},
     ),
     "apart": Recipe(digest="3", lineage={"id": {"clean": ("id",)}}, reads={"clean": ("id",)}),
     "blind": Recipe(digest="4", opaque="it calls f", reads={"clean": ("id", "domain")}),
@@ -72,7 +76,7 @@ ENTRIES = {entry.stage: entry for entry in BOOK.entries}
 
 def test_every_table_in_order() -> None:
     assert (BOOK.workflow, BOOK.owner) == ("shop", "us")
-    assert list(ENTRIES) == ["raw", "clean", "counts", "apart", "blind", "below"]
+    assert list(ENTRIES) == ["raw", "other", "clean", "counts", "apart", "blind", "below"]
 
 
 def test_who_reads_which_columns() -> None:
@@ -89,7 +93,11 @@ def test_who_reads_which_columns() -> None:
 def test_what_columns_come_from() -> None:
     assert ENTRIES["clean"].origins("domain") == (("raw", "mail"),)
     assert ENTRIES["clean"].origins("extra") == ()
-    assert ENTRIES["counts"].origins("n") == (("clean", "id"), ("clean", "domain"))
+    assert ENTRIES["counts"].origins("n") == (
+        ("other", "k"),
+        ("clean", "id"),
+        ("clean", "domain"),
+    )
     assert (ENTRIES["clean"].opaque, ENTRIES["raw"].opaque) == ("", "")
     assert ENTRIES["blind"].opaque == "it calls f"
     assert ENTRIES["blind"].inputs == ("clean",)

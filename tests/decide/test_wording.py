@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -88,7 +90,7 @@ def test_rules_in_words() -> None:
     ],
 )
 def test_numbers_of_rows_in_words(rows: Rows, words: str) -> None:
-    contract = type("Any", (Contract,), {"id": Int64(), "size": rows}, version="1.0.0")
+    contract: Any = type("Any", (Contract,), {"id": Int64(), "size": rows}, version="1.0.0")
     assert [r.says for r in table_rules(contract.__tidemill_contract__)] == [words]
 
 
