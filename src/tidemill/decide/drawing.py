@@ -76,7 +76,8 @@ def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str
     )
     # Who has no mouse scrolls a wide table by the keys, once it has the focus.
     return (
-        f'<div class="wide" role="group" aria-label="{escape(caption)}" tabindex="0"><table><caption>{escape(caption)}</caption>'
+        f'<div class="wide" role="group" aria-label="{escape(caption)}" tabindex="0">'
+        f"<table><caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
