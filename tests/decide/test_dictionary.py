@@ -11,7 +11,7 @@ from tests.decide.planning import deliver, flow_of, ingest, model, reads, transf
 from tidemill.decide.dictionary import Reached, Use, dictionary, entry_of
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.column import Column
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.dtype import DType
 from tidemill.domain.stage import Kind, Stage
 
@@ -60,7 +60,7 @@ RECIPES = {
     "counts": Recipe(
         digest="2",
         lineage={"n": {"other": ("k",), "clean": ("id", "domain")}},
-        reads={"clean": ("id", "domain")},
+        reads={"other": ("k",), "clean": ("id", "domain")},
     ),
     "apart": Recipe(digest="3", lineage={"id": {"clean": ("id",)}}, reads={"clean": ("id",)}),
     "blind": Recipe(digest="4", opaque="it calls f", reads={"clean": ("id", "domain")}),
@@ -147,3 +147,17 @@ def test_where_it_ends(stage: str) -> None:
     )
     last = dictionary(marked, RECIPES).personal[-1]
     assert (last.stage, last.reached) == (stage, ())
+
+
+@pytest.mark.parametrize(
+    ("columns", "reached"), [(("id",), []), (("mail",), ["blind"]), (("id", "mail"), ["blind"])]
+)
+def test_code_that_says_what_it_reads_is_handed_no_more(
+    columns: tuple[str, ...], reached: list[str]
+) -> None:
+    assert RAW.output is not None
+    said = Reads(contract=RAW.output, columns=columns)
+    blind = table(transform("blind", "day", replace(reads(RAW), reads=said)), "x")
+    book = dictionary(flow_of(RAW, blind), RECIPES)
+    assert [each.stage for each in book.personal[0].reached] == reached
+    assert book.entries[0].uses[0].columns == columns

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tidemill.decide.consequences import readers
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.query import Reads
@@ -117,7 +118,15 @@ def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> Entry:
         inputs=tuple(item.name for item in stage.inputs),
         lineage=recipe.lineage,
         opaque=_opaque(stage, recipe),
-        uses=tuple(_use(reader, recipes[reader.name], name) for reader in flow.readers(name)),
+        uses=tuple(
+            Use(
+                stage=reader.stage,
+                kind=flow[reader.stage].kind,
+                columns=reader.columns,
+                place=reader.place,
+            )
+            for reader in readers(flow, recipes, name)
+        ),
     )
 
 
@@ -130,12 +139,6 @@ def _opaque(stage: Stage, recipe: Recipe) -> str:
     if stage.kind is Kind.INGEST or recipe.lineage:
         return ""
     return recipe.opaque or "its query can't be followed"
-
-
-def _use(stage: Stage, recipe: Recipe, name: str) -> Use:
-    # Only a query says what is read; a recipe without one names every column.
-    columns = recipe.reads.get(name, ()) if recipe.lineage else None
-    return Use(stage=stage.name, kind=stage.kind, columns=columns, place=stage.place)
 
 
 def _reached(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[Reached, ...]:
@@ -156,8 +159,16 @@ def _reached(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[Re
 
 
 def _handed(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
-    names = [*(item.name for item in stage.inputs), stage.model]
-    return any(name in held for name in names)
+    """Whether a stage is handed any of what is held; one that says what it reads gets no more."""
+    return stage.model in held or any(
+        item.name in held
+        and (
+            item.reads is None
+            or (columns := held[item.name]) is None
+            or not columns.isdisjoint(item.columns)
+        )
+        for item in stage.inputs
+    )
 
 
 def _touched(
