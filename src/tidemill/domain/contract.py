@@ -288,11 +288,16 @@ def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule]]:
     return columns, rules
 
 
-def _refuse_contradictions(spec: ContractSpec) -> None:
-    problems = [
+def contradictions(spec: ContractSpec) -> list[str]:
+    """Everything by which a contract contradicts itself, each as a sentence."""
+    return [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
     ]
+
+
+def _refuse_contradictions(spec: ContractSpec) -> None:
+    problems = contradictions(spec)
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
 

@@ -1,0 +1,177 @@
+"""A contract as the Python text of its class, to be read and owned by a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from keyword import iskeyword
+from typing import Any
+
+from tidemill.decide.infer import Line, call_of, declarable, head, quoted
+from tidemill.decide.odcs.export import grain_said
+from tidemill.domain.column import Column
+from tidemill.domain.contract import Budget, ContractSpec, Rows, Rule
+from tidemill.domain.dtype import DType
+from tidemill.domain.partition import Grain
+
+_DEFAULTS: Mapping[str, Any] = {
+    **{field.name: getattr(Column(dtype=DType("Int64")), field.name) for field in fields(Column)},
+}
+# The imports that the text needs, by what shows in it.
+_STANDARD = {
+    "datetime.": "import datetime",
+    "io.": "import io",
+    "zoneinfo.": "import zoneinfo",
+    "Decimal(": "from decimal import Decimal",
+}
+_OTHERS = {"pl.": "import polars as pl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The text of classes, and what of their contracts Python has no words for."""
+
+    text: str
+    left_out: tuple[str, ...] = ()
+
+
+def source(contracts: Sequence[ContractSpec]) -> Source:
+    """The classes of some contracts, with the imports that they need."""
+    written = [*map(_class, contracts)]
+    body = "\n\n\n".join(each.text for each in written)
+    left_out = tuple(line for each in written for line in each.left_out)
+    return Source(text=f"{_imports(body)}\n\n\n{body}\n" if body else "", left_out=left_out)
+
+
+def _imports(body: str) -> str:
+    """As people sort them: the standard library, other packages, this one."""
+    blocks = (_STANDARD, _OTHERS, {"tm.": "import tidemill as tm"})
+    found = (
+        "\n".join(line for shown, line in block.items() if _shows(shown, body)) for block in blocks
+    )
+    return "\n\n".join(filter(None, found))
+
+
+def _shows(name: str, body: str) -> bool:
+    return re.search(rf"(?<![.\w]){re.escape(name)}", body) is not None
+
+
+def _class(spec: ContractSpec) -> Source:
+    columns = [column for column in spec.columns if declarable(column.name)]
+    names = {column.name for column in columns}
+    rules = [rule for rule in spec.rules if _writable(rule, names)]
+    key = spec.key if set(spec.key) <= names else ()
+    taken = names | {rule.name for rule in rules}
+    parts = (
+        [_docstring(spec.description)],
+        [_line(column) for column in columns] or ["    ..."],
+        [_rule(rule) for rule in rules],
+        [*_counted(spec.rows, "rows", taken), *_counted(spec.budget, "budget", taken)],
+    )
+    body = "\n\n".join(filter(None, ("\n".join(part) for part in parts)))
+    text = f"{head(class_name(spec.name), _arguments(spec, key))}\n{body}"
+    return Source(text=text, left_out=tuple(_left_out(spec, names, rules)))
+
+
+def _left_out(spec: ContractSpec, names: set[str], rules: Sequence[Rule]) -> Iterator[str]:
+    if class_name(spec.name) != spec.name:
+        yield f"{spec.name}: the name, for which the class is called {class_name(spec.name)}"
+    for column in spec.columns:
+        if column.name not in names:
+            yield f"{spec.name}: column {column.name!r}, whose name Python can't give to one"
+    for rule in spec.rules:
+        if rule not in rules:
+            yield f"{spec.name}: rule {rule.name!r}, which it can't name, or which reads such a column"
+    if not set(spec.key) <= names:
+        yield f"{spec.name}: its key ({', '.join(spec.key)}), which has such a column"
+
+
+def class_name(name: str) -> str:
+    """A name that Python can give to a class: `daily-sales` is DailySales."""
+    if name.isidentifier() and not iskeyword(name):
+        return name
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    made = "".join(word[:1].upper() + word[1:] for word in words)
+    return made if made.isidentifier() and not iskeyword(made) else f"Table{made}"
+
+
+def _writable(rule: Rule, names: Iterable[str]) -> bool:
+    return declarable(rule.name) and set(rule.expr.meta.root_names()) <= set(names)
+
+
+def _docstring(text: str) -> str:
+    if not text:
+        return ""
+    plain = '"' not in text and "\\" not in text and text.isprintable()
+    return f'    """{text}"""' if plain else f"    {text!r}"
+
+
+def _arguments(spec: ContractSpec, key: tuple[str, ...]) -> list[str]:
+    told = [f'version="{spec.version}"']
+    if key:
+        told.append(f"key=({', '.join(map(quoted, key))}{',' if len(key) == 1 else ''})")
+    if spec.unknown_columns != "fail":
+        told.append(f'unknown_columns="{spec.unknown_columns}"')
+    if spec.compatibility != "none":
+        told.append(f'compatibility="{spec.compatibility}"')
+    return told
+
+
+def _line(column: Column) -> str:
+    made = call_of(column.dtype)
+    assert made is not None, f"{column.dtype} is no type of columns"
+    told = (f"{name}={value}" for name, value in _said(column))
+    return Line(name=column.name, type=made[0], arguments=(*made[1], *told)).text()
+
+
+def _said(column: Column) -> Iterator[tuple[str, str]]:
+    for name, usual in _DEFAULTS.items():
+        value = getattr(column, name)
+        if name in ("name", "dtype") or value == usual:
+            continue
+        yield name, f"[{', '.join(map(_value, value))}]" if name == "isin" else _value(value)
+
+
+def _value(value: Any) -> str:
+    match value:
+        case str():
+            return (
+                quoted(str(value))
+                if not isinstance(value, Grain)
+                else quoted(str(grain_said(value)))
+            )
+        case float() if value != value or abs(value) == float("inf"):
+            return f'float("{value}")'
+        case list():
+            return f"[{', '.join(map(_value, value))}]"
+    return repr(value)
+
+
+def _rule(rule: Rule) -> str:
+    told = [expression(rule.expr)]
+    if rule.on_fail != "quarantine":
+        told.append(f'on_fail="{rule.on_fail}"')
+    if rule.description:
+        told.append(f"description={quoted(rule.description)}")
+    return Line(name=rule.name, type="tm.rule", arguments=tuple(told)).text()
+
+
+def expression(expr: Any) -> str:
+    """The Python text of an expression, which Polars reads back from its own."""
+    text = expr.meta.serialize(format="json")
+    return f'pl.Expr.deserialize(io.StringIO({text!r}), format="json")'
+
+
+def _counted(record: Rows | Budget | None, name: str, taken: set[str]) -> Iterator[str]:
+    if record is None:
+        return
+    while name in taken:
+        name += "_"
+    usual = Rows() if isinstance(record, Rows) else None
+    told = [
+        f"{field.name}={_value(getattr(record, field.name))}"
+        for field in fields(record)
+        if getattr(record, field.name) != getattr(usual, field.name, None)
+    ]
+    yield f"    {name} = tm.{type(record).__name__}({', '.join(told)})"
