@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from keyword import iskeyword
 from typing import Any
@@ -60,7 +60,7 @@ def _shows(name: str, body: str) -> bool:
 def _class(spec: ContractSpec) -> Source:
     columns = [column for column in spec.columns if declarable(column.name)]
     names = {column.name for column in columns}
-    rules = [rule for rule in spec.rules if _writable(rule, names)]
+    rules = [rule for rule in spec.rules if _writable(rule, set(spec.names) - names)]
     key = spec.key if set(spec.key) <= names else ()
     taken = names | {rule.name for rule in rules}
     parts = (
@@ -96,8 +96,8 @@ def class_name(name: str) -> str:
     return made if made.isidentifier() and not iskeyword(made) else f"Table{made}"
 
 
-def _writable(rule: Rule, names: Iterable[str]) -> bool:
-    return declarable(rule.name) and set(rule.expr.meta.root_names()) <= set(names)
+def _writable(rule: Rule, unnamed: set[str]) -> bool:
+    return declarable(rule.name) and unnamed.isdisjoint(rule.expr.meta.root_names())
 
 
 def _docstring(text: str) -> str:

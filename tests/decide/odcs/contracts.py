@@ -144,11 +144,18 @@ _RULES = st.sampled_from(
 )
 
 
+def _free(name: str) -> bool:
+    """Whether a class body can have an attribute of this name."""
+    return name not in _RESERVED and not name.startswith("__")
+
+
+FREE = st.text(min_size=1, max_size=8).filter(_free)
+
+
 @st.composite
-def contracts(draw: st.DrawFn) -> ContractSpec:
+def contracts(draw: st.DrawFn, named: st.SearchStrategy[str] = FREE) -> ContractSpec:
     """A contract that says any of what contracts can say, in any combination."""
-    free = st.text(min_size=1, max_size=8).filter(_free)
-    names: list[str] = draw(st.lists(free, min_size=1, max_size=4, unique=True))
+    names: list[str] = draw(st.lists(named, min_size=1, max_size=4, unique=True))
     body: dict[str, Any] = {name: draw(columns()) for name in names}
     flat = [n for n in names if not (body[n].dtype.is_nested or body[n].nullable)]
     cut = [n for n in flat if body[n].dtype.is_time and not body[n].optional]
@@ -158,7 +165,7 @@ def contracts(draw: st.DrawFn) -> ContractSpec:
     for place in range(draw(st.integers(0, 2))):
         on_fail: Any = draw(st.sampled_from(["fail", "quarantine", "warn"]))
         said = draw(TEXTS)
-        body[f"rule {place}"] = rule(draw(_RULES), on_fail=on_fail, description=said)
+        body[f"rule_{place}"] = rule(draw(_RULES), on_fail=on_fail, description=said)
     if draw(st.booleans()):
         body["how many"] = draw(rows())
     if draw(st.booleans()):
@@ -174,11 +181,6 @@ def contracts(draw: st.DrawFn) -> ContractSpec:
         compatibility=draw(st.sampled_from(COMPATIBILITY)),
     )
     return declared.__tidemill_contract__
-
-
-def _free(name: str) -> bool:
-    """Whether a class body can have an attribute of this name."""
-    return name not in _RESERVED and not name.startswith("__")
 
 
 def _partitioned(column: Column, by: str) -> Column:

@@ -103,14 +103,6 @@ def test_tables_without_columns_or_a_name_are_listed() -> None:
     assert imported(HEAD).unrepresented == ("id: t", "name: t")
 
 
-def test_one_contract_of_several() -> None:
-    tables = [{"name": n, "properties": [{"name": "a", **INT}]} for n in ("orders", "lines")]
-    found = imported({**HEAD, "schema": tables})
-    assert found.contract("lines").name == "lines"
-    with pytest.raises(ContractError, match=r"no schema 'order' .did you mean 'orders'"):
-        found.contract("order")
-
-
 def test_fields_that_the_standard_does_not_have_are_listed() -> None:
     found = imported({**HEAD, "schema": []}, unknown=["schema[0].propertys"])
     assert "schema[0].propertys: no field of the standard" in found.unrepresented

@@ -39,6 +39,10 @@ MICRO = ("us", None)
         ),
         ({"logicalType": "integer", "physicalType": "SMALLINT"}, DType("Int16"), ""),
         ({"physicalType": "bigint"}, DType("Int64"), ""),
+        # An integer is a number, and version 3.0 had no other word for moments than date.
+        ({"logicalType": "number", "physicalType": "serial"}, DType("Int32"), ""),
+        ({"logicalType": "date", "physicalType": "timestamp"}, DType("Datetime", MICRO), ""),
+        ({"logicalType": "date", "physicalType": "time"}, DType("Time"), ""),
         ({"physicalType": "double precision"}, DType("Float64"), ""),
         ({"physicalType": "real"}, DType("Float32"), ""),
         ({"physicalType": "decimal(10, 2)"}, DType("Decimal", (10, 2)), ""),

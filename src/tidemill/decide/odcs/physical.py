@@ -20,6 +20,8 @@ FAMILIES: Mapping[str, str] = {
     **{"Boolean": "boolean", "Date": "date", "Datetime": "timestamp", "Time": "time"},
     **{"List": "array", "Array": "array", "Struct": "object"},
 }
+# Integers are numbers; before version 3.1 moments and times of day were dates.
+_ALSO = {"number": ("integer",), "date": ("timestamp", "time")}
 _OUTER = frozenset({"List", "Array", "Struct", "Enum"})
 _PARAMETRIC = frozenset({"Decimal", "Datetime", "Duration"})
 _NAMES: Mapping[str, str] = {
@@ -58,8 +60,9 @@ def physical_type(text: str, logical: str | None) -> Physical | None:
     found = _own(text) or _of_databases(text)
     if found is None:
         return None
-    family = FAMILIES.get(found.dtype.name)
-    return found if logical in (None, family) else None
+    family = FAMILIES[found.dtype.name]
+    agree = logical is None or family == logical or family in _ALSO.get(logical, ())
+    return found if agree else None
 
 
 def _own(text: str) -> Physical | None:

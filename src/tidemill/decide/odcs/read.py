@@ -19,7 +19,7 @@ from tidemill.domain.contract import (
     ContractSpec,
     contradictions,
 )
-from tidemill.domain.errors import ContractError, did_you_mean
+from tidemill.domain.errors import ContractError
 
 _VERSION = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?")
 
@@ -33,15 +33,6 @@ class Imported:
 
     contracts: tuple[ContractSpec, ...]
     unrepresented: tuple[str, ...] = ()
-
-    def contract(self, name: str) -> ContractSpec:
-        """The contract of a table; ContractError names the nearest for a wrong one."""
-        for contract in self.contracts:
-            if contract.name == name:
-                return contract
-        raise ContractError(
-            f"no schema {name!r} ({did_you_mean(name, [found.name for found in self.contracts])})"
-        )
 
 
 def imported(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -112,7 +111,7 @@ def _duration(value: Any, dtype: DType) -> timedelta:
 def _binary(value: Any, dtype: DType) -> bytes:
     try:
         return base64.b64decode(str(value), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError(f"{value!r} is no Base64") from None
 
 
