@@ -19,10 +19,11 @@ from tidemill.decide.check import REASONS, Checker, Judged, judge
 from tidemill.decide.findings import row_finding
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column, OnFail
-from tidemill.domain.contract import Budget, Contract, ContractSpec, Rows, rule
+from tidemill.domain.contract import Contract, ContractSpec, rule
 from tidemill.domain.errors import ContractError
 from tidemill.domain.finding import Finding
 from tidemill.domain.partition import UNPLACED
+from tidemill.domain.table_rules import Budget, Rows
 
 ZONE = ZoneInfo("UTC")
 NAN, INF = float("nan"), float("inf")
@@ -517,6 +518,39 @@ def test_a_rule_that_raises_is_named(expression: pl.Expr, says: str) -> None:
     with pytest.raises(ContractError, match=says) as caught:
         judge(pl.DataFrame({"a": [1_000], "b": [1]}), spec)
     assert str(caught.value).startswith("test_check.py:")
+
+
+CODED = {
+    "c": tm.Categorical(nullable=True),
+    "e": tm.Enum(["x", "y"]),
+    "s": tm.String(nullable=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "of"),
+    [
+        (pl.col("c").to_physical() > 0, "c"),
+        (pl.col("s").cast(pl.Categorical).to_physical() > 0, "s"),
+        (pl.col("e").to_physical() < 2, ""),
+        (pl.col("s") != "Physical", ""),
+    ],
+)
+def test_a_rule_on_the_codes_of_a_categorical_is_refused(expression: pl.Expr, of: str) -> None:
+    spec = contract({**CODED, "r": rule(expression)})
+    if not of:
+        assert not Checker(spec).judge(pl.DataFrame({"c": ["a"], "e": ["x"], "s": ["b"]})).findings
+        return
+    with pytest.raises(
+        ContractError, match=rf"rule r .* codes of a Categorical \({of}\): .*tm.Enum"
+    ):
+        Checker(spec)
+
+
+def test_a_rule_on_codes_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidemill.decide.query.text.SUPPORTED", ())
+    with pytest.raises(ContractError, match=r"rule r .* can't be evaluated: Unreadable"):
+        Checker(contract({**CODED, "r": rule(pl.col("c").to_physical() > 0)}))
 
 
 def test_a_query_that_fails_only_beside_others_is_not_hidden(
