@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 from tests.decide.odcs.contracts import contracts
 from tidemill.decide.source import class_name, source
 from tidemill.domain import columns as tm
-from tidemill.domain.contract import Budget, Contract, ContractSpec, Rows, check_digest, rule
+from tidemill.domain.contract import Contract, ContractSpec, check_digest, rule
+from tidemill.domain.table_rules import (
+    Budget,
+    Drift,
+    Freshness,
+    ReferenceRule,
+    References,
+    Rows,
+    Unique,
+)
+
+UNSAID = "Python can't give its name, or that of what it reads, or it refers to no class above"
 
 
 def run(text: str) -> dict[str, ContractSpec]:
@@ -30,6 +41,9 @@ def run(text: str) -> dict[str, ContractSpec]:
 def test_any_contract_is_declared_again(spec: ContractSpec) -> None:
     # The lines of a docstring are Python's to indent.
     spec = replace(spec, description=" ".join(spec.description.split()))
+    # What they refer to isn't printed with them.
+    wider = tuple(rule for rule in spec.wider if not isinstance(rule, ReferenceRule))
+    spec = replace(spec, wider=wider)
     written = source([spec])
     assert written.left_out == ()
     again = run(written.text)["C"]
@@ -124,6 +138,62 @@ def test_several_contracts_are_several_classes() -> None:
     assert source([]).text == ""
 
 
+class Airlines(Contract):
+    carrier = tm.String()
+    day = tm.Date(partition="1d")
+    once = Unique("carrier", "day", on_fail="warn")
+    fresh = Freshness("day", within="3d", on_fail="fail", description="daily")
+    drift = Drift("carrier", limit=0.3, vs_last=7)
+
+
+class Flights(Contract):
+    carrier = tm.String()
+    day = tm.Date()
+    known = References("carrier", Airlines, stage="airlines")
+    both = References(["carrier", "day"], Airlines)
+
+
+def test_rules_that_look_further_are_written_after_what_they_refer_to() -> None:
+    specs = [Flights.__tidemill_contract__, Airlines.__tidemill_contract__]
+    written = source(specs)
+    assert written.left_out == ()
+    assert (
+        """
+    once = tm.Unique("carrier", "day", on_fail="warn")
+    fresh = tm.Freshness("day", within="3d", on_fail="fail", description="daily")
+    drift = tm.Drift("carrier", limit=0.3, vs_last=7)
+"""
+        in written.text
+    )
+    assert (
+        """
+    known = tm.References("carrier", Airlines, "carrier", stage="airlines")
+    both = tm.References(["carrier", "day"], Airlines, ["carrier", "day"])
+"""
+        in written.text
+    )
+    found = run(written.text)
+    assert [found[spec.name].wider for spec in specs] == [spec.wider for spec in specs]
+
+
+def test_a_reference_to_no_class_above_is_told() -> None:
+    flights = Flights.__tidemill_contract__
+    assert source([flights]).left_out == (
+        f"Flights: rule 'known': {UNSAID}",
+        f"Flights: rule 'both': {UNSAID}",
+    )
+    # Of two that refer to each other one comes first.
+    there = ReferenceRule(name="r", columns=("carrier",), contract="Flights", to=("carrier",))
+    back = replace(
+        Airlines.__tidemill_contract__,
+        wider=(there,),
+    )
+    assert source([flights, back]).left_out == (
+        f"Flights: rule 'known': {UNSAID}",
+        f"Flights: rule 'both': {UNSAID}",
+    )
+
+
 def test_what_python_can_not_name_is_told() -> None:
     body: dict[str, Any] = {
         "order id": tm.Int64(),
@@ -140,8 +210,8 @@ def test_what_python_can_not_name_is_told() -> None:
     assert written.left_out == (
         "daily-sales: the name, for which the class is called DailySales",
         "daily-sales: column 'order id', whose name Python can't give to one",
-        "daily-sales: rule 'any of it', which it can't name, or which reads such a column",
-        "daily-sales: rule 'positive', which it can't name, or which reads such a column",
+        f"daily-sales: rule 'any of it': {UNSAID}",
+        f"daily-sales: rule 'positive': {UNSAID}",
         "daily-sales: its key (order id, day), which has such a column",
     )
 

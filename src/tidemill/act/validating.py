@@ -87,9 +87,7 @@ class Validated:
             schema = {**self._data.collect_schema(), REASONS: pl.List(pl.String)}
             return pl.LazyFrame(schema=schema)
         numbers = pl.Series(self.bad_rows)
-        parts = [
-            pl.when(rows.gather(numbers)).then(pl.lit(name)) for name, rows in self._reasons
-        ]
+        parts = [pl.when(rows.gather(numbers)).then(pl.lit(name)) for name, rows in self._reasons]
         reasons = pl.select(pl.concat_list(parts).list.drop_nulls().alias(REASONS)).lazy()
         data = self._data.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers.implode()))
         return pl.concat([data.drop(_ROW), reasons], how="horizontal")

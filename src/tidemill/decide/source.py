@@ -11,9 +11,10 @@ from typing import Any
 from tidemill.decide.infer import Line, call_of, declarable, head, quoted
 from tidemill.decide.odcs.export import grain_said
 from tidemill.domain.column import Column
-from tidemill.domain.contract import Budget, ContractSpec, Rows, Rule
+from tidemill.domain.contract import ContractSpec, Rule
 from tidemill.domain.dtype import DType
 from tidemill.domain.partition import Grain
+from tidemill.domain.table_rules import Budget, ReferenceRule, Rows, WideRule
 
 _DEFAULTS: Mapping[str, Any] = {
     **{field.name: getattr(Column(dtype=DType("Int64")), field.name) for field in fields(Column)},
@@ -37,11 +38,30 @@ class Source:
 
 
 def source(contracts: Sequence[ContractSpec]) -> Source:
-    """The classes of some contracts, with the imports that they need."""
-    written = [*map(_class, contracts)]
+    """The classes of some contracts, with the imports that they need; what is referred to comes first."""
+    placed = _placed(contracts)
+    above = {
+        spec.name: frozenset(other.name for other in placed[:at]) for at, spec in enumerate(placed)
+    }
+    written = [_class(spec, above[spec.name]) for spec in placed]
     body = "\n\n\n".join(each.text for each in written)
     left_out = tuple(line for each in written for line in each.left_out)
     return Source(text=f"{_imports(body)}\n\n\n{body}\n" if body else "", left_out=left_out)
+
+
+def _placed(contracts: Sequence[ContractSpec]) -> list[ContractSpec]:
+    """Each contract after those that it refers to, as far as they don't refer to each other."""
+    waiting, placed = [*contracts], list[ContractSpec]()
+    while waiting:
+        names = {spec.name for spec in waiting}
+        free = [spec for spec in waiting if not (_referred(spec) - {spec.name}) & names]
+        placed += free or waiting[:1]
+        waiting = [spec for spec in waiting if spec not in placed]
+    return placed
+
+
+def _referred(spec: ContractSpec) -> set[str]:
+    return {rule.contract for rule in spec.wider if isinstance(rule, ReferenceRule)}
 
 
 def _imports(body: str) -> str:
@@ -57,32 +77,38 @@ def _shows(name: str, body: str) -> bool:
     return re.search(rf"(?<![.\w]){re.escape(name)}", body) is not None
 
 
-def _class(spec: ContractSpec) -> Source:
+def _class(spec: ContractSpec, above: frozenset[str]) -> Source:
     columns = [column for column in spec.columns if declarable(column.name)]
     names = {column.name for column in columns}
     rules = [rule for rule in spec.rules if _writable(rule, set(spec.names) - names)]
+    wider = [rule for rule in spec.wider if _is_said(rule, names, above)]
     key = spec.key if set(spec.key) <= names else ()
-    taken = names | {rule.name for rule in rules}
+    said: list[Rule | WideRule] = [*rules, *wider]
+    taken = names | {rule.name for rule in said}
     parts = (
         [_docstring(spec.description)],
         [_line(column) for column in columns] or ["    ..."],
         [_rule(rule) for rule in rules],
+        [_wide(rule) for rule in wider],
         [*_counted(spec.rows, "rows", taken), *_counted(spec.budget, "budget", taken)],
     )
     body = "\n\n".join(filter(None, ("\n".join(part) for part in parts)))
     text = f"{head(class_name(spec.name), _arguments(spec, key))}\n{body}"
-    return Source(text=text, left_out=tuple(_left_out(spec, names, rules)))
+    return Source(text=text, left_out=tuple(_left_out(spec, names, said)))
 
 
-def _left_out(spec: ContractSpec, names: set[str], rules: Sequence[Rule]) -> Iterator[str]:
+def _left_out(
+    spec: ContractSpec, names: set[str], rules: Sequence[Rule | WideRule]
+) -> Iterator[str]:
     if class_name(spec.name) != spec.name:
         yield f"{spec.name}: the name, for which the class is called {class_name(spec.name)}"
     for column in spec.columns:
         if column.name not in names:
             yield f"{spec.name}: column {column.name!r}, whose name Python can't give to one"
-    for rule in spec.rules:
+    declared: tuple[Rule | WideRule, ...] = (*spec.rules, *spec.wider)
+    for rule in declared:
         if rule not in rules:
-            yield f"{spec.name}: rule {rule.name!r}, which it can't name, or which reads such a column"
+            yield f"{spec.name}: rule {rule.name!r}: {_UNSAID}"
     if not set(spec.key) <= names:
         yield f"{spec.name}: its key ({', '.join(spec.key)}), which has such a column"
 
@@ -98,6 +124,39 @@ def class_name(name: str) -> str:
 
 def _writable(rule: Rule, unnamed: set[str]) -> bool:
     return declarable(rule.name) and unnamed.isdisjoint(rule.expr.meta.root_names())
+
+
+_UNSAID = "Python can't give its name, or that of what it reads, or it refers to no class above"
+
+
+def _is_said(rule: WideRule, names: set[str], above: frozenset[str]) -> bool:
+    if isinstance(rule, ReferenceRule) and rule.contract not in above:
+        return False
+    return declarable(rule.name) and set(_columns(rule)) <= names
+
+
+def _columns(rule: WideRule) -> tuple[str, ...]:
+    column: str = getattr(rule, "column", "")
+    columns: tuple[str, ...] = getattr(rule, "columns", (column,))
+    return columns
+
+
+def _wide(rule: WideRule) -> str:
+    """`tm.Unique("a", "b", on_fail="warn")`."""
+    kind = type(rule).__name__.removesuffix("Rule").replace("Reference", "References")
+    told = [*map(quoted, _columns(rule))]
+    if isinstance(rule, ReferenceRule):
+        told = [_names(rule.columns), class_name(rule.contract), _names(rule.to)]
+    usual = {item.name: item.default for item in fields(rule)}
+    for name in ("within", "by", "limit", "vs_last", "stage", "on_fail", "description"):
+        value = getattr(rule, name, None)
+        if value is not None and value != usual[name]:
+            told.append(f"{name}={_value(value)}")
+    return Line(name=rule.name, type=f"tm.{kind}", arguments=tuple(told)).text()
+
+
+def _names(names: Sequence[str]) -> str:
+    return quoted(names[0]) if len(names) == 1 else f"[{', '.join(map(quoted, names))}]"
 
 
 def _docstring(text: str) -> str:

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
 from tidemill.domain.column_problems import column_problems
-from tidemill.domain.contract import (
-    _RESERVED,
-    COMPATIBILITY,
-    Budget,
-    Contract,
-    ContractSpec,
-    Rows,
-    rule,
-)
+from tidemill.domain.contract import _RESERVED, COMPATIBILITY, Contract, ContractSpec, rule
+from tidemill.domain.table_rules import Budget, Drift, Freshness, References, Rows, Unique
 
 NEW_YORK = ZoneInfo("America/New_York")
 TEXTS = st.text(max_size=12)
@@ -170,6 +163,8 @@ def contracts(draw: st.DrawFn, named: st.SearchStrategy[str] = FREE) -> Contract
         body["how many"] = draw(rows())
     if draw(st.booleans()):
         body["bad"] = Budget(max_bad=draw(st.floats(0, 1)))
+    for place in range(draw(st.integers(0, 3))):
+        body[f"wide_{place}"] = draw(wide_rules(body, names))
     body["__doc__"] = draw(TEXTS)
     declared: type[Contract] = type(
         "C",
@@ -181,6 +176,36 @@ def contracts(draw: st.DrawFn, named: st.SearchStrategy[str] = FREE) -> Contract
         compatibility=draw(st.sampled_from(COMPATIBILITY)),
     )
     return declared.__tidemill_contract__
+
+
+@st.composite
+def wide_rules(draw: st.DrawFn, body: dict[str, Any], names: list[str]) -> object:
+    """A rule that looks beyond the partition and fits the columns of `body`; None if none does."""
+    flat = [name for name in names if not body[name].dtype.is_nested]
+    if not flat:
+        return None
+    said: dict[str, Any] = {
+        "on_fail": draw(st.sampled_from(["fail", "warn"])),
+        "description": draw(TEXTS),
+    }
+    some = tuple(draw(st.lists(st.sampled_from(flat), min_size=1, max_size=2, unique=True)))
+    kinds = ["unique", "references"]
+    kinds += ["drift"] if any(body[name].partition for name in names) else []
+    kinds += ["freshness"] if body[some[0]].dtype.is_time else []
+    match draw(st.sampled_from(kinds)):
+        case "unique":
+            return Unique(*some, **said)
+        case "drift":
+            limit, last = draw(st.floats(0, 9)), draw(st.integers(1, 9))
+            return Drift(*some, limit=limit, vs_last=last, **said)
+        case "freshness":
+            return Freshness(
+                some[0], within=draw(st.sampled_from(["26h", "3d", "8w", "1mo"])), **said
+            )
+    to = [f"{draw(st.sampled_from(['to', 'no name ']))}{place}" for place in range(len(some))]
+    there = {new: Column(dtype=body[name].dtype) for name, new in zip(some, to, strict=True)}
+    other: type[Contract] = type(draw(st.sampled_from(["Other", "odd one"])), (Contract,), there)
+    return References(some, other, to, stage=draw(st.sampled_from(["", "others"])), **said)
 
 
 def _partitioned(column: Column, by: str) -> Column:

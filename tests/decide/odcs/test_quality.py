@@ -10,7 +10,7 @@ import pytest
 
 from tests.decide.odcs.documents import AT, INT, TEXT, column, only, read
 from tidemill.decide.odcs import expressions
-from tidemill.domain.contract import Rows
+from tidemill.domain.table_rules import Rows
 
 
 def check(**told: Any) -> dict[str, Any]:
@@ -153,12 +153,15 @@ def test_a_second_number_of_rows_is_listed() -> None:
 
 
 def test_other_checks_of_tables_are_listed() -> None:
-    found = read(
-        INT, quality=[check(metric="duplicateValues", mustBe=0), {"type": "sql", "query": "x"}]
-    )
+    some = check(metric="duplicateValues", mustBeLessThan=5, arguments={"properties": ["c0"]})
+    sql = {"type": "sql", "query": "x"}
+    nulls = check(metric="nullValues", mustBe=0)
+    found = read(INT, quality=[check(metric="duplicateValues", mustBe=0), some, sql, nulls])
     assert found.unrepresented == (
         "schema[0].quality[0]: duplicateValues mustBe 0",
-        "schema[0].quality[1]: type sql",
+        "schema[0].quality[1]: duplicateValues mustBeLessThan 5",
+        "schema[0].quality[2]: type sql",
+        "schema[0].quality[3]: nullValues mustBe 0",
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.decide.odcs.documents import AT, HEAD, INT, KEY, only, read
 from tidemill.decide.odcs.read import imported
-from tidemill.domain.contract import Budget
 from tidemill.domain.errors import ContractError
+from tidemill.domain.table_rules import Budget
 
 
 def test_keys_are_ordered_by_their_position() -> None:

@@ -21,15 +21,9 @@ from tidemill.decide.compare import diff
 from tidemill.decide.odcs.export import document, identifier
 from tidemill.decide.odcs.read import imported
 from tidemill.domain import columns as tm
-from tidemill.domain.contract import (
-    Contract,
-    ContractSpec,
-    Rows,
-    check_digest,
-    rule,
-    value_digest,
-)
+from tidemill.domain.contract import Contract, ContractSpec, check_digest, rule, value_digest
 from tidemill.domain.errors import ContractError
+from tidemill.domain.table_rules import Rows
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tidemill.decide.odcs.export import ENGINE
 from tidemill.decide.odcs.node import Node
+from tidemill.decide.odcs.words import ENGINE
 
 
 class Customs:

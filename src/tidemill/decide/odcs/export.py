@@ -11,28 +11,20 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from tidemill.decide.odcs import expressions
+from tidemill.decide.odcs import expressions, wider
 from tidemill.decide.odcs.types import categories, typed
 from tidemill.decide.odcs.values import encoded, number_of
+from tidemill.decide.odcs.words import API_VERSION, BOUNDS, ENGINE, SEVERITIES, custom
 from tidemill.domain.column import Column
-from tidemill.domain.contract import Budget, ContractSpec, Rows, Rule
+from tidemill.domain.contract import ContractSpec, Rule
 from tidemill.domain.errors import ContractError
 from tidemill.domain.partition import GRAINS, Grain
-
-# Approved, and read by tools that don't know 3.2 yet.
-API_VERSION = "v3.1.0"
-ENGINE = "tidemill"
-SEVERITIES = {"fail": "error", "quarantine": "error", "warn": "warning"}
-BOUNDS = {
-    "min": "minimum",
-    "max": "maximum",
-    "min_exclusive": "exclusiveMinimum",
-    "max_exclusive": "exclusiveMaximum",
-}
+from tidemill.domain.table_rules import Budget, Rows
 
 
 def document(spec: ContractSpec) -> dict[str, Any]:
     """The whole document; ContractError for a rule that can't be written."""
+    levels = [*wider.service_levels(spec)]
     return {
         "apiVersion": API_VERSION,
         "kind": "DataContract",
@@ -41,6 +33,7 @@ def document(spec: ContractSpec) -> dict[str, Any]:
         "version": spec.version,
         "status": "active",
         "schema": [_table(spec)],
+        **({"slaProperties": levels} if levels else {}),
     }
 
 
@@ -51,17 +44,20 @@ def identifier(name: str) -> str:
 
 
 def _table(spec: ContractSpec) -> dict[str, Any]:
-    checks = [*_rows(spec.rows), *(_rule(spec, rule) for rule in spec.rules)]
+    checks = [*_rows(spec.rows), *(_rule(spec, rule) for rule in spec.rules), *wider.checks(spec)]
     return _told(
         name=spec.name,
         physicalType="table",
         description=spec.description,
         properties=[_property(spec, column) for column in spec.columns],
+        relationships=[*wider.relationships(spec)],
         quality=checks,
-        customProperties=_custom(
+        customProperties=custom(
             unknownColumns=spec.unknown_columns,
             compatibility=spec.compatibility if spec.compatibility != "none" else None,
             budget=_budget(spec.budget),
+            freshness=wider.freshness(spec),
+            order=wider.order(spec),
         ),
     )
 
@@ -71,14 +67,6 @@ def _told(**fields: Any) -> dict[str, Any]:
     silent: tuple[Any, ...] = ("", [], {})
     told = ((n, v) for n, v in fields.items() if v is not None and v is not False)
     return {name: value for name, value in told if value not in silent}
-
-
-def _custom(**fields: Any) -> list[dict[str, Any]]:
-    return [
-        {"property": f"{ENGINE}{name[0].upper()}{name[1:]}", "value": value}
-        for name, value in fields.items()
-        if value is not None
-    ]
 
 
 def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
@@ -100,7 +88,7 @@ def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
         quality=[*_values(column)],
         properties=said.get("properties"),
         items=said.get("items"),
-        customProperties=_custom(
+        customProperties=custom(
             onFail=column.on_fail if column.on_fail != "quarantine" else None,
             partition=grain_said(column.partition),
             optional=column.optional or None,
@@ -166,7 +154,7 @@ def _rule(spec: ContractSpec, rule: Rule) -> dict[str, Any]:
         engine=ENGINE,
         implementation={"check": "rule", **told},
         severity=SEVERITIES[rule.on_fail],
-        customProperties=_custom(onFail="quarantine" if rule.on_fail == "quarantine" else None),
+        customProperties=custom(onFail="quarantine" if rule.on_fail == "quarantine" else None),
     )
 
 
@@ -175,7 +163,7 @@ def _rows(rows: Rows | None) -> Iterator[dict[str, Any]]:
     if rows is None:
         return
     severity = SEVERITIES[rows.on_fail]
-    compared = _custom(vsLast=rows.vs_last, within=rows.within)
+    compared = custom(vsLast=rows.vs_last, within=rows.within)
     if rows.min is None and rows.max is None:
         told = {"type": "custom", "engine": ENGINE, "implementation": {"check": "rows"}}
     else:

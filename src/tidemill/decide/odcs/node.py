@@ -76,6 +76,11 @@ class Node:
         self._refused = ""
         self._taken.update(self._value)
 
+    def whole(self) -> None:
+        """List the object by one line, if nothing of it has been taken."""
+        if not self._taken and not self._refused:
+            self.refuse(", ".join(f"{key} {_brief(value)}" for key, value in self._value.items()))
+
     def left(self) -> Iterator[str]:
         """What isn't represented: a line for each field, with its path."""
         if self._refused:

@@ -11,11 +11,11 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.decide.odcs.customs import Customs
-from tidemill.decide.odcs.export import BOUNDS
 from tidemill.decide.odcs.node import Node
 from tidemill.decide.odcs.quality import column_checks, enum_values
 from tidemill.decide.odcs.types import type_of
 from tidemill.decide.odcs.values import decoded
+from tidemill.decide.odcs.words import BOUNDS
 from tidemill.domain.column import ON_FAIL, ROLES, Column
 from tidemill.domain.dtype import DType
 from tidemill.domain.partition import GRAINS

@@ -6,18 +6,20 @@ A check is taken when it says the same as one of these, with the same severity; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tidemill.decide.odcs import expressions
 from tidemill.decide.odcs.counts import OPERATORS, Count, count_of, said
 from tidemill.decide.odcs.customs import Customs
-from tidemill.decide.odcs.export import ENGINE, SEVERITIES
 from tidemill.decide.odcs.node import Node
 from tidemill.decide.odcs.values import decoded
+from tidemill.decide.odcs.wider_read import Columns, own_of, severity_of, unique_of
+from tidemill.decide.odcs.words import ENGINE, SEVERITIES
 from tidemill.domain.column import Column, OnFail
-from tidemill.domain.contract import Rows, Rule
+from tidemill.domain.contract import Rule
 from tidemill.domain.errors import ContractError
+from tidemill.domain.table_rules import Rows, WideRule
 
 # Version 3.0 called a metric a rule.
 _METRICS = {
@@ -140,21 +142,46 @@ _COLUMN_CHECKS: Mapping[str, Callable[[Node, Column], Column | None]] = {
 }
 
 
-def table_checks(node: Node) -> tuple[Rows | None, tuple[Rule, ...]]:
-    """What the checks of a table say about the number of its rows, and its rules."""
+@dataclass(slots=True, kw_only=True)
+class TableChecks:
+    """What the checks of a table say about its rows, alone and together."""
+
     rows: Rows | None = None
-    rules: dict[str, Rule] = {}
+    rules: dict[str, Rule] = field(default_factory=dict)
+    wider: list[WideRule] = field(default_factory=list)
+
+
+def table_checks(node: Node, columns: Columns) -> TableChecks:
+    """What the checks of a table say about the number of its rows, and its rules."""
+    found = TableChecks()
     for check in node.parts("quality"):
-        kind = _own_kind(check)
-        if kind == "rule":
-            rule = _rule(check)
-            if rule is not None and rule.name in rules:
-                check.refuse(f"a second rule {rule.name!r}")
-            elif rule is not None:
-                rules[rule.name] = rule
-        elif kind == "rows" or metric_of(check) == "rowCount":
-            rows = _rows(check) if rows is None else rows
-    return rows, tuple(rules.values())
+        match _own_kind(check) or metric_of(check):
+            case "rule":
+                _add(_rule(check), check, found.rules)
+            case "rows" | "rowCount":
+                found.rows = _rows(check) if found.rows is None else found.rows
+            case "drift" | "references":
+                found.wider += filter(None, [own_of(check, columns)])
+            case "duplicateValues":
+                found.wider += filter(None, [_once(check, columns)])
+    return found
+
+
+def _add(rule: Rule | None, check: Node, rules: dict[str, Rule]) -> None:
+    if rule is not None and rule.name in rules:
+        check.refuse(f"a second rule {rule.name!r}")
+    elif rule is not None:
+        rules[rule.name] = rule
+
+
+def _once(check: Node, columns: Columns) -> WideRule | None:
+    count = count_of(check)
+    if count is None or not count.is_none:
+        return None
+    rule = unique_of(check, columns)
+    if rule is not None:
+        _accept(check)
+    return rule
 
 
 def _own_kind(check: Node) -> str:
@@ -162,7 +189,8 @@ def _own_kind(check: Node) -> str:
     told = check.peek("implementation")
     if check.peek("engine") != ENGINE or not isinstance(told, Mapping):
         return ""
-    return str(told.get("check"))
+    kind = str(told.get("check"))
+    return kind if kind in ("rule", "rows", "drift", "references") else ""
 
 
 def _rule(check: Node) -> Rule | None:
@@ -171,8 +199,8 @@ def _rule(check: Node) -> Rule | None:
     except ValueError as error:
         check.refuse(f"rule {check.peek('name')}: {error}")
         return None
-    for field in ("type", "engine", "implementation"):
-        check.take(field)
+    for key in ("type", "engine", "implementation"):
+        check.take(key)
     return Rule(
         name=str(check.take("name")),
         expr=expr,
@@ -184,14 +212,8 @@ def _rule(check: Node) -> Rule | None:
 def _on_fail(check: Node) -> OnFail:
     """What follows for a row: an error fails, unless it says that it quarantines."""
     told: OnFail | None = Customs(check).take("onFail", lambda value: value == "quarantine")
-    by_severity = _by_severity(check)
+    by_severity: OnFail = severity_of(check)
     return told if told and by_severity == "fail" else by_severity
-
-
-def _by_severity(check: Node) -> Literal["fail", "warn"]:
-    told = check.peek("severity")
-    check.take_if("severity", *SEVERITIES.values(), "info")
-    return "warn" if told in ("warning", "info") else "fail"
 
 
 def _rows(check: Node) -> Rows | None:
@@ -208,12 +230,12 @@ def _rows(check: Node) -> Rows | None:
             max=count.most,
             vs_last=last,
             within=within,
-            on_fail=_by_severity(check),
+            on_fail=severity_of(check),
         )
     except ContractError as error:
         check.refuse(str(error))
         return None
     _accept(check)
-    for field in ("type", "engine", "implementation", "metric", "rule"):
-        check.take(field)
+    for key in ("type", "engine", "implementation", "metric", "rule"):
+        check.take(key)
     return rows

@@ -12,14 +12,16 @@ from tidemill.decide.odcs.export import identifier
 from tidemill.decide.odcs.node import Node
 from tidemill.decide.odcs.properties import Property, property_of
 from tidemill.decide.odcs.quality import table_checks
+from tidemill.decide.odcs.wider_read import Known, freshness, ordered, reference_of, references
+from tidemill.domain.column import Column
 from tidemill.domain.contract import (
     COMPATIBILITY,
     UNKNOWN_COLUMNS,
-    Budget,
     ContractSpec,
     contradictions,
 )
 from tidemill.domain.errors import ContractError
+from tidemill.domain.table_rules import Budget, WideRule
 
 _VERSION = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?")
 
@@ -47,7 +49,12 @@ def imported(
     version = _version(node)
     tables = node.parts("schema")
     _envelope(node, tables)
-    found = [spec for table in tables if (spec := _table(table, version, file)) is not None]
+    levels = node.parts("slaProperties")
+    begun = [table for item in tables if (table := _begun(item)) is not None]
+    known = {table.name: {n: c.dtype for n, c in table.by_name.items()} for table in begun}
+    found = [_contract(table, version, file, levels, known) for table in begun]
+    for level in levels:
+        level.whole()
     problems = [f"{spec.place}: {problem}" for spec in found for problem in contradictions(spec)]
     if problems:
         raise ContractError("\n".join(problems))
@@ -84,32 +91,57 @@ def _envelope(node: Node, tables: Sequence[Node]) -> None:
     node.take_if("id", *map(identifier, names[:1]))
 
 
-def _table(table: Node, version: str, file: str) -> ContractSpec | None:
-    name = table.take("name")
-    found = _properties(table)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """A table of which the columns have been read."""
+
+    node: Node
+    name: str
+    columns: tuple[Property, ...]
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        return {item.column.name: item.column for item in self.columns}
+
+
+def _begun(node: Node) -> _Table | None:
+    """The columns of a table; None, and the table listed, when a contract can have none of them."""
+    name = node.take("name")
+    found = _properties(node)
     if not name or not found:
-        table.refuse("no columns that a contract can have" if name else "a table without a name")
+        node.refuse("no columns that a contract can have" if name else "a table without a name")
         return None
-    table.take_if("physicalType", "table")
-    table.take_if("deprecated", False)
-    table.take_if("logicalType", "object")
-    customs = Customs(table)
-    rows, rules = table_checks(table)
-    kept = _partitioned(found)
-    place = f"{file}: {table.path}" if file else table.path
+    return _Table(node=node, name=str(name), columns=tuple(_partitioned(found)))
+
+
+def _contract(
+    table: _Table, version: str, file: str, levels: Sequence[Node], known: Known
+) -> ContractSpec:
+    node, customs = table.node, Customs(table.node)
+    node.take_if("physicalType", "table")
+    node.take_if("deprecated", False)
+    node.take_if("logicalType", "object")
+    checks = table_checks(node, table.by_name)
+    wider: list[WideRule] = [
+        *checks.wider,
+        *references(node, table.name, table.by_name, known),
+        *_references_of(table, known),
+        *freshness(levels, customs, table.name, table.by_name),
+    ]
     return ContractSpec(
-        name=str(name),
+        name=table.name,
         version=version,
-        columns=tuple(item.column for item in kept),
-        key=_key(kept),
-        rules=rules,
-        rows=rows,
+        columns=tuple(item.column for item in table.columns),
+        key=_key(table.columns),
+        rules=tuple(checks.rules.values()),
+        rows=checks.rows,
+        wider=ordered(wider, customs),
         budget=_budget(customs),
         # The standard lets a table have more columns than are described.
         unknown_columns=customs.take("unknownColumns", UNKNOWN_COLUMNS.__contains__) or "keep",
         compatibility=customs.take("compatibility", COMPATIBILITY.__contains__) or "none",
-        description=table.take("description") or "",
-        place=place,
+        description=node.take("description") or "",
+        place=f"{file}: {node.path}" if file else node.path,
     )
 
 
@@ -123,6 +155,15 @@ def _properties(table: Node) -> list[Property]:
         elif item is not None:
             found[item.column.name] = item
     return list(found.values())
+
+
+def _references_of(table: _Table, known: Known) -> Iterator[WideRule]:
+    """The relationships that stand at a property."""
+    for item in table.columns:
+        for node in item.node.parts("relationships"):
+            rule = reference_of(node, item.column, table.name, known)
+            if rule is not None:
+                yield rule
 
 
 def _key(found: Sequence[Property]) -> tuple[str, ...]:
