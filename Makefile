@@ -115,6 +115,13 @@ $(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
 	@$(PY) tools/native.py openmp
 	@touch $@
 
-$(VENV)/.ready: pyproject.toml $(VENV)/.pinned
+# The examples that the makers of a standard's package ship with its source; tests read them.
+$(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
+	@rm -rf $(VENV)/examples
+	@$(PIP) download --quiet --no-deps --require-hashes --no-binary :all: --no-build-isolation \
+		-r requirements/examples.txt -d $(VENV)/examples
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.pinned $(VENV)/.examples
 	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@

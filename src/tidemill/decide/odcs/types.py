@@ -27,6 +27,7 @@ _PLAIN = {
     "number": "Float64",
     "boolean": "Boolean",
 }
+_LOGICAL = (*_PLAIN, "timestamp", "array", "object", "map", "vector")
 _ELEMENTS = {
     "float16": "Float16",
     "float32": "Float32",
@@ -89,6 +90,9 @@ def _options(dtype: DType) -> dict[str, Any]:
 def type_of(node: Node, options: Node) -> DType | None:
     """The type that a property says; None, with the reason noted, when columns have no such type."""
     logical, physical = node.take("logicalType"), node.take("physicalType")
+    if logical not in (None, *_LOGICAL):
+        node.note("logicalType", f"{logical} is none of {', '.join(_LOGICAL)}")
+        logical = None
     if logical is None and physical is None:
         # Records and lists show by their parts.
         logical = "object" if "properties" in node else "array" if "items" in node else None
@@ -97,7 +101,7 @@ def type_of(node: Node, options: Node) -> DType | None:
         said = f"the physical type {physical}" if physical else "it has no type; it"
         node.refuse(f"{said} can't be read as a type of columns")
         return None
-    if physical and (found is None or found.more):
+    if physical and physical != logical and (found is None or found.more):
         node.note("physicalType", f"{physical}{f' ({found.more})' if found else ''}")
     if found is not None and not found.outer:
         _format(options, found.dtype)
