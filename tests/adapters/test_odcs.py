@@ -63,6 +63,8 @@ def test_what_may_be_anything_is_no_unknown_field() -> None:
             HEAD + "schema:\n- name: t\n  properties:\n  - name: a\n    required: maybe\n",
             "shop.yaml:10: schema[0].properties[0].required: input should be a valid boolean",
         ),
+        # Where either of two forms would do, the field itself is named.
+        (HEAD + "team: 5\n", "shop.yaml:6: team: input should be a valid"),
         ("a: &a [*a]\n", "shop.yaml: its aliases (& and *) make more than 1,000,000 values of it"),
         ("[" * 3000, "shop.yaml: "),
     ],

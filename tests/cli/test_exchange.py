@@ -155,12 +155,29 @@ def test_what_is_not_there_is_named(name: str, told: str, here: Path) -> None:
     assert told in ended.err
 
 
-def test_a_module_that_imports_what_is_not_there(here: Path) -> None:
-    (here / "broken_here.py").write_text("import nothing_like_that\n")
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("import nothing_like_that", "ModuleNotFoundError"), ("1 / 0", "ZeroDivisionError")],
+)
+def test_a_module_that_can_not_be_imported(text: str, kind: str, here: Path) -> None:
+    (here / "broken_here.py").write_text(f"{text}\n")
     ended = tidemill("contract", "export", "broken_here:Orders")
     assert ended.code == 1
-    assert "broken_here can't be imported" in ended.err
-    assert "nothing_like_that" in ended.err
+    assert f"error: broken_here can't be imported: it raised {kind}" in ended.err
+    assert f"line 1, in <module>\n    {text}\n" in ended.err
+
+
+def test_a_stage_without_a_table_has_no_contract(here: Path) -> None:
+    file = here / f"{module(here)}.py"
+    model = """
+
+@flow.model
+def price(orders: tm.Frame) -> tm.Fitted:
+    raise NotImplementedError
+"""
+    file.write_text(SHOP + model)
+    ended = tidemill("contract", "export", "price")
+    assert (ended.code, ended.err) == (2, "error: price has no contract: it makes no table\n")
 
 
 def test_files_that_can_not_be_written_or_read(here: Path) -> None:

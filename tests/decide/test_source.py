@@ -121,6 +121,7 @@ class Orders(
         (tm.Decimal(9, 2, min=Decimal("0.50")), ["from decimal import Decimal"]),
         # The type is no number that needs an import.
         (tm.Decimal(9, 2, min=1), []),
+        (tm.List(tm.Int8(), isin=[[1, 2], [3]]), []),
         (tm.List(tm.Struct({"a": tm.Int8()}), nullable=True), []),
     ],
 )

@@ -23,7 +23,7 @@ from tidemill.decide.odcs.read import imported
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract, ContractSpec, check_digest, rule, value_digest
 from tidemill.domain.errors import ContractError
-from tidemill.domain.table_rules import Rows
+from tidemill.domain.table_rules import Drift, Freshness, References, Rows, Unique
 
 
 @cache
@@ -119,6 +119,44 @@ def test_what_stands_where() -> None:
     assert custom(rows) == {"tidemillVsLast": 7, "tidemillWithin": 0.5}
     assert (sent["type"], sent["engine"], sent["severity"]) == ("custom", "tidemill", "warning")
     assert sent["implementation"]["text"] == str(pl.col("status") != "lost")
+
+
+class Stations(Contract):
+    code = tm.String()
+
+
+class Readings(Contract):
+    station = tm.String()
+    day = tm.Date(partition="1d")
+    fresh = Freshness("day", within="36h", on_fail="fail", description="every evening")
+    known = References("station", Stations, "code", stage="stations", on_fail="warn")
+    once = Unique("station", "day")
+    moved = Drift("station", limit=0.3, vs_last=7)
+
+
+def test_where_rules_beyond_the_partition_stand() -> None:
+    spec = Readings.__tidemill_contract__
+    told = document(spec)
+    assert told["slaProperties"] == [
+        {
+            "property": "freshness",
+            "value": 36,
+            "unit": "h",
+            "element": "Readings.day",
+            "description": "every evening",
+        }
+    ]
+    [table] = told["schema"]
+    [known] = table["relationships"]
+    assert (known["from"], known["to"]) == ("Readings.station", "Stations.code")
+    once, moved = table["quality"]
+    assert (once["metric"], once["mustBe"], once["severity"]) == ("duplicateValues", 0, "error")
+    assert once["arguments"] == {"properties": ["station", "day"]}
+    assert moved["implementation"] == {
+        **{"check": "drift", "columns": ["station"], "by": "psi", "limit": 0.3, "vsLast": 7}
+    }
+    assert custom(table)["tidemillOrder"] == ["fresh", "known", "once", "moved"]
+    comes_back(spec)
 
 
 def test_moments_are_told_with_their_zone() -> None:

@@ -174,6 +174,19 @@ def test_types(told: dict[str, Any], dtype: DType, unsaid: str) -> None:
     assert unrepresented == ((f"{AT}.{unsaid}",) if unsaid else ())
 
 
+def test_a_field_without_a_name_is_listed() -> None:
+    fields = [{"logicalType": "date"}, {"name": "x", "logicalType": "date"}]
+    found, unrepresented = column(logicalType="object", properties=fields)
+    assert found.dtype == DType("Struct", ("x", DType("Date")))
+    assert unrepresented == (f"{AT}.properties[0]: a property without a name",)
+
+
+def test_a_logical_type_that_is_none_is_listed() -> None:
+    found, [line] = column(logicalType="word", physicalType="text")
+    assert found.dtype == DType("String")
+    assert line.startswith(f"{AT}.logicalType: word is none of string, date, ")
+
+
 # A column that has no type, and why.
 @pytest.mark.parametrize(
     ("told", "why"),

@@ -200,6 +200,18 @@ def test_names_and_order_come_from_the_custom_properties() -> None:
     assert found.unrepresented == ()
 
 
+def test_each_service_level_takes_the_next_name_of_its_column() -> None:
+    other = {"name": "at", "logicalType": "timestamp"}
+    tables: list[Any] = [{"name": "t", "properties": [{"name": "day", **DATE}, other]}]
+    names = [("day", "a"), ("at", "b"), ("day", "c")]
+    said = [{"column": column, "name": name} for column, name in names]
+    tables[0]["customProperties"] = [{"property": "tidemillFreshness", "value": said}]
+    told = [fresh(element="t.at"), fresh(), fresh()]
+    found = imported({**HEAD, "schema": tables, "slaProperties": told})
+    assert [rule.name for rule in only(found).wider] == ["b", "a", "c"]
+    assert found.unrepresented == ()
+
+
 @pytest.mark.parametrize("said", [["odd"], [{"column": "n", "name": "x"}], [{"column": "day"}]])
 def test_names_of_no_service_level_are_listed(said: list[Any]) -> None:
     found = levels(customProperties=[{"property": "tidemillFreshness", "value": said}])

@@ -181,7 +181,9 @@ def _struct(node: Node) -> DType | None:
     args: list[str | DType] = []
     for field in node.parts("properties"):
         name, dtype = field.take("name"), _part(field)
-        if dtype is not None and name:
+        if not name:
+            field.refuse("a property without a name")
+        elif dtype is not None:
             args += [str(name), dtype]
     if not args:
         node.refuse("an object without properties that have a type")
@@ -228,8 +230,6 @@ def _part(node: Node) -> DType | None:
 
 def take_categories(checks: list[Node]) -> None:
     """Take the check that says the categories of an Enum."""
-    for check in checks:
-        if check.peek("name") == "categories":
-            for key in ("name", "type", "metric", "arguments", "mustBe"):
-                check.take(key)
-            return
+    said = next(check for check in checks if check.peek("name") == "categories")
+    for key in ("name", "type", "metric", "arguments", "mustBe"):
+        said.take(key)
