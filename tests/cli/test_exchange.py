@@ -167,17 +167,9 @@ def test_a_module_that_can_not_be_imported(text: str, kind: str, here: Path) -> 
     assert f"line 1, in <module>\n    {text}\n" in ended.err
 
 
-def test_a_stage_without_a_table_has_no_contract(here: Path) -> None:
-    file = here / f"{module(here)}.py"
-    model = """
-
-@flow.model
-def price(orders: tm.Frame) -> tm.Fitted:
-    raise NotImplementedError
-"""
-    file.write_text(SHOP + model)
-    ended = tidemill("contract", "export", "price")
-    assert (ended.code, ended.err) == (2, "error: price has no contract: it makes no table\n")
+def test_a_stage_without_a_table_has_no_contract(fresh: Path) -> None:
+    ended = tidemill("contract", "export", "demand")
+    assert (ended.code, ended.err) == (2, "error: demand has no contract: it makes no table\n")
 
 
 def test_files_that_can_not_be_written_or_read(here: Path) -> None:
