@@ -42,10 +42,12 @@ def parse(text: str, name: str) -> Document:
     yaml = _package("yaml")
     lines: dict[str, int] = {}
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        # The loader in C is ten times as fast, and not everywhere.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        tree = loader.get_single_node()
         _refuse_rings(tree, name)
         _places(tree, "", lines, name)
-        raw = yaml.safe_load(text)
+        raw = loader.construct_document(tree) if tree is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SourceError(f"{name}{_yaml_problem(error)}") from None
     if not isinstance(raw, Mapping):
@@ -63,7 +65,7 @@ def text_of(fields: Mapping[str, Any]) -> str:
     """A document as YAML; the standard's package has checked it."""
     yaml = _package("yaml")
     _package("open_data_contract_standard.model").OpenDataContractStandard.model_validate(fields)
-    dumper: Any = type("Dumper", (yaml.SafeDumper,), {})
+    dumper: Any = type("Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
     dumper.add_representer(str, _text)
     written = yaml.dump(dict(fields), Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
     return str(written)
