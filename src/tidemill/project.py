@@ -26,7 +26,7 @@ from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.declare import seal
-from tidemill.decide.discipline import Reviewed, readers, review
+from tidemill.decide.discipline import Consumer, Reviewed, readers, review
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
@@ -289,15 +289,19 @@ class Project:
         such a ref, TidemillError when the workflow of then can't be imported.
         """
         before = contracts_at(self.root, ref, workflow)
-        reads = {name: recipe.reads for name, recipe in self.recipes.items()}
-        # A transform whose query says what it reads reads nothing else.
-        opaque = [stage.name for stage in self.flow.stages if not self.recipes[stage.name].lineage]
         found = (
-            review(stage.name, before[stage.name], stage.output, readers(stage.name, reads, opaque))
+            review(stage.name, before[stage.name], stage.output, self.consumers(stage.name))
             for stage in self.flow.stages
             if stage.output is not None and stage.name in before
         )
         return tuple(item for item in found if item.diff.changes or item.faults)
+
+    def consumers(self, stage: str) -> tuple[Consumer, ...]:
+        """The stages that read a stage, each with the columns that it reads."""
+        reads = {name: recipe.reads for name, recipe in self.recipes.items()}
+        # A transform whose query says what it reads reads nothing else.
+        opaque = [other.name for other in self.flow.stages if not self.recipes[other.name].lineage]
+        return readers(stage, reads, opaque)
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.

@@ -11,6 +11,7 @@ from tidemill.cli.group import LazyGroup
     cls=LazyGroup,
     commands_at={
         "show": ("tidemill.cli.terms:show", "What the contract of a STAGE says, as a table."),
+        "diff": ("tidemill.cli.differ:diff", "What changes from one contract to another."),
         "export": ("tidemill.cli.exchange:export", "Write a contract as a document of ODCS."),
         "import": ("tidemill.cli.exchange:import_", "Print the contracts in a file of ODCS."),
         "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),

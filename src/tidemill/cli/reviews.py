@@ -13,11 +13,12 @@ def reviews(ref: str, found: Sequence[Reviewed]) -> str:
     """What stands below the rest of a check."""
     if not found:
         return f"\n\nagainst {ref}: no contract changed"
-    blocks = (f"\n\n{_review(item)}" for item in found)
+    blocks = (f"\n\n{review(item)}" for item in found)
     return f"\n\nagainst {ref}:" + "".join(blocks)
 
 
-def _review(item: Reviewed) -> str:
+def review(item: Reviewed) -> str:
+    """One contract beside another: a line for each change, then what its version lacks."""
     headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
     rows = [
         (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
