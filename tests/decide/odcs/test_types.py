@@ -174,6 +174,24 @@ def test_types(told: dict[str, Any], dtype: DType, unsaid: str) -> None:
     assert unrepresented == ((f"{AT}.{unsaid}",) if unsaid else ())
 
 
+def test_the_categories_may_stand_anywhere_among_the_checks() -> None:
+    known = {"metric": "invalidValues", "mustBe": 0, "arguments": {"validValues": ["a", "b"]}}
+    checks = [{"metric": "nullValues", "mustBe": 0}, {"name": "categories", **known}]
+    found, unrepresented = column(logicalType="string", physicalType="Enum", quality=checks)
+    assert (found.dtype, found.nullable) == (DType("Enum", ("a", "b")), False)
+    assert unrepresented == ()
+
+
+@pytest.mark.parametrize("width", [-1, True, 1.5])
+def test_what_is_no_width_makes_no_vector(width: Any) -> None:
+    vector = {"logicalType": "vector", "logicalTypeOptions": {"dimensions": width}}
+    found = read({"logicalType": "integer"}, vector)
+    assert only(found).names == ("c0",)
+    assert found.unrepresented == (
+        f"schema[0].properties[1]: a vector of float32 with {width} dimensions",
+    )
+
+
 def test_a_field_without_a_name_is_listed() -> None:
     fields = [{"logicalType": "date"}, {"name": "x", "logicalType": "date"}]
     found, unrepresented = column(logicalType="object", properties=fields)

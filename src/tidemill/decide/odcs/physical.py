@@ -43,6 +43,7 @@ _NAMES: Mapping[str, str] = {
     "zoned": "timestamptz timestamp_tz timestamp_ltz timestampwithtimezone datetimeoffset",
 }
 _OF_DATABASES = {name: dtype for dtype, names in _NAMES.items() for name in names.split()}
+_UNITS = ("ms", "us", "ns")
 _DIGITS = 38
 
 
@@ -71,10 +72,12 @@ def _own(text: str) -> Physical | None:
     name, inside = (found[1], found[2]) if found else ("", None)
     if name in _OUTER and inside is None:
         return Physical(dtype=DType(name), outer=name)
+    if name == "Decimal":
+        return _decimal(inside)
     if name in _PARAMETRIC and inside is not None:
         args = tuple(map(_argument, inside.split(",")))
         right = len(args) == (1 if name == "Duration" else 2)
-        return Physical(dtype=DType(name, args)) if right and _told(name, args) else None
+        return Physical(dtype=DType(name, args)) if right and args[0] in _UNITS else None
     plain = name in FAMILIES and name not in _OUTER | _PARAMETRIC
     return Physical(dtype=DType(name)) if plain and inside is None else None
 
@@ -84,12 +87,6 @@ def _argument(text: str) -> str | int | None:
     if plain.isdecimal():
         return int(plain)
     return None if plain == "None" else plain
-
-
-def _told(name: str, args: tuple[str | int | None, ...]) -> bool:
-    if name == "Decimal":
-        return all(isinstance(arg, int) for arg in args)
-    return args[0] in ("ms", "us", "ns")
 
 
 def _of_databases(text: str) -> Physical | None:

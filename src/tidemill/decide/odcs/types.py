@@ -171,10 +171,14 @@ def _array(node: Node, options: Node, outer: str) -> DType | None:
         node.refuse("the type of its items can't be read")
         return None
     width = options.peek("maxItems")
-    if outer == "Array" and width is not None and width == options.peek("minItems"):
+    if outer == "Array" and _is_width(width) and width == options.peek("minItems"):
         options.take("minItems")
-        return DType("Array", (inner, int(options.take("maxItems"))))
+        return DType("Array", (inner, options.take("maxItems")))
     return DType("List", (inner,))
+
+
+def _is_width(told: Any) -> bool:
+    return isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 1 << 32
 
 
 def _struct(node: Node) -> DType | None:
@@ -203,7 +207,7 @@ def _map(node: Node) -> DType | None:
 
 def _vector(node: Node, options: Node) -> DType | None:
     element, width = options.peek("elementType") or "float32", options.peek("dimensions")
-    if element not in _ELEMENTS or not isinstance(width, int):
+    if element not in _ELEMENTS or not _is_width(width):
         node.refuse(f"a vector of {element} with {width or 'unknown'} dimensions")
         return None
     options.take("elementType")
