@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.act.again import command_for, repeat
-from tidemill.act.against import contracts_at
-from tidemill.act.checking import check
+from tidemill.act.against import stages_at
+from tidemill.act.checking import check, every_fault
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
@@ -25,17 +25,21 @@ from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
+from tidemill.decide.consequences import Consumer, readers
 from tidemill.decide.declare import seal
-from tidemill.decide.discipline import Consumer, Reviewed, readers, review
+from tidemill.decide.discipline import review
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
+from tidemill.decide.roster import Against, earlier, members, moved
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
+    Fault,
     SourceError,
     StorageError,
     UsageError,
@@ -73,6 +77,14 @@ def open_project(
         return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
     settings = find_settings(start, workflow)
     return Project(settings, load_workflow(settings), environment)
+
+
+def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
+    """Everything that is wrong with a workflow, found without data or state; nothing is written.
+
+    Faults between stages don't hide those in a stage, such as a column that its query doesn't give.
+    """
+    return every_fault(workflow, _probe, _compile)
 
 
 class Project:
@@ -268,8 +280,6 @@ class Project:
         With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
         DeclarationError with every fault.
         """
-        from tidemill.decide.compiled import compile_faults
-
         recipes = self.recipes
         assert self._known is not None
         probed = self._known.probed
@@ -278,30 +288,30 @@ class Project:
             recipes,
             # What was probed for the recipes a moment ago needn't be called again.
             lambda stage: probed.get(stage.name) or _probe(stage),
-            compile_faults,
+            _compile,
         )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
-    def against(self, ref: str, workflow: str | None = None) -> tuple[Reviewed, ...]:
-        """Each stage's contract beside the one that it had at a git ref, where something changed.
+    def against(self, ref: str, workflow: str | None = None) -> Against:
+        """What changed since a git ref: stages that came, went or were renamed, and their contracts.
 
         `workflow` is where it was then, if not where the settings of then say. Raises UsageError without
         such a ref, TidemillError when the workflow of then can't be imported.
         """
-        before = contracts_at(self.root, ref, workflow)
+        then = stages_at(self.root, ref, workflow)
+        moves = moved(then, members(self.flow))
+        before = earlier(then, moves)
         found = (
             review(stage.name, before[stage.name], stage.output, self.consumers(stage.name))
             for stage in self.flow.stages
             if stage.output is not None and stage.name in before
         )
-        return tuple(item for item in found if item.diff.changes or item.faults)
+        changed = tuple(item for item in found if item.diff.changes or item.faults)
+        return Against(stages=moves, contracts=changed)
 
     def consumers(self, stage: str) -> tuple[Consumer, ...]:
-        """The stages that read a stage, each with the columns that it reads."""
-        reads = {name: recipe.reads for name, recipe in self.recipes.items()}
-        # A transform whose query says what it reads reads nothing else.
-        opaque = [other.name for other in self.flow.stages if not self.recipes[other.name].lineage]
-        return readers(stage, reads, opaque)
+        """The stages that read a stage, each with what it reads of it."""
+        return readers(self.flow, self.recipes, stage)
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
@@ -405,6 +415,13 @@ def _probe(stage: Stage) -> Probe | None:
     from tidemill.decide.probe import probe
 
     return probe(stage)
+
+
+def _compile(spec: ContractSpec) -> list[Fault]:
+    # Only Polars can tell whether a rule can be evaluated.
+    from tidemill.decide.compiled import compile_faults
+
+    return compile_faults(spec)
 
 
 def _platform() -> Platform:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_a_version_that_fell_fails(committed: Path) -> None:
 def test_what_did_not_change(committed: Path) -> None:
     ended = tidemill("contract", "diff", "sales@HEAD", "bakery:Sales")
     assert (ended.code, ended.out) == (0, "Sales 1.0.0 -> 1.0.0: no changes\n")
+
+
+def test_a_stage_that_is_no_more_has_no_readers(committed: Path) -> None:
+    file = committed / "bakery.py"
+    text = file.read_text(encoding="utf-8")
+    # The stage and the parameter that reads it, not the folder of its files.
+    file.write_text(re.sub(r"\bweather\b(?=[(:,])", "skies", text), encoding="utf-8")
+    ended = tidemill("contract", "diff", "weather@HEAD", "bakery:Sales")
+    assert "column removed" in ended.out, ended.err
+    assert "broken" not in ended.out
 
 
 def test_a_file_and_a_class(fresh: Path) -> None:

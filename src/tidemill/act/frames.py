@@ -54,20 +54,24 @@ class Frames:
             self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
         return name, payload
 
-    def load(self, bindings: Sequence[Binding], contract: ContractSpec) -> pl.LazyFrame:
-        """The rows of some partitions, in order, with the columns of `contract`."""
+    def load(
+        self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()
+    ) -> pl.LazyFrame:
+        """The rows of some partitions, in order, with some columns of `contract`, or all of them."""
+        columns = list(columns or contract.names)
         if not bindings:
-            return pl.LazyFrame(schema=schema_of(contract))
+            schema = schema_of(contract)
+            return pl.LazyFrame(schema={name: schema[name] for name in columns})
         names = [name for binding in bindings for name in binding.product.objects]
         stored = not any(name in self._recent for name in names)
         whole = not any(binding.product.parts for binding in bindings)
         if stored and whole and contract.unknown_columns != "keep":
             # One scan of many files is planned faster than many scans.
             return pl.scan_parquet([self._artifacts.uri(n) for n in names], glob=False).select(
-                contract.names
+                columns
             )
         # What is at hand may not be stored yet; columns that are kept differ from part to part.
-        frames = [self._rows(binding.product, list(contract.names)) for binding in bindings]
+        frames = [self._rows(binding.product, columns) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
     def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:

@@ -329,9 +329,8 @@ class Steps:
             raise Skip(f"{stage.model} has no approved model")
         source = self._flow[stage.inputs[0].name]
         assert source.output is not None
-        scored = self._trainer.score(
-            stage, step.partition, inputs[source.name][0], source.output, artifact
-        )
+        model, binding = self._flow[stage.model], inputs[source.name][0]
+        scored = self._trainer.score(stage, step.partition, binding, source.output, model, artifact)
         # Who reads delivered files, and how, isn't ours to know.
         payload = encode(scored, statistics=True)
         name = object_name(payload, PARQUET)
@@ -359,7 +358,10 @@ class Steps:
             if (name, key) in self._holdings.failed:
                 raise Skip(f"{name} of the candidate is missing: see its own line")
         recipe = self._recipes[evaluation.name].digest
-        verdict = pass_gates(stage, evaluation, recipe, self._holdings, self._tools.clock())
+        # A live model that can't be fed what the candidate is fed isn't compared with it.
+        beside = LIVE in step.reads[evaluation.name]
+        now = self._tools.clock()
+        verdict = pass_gates(stage, evaluation, recipe, self._holdings, now, beside=beside)
         if verdict is None:
             return Done(attempt=None)
         events = verdict.events(self._plan.environment, stage.name, evaluation.name)

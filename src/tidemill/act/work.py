@@ -50,7 +50,7 @@ class Workroom:
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
-        if judged.bad is not None:
+        if judged.bad is not None and stage.output.unknown_columns == "drop":
             wide = self._intake.whole(stage, partition, files)
             return self._judged(stage, partition, wide, history)
         found = unknown_finding(stage.output, dropped, narrow.height)
@@ -109,7 +109,7 @@ class Workroom:
         """A LazyFrame for every frame input; one that has no partitions is empty."""
         self._frames.require(inputs)
         return {
-            item.name: self._frames.load(inputs.get(item.name, ()), item.contract)
+            item.name: self._frames.load(inputs.get(item.name, ()), item.contract, item.columns)
             for item in stage.frames
             if item.contract is not None
         }

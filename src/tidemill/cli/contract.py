@@ -14,6 +14,10 @@ from tidemill.cli.group import LazyGroup
         "diff": ("tidemill.cli.differ:diff", "What changes from one contract to another."),
         "export": ("tidemill.cli.exchange:export", "Write a contract as a document of ODCS."),
         "import": ("tidemill.cli.exchange:import_", "Print the contracts in a file of ODCS."),
+        "history": (
+            "tidemill.cli.versions:history",
+            "The versions that a STAGE's partitions passed.",
+        ),
         "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),
     },
 )

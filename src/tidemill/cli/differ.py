@@ -9,7 +9,8 @@ from tidemill.cli.group import where_options
 from tidemill.cli.named import Named, contract_named
 from tidemill.cli.opening import opened
 from tidemill.cli.reviews import review as text_of
-from tidemill.decide.discipline import Consumer, Reviewed, review
+from tidemill.decide.consequences import Consumer
+from tidemill.decide.discipline import Reviewed, review
 
 _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 
@@ -39,7 +40,8 @@ def _consumers(stage: str) -> tuple[Consumer, ...]:
     if not stage:
         return ()
     with opened() as project:
-        return project.consumers(stage)
+        known = any(stage == other.name for other in project.flow.stages)
+        return project.consumers(stage) if known else ()
 
 
 def _text(found: Reviewed) -> str:

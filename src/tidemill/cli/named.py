@@ -11,7 +11,7 @@ from types import ModuleType
 
 import click
 
-from tidemill.act.against import contracts_at
+from tidemill.act.against import stages_at
 from tidemill.cli.group import where
 from tidemill.cli.opening import opened, users_trace
 from tidemill.domain.contract import ContractSpec
@@ -69,7 +69,8 @@ def chosen(contracts: Sequence[ContractSpec], name: str, file: Path) -> Contract
 
 def _of_ref(stage: str, ref: str) -> ContractSpec:
     with opened() as project:
-        found = contracts_at(project.root, ref, where().workflow)
+        stages = stages_at(project.root, ref, where().workflow)
+    found = {name: at.contract for name, at in stages.items() if at.contract is not None}
     if stage not in found:
         raise UsageError(
             f"at {ref} no stage {stage!r} has a contract ({did_you_mean(stage, found)})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
+from tidemill.act.history import passed
 from tidemill.act.reading import verified
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import cell, head_table
@@ -91,6 +92,7 @@ def _rows(
     )
     body = {
         "partitions": list(bound),
+        "versions": {key: binding.contract for key, binding in bound.items()},
         "rows": sum(b.product.rows for b in bound.values()),
         "quarantined": sum(b.product.quarantined for b in bound.values()),
         "columns": columns,
@@ -102,7 +104,7 @@ def _rows(
 
 def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
     products = [binding.product for binding in bound.values()]
-    contract = f", contract {stage.output.name} {stage.output.version}" if stage.output else ""
+    contract = f", contract {stage.output.name} {passed(bound.values())}" if stage.output else ""
     keys = spread(set(bound) - {WHOLE})
     figures = (
         plural(sum(p.rows for p in products), "row"),
