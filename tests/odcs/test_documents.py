@@ -1,8 +1,8 @@
 """Documents as people write them: each loads, says what it should, and loses nothing in silence.
 
-Those in `documents/` are ours. They hold, in words of our own, what the examples of the standard (31 files
-in its repository) and the schema evolution of datacontract-cli (3 files) hold. The two that the package
-of the standard ships with its source are read as they are.
+Those in `documents/` are ours, made in words of our own after the examples of the standard and after the
+schema evolution of datacontract-cli. The two that the package of the standard ships with its source are
+read as they are.
 """
 
 from __future__ import annotations
