@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.decide.probe import Probe
+    from tidemill.domain.profile import Profile
 
 T = TypeVar("T")
 
@@ -342,6 +344,30 @@ class Project:
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
         return self._rows(stage, partition)
+
+    def profile(
+        self, stage: str, partition: str | None = None, until: str | None = None
+    ) -> Profile:
+        """What is in the columns of a partition, of those from `partition` to `until`, or of all.
+
+        Counts, extremes, moments, histograms and the most frequent values; large partitions are
+        stored with theirs, so that no rows are read. UsageError names the partitions that there are.
+        """
+        subject = self.stage(stage)
+        read_profile = import_module("tidemill.act.reading").read_profile
+        found: Profile = self._look(
+            lambda state: read_profile(self.tools, subject, state, partition, until)
+        )
+        return found
+
+    def stored_profile(self, stage: str, partition: str | None = None) -> Profile | None:
+        """As `profile`, where it is stored; None where rows would have to be read."""
+        subject = self.stage(stage)
+        stored_profile = import_module("tidemill.act.reading").stored_profile
+        found: Profile | None = self._look(
+            lambda state: stored_profile(self.tools, subject, state, partition)
+        )
+        return found
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The rows that were quarantined, with the rules that each broke in `_reasons`."""

@@ -21,13 +21,21 @@ PARQUET = ".parquet"
 _KEEP_BYTES = 64_000_000
 
 
-def encode(frame: pl.DataFrame, *, statistics: bool = False) -> bytes:
+def encode(
+    frame: pl.DataFrame, metadata: Mapping[str, str] | None = None, *, statistics: bool = False
+) -> bytes:
     """A frame as Parquet (zstd); equal frames give equal bytes under one version of Polars."""
     buffer = BytesIO()
     # Statistics let a reader skip row groups. Readers here get whole partitions by name, of a few row
     # groups each: there is nothing to skip, and a small object would be a tenth larger.
     # `write_parquet` starts the streaming engine: the same bytes, for half as much CPU again.
-    frame.lazy().sink_parquet(buffer, compression="zstd", statistics=statistics, engine="in-memory")
+    frame.lazy().sink_parquet(
+        buffer,
+        compression="zstd",
+        statistics=statistics,
+        metadata=dict(metadata) if metadata else None,
+        engine="in-memory",
+    )
     return buffer.getvalue()
 
 
@@ -43,9 +51,11 @@ class Frames:
         self._recent: OrderedDict[str, pl.DataFrame] = OrderedDict()
         self._held = 0
 
-    def encode(self, frame: pl.DataFrame) -> tuple[str, bytes]:
+    def encode(
+        self, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
+    ) -> tuple[str, bytes]:
         """The name and the bytes of a frame's object; the frame stays at hand."""
-        payload = encode(frame)
+        payload = encode(frame, metadata)
         name = object_name(payload, PARQUET)
         if name not in self._recent:
             self._recent[name] = frame

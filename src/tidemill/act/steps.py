@@ -14,6 +14,7 @@ from tidemill.act.gates import pass_gates
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
+from tidemill.act.profiling import Profiles
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
@@ -109,7 +110,15 @@ class Steps:
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
         states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
-        self._room = Workroom(intake, Frames(tools.artifacts, settle), states)
+
+        def head(stage: str) -> Mapping[str, Binding]:
+            # What the run found can't be read any more; what is published now doesn't move any more.
+            settle()
+            found = tools.ledger.state(job.plan.environment).heads.get(stage)
+            return found.partitions if found else {}
+
+        profiles = Profiles(tools.artifacts, head)
+        self._room = Workroom(intake, Frames(tools.artifacts, settle), profiles, states)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:

@@ -239,7 +239,7 @@ class _Own:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
             match value:
-                case Column() | Rule() | WideRule() if name in _RESERVED:
+                case Column() | Rule() | WideRule() if name in RESERVED:
                     raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
@@ -260,7 +260,7 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads", "sample", "validate"})
+RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:

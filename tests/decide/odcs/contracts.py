@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
 from tidemill.domain.column_problems import column_problems
-from tidemill.domain.contract import _RESERVED, COMPATIBILITY, Contract, ContractSpec, rule
+from tidemill.domain.contract import COMPATIBILITY, RESERVED, Contract, ContractSpec, rule
 from tidemill.domain.table_rules import Budget, Drift, Freshness, References, Rows, Unique
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -139,7 +139,7 @@ _RULES = st.sampled_from(
 
 def _free(name: str) -> bool:
     """Whether a class body can have an attribute of this name."""
-    return name not in _RESERVED and not name.startswith("__")
+    return name not in RESERVED and not name.startswith("__")
 
 
 FREE = st.text(min_size=1, max_size=8).filter(_free)
