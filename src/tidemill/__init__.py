@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from tidemill.domain.window import all_partitions as all
     from tidemill.domain.window import last as last
     from tidemill.domain.workflow import Workflow
+    from tidemill.odcs import read_odcs, write_odcs
     from tidemill.project import open_project as open
 
 __all__ = [
@@ -131,10 +132,12 @@ __all__ = [
     "no_slice_worse",
     "open",
     "parquet",
+    "read_odcs",
     "rule",
     "scores",
     "validate",
     "volume",
+    "write_odcs",
 ]
 
 _COLUMNS = (
@@ -161,6 +164,7 @@ _HOMES = {
     "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",
     "tidemill.domain.window": "all=all_partitions last",
     "tidemill.domain.workflow": "Workflow",
+    "tidemill.odcs": "read_odcs write_odcs",
     "tidemill.project": "open=open_project",
 }
 _PUBLIC = {

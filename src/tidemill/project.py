@@ -26,7 +26,7 @@ from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
-from tidemill.decide.consequences import readers
+from tidemill.decide.consequences import Consumer, readers
 from tidemill.decide.declare import seal
 from tidemill.decide.discipline import review
 from tidemill.decide.draft import Now, Request, Scan
@@ -304,17 +304,16 @@ class Project:
         moves = moved(then, members(self.flow))
         before = earlier(then, moves)
         found = (
-            review(
-                stage.name,
-                before[stage.name],
-                stage.output,
-                readers(self.flow, self.recipes, stage.name),
-            )
+            review(stage.name, before[stage.name], stage.output, self.consumers(stage.name))
             for stage in self.flow.stages
             if stage.output is not None and stage.name in before
         )
         changed = tuple(item for item in found if item.diff.changes or item.faults)
         return Against(stages=moves, contracts=changed)
+
+    def consumers(self, stage: str) -> tuple[Consumer, ...]:
+        """The stages that read a stage, each with what it reads of it."""
+        return readers(self.flow, self.recipes, stage)
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.

@@ -16,7 +16,7 @@ def reviews(ref: str, found: Against) -> str:
     moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
     if not found.contracts:
         return f"{head}{moved}\n\nno contract changed" if moved else f"{head} no contract changed"
-    blocks = (f"\n\n{_review(item)}" for item in found.contracts)
+    blocks = (f"\n\n{review(item)}" for item in found.contracts)
     return head + moved + "".join(blocks)
 
 
@@ -29,7 +29,8 @@ def _moved(stages: Sequence[Moved]) -> str:
     return table(*without_empty(("stage", "kind", "is", "was read by"), rows, "was read by"))
 
 
-def _review(item: Reviewed) -> str:
+def review(item: Reviewed) -> str:
+    """One contract beside another: a line for each change, then what its version lacks."""
     headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
     rows = [
         (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))

@@ -48,7 +48,7 @@ _SIMPLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class Line:
     """One declared column: the call that makes it, and what was seen.
 
     An argument that is a tuple is written as a list of its items.
@@ -97,12 +97,12 @@ def infer(
     it keeps what no data shows (unit, description, role, pii, partition); `remarks` stand at the end.
     UsageError when `name` can't name a class, ContractError when no column can be declared.
     """
-    if not _declarable(name):
+    if not declarable(name):
         raise UsageError(f"{name!r} can't name a class; use letters, such as Flights")
     lines = {
         series.name: line
         for series in frame
-        if _declarable(series.name) and (line := _line(series, known)) is not None
+        if declarable(series.name) and (line := _line(series, known)) is not None
     }
     if not lines:
         raise ContractError(f"none of the {frame.width} columns can be declared in a contract")
@@ -110,7 +110,7 @@ def infer(
     key = _key(frame.select(list(lines)))
     arguments = ['version="0.1.0"']
     if key:
-        arguments.append(f"key=({', '.join(map(_quoted, key))}{',' if len(key) == 1 else ''})")
+        arguments.append(f"key=({', '.join(map(quoted, key))}{',' if len(key) == 1 else ''})")
     if left_out:
         arguments.append('unknown_columns="drop"')
     body = "\n".join(
@@ -122,17 +122,17 @@ def infer(
             *(line for remark in remarks for line in ("", *_commented(remark))),
         ]
     )
-    return f"import tidemill as tm\n\n\n{_head(name, arguments)}\n{body}\n"
+    return f"import tidemill as tm\n\n\n{head(name, arguments)}\n{body}\n"
 
 
-def _head(name: str, arguments: list[str]) -> str:
+def head(name: str, arguments: list[str]) -> str:
     head = f"class {name}(tm.Contract, {', '.join(arguments)}):"
     if len(head) <= _WIDTH:
         return head
     return "\n".join([f"class {name}(", *(f"    {a}," for a in ["tm.Contract", *arguments]), "):"])
 
 
-def _declarable(name: str) -> bool:
+def declarable(name: str) -> bool:
     # Names with two leading underscores are mangled in a class body; Python normalises the rest.
     plain = name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
     return plain and not name.startswith("__") and name not in _TAKEN
@@ -142,7 +142,7 @@ def _remark(left_out: list[str]) -> Iterable[str]:
     if not left_out:
         return
     count = f"{len(left_out)} column{'s' if len(left_out) > 1 else ''}"
-    names = ", ".join(map(_quoted, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
+    names = ", ".join(map(quoted, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
     yield ""
     yield from _commented(
         f"{count} can't be declared and {'are' if len(left_out) > 1 else 'is'} dropped: {names}. "
@@ -166,11 +166,11 @@ def _commented(text: str) -> list[str]:
     )
 
 
-def _line(series: pl.Series, known: Mapping[str, Column]) -> _Line | None:
+def _line(series: pl.Series, known: Mapping[str, Column]) -> Line | None:
     """The declaration of a column; None when contracts have no such type."""
     categories = _categories(series)
     dtype = DType("Enum", categories) if categories else dtype_of(series.dtype)
-    made = _call(dtype)
+    made = call_of(dtype)
     if made is None:
         return None
     limits, seen = _limits(series)
@@ -182,19 +182,19 @@ def _line(series: pl.Series, known: Mapping[str, Column]) -> _Line | None:
     if series.name in known:
         arguments += _kept(known[series.name], dtype)
         seen = seen.partition(";")[0] if known[series.name].partition else seen
-    return _Line(name=series.name, type=made[0], arguments=tuple(arguments), seen=seen)
+    return Line(name=series.name, type=made[0], arguments=tuple(arguments), seen=seen)
 
 
 def _kept(column: Column, dtype: DType) -> Iterator[str]:
     """What was declared and no data shows; how it is cut only if its type is still that."""
     if column.partition and column.dtype == dtype:
-        yield f"partition={_quoted(_GRAINS.get(str(column.partition), str(column.partition)))}"
+        yield f"partition={quoted(_GRAINS.get(str(column.partition), str(column.partition)))}"
     for name in ("unit", "description", "role", "pii"):
         if getattr(column, name):
-            yield f"{name}={_quoted(getattr(column, name))}"
+            yield f"{name}={quoted(getattr(column, name))}"
 
 
-def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
+def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
     """The function and the arguments that declare a type."""
     match dtype.name:
         case "Boolean":
@@ -202,12 +202,12 @@ def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
         case "Null":
             return "tm.String", []
         case "Enum":
-            return "tm.Enum", [tuple(_quoted(str(item)) for item in dtype.args)]
+            return "tm.Enum", [tuple(quoted(str(item)) for item in dtype.args)]
         case "Decimal":
             return "tm.Decimal", [str(arg) for arg in dtype.args]
         case "Datetime" | "Duration":
             given = [arg for arg in dtype.args if arg is not None]
-            return f"tm.{dtype.name}", [_quoted(str(arg)) for arg in given if given != ["us"]]
+            return f"tm.{dtype.name}", [quoted(str(arg)) for arg in given if given != ["us"]]
         case "List":
             item = _part(dtype.args[0])
             return ("tm.List", [item]) if item else None
@@ -216,7 +216,7 @@ def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
             return ("tm.Array", [item, str(dtype.args[1])]) if item else None
         case "Struct":
             parts = [*map(_part, dtype.args[1::2])]
-            names = [_quoted(str(name)) for name in dtype.args[::2]]
+            names = [quoted(str(name)) for name in dtype.args[::2]]
             fields = [f"{name}: {part}" for name, part in zip(names, parts, strict=True)]
             declared = bool(parts) and all(parts)
             return ("tm.Struct", [f"{{{', '.join(fields)}}}"]) if declared else None
@@ -225,7 +225,7 @@ def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
 
 def _part(dtype: object) -> str:
     """The call that declares the type of items or of a field; empty when there is none."""
-    made = _call(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
+    made = call_of(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
     return f"{made[0]}({', '.join(map(_flat, made[1]))})" if made else ""
 
 
@@ -312,6 +312,6 @@ def _unique(frame: pl.DataFrame, names: tuple[str, ...]) -> bool:
     return bool(frame.select(pl.struct(names).n_unique()).item() == frame.height)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     written = repr(text)
     return written if '"' in text or written[0] == '"' else f'"{written[1:-1]}"'

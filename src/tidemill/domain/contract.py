@@ -289,13 +289,18 @@ def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str,
     return columns, rules, wider
 
 
-def _refuse_contradictions(spec: ContractSpec) -> None:
+def contradictions(spec: ContractSpec) -> list[str]:
+    """Everything by which a contract contradicts itself, each as a sentence."""
     columns = {column.name: column for column in spec.columns}
-    problems = [
+    return [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
         *(p for rule in spec.wider for p in wide_problems(rule, columns)),
     ]
+
+
+def _refuse_contradictions(spec: ContractSpec) -> None:
+    problems = contradictions(spec)
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
 
