@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 from tidemill.domain import contract
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
     from tidemill.act.validating import Data, Validated
     from tidemill.decide.description import Description
 
@@ -25,6 +29,28 @@ class Contract(contract.Contract, base=True):
         """The contract as a table: `print` it, or end a cell of a notebook with it."""
         module = import_module("tidemill.decide.description")
         found: Description = module.Description(spec=cls.__tidemill_contract__)
+        return found
+
+    @classmethod
+    def sample(
+        cls,
+        rows: int,
+        *,
+        seed: int = 0,
+        bad: float = 0.0,
+        partition: str | None = None,
+        given: Mapping[type[contract.Contract], pl.DataFrame] | None = None,
+    ) -> pl.DataFrame:
+        """`rows` synthetic rows that the contract allows, always the same for a `seed`.
+
+        The share `bad` of them, at the end, breaks a rule each, of all kinds in turn. `partition` is the
+        one that all are of; else there are a few. `given` has rows of the contracts that `tm.References`
+        refer to. Rules are kept by drawing anew what breaks them: ContractError names one that hardly
+        any row passes. `tm.Rows`, freshness and drift are left out.
+        """
+        found: pl.DataFrame = import_module("tidemill.act.sampling").sample(
+            cls, rows, seed=seed, bad=bad, partition=partition, given=given
+        )
         return found
 
     @classmethod

@@ -11,7 +11,7 @@ from tidemill.decide.sample import sampled
 from tidemill.domain.contract import Contract, ContractSpec
 
 
-def sample(  # noqa: PLR0913 - what a user may want of a sample, in keywords
+def sample(
     contract: type[Contract] | ContractSpec,
     rows: int,
     *,

@@ -7,13 +7,11 @@ still mean different things: whoever draws a text holds it against the rule itse
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from tidemill.decide.chance import Chance
 from tidemill.domain.errors import ContractError
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 # The parser of Python's own regular expressions: it has no public name, and hasn't changed for years.
 _parser: Any = re._parser  # type: ignore[attr-defined]
@@ -40,32 +38,24 @@ class Matching:
             raise ContractError(
                 f"no texts can be drawn for the pattern {pattern!r}: {error}; say isin= as well"
             ) from error
-        self._groups: dict[int, str] = {}
+        self._groups: dict[int | None, str] = {}
 
-    def draw(self, chance: Generator) -> str:
+    def draw(self, chance: Chance) -> str:
         """One text."""
         self._groups = {}
         return self._all(self._tree, chance)
 
-    def _all(self, tree: Any, chance: Generator) -> str:
+    def _all(self, tree: Any, chance: Chance) -> str:
         return "".join(self._one(str(kind), content, chance) for kind, content in tree)
 
-    def _one(self, kind: str, content: Any, chance: Generator) -> str:
+    def _one(self, kind: str, content: Any, chance: Chance) -> str:
+        if kind in _CHARACTERS:
+            return _pick(_CHARACTERS[kind](content), chance)
         match kind, content:
-            case "LITERAL", code:
-                return chr(code)
-            case "NOT_LITERAL", code:
-                return _pick([char for char in _PRINTABLE if char != chr(code)], chance)
-            case "ANY", _:
-                return _pick(_PRINTABLE, chance)
-            case "IN", parts:
-                return _pick(_allowed(parts), chance)
             case "BRANCH", (_, branches):
                 return self._all(branches[int(chance.integers(len(branches)))], chance)
             case "SUBPATTERN", (group, _, _, tree):
-                text = self._all(tree, chance)
-                if group is not None:
-                    self._groups[group] = text
+                text = self._groups[group] = self._all(tree, chance)
                 return text
             case "GROUPREF", group:
                 return self._groups.get(group, "")
@@ -78,7 +68,7 @@ class Matching:
         return ""
 
 
-def _pick(among: Sequence[str], chance: Generator) -> str:
+def _pick(among: Sequence[str], chance: Chance) -> str:
     return among[int(chance.integers(len(among)))] if among else ""
 
 
@@ -103,3 +93,12 @@ def _in(char: str, kind: Any, content: Any) -> bool:
 
 def _first(kind: Any, content: Any) -> int:
     return int(content if str(kind) == "LITERAL" else content[0])
+
+
+# What may stand in the place of one character.
+_CHARACTERS: Mapping[str, Callable[[Any], list[str]]] = {
+    "LITERAL": lambda code: [chr(code)],
+    "NOT_LITERAL": lambda code: [char for char in _PRINTABLE if char != chr(code)],
+    "ANY": lambda _: _PRINTABLE,
+    "IN": _allowed,
+}

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tidemill.decide.chance import Chance
 from tidemill.decide.check import REASONS, Judged, checker_of
-from tidemill.decide.drawing import drawn
+from tidemill.decide.generate import drawn
 from tidemill.decide.schema import polars_type
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, UsageError
 from tidemill.domain.partition import Grain, end_of, start_of
 from tidemill.domain.table_rules import ReferenceRule, UniqueRule
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 # So many partitions rows are spread over, if none is asked for.
 _PARTITIONS = 3
@@ -37,7 +35,7 @@ _LEAST = 50
 def sampled(
     spec: ContractSpec,
     rows: int,
-    chance: Generator,
+    chance: Chance,
     *,
     bad: float = 0.0,
     partition: str | None = None,
@@ -67,7 +65,7 @@ class _Maker:
     def __init__(
         self,
         spec: ContractSpec,
-        chance: Generator,
+        chance: Chance,
         partition: str | None,
         given: dict[str, pl.DataFrame],
     ) -> None:
