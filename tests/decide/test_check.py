@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal as Exact
 from typing import Any, Literal
@@ -719,27 +719,20 @@ def test_a_budget_says_by_how_much() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "history", "says"),
+    ("size", "says"),
     [
-        (Rows(min=3), [], ["3 rows"]),
-        (Rows(min=4), [], ["fewer than min=4"]),
-        (Rows(max=2), [], ["more than max=2"]),
-        (Rows(max=3, on_fail="fail"), [], ["3 rows"]),
-        (Rows(vs_last=3, within=0.5), [100, 6, 6, 6], []),
-        (Rows(vs_last=3, within=0.4), [3, 6, 6, 6], ["not within 40% of 6, the median of the last 3"]),
-        (Rows(vs_last=3, within=0.5), [1, 1], ["not within 50% of 1, the median of the last 2"]),
-        (Rows(vs_last=3, within=0.5), [1], []),  # one partition is no habit
-        (Rows(vs_last=1, within=0.5), [1, 1], []),
-        (Rows(min=4, vs_last=2, within=0), [1, 1], ["fewer than min=4", "not within 0% of 1"]),
+        (Rows(min=3), []),
+        (Rows(min=4), ["fewer than min=4"]),
+        (Rows(max=2), ["more than max=2"]),
+        (Rows(max=3, on_fail="fail"), []),
+        # What is held against other partitions is judged when the partition is published.
+        (Rows(vs_last=3, within=0.4), []),
     ],
-)  # fmt: skip
-def test_a_partition_has_as_many_rows_as_it_should(
-    size: Rows, history: Sequence[int], says: list[str]
-) -> None:
-    judged = judge(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size), history=history)
-    expected = [text for text in says if text != "3 rows"]
-    assert len(judged.findings) == len(expected)
-    for finding, text in zip(judged.findings, expected, strict=True):
+)
+def test_a_partition_has_as_many_rows_as_it_should(size: Rows, says: list[str]) -> None:
+    judged = judge(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size))
+    assert len(judged.findings) == len(says)
+    for finding, text in zip(judged.findings, says, strict=True):
         assert (finding.rule, finding.severity, finding.rows) == ("rows", size.on_fail, 3)
         assert text in finding.message
 

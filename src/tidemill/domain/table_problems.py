@@ -37,7 +37,7 @@ def _problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
             yield from _compared(rule.columns, columns)
         case ReferenceRule():
             yield from _reference(rule, columns)
-        case DriftRule():
+        case _:
             yield from _drift(rule, columns)
 
 
