@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.act.tides import CHAIN, Tides, day, flow_of, rows_of
 from tidemill.domain.event import Judged
 from tidemill.domain.plan import Action
-from tidemill.project import open_project
+from tidemill.project import Project, open_project
 
 PORTS = """
 class Ports(tm.Contract):
@@ -141,7 +142,8 @@ class TestReferences:
         tides.send(2, [1.0] * 5)
         [message] = tides.run().messages
         assert (
-            "known: 2 of 5 rows have a id that is not among port of ports, such as 3, 4" in message
+            "known: 2 of 5 rows have a value of id that is not among port of ports, such as 3, 4"
+            in message
         )
         assert day(2) not in tides.published()["daily"]
         ports(tides, *range(5))
@@ -232,6 +234,101 @@ class TestRecheck:
         assert tides.ok() == {"ok recheck doubled": [day(0)]}
 
 
+Held = dict[int, list[int | None]]
+
+
+def lawful(own: list[int | None], others: Held, known: list[int], day_: int) -> bool:
+    """What the two rules say of a day beside the others, as one would say it of all rows."""
+    here = [value for value in own if value is not None]
+    there = [
+        v for other, values in others.items() if other != day_ for v in values if v is not None
+    ]
+    alone = len(set(here)) == len(here) and not set(here) & set(there)
+    return alone and all(2 * value in known for value in here)
+
+
+class Sea:
+    """What is sent, edited at random: values of days, days that go, the table that is referred to."""
+
+    def __init__(self, tides: Tides, rng: Random) -> None:
+        self.tides = tides
+        self.rng = rng
+        self.sent: Held = {}
+        self.known: list[int] = []
+        self.send(0)
+        self.refer()
+
+    def edit(self) -> None:
+        kind = self.rng.random()
+        if kind < 0.15 and len(self.sent) > 1:
+            gone = self.rng.choice(sorted(self.sent))
+            del self.sent[gone]
+            (self.tides.root / "data" / f"{day(gone)}.parquet").unlink()
+        elif kind < 0.3:
+            self.refer()
+        else:
+            self.send(self.rng.randrange(3))
+
+    def send(self, number: int) -> None:
+        values = self.rng.choices([None, 0, 1, 2, 3, 4], k=self.rng.randint(1, 2))
+        self.sent[number] = values
+        self.tides.send(number, values)
+
+    def refer(self) -> None:
+        self.known = [2 * value for value in range(5) if self.rng.random() < 0.85]
+        floats(self.tides, self.known)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_runs_publish_is_what_the_rules_say_of_the_state_then(
+    seed: int, tmp_path: Path
+) -> None:
+    text = referring().replace(
+        'known = tm.References("id", Ports, "port", on_fail="fail")',
+        'known = tm.References("double", Ports, "port")\n    once = tm.Unique("double")',
+    )
+    tides = Tides(tmp_path, text.replace("port = tm.Int64()", "port = tm.Float64()"))
+    flow = flow_of(tides.root, tides.text)
+    rng = Random(seed)
+    sea = Sea(tides, rng)
+    held: dict[str, Held] = {"prod": {}, "trial": {}}
+    refused = 0
+    for _ in range(25):
+        for _ in range(rng.randint(1, 3)):
+            sea.edit()
+        environment = rng.choice(["prod", "prod", "trial"])
+        with open_project(tides.root, workflow=flow, env=environment) as project:
+            refused += project.run().exit_code == 3
+            assert published(project) == expected(held[environment], sea.sent, sea.known)
+    # Or else there was nothing to see.
+    assert 5 < refused < 24
+
+
+def expected(held: Held, sent: Held, known: list[int]) -> Held:
+    """What is published after a run: a day after the other, each by what is published by then."""
+    for number in sorted({*held, *sent}):
+        if number not in sent or not sent[number]:
+            held.pop(number, None)
+        elif held.get(number) != sent[number] and lawful(sent[number], held, known, number):
+            held[number] = sent[number]
+    return dict(held)
+
+
+def published(project: Project) -> Held:
+    heads = project.state().heads
+    days = [n for n in range(3) if "doubled" in heads and day(n) in heads["doubled"].partitions]
+    # Stored in the order of the ids, which fall as the values come.
+    values = {n: project.read("doubled", day(n)).collect()["double"] for n in days}
+    return {n: [None if v is None else int(v / 2) for v in s][::-1] for n, s in values.items()}
+
+
+def floats(tides: Tides, values: list[int]) -> None:
+    folder = tides.root / "ports"
+    folder.mkdir(exist_ok=True)
+    frame = pl.DataFrame({"port": values}, schema={"port": pl.Float64})
+    frame.write_parquet(folder / "all.parquet")
+
+
 def test_a_branch_judges_by_its_own_heads(unique: Tides) -> None:
     """A day that was refused beside others passes where they aren't, though it is bound from a trace."""
     text = unique.text
@@ -255,7 +352,7 @@ def test_a_branch_judges_by_its_own_heads(unique: Tides) -> None:
 
 
 class TestFreshness:
-    NOON = 1_709_553_600.0  # 2024-03-04 12:00 UTC
+    now = NOON = 1_709_553_600.0  # 2024-03-04 12:00 UTC
 
     def tides(self, root: Path, on_fail: str = "warn") -> Tides:
         text = with_rule(f'fresh = tm.Freshness("day", within="60h", on_fail="{on_fail}")')

@@ -742,6 +742,70 @@ def test_only_rows_that_pass_are_counted() -> None:
     assert rules_of(judged)[-1] == ("rows", "warn", 1)
 
 
+# --- rules over groups
+
+
+def by_group(expr: pl.Expr, *, on_fail: OnFail = "quarantine", **column: Any) -> ContractSpec:
+    body = {"g": tm.String(nullable=True), "n": tm.Int64(**column)}
+    return contract({**body, "together": rule(expr, on_fail=on_fail)})
+
+
+GROUPS = pl.DataFrame({"g": ["a", "a", "b", "b", "b"], "n": [1, 2, 3, 4, 5]})
+
+
+@pytest.mark.parametrize(
+    ("expr", "bad"),
+    [
+        (pl.col("n").sum().over("g") < 10, [3, 4, 5]),
+        (pl.len().over("g") == 3, [1, 2]),
+        (pl.col("n").max().over("g") - pl.col("n").min().over("g") < 2, [3, 4, 5]),
+        (pl.col("n") < pl.col("n").mean().over("g") + 1, [5]),  # one row of its group
+        (pl.col("n").rank().over("g") <= 2, [5]),
+        (pl.col("n").sum().over("g") < 100, []),
+        ((pl.col("n") > 3).any().over("g"), [1, 2]),
+        # Not all of a partition: each group by itself.
+        (pl.col("n").sum() < 100, []),
+    ],
+)
+def test_all_rows_of_a_group_are_judged_together(expr: pl.Expr, bad: list[int]) -> None:
+    judged = judge(GROUPS, by_group(expr))
+    assert bad_values(judged, "n") == bad
+    assert judged.good["n"].to_list() == [n for n in range(1, 6) if n not in bad]
+    assert rules_of(judged) == ([("together", "quarantine", len(bad))] if bad else [])
+
+
+@pytest.mark.parametrize("on_fail", ["fail", "warn"])
+def test_a_group_may_fail_or_warn(on_fail: OnFail) -> None:
+    judged = judge(GROUPS, by_group(pl.len().over("g") == 3, on_fail=on_fail))
+    assert judged.bad is None
+    assert rules_of(judged) == [("together", on_fail, 2)]
+    assert judged.findings[0].message.startswith("together: 2 of 5 rows break it, such as ")
+
+
+def test_rows_without_a_group_are_a_group() -> None:
+    frame = pl.DataFrame({"g": ["a", None, None], "n": [1, 2, 3]})
+    assert bad_values(judge(frame, by_group(pl.len().over("g") == 1)), "n") == [2, 3]
+
+
+def test_a_group_that_says_nothing_passes() -> None:
+    frame = pl.DataFrame({"g": ["a", "b"], "n": [None, 2]}, schema_overrides={"n": pl.Int64})
+    judged = judge(frame, by_group(pl.col("n").max().over("g") > 5, nullable=True))
+    assert bad_values(judged, "n") == [2]
+
+
+def test_a_group_is_judged_with_the_rows_that_other_rules_reject() -> None:
+    # 50 is rejected by itself, and is what makes the sum of its group too large.
+    frame = pl.DataFrame({"g": ["a", "a", "b"], "n": [1, 50, 1]})
+    judged = judge(frame, by_group(pl.col("n").sum().over("g") < 20, max=9))
+    assert judged.bad is not None
+    assert judged.bad["_reasons"].to_list() == [["together"], ["n.max", "together"]]
+    assert judged.good["n"].to_list() == [1]
+    # And here it is what makes the group large enough.
+    judged = judge(frame, by_group(pl.len().over("g") == 2, max=9, on_fail="warn"))
+    assert rules_of(judged) == [("n.max", "quarantine", 1), ("together", "warn", 1)]
+    assert judged.good["g"].to_list() == ["a", "b"]
+
+
 # --- beside a naive judge
 
 DEMO = contract(

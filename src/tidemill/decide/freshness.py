@@ -43,7 +43,7 @@ def freshness(stage: Stage, bound: Iterable[Binding], version: int, now: float) 
 
 def _judged(rule: FreshnessRule, newest: float | None, now: float) -> Iterator[Finding]:
     if newest is None:
-        what = f"no row has a {rule.column}"
+        what = f"no row has a value of {rule.column}"
     elif _moment(newest) < parse_span(rule.within).before(_moment(now)):
         what = f"the newest {rule.column} is {_written(newest)}, {_age(now - newest)} ago"
     else:

@@ -66,7 +66,7 @@ def reference_findings(
     if not strange.height:
         return []
     named = " and ".join(rule.columns)
-    says = f"have a {named} that is not among {' and '.join(rule.to)} of {stage}{_such(strange)}"
+    says = f"have a value of {named} that is not among {' and '.join(rule.to)} of {stage}{_such(strange)}"
     hint = f"add it there, fix the source, or change the rule ({spec.place})"
     return [_finding(rule, strange.height, keys.height, says, hint)]
 

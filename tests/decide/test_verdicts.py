@@ -1,0 +1,132 @@
+"""What rules that look beyond the partition find, beside a look at every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tidemill as tm
+from tidemill.decide.keys import Keys
+from tidemill.decide.verdicts import (
+    apart,
+    median_findings,
+    newest,
+    reference_findings,
+    unique_findings,
+)
+from tidemill.domain.contract import Contract, ContractSpec
+from tidemill.domain.table_rules import ReferenceRule, Rows, UniqueRule
+
+
+class Others(Contract):
+    a = tm.Int64()
+
+
+def spec_of(body: dict[str, Any]) -> ContractSpec:
+    made: type[Contract] = type("X", (Contract,), {"a": tm.Int64(), "b": tm.Int64(), **body})
+    return made.__tidemill_contract__
+
+
+@pytest.mark.parametrize(
+    ("size", "history", "says"),
+    [
+        (Rows(min=4), [], ""),
+        (Rows(vs_last=3, within=0.5), [100, 6, 6, 6], ""),
+        (
+            Rows(vs_last=3, within=0.4),
+            [3, 6, 6, 6],
+            "not within 40% of 6, the median of the last 3",
+        ),
+        (Rows(vs_last=3, within=0.5), [1, 1], "not within 50% of 1, the median of the last 2"),
+        (Rows(vs_last=3, within=0.5), [1], ""),  # one partition is no habit
+        (Rows(vs_last=1, within=0.5), [1, 1], ""),
+        (Rows(vs_last=2, within=0, on_fail="fail"), [1, 1], "not within 0% of 1"),
+        (None, [1, 1], ""),
+    ],
+)
+def test_sizes(size: Rows | None, history: Sequence[int], says: str) -> None:
+    found = median_findings(spec_of({} if size is None else {"size": size}), 3, history)
+    assert len(found) == bool(says)
+    for finding in found:
+        assert size is not None
+        assert (finding.rule, finding.severity, finding.rows) == ("rows", size.on_fail, 3)
+        assert says in finding.message
+
+
+VALUES = st.lists(st.integers(0, 6), max_size=9)
+
+
+@given(VALUES, st.dictionaries(st.integers(0, 8), st.sampled_from(["p", "q"])))
+def test_rows_that_repeat_are_counted(values: list[int], others: dict[int, str]) -> None:
+    others = {row: name for row, name in others.items() if row < len(values)}
+    spec = spec_of({"once": tm.Unique("a", on_fail="warn")})
+    [rule] = spec.wider
+    assert isinstance(rule, UniqueRule)
+    keys = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
+    found = unique_findings(spec, rule, keys, others)
+    broken = {at for at, value in enumerate(values) if value in values[:at]} | set(others)
+    assert [f.rows for f in found] == ([len(broken)] if broken else [])
+    for finding in found:
+        assert (finding.rule, finding.severity) == ("once", "warn")
+        assert finding.message.startswith(
+            f"once: {len(broken)} of {len(values)} rows repeat a, such as "
+        )
+        assert ("also in" in finding.message) == bool(others)
+
+
+@given(VALUES, VALUES)
+def test_rows_whose_value_is_nowhere_are_counted(values: list[int], there: list[int]) -> None:
+    spec = spec_of({"known": tm.References("a", Others)})
+    [rule] = spec.wider
+    assert isinstance(rule, ReferenceRule)
+    known = Keys({"a": pl.Int64()})
+    known.add(pl.DataFrame({"a": there}, schema={"a": pl.Int64}), 0)
+    keys = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
+    found = reference_findings(spec, rule, keys, known, "others")
+    strange = [value for value in values if value not in there]
+    assert [f.rows for f in found] == ([len(strange)] if strange else [])
+    for finding in found:
+        assert (finding.rule, finding.severity) == ("known", "fail")
+        assert "a value of a that is not among a of others, such as " in finding.message
+
+
+@pytest.mark.parametrize(
+    ("partition", "columns", "expected"),
+    [(None, ["a"], True), ("value", ["b"], False), ("value", ["a", "b"], True)],
+)
+def test_values_that_name_their_partition_are_apart(
+    partition: str | None, columns: list[str], expected: bool
+) -> None:
+    column = tm.Int64(partition=partition) if partition else tm.Int64()
+    spec = spec_of({"a": column, "once": tm.Unique(*columns)})
+    [rule] = spec.wider
+    assert isinstance(rule, UniqueRule)
+    assert apart(spec, rule) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([date(1970, 1, 2), None, date(1970, 1, 1)], 86400.0),
+        ([datetime(1970, 1, 1, 0, 0, 1, 500_000)], 1.5),
+        ([datetime(1970, 1, 1, 1, tzinfo=UTC)], 3600.0),
+        ([date(1969, 12, 31)], -86400.0),
+        ([None], None),
+        ([], None),
+    ],
+)
+def test_the_newest_moment(values: list[Any], expected: float | None) -> None:
+    dtype = pl.Date() if not values or values[0] is None else None
+    assert newest(pl.Series(values, dtype=dtype)) == expected
+
+
+def test_zones_are_moments() -> None:
+    moments = pl.Series([datetime(1970, 1, 1)]).dt.replace_time_zone("Europe/Amsterdam")
+    assert newest(moments) == -3600.0
+    assert newest(moments.cast(pl.Datetime("ns", "Europe/Amsterdam"))) == -3600.0
