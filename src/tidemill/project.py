@@ -268,11 +268,18 @@ class Project:
         With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
         DeclarationError with every fault.
         """
+        from tidemill.decide.compiled import compile_faults
+
         recipes = self.recipes
         assert self._known is not None
         probed = self._known.probed
-        # What was probed for the recipes a moment ago needn't be called again.
-        notes = check(self.flow, recipes, lambda stage: probed.get(stage.name) or _probe(stage))
+        notes = check(
+            self.flow,
+            recipes,
+            # What was probed for the recipes a moment ago needn't be called again.
+            lambda stage: probed.get(stage.name) or _probe(stage),
+            compile_faults,
+        )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
     def against(self, ref: str, workflow: str | None = None) -> tuple[Reviewed, ...]:
@@ -320,17 +327,17 @@ class Project:
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
-        from tidemill.act.reading import read
-
-        subject = self.stage(stage)
-        return self._look(lambda state: read(self.tools, subject, state, partition))
+        return self._rows(stage, partition)
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The rows that were quarantined, with the rules that each broke in `_reasons`."""
-        from tidemill.act.reading import read_quarantine
+        return self._rows(stage, partition, bad=True)
 
-        subject = self.stage(stage)
-        return self._look(lambda state: read_quarantine(self.tools, subject, state, partition))
+    def _rows(self, stage: str, partition: str | None, *, bad: bool = False) -> pl.LazyFrame:
+        from tidemill.act.reading import read, read_quarantine
+
+        subject, take = self.stage(stage), read_quarantine if bad else read
+        return self._look(lambda state: take(self.tools, subject, state, partition))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

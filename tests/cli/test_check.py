@@ -42,6 +42,21 @@ def test_a_column_that_the_contract_does_not_have(fresh: Path) -> None:
     assert "has no column 'weekday' of contract Features (did you mean 'week_day'?)" in ended.err
 
 
+def test_rules_that_cannot_be_evaluated_are_faults_before_there_is_data(fresh: Path) -> None:
+    edit(fresh / "bakery.py", "weekday=pl.col", "week_day=pl.col")
+    edit(
+        fresh / "bakery.py",
+        "    volume = tm.Rows(min=30)",
+        '    rare = tm.rule(pl.col("sould") < 1_000)\n    volume = tm.Rows(min=30)',
+    )
+    ended = tidemill("check")
+    assert ended.code == 3
+    assert "has 3 faults:" in ended.err
+    assert "has no column 'weekday' of contract Features" in ended.err
+    assert "rule rare of contract Sales reads column 'sould'" in ended.err
+    assert "did you mean 'sold'?" in ended.err
+
+
 def test_what_cannot_be_reused_is_a_note(fresh: Path) -> None:
     edit(
         fresh / "bakery.py",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import tidemill
+from tests.cli.commands import edit, tidemill
 from tidemill.cli.show import rules_of
 from tidemill.domain.column import Column
 from tidemill.domain.columns import Date, Enum, Float64, Int64, String

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tidemill as tm
-from tidemill.decide.keys import Keys
+from tidemill.decide.index import Index
 from tidemill.decide.verdicts import (
     apart,
     median_findings,
@@ -85,7 +85,7 @@ def test_rows_whose_value_is_nowhere_are_counted(values: list[int], there: list[
     spec = spec_of({"known": tm.References("a", Others)})
     [rule] = spec.wider
     assert isinstance(rule, ReferenceRule)
-    known = Keys({"a": pl.Int64()})
+    known = Index({"a": pl.Int64()})
     known.add(pl.DataFrame({"a": there}, schema={"a": pl.Int64}), 0)
     keys = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
     found = reference_findings(spec, rule, keys, known, "others")

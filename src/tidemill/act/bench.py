@@ -16,7 +16,7 @@ import polars as pl
 from tidemill.act.frames import Frames
 from tidemill.act.tenure import Holdings
 from tidemill.act.work import refuse
-from tidemill.decide.keys import Keys, common_type
+from tidemill.decide.index import Index, common_type
 from tidemill.decide.referring import references
 from tidemill.decide.verdicts import (
     apart,
@@ -38,7 +38,7 @@ from tidemill.domain.verdict import Verdict
 class _Others:
     """The keys of a table's partitions, each under a number of its own; an old number names nothing."""
 
-    keys: Keys
+    keys: Index
     names: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class _Others:
 class _Table:
     """The values of another table, and the version of its head that had them."""
 
-    keys: Keys
+    keys: Index
     version: int
 
 
@@ -165,7 +165,7 @@ class Bench:
         if found is None:
             assert stage.output is not None
             types = {name: stage.output.column(name).dtype for name in rule.columns}
-            found = _Others(Keys({name: common_type(t, t) for name, t in types.items()}))
+            found = _Others(Index({name: common_type(t, t) for name, t in types.items()}))
             if not apart(stage.output, rule):
                 bound = self._bound(stage.name)
                 numbers = {key: found.number(key) for key in bound}
@@ -182,7 +182,7 @@ class Bench:
             other = self._flow[stage.refers[rule.name]]
             assert stage.output is not None
             assert other.output is not None
-            keys = Keys(
+            keys = Index(
                 {
                     name: common_type(
                         stage.output.column(name).dtype, other.output.column(to).dtype
@@ -204,7 +204,7 @@ class Bench:
 
     def _fill(
         self,
-        keys: Keys,
+        keys: Index,
         bound: Mapping[str, Binding],
         columns: Sequence[str],
         numbers: Mapping[str, int],

@@ -1,112 +1,146 @@
-"""Values of some columns in many partitions, kept so that others are found among them quickly.
+"""Which rows may repeat a key, told from one integer for each row, in the cheapest way that there is.
 
-Rows are kept in runs that are sorted by a hash of their values, of which a new one is merged with those
-of its size: to add a million partitions costs no more than to sort their rows a few times. What has the
-hash of a kept row is compared with it value by value, so that no collision is taken for a match.
+Integers, days, moments, booleans and enums are their own code; two of them side by side are packed into
+one where their ranges fit. All others are told by a 64-bit hash. Codes that lie close together mark a
+bitmap, others are sorted. Equal keys always have equal codes, so a row whose code no other row has
+repeats nothing; the few rows that are left are compared by their values, so that no hash decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import reduce
-from operator import and_
+from collections.abc import Sequence
+from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from tidemill.decide.schema import polars_type
-from tidemill.domain.dtype import DType
+Codes: TypeAlias = "np.ndarray[Any, Any]"
 
-_OWNER = "\0owner"
-_ROW, _AT = "row", "at"
-_TEXTS = frozenset({"String", "Enum", "Categorical"})
+# A bitmap may have so many places for each row: sorting costs more than looking through it.
+_SPARSE = 64
+# Places of a bitmap that are looked at together (bytes): more would take more memory than sorting.
+_SEGMENT = 1 << 26
+_EXACT = (pl.Date, pl.Datetime, pl.Duration, pl.Time, pl.Boolean, pl.Enum)
+_PACKED = 1 << 63
+_MIX = 0x9E3779B97F4A7C15
 
 
-class Keys:
-    """The rows that were added, each of an owner (a number), in columns of these types."""
+def is_exact(dtype: pl.DataType) -> bool:
+    """Whether a value is told by an integer of at most 64 bits."""
+    if dtype.is_integer():
+        return dtype not in (pl.Int128, pl.UInt128)
+    return isinstance(dtype, _EXACT)
 
-    def __init__(self, types: Mapping[str, pl.DataType]) -> None:
-        self._types = dict(types)
-        self._runs: list[tuple[np.ndarray, pl.DataFrame]] = []
 
-    def fitted(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a frame that have a value in every column, in the types of these keys.
+def code_of(names: Sequence[str], schema: dict[str, pl.DataType]) -> list[pl.Expr]:
+    """What stands for the key in each row: its columns as integers, or one hash; null where it has none."""
+    if len(names) <= 2 and all(is_exact(schema[name]) for name in names):
+        return [pl.col(name).to_physical() for name in names]
+    mixed = pl.lit(0, dtype=pl.UInt64)
+    for name in names:
+        value = pl.col(name)
+        # Categories are numbered as they are met, and texts aren't.
+        value = value.cast(pl.String) if isinstance(schema[name], pl.Categorical) else value
+        mixed = mixed * pl.lit(_MIX, dtype=pl.UInt64) + value.hash()
+    return [mixed]
 
-        The frame has the columns in this order, under any names. NaN is a missing value.
-        """
-        table = self._cast(frame)
-        return table.filter(_complete(table))
 
-    def add(self, frame: pl.DataFrame, owners: pl.Series | int) -> None:
-        """Keep the rows of a frame as `fitted` gives them.
+def candidates(columns: Sequence[pl.Series], among: pl.Series) -> Codes:
+    """The numbers of the rows, of those `among`, whose codes come more than once."""
+    mask = None if among.all() else among.to_numpy()
+    codes = _packed([_taken(column, mask) for column in columns])
+    if codes is None:
+        # Their ranges don't fit into one number; what is left is compared by values anyway.
+        codes = _mixed([_taken(column, mask) for column in columns])
+    if len(codes) < 2:
+        return np.empty(0, dtype=np.int64)
+    found = _repeated(codes)
+    if found is None:
+        return np.empty(0, dtype=np.int64)
+    rows = np.flatnonzero(found)
+    return rows if mask is None else np.flatnonzero(mask)[rows]
 
-        `owners` has a number for each row of the frame, or is that of all.
-        """
-        table = self._cast(frame)
-        owner = pl.lit(owners, dtype=pl.UInt32) if isinstance(owners, int) else owners
-        rows = table.with_columns(owner.alias(_OWNER)).filter(_complete(table))
-        if not rows.height:
-            return
-        self._runs.append(_sorted(rows))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
-            (_, last), (_, before) = self._runs.pop(), self._runs.pop()
-            self._runs.append(_sorted(pl.concat([before, last])))
 
-    def _cast(self, frame: pl.DataFrame) -> pl.DataFrame:
-        named = zip(frame.get_columns(), self._types.items(), strict=True)
-        return pl.DataFrame(
-            [_comparable(s.cast(dtype, strict=False)).alias(name) for s, (name, dtype) in named]
+def _taken(column: pl.Series, mask: Codes | None) -> Codes:
+    if column.dtype == pl.Boolean:
+        column = column.cast(pl.UInt8)
+    if mask is None:
+        return column.to_numpy()
+    # What isn't looked at may be null, which numpy doesn't have.
+    return (column.fill_null(0) if column.null_count() else column).to_numpy()[mask]
+
+
+def _packed(columns: Sequence[Codes]) -> Codes | None:
+    """One integer for each row; None where the ranges of the columns together need more than 64 bits."""
+    if len(columns) == 1:
+        return columns[0]
+    if not len(columns[0]):
+        return np.empty(0, dtype=np.int64)
+    spans = [(int(column.min()), int(column.max())) for column in columns]
+    if prod(most - least + 1 for least, most in spans) >= _PACKED:
+        return None
+    packed = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, (least, most) in zip(columns, spans, strict=True):
+        packed *= most - least + 1
+        packed += (column - column.dtype.type(least)).astype(np.int64)
+    return packed
+
+
+def _mixed(columns: Sequence[Codes]) -> Codes:
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        mixed *= np.uint64(_MIX)
+        mixed += column.astype(np.uint64)
+    return mixed
+
+
+def _repeated(codes: Codes) -> Codes | None:
+    """Which codes come more than once; None if none do."""
+    least, most = int(codes.min()), int(codes.max())
+    if most - least < _SPARSE * len(codes):
+        return _by_bitmap(codes, least, most)
+    return _by_sorting(codes)
+
+
+def _by_bitmap(codes: Codes, least: int, most: int) -> Codes | None:
+    repeated: Codes | None = None
+    for start in range(least, most + 1, _SEGMENT):
+        inside = (
+            None
+            if most - least < _SEGMENT
+            else np.flatnonzero((codes >= start) & (codes < start + _SEGMENT))
         )
-
-    def matches(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """Each row that is kept already: its index in `row`, and the `owner` of the kept one."""
-        hashes = _hashes(keys)
-        found = [self._among(keys, hashes, run) for run in self._runs]
-        empty = pl.DataFrame(schema={_ROW: pl.UInt32, "owner": pl.UInt32})
-        return pl.concat([empty, *found])
-
-    def _among(
-        self, keys: pl.DataFrame, hashes: np.ndarray, run: tuple[np.ndarray, pl.DataFrame]
-    ) -> pl.DataFrame:
-        kept, rows = run
-        first = np.searchsorted(kept, hashes, "left")
-        stop = np.searchsorted(kept, hashes, "right")
-        hit = np.flatnonzero(stop > first)
-        pairs = pl.DataFrame(
-            {_ROW: hit.astype(np.uint32), "first": first[hit], "stop": stop[hit]}
-        ).select(_ROW, pl.int_ranges("first", "stop", dtype=pl.UInt32).alias(_AT))
-        pairs = pairs.explode(_AT)
-        asked, there = keys[pairs[_ROW]], rows[pairs[_AT]]
-        same = reduce(and_, [asked[name] == there[name] for name in self._types])
-        return pl.DataFrame({_ROW: pairs[_ROW], "owner": there[_OWNER]}).filter(same)
+        places = _from(codes if inside is None else codes[inside], start)
+        seen = np.zeros(min(_SEGMENT, most - start + 1), dtype=bool)
+        seen[places] = True
+        if np.count_nonzero(seen) == len(places):
+            continue
+        if repeated is None:
+            repeated = np.zeros(len(codes), dtype=bool)
+        again = np.bincount(places, minlength=len(seen))[places] > 1
+        repeated[slice(None) if inside is None else inside] = again
+    return repeated
 
 
-def common_type(one: DType, other: DType) -> pl.DataType:
-    """The type in which values of two types are compared."""
-    if one.name in _TEXTS:
-        return pl.String()
-    return polars_type(one if one.holds(other) else other)
+def _from(codes: Codes, start: int) -> Codes:
+    """How far codes are from `start`, as indices."""
+    if codes.dtype == np.uint64:
+        return (codes - np.uint64(start)).astype(np.int64)
+    wide = codes.astype(np.int64, copy=False)
+    return wide - start if start else wide
 
 
-def _hashes(keys: pl.DataFrame) -> np.ndarray:
-    return keys.hash_rows(seed=0).to_numpy()
+def _by_sorting(codes: Codes) -> Codes | None:
+    ordered = np.sort(codes)
+    twice = ordered[1:] == ordered[:-1]
+    if not twice.any():
+        return None
+    values = pl.Series(np.unique(ordered[1:][twice]))
+    return pl.Series(codes).is_in(values.implode()).to_numpy()
 
 
-def _sorted(rows: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame]:
-    hashes = _hashes(rows.drop(_OWNER))
-    order = np.argsort(hashes, kind="stable")
-    return hashes[order], rows[order]
-
-
-def _comparable(series: pl.Series) -> pl.Series:
-    """Zero is one value, though floats write two."""
-    return series + 0.0 if series.dtype.is_float() else series
-
-
-def _complete(table: pl.DataFrame) -> pl.Series:
-    return reduce(and_, map(_present, table.get_columns()))
-
-
-def _present(series: pl.Series) -> pl.Series:
-    present = series.is_not_null()
-    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
+def later(keys: pl.DataFrame) -> Codes:
+    """Which rows have the values of an earlier row."""
+    first = keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    return (~first).to_numpy()

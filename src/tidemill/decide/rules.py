@@ -10,8 +10,9 @@ or of another partition: rows without an identity or a place can't be kept, so t
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -79,15 +80,25 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
         _column(spec, column, schema[column.name], fixed=column.name in fixed)
         for column in spec.columns
     )
-    for query in (query for column in compiled for query in column.others):
-        try:
-            empty.select(query.passes)
-        except PolarsError as error:
-            raise broken_rule(spec, query.rule.id, error) from error
+    _try(spec, empty, [query for column in compiled for query in column.others])
     for column, rules in zip(spec.columns, compiled, strict=True):
         if column.default is not None:
             _refuse_default(spec, column, rules)
     return compiled
+
+
+def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[Query]) -> None:
+    """ContractError with the first query that Polars refuses."""
+    try:
+        # Together they are tried in a tenth of the time.
+        empty.select(query.passes.alias(str(index)) for index, query in enumerate(queries))
+    except PolarsError:
+        for query in queries:
+            try:
+                empty.select(query.passes)
+            except PolarsError as error:
+                raise broken_rule(spec, query.rule.id, error) from error
+        raise
 
 
 def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> None:
@@ -111,8 +122,8 @@ def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
     """The rules over several columns; ContractError for one that can't be told from the columns."""
     for fault in rule_faults(spec):
         raise ContractError(str(fault))
-    schema = _schema(spec)
-    return tuple(_expression(spec, rule, schema) for rule in spec.rules)
+    empty = pl.LazyFrame(schema=_schema(spec))
+    return tuple(_expression(spec, rule, empty) for rule in spec.rules)
 
 
 def key_rule(spec: ContractSpec) -> RowRule:
@@ -185,6 +196,7 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
 _OR = "fix the source, or "
 _KEEP = "a partition's rows must carry its own value"
 _TWICE = "values repeat that of an earlier row"
+_FEW = 8
 # The names of a column's bounds on one side: how a value passes each, and how it breaks it.
 _Compares: TypeAlias = Callable[[Any, Any], Any]
 _Side: TypeAlias = Mapping[str, tuple[_Compares, _Compares]]
@@ -217,7 +229,7 @@ def _bound(column: Column, side: _Side) -> Bounded | None:
     if column.dtype.name == "Datetime" and column.dtype.args[1]:
         limit = limit.dt.convert_time_zone(str(column.dtype.args[1]))
     passes = within(value, limit)
-    if column.dtype.name.startswith("Float"):
+    if column.dtype.name.startswith("Float") and side is _MOST:
         # Polars orders NaN above everything; here it is missing.
         passes |= value.is_nan()
     rule = _value_rule(
@@ -235,13 +247,20 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
         yield Query(rule=rule, passes=value.str.contains(column.regex))
     if column.isin is not None:
         allowed = [item for item in column.isin if item is not None]
-        passes = value.is_in(_items(spec, column, allowed).implode())
+        passes = _among(value, _items(spec, column, allowed))
         if column.dtype.name.startswith("Float"):
             passes |= value.is_nan()
         listed = ", ".join(map(repr, allowed[:5])) + (", ..." if len(allowed) > 5 else "")
         says = f"values are none of {listed}"
         rule = _value_rule(column, "isin", says, _OR + "add them to isin=")
         yield Query(rule=rule, passes=passes)
+
+
+def _among(value: pl.Expr, allowed: pl.Series) -> pl.Expr:
+    """Whether a value is one of some; a few texts are told faster one by one than by their hashes."""
+    if allowed.dtype == pl.String and 0 < allowed.len() <= _FEW:
+        return reduce(operator.or_, (value == text for text in allowed))
+    return value.is_in(allowed.implode())
 
 
 def _lengths(column: Column) -> Iterable[Query]:
@@ -298,15 +317,15 @@ def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
         )
 
 
-def _expression(spec: ContractSpec, rule: Rule, schema: dict[str, pl.DataType]) -> Query:
+def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
     roots = tuple(dict.fromkeys(rule.expr.meta.root_names()))
     for name in roots:
-        if name not in schema:
+        if name not in spec.names:
             raise ContractError(
                 f"{spec.place}: rule {rule.name} of contract {spec.name} reads column {name!r}, "
-                f"which the contract doesn't have ({did_you_mean(name, schema)})"
+                f"which the contract doesn't have ({did_you_mean(name, spec.names)})"
             )
-    query = pl.LazyFrame(schema=schema).select(rule.expr)
+    query = empty.select(rule.expr)
     _refuse_codes(spec, rule, query)
     try:
         given = query.collect_schema()

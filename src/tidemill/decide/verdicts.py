@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.decide.findings import sample_of
-from tidemill.decide.keys import Keys
+from tidemill.decide.index import Index
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
 from tidemill.domain.table_rules import ReferenceRule, UniqueRule
@@ -59,7 +59,7 @@ def unique_findings(
 
 
 def reference_findings(
-    spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, known: Keys, stage: str
+    spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, known: Index, stage: str
 ) -> list[Finding]:
     """That rows have values which are not `known` in the table of `stage`."""
     strange = keys.filter(~_at(known.matches(keys)["row"].to_numpy(), keys.height))
