@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.act.tides import CHAIN, Tides, day, flow_of, rows_of
+from tidemill.act import frames
 from tidemill.domain.event import Judged
 from tidemill.domain.plan import Action
 from tidemill.project import Project, open_project
@@ -129,6 +130,43 @@ class TestUnique:
         [message] = tides.run().messages
         assert (
             "once: 1 of 2 rows repeat day and double, such as day=2024-03-03 double=2.0;" in message
+        )
+
+    @pytest.mark.parametrize("keep", [0, 64_000_000])
+    def test_what_is_no_longer_at_hand_is_read(
+        self, unique: Tides, keep: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(frames, "_KEEP_BYTES", keep)
+        unique.ok()
+        ids(unique, 0, 100)
+        ids(unique, 3, 11)
+        assert "once: 2 of 3 rows repeat id" in unique.run().messages[0]
+        assert unique.published()["doubled"] == [day(0), day(1), day(2)]
+
+    def test_rows_without_a_place_are_judged_by_none_and_left_alone(self, unique: Tides) -> None:
+        unique.edit('class Raw(tm.Contract, key=("day", "id"))', "class Raw(tm.Contract)")
+        unique.edit(
+            "    id = tm.Int64(min=0)\n", '    id = tm.Int64(min=0)\n    alone = tm.Unique("id")\n'
+        )
+        unique.put("lost.parquet", rows_of(0).with_columns(day=pl.lit(None, pl.Date)))
+        unique.ok()
+        assert unique.ok() == {}
+
+    def test_columns_that_the_table_had_not_yet_repeat_nothing(self, tmp_path: Path) -> None:
+        tides = Tides(tmp_path, with_rule(""))
+        tides.send(0)
+        tides.send(1)
+        tides.ok()
+        tides.edit(
+            "    double = tm.Float64(nullable=True)\n",
+            '    double = tm.Float64(nullable=True)\n    more = tm.Int64()\n    once = tm.Unique("more")\n',
+        )
+        tides.edit('times(pl.col("value"))', 'times(pl.col("value")), more=pl.col("id")')
+        receipt = tides.run()
+        assert receipt.exit_code == 3
+        assert (
+            "once: 3 of 3 rows repeat more, such as 0, 1, 2, also in 2024-03-01"
+            in receipt.messages[0]
         )
 
 

@@ -106,7 +106,8 @@ class Bench:
         # Rows without a place are read by nobody.
         if partition == UNPLACED:
             return Verdict(at=at, heads=heads, rules=rules)
-        frame = self._frames.columns(product, _named(spec), payload)
+        names = _named(spec)
+        frame = self._frames.columns(product, names, payload) if names else pl.DataFrame()
         findings = [*self._sizes(stage, partition, product), *self._found(stage, partition, frame)]
         refuse(stage, partition, findings)
         self._keep(stage, partition, frame)

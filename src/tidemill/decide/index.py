@@ -1,8 +1,8 @@
 """Values of some columns in many partitions, kept so that others are found among them quickly.
 
-Rows are kept in runs that are sorted by a hash of their values, of which a new one is merged with those
-of its size: to add a million partitions costs no more than to sort their rows a few times. What has the
-hash of a kept row is compared with it value by value, so that no collision is taken for a match.
+Hashes of the rows are kept in sorted runs, of which a new one is merged with those of its size: to add
+many partitions costs no more than to go through their hashes a few times. What has the hash of a kept
+row is compared with it value by value, so that no collision is taken for a match.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from operator import and_
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -17,8 +18,10 @@ import polars as pl
 from tidemill.decide.schema import polars_type
 from tidemill.domain.dtype import DType
 
+# Hashes in their order, and the places of the rows that have them.
+_Run: TypeAlias = tuple[np.ndarray, np.ndarray]
+
 _OWNER = "\0owner"
-_ROW, _AT = "row", "at"
 _TEXTS = frozenset({"String", "Enum", "Categorical"})
 
 
@@ -27,7 +30,8 @@ class Index:
 
     def __init__(self, types: Mapping[str, pl.DataType]) -> None:
         self._types = dict(types)
-        self._runs: list[tuple[np.ndarray, pl.DataFrame]] = []
+        self._rows = pl.DataFrame(schema={**self._types, _OWNER: pl.UInt32})
+        self._runs: list[_Run] = []
 
     def fitted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows of a frame that have a value in every column, in the types of these keys.
@@ -47,10 +51,14 @@ class Index:
         rows = table.with_columns(owner.alias(_OWNER)).filter(_complete(table))
         if not rows.height:
             return
-        self._runs.append(_sorted(rows))
+        hashes = _hashes(rows.drop(_OWNER))
+        places = np.arange(self._rows.height, self._rows.height + rows.height, dtype=np.uint32)
+        self._rows.vstack(rows, in_place=True)
+        self._runs.append(_sorted(hashes, places))
         while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
-            (_, last), (_, before) = self._runs.pop(), self._runs.pop()
-            self._runs.append(_sorted(pl.concat([before, last])))
+            last, before = self._runs.pop(), self._runs.pop()
+            both = zip(before, last, strict=True)
+            self._runs.append(_sorted(*(np.concatenate(arrays) for arrays in both)))
 
     def _cast(self, frame: pl.DataFrame) -> pl.DataFrame:
         named = zip(frame.get_columns(), self._types.items(), strict=True)
@@ -60,25 +68,27 @@ class Index:
 
     def matches(self, keys: pl.DataFrame) -> pl.DataFrame:
         """Each row that is kept already: its index in `row`, and the `owner` of the kept one."""
-        hashes = _hashes(keys)
-        found = [self._among(keys, hashes, run) for run in self._runs]
-        empty = pl.DataFrame(schema={_ROW: pl.UInt32, "owner": pl.UInt32})
-        return pl.concat([empty, *found])
+        # In their order neighbours are sought near each other.
+        hashes, rows = _sorted(_hashes(keys), np.arange(keys.height, dtype=np.uint32))
+        found = [_alike(hashes, run) for run in self._runs]
+        if not any(len(at) for at, _ in found):
+            return pl.DataFrame(schema={"row": pl.UInt32, "owner": pl.UInt32})
+        asked = np.concatenate([rows[at] for at, _ in found])
+        there = self._rows[np.concatenate([places for _, places in found])]
+        own = keys[asked]
+        same = reduce(and_, [own[name] == there[name] for name in self._types])
+        return pl.DataFrame({"row": asked, "owner": there[_OWNER]}).filter(same)
 
-    def _among(
-        self, keys: pl.DataFrame, hashes: np.ndarray, run: tuple[np.ndarray, pl.DataFrame]
-    ) -> pl.DataFrame:
-        kept, rows = run
-        first = np.searchsorted(kept, hashes, "left")
-        stop = np.searchsorted(kept, hashes, "right")
-        hit = np.flatnonzero(stop > first)
-        pairs = pl.DataFrame(
-            {_ROW: hit.astype(np.uint32), "first": first[hit], "stop": stop[hit]}
-        ).select(_ROW, pl.int_ranges("first", "stop", dtype=pl.UInt32).alias(_AT))
-        pairs = pairs.explode(_AT)
-        asked, there = keys[pairs[_ROW]], rows[pairs[_AT]]
-        same = reduce(and_, [asked[name] == there[name] for name in self._types])
-        return pl.DataFrame({_ROW: pairs[_ROW], "owner": there[_OWNER]}).filter(same)
+
+def _alike(hashes: np.ndarray, run: _Run) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some sorted hashes a run has, and where it has them; as often as it does."""
+    kept, places = run
+    first = np.searchsorted(kept, hashes)
+    hit = np.flatnonzero(kept[np.minimum(first, len(kept) - 1)] == hashes)
+    first = first[hit]
+    many = np.searchsorted(kept, hashes[hit], "right") - first
+    within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    return np.repeat(hit, many), places[np.repeat(first, many) + within]
 
 
 def common_type(one: DType, other: DType) -> pl.DataType:
@@ -92,10 +102,10 @@ def _hashes(keys: pl.DataFrame) -> np.ndarray:
     return keys.hash_rows(seed=0).to_numpy()
 
 
-def _sorted(rows: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame]:
-    hashes = _hashes(rows.drop(_OWNER))
+def _sorted(hashes: np.ndarray, places: np.ndarray) -> _Run:
+    # A stable sort takes what is sorted in parts already, such as two runs, in one go.
     order = np.argsort(hashes, kind="stable")
-    return hashes[order], rows[order]
+    return hashes[order], places[order]
 
 
 def _comparable(series: pl.Series) -> pl.Series:

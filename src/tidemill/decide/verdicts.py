@@ -47,8 +47,10 @@ def unique_findings(
     `others` maps the rows (of `keys`, which have a value in every column) that another partition has to
     the name of that partition.
     """
-    within = ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    broken = within | _at(list(others), keys.height)
+    broken = _at(list(others), keys.height)
+    # The rows of a partition have different keys already.
+    if not spec.key or not {*spec.key} <= {*rule.columns}:
+        broken |= ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
     if not broken.any():
         return []
     first = next(iter(others.values()), "")
