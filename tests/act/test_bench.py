@@ -234,6 +234,56 @@ class TestReferences:
         assert set(tides.ok()) == {"ok run ports"}
 
 
+class TestDrift:
+    RULE = 'steady = tm.Drift("double", by="ks", limit=0.3, vs_last=2, on_fail="fail")'
+
+    @pytest.fixture
+    def tides(self, tmp_path: Path) -> Tides:
+        tides = Tides(tmp_path, with_rule(self.RULE))
+        for number in range(3):
+            tides.send(number, [float(value) for value in range(10)])
+        tides.ok()
+        return tides
+
+    def test_values_are_held_against_those_of_the_partitions_before(self, tides: Tides) -> None:
+        tides.send(3, [float(value) for value in range(5, 15)])
+        [message] = tides.run().messages
+        assert message.startswith(f"doubled {day(3)} breaks its contract")
+        assert (
+            "steady: ks of double to the 2 partitions before is 0.5, above 0.3; find out" in message
+        )
+        assert day(3) not in tides.published()["doubled"]
+        tides.send(3, [float(value) for value in range(1, 11)])
+        tides.ok()
+
+    def test_the_first_has_nothing_before_it(self, tides: Tides) -> None:
+        tides.send(0, [float(value) for value in range(100, 110)])
+        tides.ok()
+        # The second has only that one.
+        tides.send(1, [float(value) for value in range(1, 11)])
+        assert "ks of double to the partition before is 1, above" in tides.run().messages[0]
+
+    def test_what_goes_in_the_same_run_is_no_longer_before_it(self, tides: Tides) -> None:
+        tides.edit("vs_last=2", "vs_last=1")
+        for number in (0, 2):
+            (tides.root / "data" / f"{day(number)}.parquet").unlink()
+        tides.send(1, [float(value) for value in range(100, 110)])
+        tides.send(3, [float(value) for value in range(101, 111)])
+        tides.ok()
+
+    def test_a_column_that_has_no_values_any_more(self, tides: Tides) -> None:
+        tides.send(3, [None] * 10)
+        assert "steady: double has no values any more, it had some in" in tides.run().messages[0]
+
+    def test_a_day_that_changes_is_held_against_the_days_before(self, tides: Tides) -> None:
+        tides.send(1, [float(value) for value in range(100, 110)])
+        tides.edit('on_fail="fail"', 'on_fail="warn"')
+        tides.ok()
+        bound = tides.open().state().heads["doubled"].partitions
+        assert [len(bound[day(number)].findings) for number in range(3)] == [0, 1, 1]
+        assert "ks of double to the partition before is 1" in bound[day(1)].findings[0].message
+
+
 class TestRecheck:
     def test_a_new_rule_judges_what_is_published(self, unique: Tides) -> None:
         unique.edit('    once = tm.Unique("id")\n', "")

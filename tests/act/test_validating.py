@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,9 +10,8 @@ from polars.testing import assert_frame_equal
 from tests.decide.judging import cases
 from tidemill.act.validating import validate
 from tidemill.decide.check import Checker
-from tidemill.domain import columns as tm
-from tidemill.domain.contract import Contract, ContractSpec, rule
-from tidemill.domain.errors import ContractError, SourceError, UsageError
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import ContractError
 
 
 @given(cases())

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.decide.index import Index
+from tidemill.decide.profile import profile_of
 from tidemill.decide.verdicts import (
     apart,
+    drift_findings,
     median_findings,
     newest,
     reference_findings,
     unique_findings,
 )
 from tidemill.domain.contract import Contract, ContractSpec
-from tidemill.domain.table_rules import ReferenceRule, Rows, UniqueRule
+from tidemill.domain.table_rules import DriftRule, ReferenceRule, Rows, UniqueRule
 
 
 class Others(Contract):
@@ -130,3 +132,47 @@ def test_zones_are_moments() -> None:
     moments = pl.Series([datetime(1970, 1, 1)]).dt.replace_time_zone("Europe/Amsterdam")
     assert newest(moments) == -3600.0
     assert newest(moments.cast(pl.Datetime("ns", "Europe/Amsterdam"))) == -3600.0
+
+
+def drifting(**more: Any) -> tuple[ContractSpec, DriftRule]:
+    body = {"day": tm.Date(partition="1d"), "steady": tm.Drift("a", **more)}
+    spec = spec_of(body)
+    [rule] = spec.wider
+    assert isinstance(rule, DriftRule)
+    return spec, rule
+
+
+@pytest.mark.parametrize(
+    ("by", "limit", "says"),
+    [
+        ("ks", 0.4, "ks of a to the 3 partitions before is 0.5, above 0.4"),
+        ("ks", 0.5, ""),
+        ("wasserstein", 4.0, "wasserstein of a to the 3 partitions before is 4.99"),
+        ("wasserstein", 5.5, ""),
+        ("psi", 0.2, "psi of a to the 3 partitions before is"),
+        ("psi", 100, ""),
+    ],
+)
+def test_distances(by: Any, limit: float, says: str) -> None:
+    spec, rule = drifting(by=by, limit=limit, on_fail="fail")
+    before = profile_of(pl.DataFrame({"a": list(range(10))}))
+    own = profile_of(pl.DataFrame({"a": list(range(5, 15))}), before.grids)
+    found = drift_findings(spec, rule, [before] * 3, own)
+    assert len(found) == bool(says)
+    for finding in found:
+        assert finding.message.startswith(f"steady: {says}")
+        assert (finding.rule, finding.severity, finding.rows) == ("steady", "fail", 10)
+
+
+def test_what_has_no_distance_is_told_where_values_went() -> None:
+    spec, rule = drifting()
+    some = profile_of(pl.DataFrame({"a": [1, 2]}))
+    none = profile_of(pl.DataFrame({"a": [None]}, schema={"a": pl.Int64}))
+    empty = profile_of(pl.DataFrame(schema={"a": pl.Int64}))
+    [finding] = drift_findings(spec, rule, [some], none)
+    assert (
+        "steady: a has no values any more, it had some in the partition before" in finding.message
+    )
+    for before, own in ((none, some), (none, none), (empty, some), (some, empty), (some, some)):
+        assert drift_findings(spec, rule, [before], own) == []
+    assert drift_findings(spec, rule, [], some) == []

@@ -14,12 +14,14 @@ import numpy as np
 import polars as pl
 
 from tidemill.act.frames import Frames
+from tidemill.act.past import Past
 from tidemill.act.tenure import Holdings
 from tidemill.act.work import refuse
 from tidemill.decide.index import Index, common_type
 from tidemill.decide.referring import references
 from tidemill.decide.verdicts import (
     apart,
+    drift_findings,
     median_findings,
     newest,
     reference_findings,
@@ -30,7 +32,7 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
 from tidemill.domain.partition import UNPLACED
 from tidemill.domain.stage import Flow, Stage
-from tidemill.domain.table_rules import FreshnessRule, ReferenceRule, UniqueRule
+from tidemill.domain.table_rules import DriftRule, FreshnessRule, ReferenceRule, UniqueRule
 from tidemill.domain.verdict import Verdict
 
 
@@ -84,6 +86,7 @@ class Bench:
         self._settle = settle
         self._others: dict[tuple[str, str], _Others] = {}
         self._tables: dict[tuple[str, str], _Table] = {}
+        self._past = Past(holdings, frames)
 
     def verdict(
         self,
@@ -108,7 +111,10 @@ class Bench:
             return Verdict(at=at, heads=heads, rules=rules)
         names = _named(spec)
         frame = self._frames.columns(product, names, payload) if names else pl.DataFrame()
-        findings = [*self._sizes(stage, partition, product), *self._found(stage, partition, frame)]
+        findings = [
+            *self._sizes(stage, partition, product),
+            *self._found(stage, partition, product, frame),
+        ]
         refuse(stage, partition, findings)
         self._keep(stage, partition, frame)
         heads |= {name: self._table(stage, rule).version for name, rule in self._referred(stage)}
@@ -132,10 +138,12 @@ class Bench:
         rule = stage.output.rows
         if rule is None or rule.vs_last is None:
             return []
-        before = self._holdings.rows_before(stage.name, partition, rule.vs_last)
-        return median_findings(stage.output, product.rows, before)
+        before = self._holdings.before(stage.name, partition, rule.vs_last)
+        return median_findings(stage.output, product.rows, [b.product.rows for b in before])
 
-    def _found(self, stage: Stage, partition: str, frame: pl.DataFrame) -> Iterator[Finding]:
+    def _found(
+        self, stage: Stage, partition: str, product: Product, frame: pl.DataFrame
+    ) -> Iterator[Finding]:
         spec = stage.output
         assert spec is not None
         for rule in spec.wider:
@@ -150,8 +158,15 @@ class Bench:
                     keys = known.fitted(frame.select(rule.columns))
                     table = stage.refers[rule.name]
                     yield from reference_findings(spec, rule, keys, known, table)
-                case _:
-                    pass
+                case DriftRule():
+                    own = frame.select(rule.columns)
+                    before, now = self._past.beside(
+                        stage.name, partition, product, own, count=rule.vs_last
+                    )
+                    if now is not None:
+                        yield from drift_findings(spec, rule, before, now)
+                case FreshnessRule():
+                    pass  # it is about the head, whenever a run ends
 
     def _keep(self, stage: Stage, partition: str, frame: pl.DataFrame) -> None:
         """From now on the rows belong to the table."""
@@ -227,7 +242,7 @@ class Bench:
 
 def _named(spec: ContractSpec) -> list[str]:
     """The columns that have to be looked at."""
-    rules = [r.columns for r in spec.wider if isinstance(r, UniqueRule | ReferenceRule)]
+    rules = [rule.columns for rule in spec.wider if not isinstance(rule, FreshnessRule)]
     return list(dict.fromkeys([*(name for names in rules for name in names), *_aging(spec)]))
 
 

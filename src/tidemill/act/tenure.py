@@ -143,17 +143,32 @@ class Holdings:
 
     def remove(self, stage: str, partition: str) -> None:
         """Note that a partition is no longer bound."""
+        keys = self._sorted.get(stage, [])
+        at = bisect_left(keys, partition)
+        if keys[at : at + 1] == [partition]:
+            del keys[at]
         self.noted.setdefault(stage, {})[partition] = None
 
-    def rows_before(self, stage: str, partition: str, count: int) -> list[int]:
-        """The row counts of the last `count` partitions before one, in their order."""
+    def before(self, stage: str, partition: str, count: int) -> list[Binding]:
+        """What is bound to the last `count` partitions before one, in their order."""
+        keys = self._keys(stage)
+        return self._at(stage, keys[: bisect_left(keys, partition)][-count:])
+
+    def first(self, stage: str) -> list[Binding]:
+        """What is bound to the first partition, if there is one."""
+        return self._at(stage, self._keys(stage)[:1])
+
+    def _keys(self, stage: str) -> list[str]:
+        """The keys that are bound of a stage that was noted as a whole, in their order."""
         held = self.noted.get(stage, {})
         keys = self._sorted.get(stage)
         if keys is None:
             keys = self._sorted[stage] = placed(key for key in held if held[key] is not None)
-        before = keys[: bisect_left(keys, partition)]
-        found = [held[key] for key in before[-count:]]
-        return [binding.product.rows for binding in found if binding is not None]
+        return keys
+
+    def _at(self, stage: str, keys: Iterable[str]) -> list[Binding]:
+        held = self.noted.get(stage, {})
+        return [binding for key in keys if (binding := held[key]) is not None]
 
 
 def looks_further(stage: Stage) -> bool:

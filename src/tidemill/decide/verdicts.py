@@ -10,9 +10,11 @@ import polars as pl
 
 from tidemill.decide.findings import sample_of
 from tidemill.decide.index import Index
+from tidemill.decide.profile import compare, merge
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
-from tidemill.domain.table_rules import ReferenceRule, UniqueRule
+from tidemill.domain.profile import ColumnProfile, Distance, Profile
+from tidemill.domain.table_rules import DriftRule, ReferenceRule, UniqueRule
 
 
 def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> list[Finding]:
@@ -71,6 +73,39 @@ def reference_findings(
     says = f"have a value of {named} that is not among {' and '.join(rule.to)} of {stage}{_such(strange)}"
     hint = f"add it there, fix the source, or change the rule ({spec.place})"
     return [_finding(rule, strange.height, keys.height, says, hint)]
+
+
+def drift_findings(
+    spec: ContractSpec, rule: DriftRule, before: Sequence[Profile], own: Profile
+) -> list[Finding]:
+    """That columns are further from the partitions `before`, taken together, than they may be."""
+    if not own.rows or not before:
+        return []
+    past, count = merge(before), len(before)
+    then = "the partition before" if count == 1 else f"the {count} partitions before"
+    hint = f"find out what changed, or change the rule ({spec.place})"
+    return [
+        Finding(
+            rule=rule.name,
+            severity=rule.on_fail,
+            rows=own.rows,
+            message=f"{rule.name}: {problem}; {hint}",
+        )
+        for found in compare(past, own)
+        if (problem := _drifted(rule, found, past[found.name], own[found.name], then))
+    ]
+
+
+def _drifted(
+    rule: DriftRule, found: Distance, old: ColumnProfile, new: ColumnProfile, then: str
+) -> str:
+    # Without any value there is no distribution, and so no distance that would tell.
+    if old.present and not new.present:
+        return f"{found.name} has no values any more, it had some in {then}"
+    distance: float | None = getattr(found, rule.by)
+    if distance is None or distance <= rule.limit:
+        return ""
+    return f"{rule.by} of {found.name} to {then} is {distance:.3g}, above {rule.limit:g}"
 
 
 def _at(rows: Sequence[int] | np.ndarray, height: int) -> pl.Series:
