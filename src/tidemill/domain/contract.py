@@ -252,7 +252,7 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads"})
+_RESERVED = frozenset({"reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:
