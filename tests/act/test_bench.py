@@ -501,6 +501,19 @@ class TestFreshness:
         assert tides.run("raw").exit_code == 0
         assert tides.run("daily").exit_code == 3
 
+    def test_a_table_that_a_run_leaves_alone_is_judged_too(self, tmp_path: Path) -> None:
+        fresh = '    fresh = tm.Freshness("day", within="60h")\n    known ='
+        tides = Tides(tmp_path, referring().replace("    known =", fresh))
+        self.now = self.NOON + 86400
+        tides.use(clock=lambda: self.now)
+        tides.send(0)
+        ports(tides, 0, 1, 2)
+        assert len(tides.run().messages) == 1
+        ports(tides, 0, 1, 2, 3)
+        receipt = tides.run()
+        assert set(tides.ran(receipt)) == {"ok run ports"}
+        assert len(receipt.messages) == 1
+
     def test_a_rule_that_is_new_reads_what_is_published(self, tmp_path: Path) -> None:
         tides = self.tides(tmp_path)
         rule = '    fresh = tm.Freshness("day", within="60h", on_fail="warn")\n'
