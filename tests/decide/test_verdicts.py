@@ -82,6 +82,17 @@ def test_rows_that_repeat_are_counted(values: list[int], others: dict[int, str])
         assert ("also in" in finding.message) == bool(others)
 
 
+def test_rows_of_different_keys_are_only_held_against_other_partitions() -> None:
+    made: type[Contract] = type("X", (Contract,), {"a": tm.Int64(), "x": tm.Unique("a")}, key="a")
+    spec = made.__tidemill_contract__
+    [rule] = spec.wider
+    assert isinstance(rule, UniqueRule)
+    keys = pl.DataFrame({"a": [1, 2, 3]})
+    assert unique_findings(spec, rule, keys, {}) == []
+    [finding] = unique_findings(spec, rule, keys, {1: "p"})
+    assert "x: 1 of 3 rows repeat a, such as 2, also in p;" in finding.message
+
+
 @given(VALUES, VALUES)
 def test_rows_whose_value_is_nowhere_are_counted(values: list[int], there: list[int]) -> None:
     spec = spec_of({"known": tm.References("a", Others)})

@@ -144,7 +144,10 @@ class Reads:
 
 
 def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
-    """A condition over several columns of a row, as a Polars expression; null counts as passed."""
+    """A condition over several columns of a row, as a Polars expression; null counts as passed.
+
+    With `.over(...)` it is one over the rows of a group: all that came, whatever else they break.
+    """
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
     if not _is_expression(expr):
