@@ -158,3 +158,38 @@ class TestShow:
     def test_what_has_no_contract(self) -> None:
         ended = tidemill("contract", "show", "demand")
         assert (ended.code, "demand has no contract" in ended.err) == (2, True)
+
+
+def test_history(fresh: Path) -> None:
+    ended = tidemill("contract", "history", "sales")
+    assert ended.out == "sales: Sales, declared 1.0.0; nothing is published yet\n"
+    assert tidemill("run").code == 0
+    edit(
+        fresh / "bakery.py",
+        'Sales(tm.Contract, version="1.0.0"',
+        'Sales(tm.Contract, version="1.1.0"',
+    )
+    edit(fresh / "bakery.py", "hour = tm.Int64(min=7, max=18)", "hour = tm.Int64(min=7, max=19)")
+    assert tidemill("run", "sales", "--limit", "2").code == 0
+    ended = tidemill("contract", "history", "sales")
+    head, _, names, old, new = ended.out.rstrip().split("\n")
+    assert head == "sales: Sales, declared 1.1.0"
+    assert names.split() == ["version", "published", "held", "now", "first", "when", "last", "when"]
+    assert old.split()[:4] == ["1.0.0", "28", "26", "2026-01-05"]
+    assert new.split()[:4] == ["1.1.0", "2", "2", "2026-01-05"]
+    found = tidemill("contract", "history", "sales", "--json").document
+    assert (found["contract"], found["declared"]) == ("Sales", "1.1.0")
+    assert [(v["version"], v["held"], v["last"]["partition"]) for v in found["versions"]] == [
+        ("1.0.0", 26, "2026-02-01"),
+        ("1.1.0", 2, "2026-01-06"),
+    ]
+    assert "contract Sales 1.0.0 (26), 1.1.0 (2), " in tidemill("show", "sales").out
+    assert "contract Sales 1.1.0, " in tidemill("show", "sales", "2026-01-05").out
+    assert ": ingest at bakery.py:49, contract Sales 1.0.0 (26), 1.1.0 (2)" in (
+        tidemill("explain", "sales").out
+    )
+
+
+def test_history_of_what_makes_no_table(fresh: Path) -> None:
+    ended = tidemill("contract", "history", "demand")
+    assert (ended.code, ended.err) == (2, "error: demand has no contract: it makes no table\n")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.profile import compare, distinct_of, merge, profile_of
+from tidemill.decide.profile import compare, merge, profile_of
 from tidemill.decide.texts import LISTED, LONG
 from tidemill.domain.profile import ColumnProfile, Grid, Profile
 
@@ -65,12 +65,12 @@ def test_nan_is_missing_but_no_null() -> None:
 def test_infinities_are_counted_and_kept_out_of_the_moments() -> None:
     column = one([1.0, 3.0, math.inf, -math.inf], pl.Float64)
     assert (column.finite, column.mean, column.variance) == (2, 2.0, 2.0)
-    assert distinct_of(column) == 4
+    assert column.distinct == 4
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64])
 def test_integers_too_large_for_a_float_are_told_apart(dtype: Any) -> None:
-    assert distinct_of(one([HUGE - n for n in range(50)], dtype)) == 50
+    assert one([HUGE - n for n in range(50)], dtype).distinct == 50
 
 
 @pytest.mark.parametrize("values", [[5, 5, 5], [0, 0], [HUGE, HUGE], [-HUGE]])
@@ -115,13 +115,6 @@ def test_a_long_text_is_no_category() -> None:
     assert column.most == "x" * LONG
 
 
-def test_a_profile_is_found_by_name() -> None:
-    profile = profile_of(pl.DataFrame({"a": [1], "b": [2]}))
-    assert profile["b"].least == 2
-    with pytest.raises(KeyError, match="c"):
-        profile["c"]
-
-
 NUMBERS = st.one_of(st.none(), st.floats(width=64), st.sampled_from([0.0, 1.0, math.inf, math.nan]))
 INTEGERS = st.one_of(st.none(), st.integers(-HUGE, HUGE), st.integers(-3, 3))
 TEXTS = st.one_of(st.none(), st.text(max_size=3), st.sampled_from(["a", "b"]))
@@ -148,7 +141,7 @@ def assert_same(column: ColumnProfile, expected: ColumnProfile) -> None:
     """Equal in all that is exact; moments up to rounding, categories up to what is missed."""
     for name in ("rows", "nulls", "nans", "least", "most", "finite", "histogram"):
         assert getattr(column, name) == getattr(expected, name), name
-    assert distinct_of(column) == distinct_of(expected)
+    assert column.distinct == expected.distinct
     assert column.lengths == expected.lengths
     if math.isfinite(expected.m2) and math.isfinite(column.m2):
         assert column.mean == pytest.approx(expected.mean, rel=1e-6, abs=math.sqrt(expected.m2))
@@ -178,8 +171,13 @@ def test_a_column_that_changed_its_type_keeps_what_both_have() -> None:
         [profile_of(pl.DataFrame({"a": [1]})), profile_of(pl.DataFrame({"a": ["x", "y"]}))]
     )
     column = both["a"]
-    assert (column.rows, distinct_of(column)) == (3, 3)
+    assert (column.rows, column.distinct) == (3, 3)
     assert (column.least, column.histogram, column.categories) == (None, None, None)
+
+
+def test_of_lists_and_numbers_the_number_of_values_is_unknown() -> None:
+    parts = [pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [[1]]})]
+    assert merge([profile_of(part) for part in parts])["a"].distinct is None
 
 
 def test_extremes_of_decimals_merge_by_value() -> None:

@@ -11,6 +11,10 @@ from tidemill.cli.group import LazyGroup
     cls=LazyGroup,
     commands_at={
         "show": ("tidemill.cli.terms:show", "What the contract of a STAGE says, as a table."),
+        "history": (
+            "tidemill.cli.versions:history",
+            "The versions that a STAGE's partitions passed.",
+        ),
         "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,18 +13,17 @@ from tidemill.domain.profile import Categories, ColumnProfile, Distance
 _GROUPS = 10
 # A group that is empty on one side counts as this share of it, or its index would be infinite.
 _LEAST_SHARE = 1e-4
+_DENSE = 1_000
 
 
 def distance(old: ColumnProfile, new: ColumnProfile) -> Distance:
     """Compare a column with what it was; what can't be compared (no values, other types) is None."""
     ks = error = moved = psi = None
-    if old.histogram is not None and new.histogram is not None and old.present and new.present:
-        one, other = _shares(old), _shares(new)
-        points = _points(one, other)
-        ks, error = _ks(one, other, points)
-        moved = _wasserstein(one, other)
-        psi = _index(*_groups(one, other, points))
-    elif old.categories is not None and new.categories is not None and old.present and new.present:
+    both = bool(old.present and new.present)
+    if both and old.histogram is not None and new.histogram is not None:
+        with np.errstate(over="ignore"):
+            ks, error, moved, psi = _of_numbers(old, new)
+    elif both and old.categories is not None and new.categories is not None:
         psi = _index(*_listed(old.categories, new.categories))
     return Distance(
         name=new.name,
@@ -34,6 +33,23 @@ def distance(old: ColumnProfile, new: ColumnProfile) -> Distance:
         wasserstein=moved,
         psi=psi,
     )
+
+
+def _of_numbers(old: ColumnProfile, new: ColumnProfile) -> tuple[float, float, float, float]:
+    one, other = _shares(old), _shares(new)
+    points = _points(one, other)
+    ks, (least, most) = _apart(one, other, points), _bounds(one, other)
+    if _is_dense(old) and _is_dense(new):
+        # Where one begins or ends inside a bin, they may be farthest apart.
+        one, other = _clipped(one, old), _clipped(other, new)
+        ks = max(ks, _apart(one, other, np.concatenate([one.ends, other.ends])))
+    psi = _index(*_groups(one, other, points))
+    return ks, max(most - ks, ks - least), _wasserstein(one, other), psi
+
+
+def _is_dense(column: ColumnProfile) -> bool:
+    """Whether there are so many values that hardly any bin holds just one of them."""
+    return not column.is_exact and (column.distinct or 0) > _DENSE
 
 
 def _share(column: ColumnProfile) -> float:
@@ -53,6 +69,10 @@ class _Shares:
     below: float
     above: float
     blur: float
+
+    @property
+    def ends(self) -> Floats:
+        return np.concatenate([self.low[:1], self.high[-1:]])
 
     def surely(self, points: Floats) -> Floats:
         """The share that lies in bins that end at or before each point."""
@@ -93,25 +113,44 @@ def _shares(column: ColumnProfile) -> _Shares:
     )
 
 
+def _clipped(shares: _Shares, column: ColumnProfile) -> _Shares:
+    """The first bin from the least value on, the last one up to the greatest."""
+    low, high = shares.low.copy(), shares.high.copy()
+    assert column.least is not None
+    assert column.most is not None
+    least, most = float(column.least), float(column.most)
+    # Bins that came from another grid may lie beyond.
+    low[0] = min(max(low[0], least), high[0])
+    high[-1] = max(min(high[-1], most), low[-1])
+    return replace(shares, low=low, high=high)
+
+
 def _points(one: _Shares, other: _Shares) -> Floats:
     points = np.unique(np.concatenate([one.low, one.high, other.low, other.high]))
     return points if points.size else np.zeros(1)
 
 
-def _ks(one: _Shares, other: _Shares, points: Floats) -> tuple[float, float]:
-    """The statistic at the edges of all bins, and how far from it the one of the values may be."""
-    ks = float(np.abs(one.share_below(points) - other.share_below(points)).max())
+def _bounds(one: _Shares, other: _Shares) -> tuple[float, float]:
+    """What the KS statistic of the values is at least, and at most."""
+    points = _points(one, other)
     surely = [side.surely(points) for side in (one, other)]
     maybe = [side.maybe(points) for side in (one, other)]
     # Between two points the shares are at least what is sure at the one, at most what may be at the next.
     most = max(
         float((maybe[0][1:] - surely[1][:-1]).max(initial=0)),
         float((maybe[1][1:] - surely[0][:-1]).max(initial=0)),
+        abs(one.below - other.below),
+        abs(one.above - other.above),
     )
     least = max(
         float((surely[0] - maybe[1]).max(initial=0)), float((surely[1] - maybe[0]).max(initial=0))
     )
-    return ks, max(most - ks, ks - least, 0.0) + one.blur + other.blur
+    blur = one.blur + other.blur
+    return least - blur, most + blur
+
+
+def _apart(one: _Shares, other: _Shares, points: Floats) -> float:
+    return float(np.abs(one.share_below(points) - other.share_below(points)).max(initial=0))
 
 
 def _wasserstein(one: _Shares, other: _Shares) -> float:

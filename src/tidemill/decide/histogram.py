@@ -28,14 +28,14 @@ LENGTHS = Grid(center=0.0, scale=1.0)
 
 
 def grid_of(values: Floats) -> Grid | None:
-    """The grid for values like these; None without finite ones.
+    """The grid for values like these; None if all are missing.
 
     Median and IQR / 1.349; where half of them are equal, the standard deviation; where all are, a
     thousandth of the value.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return None
+        return Grid(center=0.0, scale=1.0) if np.isinf(values).any() else None
     half = finite.size // 2
     low, high = finite.size // 4, finite.size - 1 - finite.size // 4
     parted = np.partition(finite, [low, half, high])

@@ -16,7 +16,7 @@ import polars as pl
 from tidemill.decide.distance import distance
 from tidemill.decide.histogram import merge_histograms
 from tidemill.decide.numeric import is_numeric, numbers_of
-from tidemill.decide.sketch import distinct, merge_sketches, sketch_of
+from tidemill.decide.sketch import merge_sketches, sketch_of
 from tidemill.decide.texts import binaries, booleans, hashes_of, lists, texts
 from tidemill.domain.profile import (
     Categories,
@@ -38,22 +38,13 @@ def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> 
 
 
 def columns_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
-    """The profiles of columns, which may be of many frames: of many together it takes less time."""
+    """The profiles of columns, which may be of many frames."""
     numeric = [n for n, (series, _) in enumerate(wanted) if is_numeric(series.dtype)]
     parts = dict(zip(numeric, numbers_of([wanted[n] for n in numeric]), strict=True))
     return [
         _column(series, parts[n] if n in parts else _other(series))
         for n, (series, _) in enumerate(wanted)
     ]
-
-
-def distinct_of(column: ColumnProfile) -> int | None:
-    """The number of different values: exact while few, else off by 4.6 %; None for nested types."""
-    if column.categories is not None and not column.categories.missed:
-        return len(column.categories.counts)
-    if column.sketch or not column.present:
-        return distinct(column.sketch)
-    return None
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:

@@ -1,31 +1,25 @@
-"""How many different values there are, from sketches that merge: exact up to 64, then HyperLogLog.
+"""Sketches that tell how many different values there are (see `domain/distinct.py`).
 
-A sketch is the sorted 32-bit hashes of its values while there are few, and 512 registers of a
-HyperLogLog when there are many; what is merged is what the whole would have given. The estimate of
-the latter is off by 4.6 % (one standard deviation). Source: Ertl, New cardinality estimation
-algorithms for HyperLogLog sketches, 2017, whose estimator needs no correction of bias.
+What is merged is what the whole would have given. Values are told apart by a hash of 32 bits, which
+is the same with every version of Polars.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.domain.distinct import EXACT, FEW, MANY, RANKS, REGISTERS
+
 Hashes = npt.NDArray[np.uint32]
 Registers = npt.NDArray[np.uint8]
 
-EXACT = 64
-_BITS = 9
-REGISTERS = 1 << _BITS
-_RANKS = 32 - _BITS
-_REST = np.uint32((1 << _RANKS) - 1)
+_REST = np.uint32((1 << RANKS) - 1)
 # The exponent of a float32 is the position of the first bit of an integer, which it holds exactly.
-_FIRST = 127 + _RANKS
-_FEW, _MANY = b"f", b"m"
+_FIRST = 127 + RANKS
 _SHIFT = np.uint64(32)
 _FACTORS = tuple(map(np.uint64, (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x9E3779B97F4A7C15)))
 
@@ -49,11 +43,11 @@ def raise_registers(
     registers: Registers, hashes: Hashes, missing: npt.NDArray[np.bool_] | None = None
 ) -> None:
     """Take hashes in, a row of them for each row of registers; those of missing values don't count."""
-    at = (hashes >> np.uint32(_RANKS)).astype(np.intp)
+    at = (hashes >> np.uint32(RANKS)).astype(np.intp)
     at += np.arange(0, registers.size, REGISTERS)[:, None]
     rest = (hashes & _REST).astype(np.float32).view(np.uint32) >> np.uint32(23)
     # The longest run of zeros after the bits that choose the register, and one; all zeros are 0.0.
-    ranks = np.minimum(np.uint32(_FIRST) - rest, np.uint32(_RANKS + 1)).astype(np.uint8)
+    ranks = np.minimum(np.uint32(_FIRST) - rest, np.uint32(RANKS + 1)).astype(np.uint8)
     if missing is not None:
         ranks[missing] = 0
     np.maximum.at(registers.reshape(-1), at.ravel(), ranks.ravel())
@@ -80,8 +74,8 @@ def sketch(registers: Registers, hashes: Hashes) -> bytes:
     if np.count_nonzero(registers) <= EXACT:
         few = different(hashes)
         if few.size <= EXACT:
-            return _FEW + few.astype("<u4").tobytes() if few.size else b""
-    return _MANY + registers.tobytes()
+            return FEW + few.astype("<u4").tobytes() if few.size else b""
+    return MANY + registers.tobytes()
 
 
 def merge_sketches(sketches: Sequence[bytes]) -> bytes:
@@ -91,52 +85,16 @@ def merge_sketches(sketches: Sequence[bytes]) -> bytes:
     few = [
         np.frombuffer(found, "<u4", offset=1).astype(np.uint32)
         for found in sketches
-        if found[:1] == _FEW
+        if found[:1] == FEW
     ]
     listed = np.concatenate([np.empty(0, np.uint32), *few])
-    many = [_registers(found) for found in sketches if found[:1] == _MANY]
+    many = [_registers(found) for found in sketches if found[:1] == MANY]
     if not many:
         return sketch_of(listed)
     registers: Registers = np.maximum.reduce(many)[None, :].copy()
     raise_registers(registers, listed[None, :])
-    return _MANY + registers.tobytes()
-
-
-def distinct(found: bytes) -> int:
-    """The number of different values of a sketch, estimated where there are more than 64."""
-    if found[:1] != _MANY:
-        return len(found) // 4
-    counts = np.bincount(_registers(found), minlength=_RANKS + 2)
-    total = REGISTERS * _tau(1 - float(counts[_RANKS + 1]) / REGISTERS)
-    for rank in range(_RANKS, 0, -1):
-        total = (total + float(counts[rank])) / 2
-    total += REGISTERS * _sigma(float(counts[0]) / REGISTERS)
-    estimate = REGISTERS**2 / (2 * math.log(2) * total)
-    # So many values share a hash.
-    return round(-(2.0**32) * math.log1p(-min(estimate / 2.0**32, 0.999)))
+    return MANY + registers.tobytes()
 
 
 def _registers(found: bytes) -> Registers:
     return np.frombuffer(found, np.uint8, offset=1)
-
-
-def _sigma(share: float) -> float:
-    total, weight = share, 1.0
-    while True:
-        share *= share
-        before = total
-        total += share * weight
-        weight *= 2
-        if total == before:
-            return total
-
-
-def _tau(share: float) -> float:
-    total, weight = 1 - share, 1.0
-    while True:
-        share = math.sqrt(share)
-        before = total
-        weight /= 2
-        total -= (1 - share) ** 2 * weight
-        if total == before:
-            return total / 3

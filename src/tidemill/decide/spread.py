@@ -25,8 +25,6 @@ from tidemill.decide.histogram import (
     summed,
 )
 from tidemill.decide.sketch import (
-    EXACT,
-    REGISTERS,
     Hashes,
     Registers,
     different,
@@ -34,14 +32,14 @@ from tidemill.decide.sketch import (
     raise_registers,
     sketch,
 )
+from tidemill.domain.distinct import EXACT, REGISTERS
 from tidemill.domain.profile import Grid, Histogram
 
 # So many rows stay in the cache between two steps.
 BLOCK = 1 << 13
 EXACT_FLOATS = 2.0**53
-# So many cells are looked at together, in columns of which none is much longer than another.
+# So many cells are looked at together.
 CELLS = 1 << 17
-_ALIKE, _SHORT = 0.75, 16
 # Counting by position beats sorting until there are so many more places than values.
 _SPARSE = 16
 
@@ -91,7 +89,7 @@ class _Totals:
 def spreads(columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> list[Spread]:
     """What each column holds, on its grid or, where that is None, on the one of its own values.
 
-    The columns may be of many frames. Those of about the same length are looked at together.
+    The columns may be of many frames.
     """
     used = [grid or grid_of(column.floats) for column, grid in zip(columns, grids, strict=True)]
     found: dict[int, Spread] = {}
@@ -104,27 +102,25 @@ def spreads(columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> list[Sp
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions of columns, grouped so that little more than what they hold is looked at."""
-    group: list[int] = []
-    for n in sorted(range(len(lengths)), key=lengths.__getitem__):
-        width = min(lengths[n], BLOCK)
-        if group and (
-            width * (len(group) + 1) > CELLS or lengths[group[0]] < width * _ALIKE - _SHORT
-        ):
-            yield group
-            group = []
-        group.append(n)
-    if group:
-        yield group
+    """Positions of columns of one length each, so many that their block stays in the cache.
+
+    Shorter ones filled up would be summed in another order, and have other last digits.
+    """
+    by_length: dict[int, list[int]] = {}
+    for n, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(n)
+    for length, alike in by_length.items():
+        many = max(1, CELLS // max(1, min(length, BLOCK)))
+        yield from (alike[start : start + many] for start in range(0, len(alike), many))
 
 
 class _Block:
-    """Some columns side by side; those that are shorter than the longest end in missing values."""
+    """Some columns of one length side by side."""
 
     def __init__(self, columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> None:
         self._columns = columns
         self._grids = grids
-        self._lengths = [len(column.floats) for column in columns]
+        self._length = len(columns[0].floats)
         self._center = np.array([[grid.center if grid else 0.0] for grid in grids])
         self._scale = np.array([[grid.scale if grid else 1.0] for grid in grids])
         self._totals = _Totals(len(columns))
@@ -134,16 +130,14 @@ class _Block:
 
     def take_all(self) -> None:
         """Take in all rows."""
-        for start in range(0, max(self._lengths), BLOCK):
+        for start in range(0, self._length, BLOCK):
             self._take(start)
 
     def _take(self, start: int) -> None:
-        stop = min(start + BLOCK, max(self._lengths))
+        stop = min(start + BLOCK, self._length)
         values = np.empty((len(self._columns), stop - start))
-        for row, column, length in zip(values, self._columns, self._lengths, strict=True):
-            if length < stop:
-                row[max(length - start, 0) :] = np.nan
-            row[: max(length - start, 0)] = column.floats[start:stop]
+        for row, column in zip(values, self._columns, strict=True):
+            row[:] = column.floats[start:stop]
         # -0.0 and 0.0 are one value.
         values += 0.0
         missing = finite = None
@@ -188,9 +182,8 @@ class _Block:
         for row in self._wide:
             integers = self._columns[row].integers
             assert integers is not None
-            here = slice(0, len(integers[start:stop]))
             center = float(self._center[row, 0])
-            bins[row, here] = _apart(integers[start:stop], values[row, here], center)
+            bins[row] = _apart(integers[start:stop], values[row], center)
         bins /= self._scale
         if not np.isfinite(bins.sum(axis=1)).all():
             # What overflows is finite all the same, and infinities have bins of their own.
@@ -236,8 +229,8 @@ class _Block:
             integers = self._columns[row].integers
             assert integers is not None
             here = integers[start:stop].view(np.uint64)
-            large = np.abs(values[row, : len(here)]) >= EXACT_FLOATS
-            bits[row, : len(here)][large] = ~here[large]
+            large = np.abs(values[row]) >= EXACT_FLOATS
+            bits[row, large] = ~here[large]
         hashes = hashed(bits)
         registers = self._totals.registers
         raise_registers(registers, hashes, missing)
@@ -264,12 +257,11 @@ class _Block:
             totals.m2.tolist(),
             strict=True,
         )
-        longest = max(self._lengths)
         for row, (missing, least, most, finite, mean, m2) in enumerate(figures):
             grid = self._grids[row]
             few = self._few[row]
             yield Spread(
-                missing=missing - (longest - self._lengths[row]),
+                missing=missing,
                 least=least,
                 most=most,
                 finite=int(finite),

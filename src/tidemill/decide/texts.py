@@ -18,7 +18,10 @@ from tidemill.domain.profile import Categories, Histogram
 # So many categories are listed, and none that is longer than this many bytes.
 LISTED = 32
 LONG = 100
+# Of few values it is quicker to get all than to choose.
 _QUICK = 1000
+# Longer values, in bytes, are hashed one by one.
+_WORDY = 64
 
 
 def booleans(series: pl.Series) -> dict[str, Any]:
@@ -106,9 +109,37 @@ def hashes_of(values: pl.Series) -> tuple[Hashes, npt.NDArray[Any]]:
     long = sizes > INLINE
     if long.any():
         # A view holds the first bytes only, and where the others are.
-        whole = values.filter(pl.Series(long)).cast(pl.Binary).to_list()
-        bits[long] = np.fromiter(map(xxh3_64_intdigest, whole), np.uint64, len(whole))
+        bits[long] = _long(values.filter(pl.Series(long)).cast(pl.Binary), sizes[long])
     return hashed(bits), sizes
+
+
+def _long(values: pl.Series, sizes: Ints) -> npt.NDArray[np.uint64]:
+    """What tells values apart that are longer than a view: of very long ones a hash."""
+    bits = sizes.astype(np.uint64)
+    wordy = sizes <= _WORDY
+    if not wordy.all():
+        whole = values.filter(pl.Series(~wordy)).to_list()
+        bits[~wordy] = np.fromiter(map(xxh3_64_intdigest, whole), np.uint64, len(whole))
+        values = values.filter(pl.Series(wordy))
+    if len(values):
+        bits[wordy] = _words(values, bits[wordy])
+    return bits
+
+
+def _words(values: pl.Series, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Take the bytes of the values in, eight of each at a time; `bits` are their lengths."""
+    sizes = bits.astype(np.int64)
+    starts = np.cumsum(sizes) - sizes
+    packed = values.cast(pl.List(pl.UInt8)).explode().to_numpy()
+    padded = np.concatenate([packed, np.zeros(8, np.uint8)])
+    words = np.lib.stride_tricks.as_strided(padded[:8].view("<u8"), (packed.size + 1,), (1,))
+    for done in range(0, int(sizes.max()), 8):
+        more = np.flatnonzero(sizes > done)
+        left = np.minimum(sizes[more] - done, 8).astype(np.uint64)
+        # Bytes beyond the end are those of the next value.
+        found = words[starts[more] + done] << (np.uint64(64) - left * np.uint64(8))
+        bits[more] = mixed(bits[more]) ^ found
+    return bits
 
 
 def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> Categories:
@@ -118,7 +149,6 @@ def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> 
     if short.size > LISTED:
         missed = max(missed, int(np.partition(short, -LISTED - 1)[-LISTED - 1]))
     chosen = np.flatnonzero(~long & (counts > missed))
-    # Of few it is quicker to get all.
     few = len(names) <= _QUICK
     held: list[str] = names.to_list() if few else names.gather(chosen).to_list()
     listed = zip(

@@ -38,7 +38,8 @@ class Direction(StrEnum):
 class Change:
     """One difference: `words` say it, `note` says what the direction doesn't tell.
 
-    `column` is empty for what is about the table; `survived` marks a loosening that breaks no reader,
+    `column` is empty for what is about the table, `term` names what the contract says of either (min,
+    key); `survived` marks a loosening that breaks no reader,
     `gone` a column that is no more, `told` what only people read (a description, a mark),
     `felt` what no check tells and readers may feel all the same (the unit of the same numbers).
     """
@@ -47,6 +48,7 @@ class Change:
     words: str
     direction: Direction
     column: str = ""
+    term: str = ""
     survived: bool = False
     gone: bool = False
     told: bool = False
