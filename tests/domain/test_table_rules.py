@@ -244,3 +244,8 @@ def test_what_looks_further() -> None:
     assert declare({"x": tm.Rows(vs_last=2, within=0.5)}).looks_further
     assert not declare({"x": tm.Rows(min=1)}).looks_further
     assert not declare({}).looks_further
+
+
+def test_a_rule_is_not_named_as_what_contracts_can_do() -> None:
+    with pytest.raises(ContractError, match="'reads' is a method of contracts; rename it"):
+        declare({"reads": tm.Unique("order")})

@@ -16,8 +16,8 @@ from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.profile import profile, told
 from tidemill.cli.tables import count, moment, plural, size, table
+from tidemill.decide.wording import terms
 from tidemill.domain.binding import Binding
-from tidemill.domain.column import Column
 from tidemill.domain.errors import UsageError
 from tidemill.domain.finding import Finding
 from tidemill.domain.gate import Scores
@@ -85,7 +85,7 @@ def _rows(
     columns = profile(frame) if stored is None else told(stored, frame.collect_schema())
     spec = {column.name: column for column in stage.output.columns} if stage.output else {}
     for known in columns:
-        known["contract"] = rules_of(spec[known["name"]]) if known["name"] in spec else ""
+        known["contract"] = terms(spec[known["name"]]) if known["name"] in spec else ""
     head = frame.head(rows).collect()
     findings = {key: b.findings for key, b in bound.items() if b.findings}
     text = "\n".join(
@@ -134,28 +134,6 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
 
 def _distinct(known: Mapping[str, Any]) -> str:
     return f"{'~' if known.get('about') else ''}{count(known['unique'])}"
-
-
-def rules_of(column: Column) -> str:
-    """What a contract asks of a column's values, in words."""
-    allowed = column.isin or (column.dtype.args if column.dtype.name == "Enum" else ())
-    words = [
-        "" if column.nullable else "never null",
-        f">= {column.min}" if column.min is not None else "",
-        f"<= {column.max}" if column.max is not None else "",
-        f"> {column.min_exclusive}" if column.min_exclusive is not None else "",
-        f"< {column.max_exclusive}" if column.max_exclusive is not None else "",
-        f"length >= {column.min_length}" if column.min_length is not None else "",
-        f"length <= {column.max_length}" if column.max_length is not None else "",
-        f"matches {column.regex}" if column.regex is not None else "",
-        f"one of {', '.join(map(str, allowed))}" if allowed else "",
-        "unique" if column.unique else "",
-        "optional" if column.optional else "",
-        column.unit and f"in {column.unit}",
-        column.pii and f"personal: {column.pii}",
-        "partition" if column.partition else "",
-    ]
-    return ", ".join(filter(None, words))
 
 
 def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:

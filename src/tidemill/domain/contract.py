@@ -256,9 +256,9 @@ class _Own:
     def of(cls, body: type, where: str) -> _Own:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
+            if name in RESERVED and isinstance(value, _DECLARED):
+                raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
             match value:
-                case Column() | Rule() if name in _RESERVED:
-                    raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
                 case Rule():
@@ -278,7 +278,8 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads", "sample", "validate"})
+_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:
