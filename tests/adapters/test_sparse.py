@@ -34,6 +34,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": ""},
+    "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
         "exit_code": 0, "messages": (),
@@ -47,6 +48,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
         "wall_s": 0.0, "cpu_s": 0.0,
     },
+    "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import tidemill
+from tests.cli.commands import edit, tidemill
 
 
 class TestRows:
@@ -119,3 +119,17 @@ class TestModels:
 
     def test_scores_of_one(self, built: Path) -> None:
         assert "baseline" not in tidemill("show", "demand_scores", "live").out
+
+
+def test_what_a_verdict_found_is_shown_like_the_rest(built: Path) -> None:
+    edit(
+        built / "bakery.py",
+        "    volume =",
+        '    sold_once = tm.Unique("sold", on_fail="warn")\n    volume =',
+    )
+    assert tidemill("run").code == 0
+    ended = tidemill("show", "sales", "2026-01-06")
+    assert "- 2026-01-06 warn: sold_once: " in ended.out
+    found = tidemill("show", "sales", "2026-01-06", "--json").document["findings"]
+    assert "sold_once" in [finding["rule"] for finding in found["2026-01-06"]]
+    assert "warn: sold_once: " in tidemill("explain", "sales", "2026-01-06").out

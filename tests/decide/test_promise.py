@@ -208,7 +208,7 @@ WORLD: dict[str, tuple[list[Any], Any]] = {
 
 def published(spec: ContractSpec, frame: pl.DataFrame) -> bool:
     """Whether all rows of a frame may stand in the table."""
-    judged = checker_of(spec).judge(frame, partition="", history=())
+    judged = checker_of(spec).judge(frame, partition="")
     failed = any(finding.severity == "fail" for finding in judged.findings)
     return not failed and judged.good.height == frame.height
 
@@ -236,7 +236,7 @@ def test_a_promise_holds_exactly_when_every_frame_that_passes_keeps_it(
     broken = allowed = False
     for pair in product(values, repeat=2):
         frame = pl.DataFrame({"x": pl.Series(pair, dtype=dtype)})
-        judged = checker_of(gives).judge(frame, partition="", history=())
+        judged = checker_of(gives).judge(frame, partition="")
         if any(finding.severity == "fail" for finding in judged.findings):
             continue
         broken = broken or not published(wants, judged.good)

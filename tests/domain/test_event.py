@@ -14,7 +14,7 @@ from tidemill.domain.event import Event, Recorded, Ticked
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
     "EnvironmentCreated", "RunStarted", "RunEnded", "Attempted", "Published", "Removed",
-    "RecipeChanged", "SourceSeen", "Settled", "Decided", "Delivered", "EffectQueued", "EffectDone",
+    "RecipeChanged", "SourceSeen", "Settled", "Judged", "Decided", "Delivered", "EffectQueued", "EffectDone",
     "Ticked",
 ]  # fmt: skip
 

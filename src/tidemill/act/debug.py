@@ -45,10 +45,10 @@ def attempt(
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
             raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")
-        product, objects = room.ingest(stage, partition, files, ())
+        product, objects = room.ingest(stage, partition, files)
     elif stage.kind is Kind.TRANSFORM:
         inputs = _inputs(flow, stage, state, partition)
-        product, objects, _ = room.transform(stage, partition, inputs, reads, ())
+        product, objects, _ = room.transform(stage, partition, inputs, reads)
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"

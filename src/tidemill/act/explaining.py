@@ -140,7 +140,7 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
         at=max((bound[key].at for key in chosen), default=0.0),
         rows=sum(bound[key].product.rows for key in chosen),
         quarantined=sum(bound[key].product.quarantined for key in chosen),
-        findings=one.product.findings if one else (),
+        findings=one.findings if one else (),
         stale=_stale(facts, stage, chosen),
         touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,

@@ -84,6 +84,23 @@ class Frames:
         frames = [self._rows(binding.product, columns) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
+    def columns(
+        self, product: Product, names: Sequence[str], payload: bytes | None
+    ) -> pl.DataFrame:
+        """Some columns of a partition; `payload` is its object while that isn't stored."""
+        if payload is None or product.objects[0] in self._recent:
+            return self._rows(product, list(names)).collect()
+        return pl.read_parquet(BytesIO(payload), columns=list(names))
+
+    def all_columns(self, bindings: Sequence[Binding], names: Sequence[str]) -> pl.DataFrame:
+        """Some columns of many partitions, one below the other; StorageError when some are gone."""
+        self.require({"the table": bindings})
+        objects = [name for binding in bindings for name in binding.product.objects]
+        if not any(b.product.parts for b in bindings) and self._recent.keys().isdisjoint(objects):
+            uris = [self._artifacts.uri(name) for name in objects]
+            return pl.scan_parquet(uris, glob=False).select(names).collect()
+        return pl.concat([self._rows(b.product, list(names)) for b in bindings]).collect()
+
     def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:
         """The rows of one partition, its columns put side by side where they are in several objects."""
         if not product.parts:

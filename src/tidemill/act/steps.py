@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from polars.exceptions import PanicException
 
+from tidemill.act.bench import Bench
 from tidemill.act.deliver import effect_of
 from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
@@ -90,7 +91,8 @@ def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
 class Steps:
     """Executes steps against what is published so far.
 
-    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable.
+    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable;
+    `versions` are those that the heads have by now.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Steps:
         *,
         settle: Callable[[], None],
         claim: Callable[[str], bool],
+        versions: Mapping[str, int],
     ) -> None:
         self._tools = tools = job.tools
         self._flow = job.flow
@@ -118,7 +121,9 @@ class Steps:
             return found.partitions if found else {}
 
         profiles = Profiles(tools.artifacts, head)
-        self._room = Workroom(intake, Frames(tools.artifacts, settle), profiles, states)
+        frames = Frames(tools.artifacts, settle)
+        self._room = Workroom(intake, frames, profiles, states)
+        self._bench = Bench(job.flow, holdings, frames, versions, settle)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:
@@ -174,6 +179,7 @@ class Steps:
         made = None if step.forced else self._known_or_claimed(stage, step, handed.key, held)
         if made is None:
             made = self._make(stage, step, inputs)
+        at = self._tools.clock()
         binding = Binding(
             key=handed.key,
             inputs=dict(handed.inputs),
@@ -184,7 +190,15 @@ class Steps:
             check=recipe.check,
             product=made.product,
             run=self._run,
-            at=self._tools.clock(),
+            at=at,
+            verdict=self._bench.verdict(
+                stage,
+                step.partition,
+                made.product,
+                made.objects[0][0] if made.objects else None,
+                rules=recipe.wider,
+                at=at,
+            ),
         )
         return self._publish(stage, step, binding, made, attempt)
 
@@ -245,14 +259,19 @@ class Steps:
         match reuse_of(found, self._recipes[stage.name], own=own):
             case Action.BIND:
                 return _Made(product=found.product, bound=True)
+            case Action.RECHECK if found.check == self._recipes[stage.name].check:
+                return _Made(product=found.product, rechecked=True)
             case Action.RECHECK:
-                history = self._history(stage, step)
-                product = self._room.recheck(stage, step.partition, found, history)
+                product = self._room.recheck(stage, step.partition, found)
                 return None if product is None else _Made(product=product, rechecked=True)
         return None
 
     def _inputs(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
         """What each input hands the step: bindings, or for files and models the digest that names them."""
+        if stage.refers:
+            failed = {name for name, _ in self._holdings.failed}.intersection(stage.refers.values())
+            for name in sorted(failed):
+                raise Skip(f"{name}, which it refers to, is missing: see its own line")
         found: dict[str, dict[str, Binding | str]] = {}
         for name, keys in step.reads.items():
             found[name] = {}
@@ -294,7 +313,7 @@ class Steps:
             case Kind.INGEST:
                 seen = self._plan.sources[stage.name]
                 files = {path: seen[path] for path in inputs[FILES]}
-                made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
+                made = self._room.ingest(stage, step.partition, files)
             case Kind.TRANSFORM:
                 return self._transform(stage, step, lists)
             case Kind.MODEL:
@@ -308,18 +327,9 @@ class Steps:
     def _transform(
         self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
     ) -> _Made:
-        recipe, history = self._recipes[stage.name], self._history(stage, step)
-        product, objects, touched = self._room.transform(
-            stage, step.partition, inputs, recipe.reads, history
-        )
+        reads = self._recipes[stage.name].reads
+        product, objects, touched = self._room.transform(stage, step.partition, inputs, reads)
         return _Made(product=product, objects=objects, touched=touched)
-
-    def _history(self, stage: Stage, step: Step) -> list[int]:
-        """Row counts of the partitions before this one, for rules that compare sizes."""
-        rows = stage.output.rows if stage.output else None
-        if rows is None or rows.vs_last is None:
-            return []
-        return self._holdings.rows_before(stage.name, step.partition, rows.vs_last)
 
     def _evaluate(
         self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]
@@ -351,6 +361,7 @@ class Steps:
     def _remove(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
         environment = self._plan.environment
         self._holdings.remove(stage.name, step.partition)
+        self._bench.removed(stage, step.partition)
         gone = Removed(
             environment=environment, stage=stage.name, partition=step.partition, run=self._run
         )

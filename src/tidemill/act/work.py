@@ -44,19 +44,19 @@ class Workroom:
         self._caller = Caller(states)
 
     def ingest(
-        self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]
+        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
     ) -> tuple[Product, Objects]:
         """Read one partition's rows from its files and publish those that pass."""
         assert stage.output is not None
         if not is_apart(partition, files):
             rows = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, rows, history)
+            return self._judged(stage, partition, rows)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
-        judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
+        judged = checker_of(stage.output).judge(narrow, partition=partition)
         if judged.bad is not None and stage.output.unknown_columns == "drop":
             wide = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, wide, history)
+            return self._judged(stage, partition, wide)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
@@ -67,7 +67,6 @@ class Workroom:
         partition: str,
         inputs: Mapping[str, Sequence[Binding]],
         reads: Reads,
-        history: Sequence[int],
     ) -> tuple[Product, Objects, tuple[str, ...]]:
         """Call the stage on its inputs and publish the rows that pass; what else it reached for.
 
@@ -79,16 +78,14 @@ class Workroom:
         )
         rows = sum(held.product.rows for bound in inputs.values() for held in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        return (*self._judged(stage, partition, frame, history), touched)
+        return (*self._judged(stage, partition, frame), touched)
 
-    def recheck(
-        self, stage: Stage, partition: str, binding: Binding, history: Sequence[int]
-    ) -> Product | None:
+    def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
         """What is published, judged anew by the contract as it is now; None when rows don't pass."""
         assert stage.output is not None
         self._frames.require({stage.name: (binding,)})
         frame = self._frames.load((binding,), stage.output).collect()
-        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        judged = checker_of(stage.output).judge(frame, partition=partition)
         if judged.bad is not None:
             return None
         refuse(stage, partition, judged.findings)
@@ -123,11 +120,9 @@ class Workroom:
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
-    def _judged(
-        self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]
-    ) -> tuple[Product, Objects]:
+    def _judged(self, stage: Stage, partition: str, frame: pl.DataFrame) -> tuple[Product, Objects]:
         assert stage.output is not None
-        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        judged = checker_of(stage.output).judge(frame, partition=partition)
         return self._product(stage, partition, judged)
 
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:

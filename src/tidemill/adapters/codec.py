@@ -25,6 +25,7 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
@@ -39,8 +40,8 @@ T = TypeVar("T")
 
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
-    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Published),
-    *(RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
+    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Judged),
+    *(Published, RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
 )
 
 

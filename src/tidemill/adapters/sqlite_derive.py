@@ -18,6 +18,7 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
@@ -138,6 +139,10 @@ def _settled(now: Derivation, event: Settled) -> None:
     now.run("settle", event.environment, event.stage, mark.signature, mark.partitions)
 
 
+def _judged(now: Derivation, event: Judged) -> None:
+    """Nothing is derived from it: it is read as a fact."""
+
+
 def _decided(now: Derivation, event: Decided) -> None:
     decision = event.decision
     now.run("decide", event.environment, decision.subject, event.stage, encode(decision))
@@ -179,6 +184,7 @@ _RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
     Settled: _settled,
+    Judged: _judged,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,

@@ -87,7 +87,7 @@ def _rows(
     for known in columns:
         known["contract"] = terms(spec[known["name"]]) if known["name"] in spec else ""
     head = frame.head(rows).collect()
-    findings = {key: b.product.findings for key, b in bound.items() if b.product.findings}
+    findings = {key: b.findings for key, b in bound.items() if b.findings}
     text = "\n".join(
         [_title(stage, bound), "", _profile_table(columns), "", head_table(head), *_found(findings)]
     )

@@ -233,10 +233,14 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     bound = _bound(draft, stage, within)
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
+    absent = next((name for name in sorted(stage.refers.values()) if not draft.contents[name]), "")
     for partition, inputs in wanted.items():
         binding = bound.get(partition)
         found = _judge(draft, stage, partition, inputs, binding)
-        if found is not None and _asked(draft, stage, partition, len(pending)):
+        if found is not None and absent:
+            reason = f"{absent}, which it refers to, is not published yet"
+            draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
+        elif found is not None and _asked(draft, stage, partition, len(pending)):
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
             continue
         if binding is not None:
@@ -340,6 +344,9 @@ def _draft_steps(
 ) -> None:
     keys = [item.key for item in pending if item.key is not None and item.held is None]
     traces = draft.known(keys) if keys and action is Action.RUN else {}
+    # A table is judged against those that it refers to once all of their steps are done.
+    tables = set(stage.refers.values())
+    referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
         taken = _taken(draft, stage, found, own=item.held is not None)
@@ -356,7 +363,7 @@ def _draft_steps(
             rows=item.rows,
             bytes=item.bytes,
         )
-        draft.add(step, after=(after,))
+        draft.add(step, after=(after, *referred))
 
 
 def _taken(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:

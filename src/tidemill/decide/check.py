@@ -100,13 +100,11 @@ class Checker:
             for index, query in enumerate(self._queries)
         ]
 
-    def judge(
-        self, frame: pl.DataFrame, *, partition: str | None = None, history: Sequence[int] = ()
-    ) -> Judged:
-        """Judge all rows of one partition.
+    def judge(self, frame: pl.DataFrame, *, partition: str | None = None) -> Judged:
+        """Judge all rows of one partition, by the rules that look no further.
 
-        `partition` is its key (None: rows may belong to any). `history` are the row counts of the
-        partitions before it, newest last. ContractError when columns are missing or a rule raises.
+        `partition` is its key (None: rows may belong to any). ContractError when columns are missing
+        or a rule raises.
         """
         if self._defaults:
             frame = self.completed(frame, frame.columns)
@@ -129,7 +127,7 @@ class Checker:
         # Rows without a place are no partition: all of them are bad, and any number may come.
         if partition != UNPLACED:
             findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
-            findings += rows_findings(self._spec, good.height, history)
+            findings += rows_findings(self._spec, good.height)
         return Judged(good=good, bad=bad, findings=tuple(findings))
 
     def completed(self, frame: Frame, columns: Sequence[str]) -> Frame:
@@ -257,15 +255,9 @@ class _Same:
         return isinstance(other, _Same) and other.value is self.value
 
 
-def judge(
-    frame: pl.DataFrame,
-    spec: ContractSpec,
-    *,
-    partition: str | None = None,
-    history: Sequence[int] = (),
-) -> Judged:
+def judge(frame: pl.DataFrame, spec: ContractSpec, *, partition: str | None = None) -> Judged:
     """`Checker(spec).judge(...)` with the checker kept for the next call."""
-    return checker_of(spec).judge(frame, partition=partition, history=history)
+    return checker_of(spec).judge(frame, partition=partition)
 
 
 def checker_of(spec: ContractSpec) -> Checker:

@@ -49,7 +49,7 @@ def _added(old: Any, new: Any) -> Verdict:
     return allowed(new, old)
 
 
-_TERMS: Mapping[type[WideRule], tuple[Term, ...]] = {
+_TERMS: Mapping[type[object], tuple[Term, ...]] = {
     FreshnessRule: (
         term("column", always(BOTH), checked=True),
         term("within", _within, checked=True),

@@ -11,6 +11,7 @@ from tidemill.decide.frame import Frame, Predictor
 from tidemill.decide.guarantees import with_reads
 from tidemill.decide.hidden import rule_faults
 from tidemill.decide.parameters import params_faults
+from tidemill.decide.referring import referring
 from tidemill.decide.wiring import wiring_faults
 from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
@@ -96,6 +97,8 @@ def draw(workflow: Workflow) -> Drawn:
     if not workflow.declared:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
+    stages, found = referring(stages, unclear)
+    faults += found
     faults += wiring_faults(stages, unclear)
     return Drawn(
         workflow=workflow,
@@ -404,4 +407,5 @@ def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
 
 def needs(stage: Stage) -> set[str]:
     """The stages that must be current before this one."""
-    return {item.name for item in stage.inputs} | ({stage.model} if stage.model else set())
+    inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
+    return inputs | ({stage.model} if stage.model else set())

@@ -9,7 +9,7 @@ from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
 from tidemill.decide.parameters import params_part, with_params
-from tidemill.domain.contract import check_digest, value_digest
+from tidemill.domain.contract import check_digest, value_digest, wider_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.query import Query, Reads
@@ -39,10 +39,10 @@ class Recipe:
     """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
 
     `reads` are the columns of each input that a step's key covers, `lineage` those that each output
-    column depends on, as far as the query tells; `check` names all that the contract checks. `opaque`
-    says why the stage is judged by its code, `faults` are readers that the code calls: what they read
-    must be declared as an ingest. `historic` says that the contract compares a partition with those before
-    it. `code` is what the stage's code was when this was made.
+    column depends on, as far as the query tells; `check` names all that the contract checks in a
+    partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
+    are readers that the code calls: what they read must be declared as an ingest. `code` is what the
+    stage's code was when this was made.
     """
 
     digest: str
@@ -50,10 +50,10 @@ class Recipe:
     reads: Reads = field(default_factory=dict)
     lineage: Mapping[str, Reads] = field(default_factory=dict)
     check: str = ""
+    wider: str = ""
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
-    historic: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
 
 
@@ -104,18 +104,13 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         parts=digests,
         reads=clear.reads if clear else all_columns(stage),
         lineage=clear.lineage if clear else {},
-        check=check_digest(stage.output) if stage.output else "",
+        check=check_digest(stage.output, wider=False) if stage.output else "",
+        wider=wider_digest(stage.output) if stage.output else "",
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
         faults=reader_faults(stage, code) if code is not None else (),
-        historic=_is_historic(stage),
         code=code,
     )
-
-
-def _is_historic(stage: Stage) -> bool:
-    rows = stage.output.rows if stage.output is not None else None
-    return rows is not None and rows.vs_last is not None
 
 
 def _with_params(stage: Stage, evidence: Evidence) -> Evidence:

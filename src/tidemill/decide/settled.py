@@ -52,7 +52,8 @@ def signature(stage: Stage, recipe: Recipe, cuts: Cuts, versions: Mapping[str, i
         for item in stage.inputs
     ]
     own: Part = [stage.name, versions.get(stage.name, 0), str(cuts[stage.name]), stage.start or ""]
-    return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs)
+    more = [recipe.wider] if recipe.wider else []
+    return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs, *more)
 
 
 def stands(draft: Draft, stage: Stage) -> bool:

@@ -10,10 +10,8 @@ from tidemill.decide.mapping import alike
 from tidemill.decide.promise import Unmet, unmet
 from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import Fault, did_you_mean
-from tidemill.domain.stage import Input, Kind, Stage
+from tidemill.domain.stage import DATA, Input, Kind, Stage
 from tidemill.domain.window import Last, overlap, too_short, written
-
-_DATA = (Kind.INGEST, Kind.TRANSFORM)
 
 
 def wiring_faults(stages: Mapping[str, Stage], unclear: Collection[str] = ()) -> list[Fault]:
@@ -57,7 +55,7 @@ def _unknown(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
 
 def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
     wants_model = item.contract is None and stage.kind is Kind.EVALUATE
-    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*_DATA, Kind.MODEL):
+    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*DATA, Kind.MODEL):
         yield _fault(
             stage, f"{item.name!r} is a stage of kind {producer.kind}, which it can't read"
         )
@@ -158,9 +156,13 @@ def _names(stage: Stage) -> set[str]:
     return {item.name for item in stage.inputs}
 
 
+def _waits(stage: Stage) -> set[str]:
+    return _names(stage) | set(stage.refers.values())
+
+
 def _cycles(stages: Mapping[str, Stage]) -> Iterator[Fault]:
     """One fault for each group of stages that wait for each other."""
-    left = {name: _names(stage) & set(stages) for name, stage in stages.items()}
+    left = {name: _waits(stage) & set(stages) for name, stage in stages.items()}
     while ready := [name for name, needs in left.items() if not needs & set(left)]:
         for name in ready:
             del left[name]

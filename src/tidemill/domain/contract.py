@@ -18,7 +18,16 @@ from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
 from tidemill.domain.place import caller
 from tidemill.domain.table_problems import wide_problems
-from tidemill.domain.table_rules import Budget, Rows, WideRule, wide_part
+from tidemill.domain.table_rules import (
+    Budget,
+    DriftRule,
+    FreshnessRule,
+    ReferenceRule,
+    Rows,
+    UniqueRule,
+    WideRule,
+    wide_part,
+)
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
 
@@ -111,6 +120,12 @@ class ContractSpec:
         )
 
     @property
+    def looks_further(self) -> bool:
+        """Whether what it says of a partition depends on more than the partition."""
+        counted = self.rows is not None and self.rows.vs_last is not None
+        return counted or bool(self.wider)
+
+    @property
     def partitioning(self) -> Partitioning:
         for column in self.columns:
             if column.partition == "value":
@@ -138,7 +153,10 @@ class Reads:
 
 
 def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
-    """A condition over several columns of a row, as a Polars expression; null counts as passed."""
+    """A condition over several columns of a row, as a Polars expression; null counts as passed.
+
+    With `.over(...)` it is one over the rows of a group: all that came, whatever else they break.
+    """
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
     if not _is_expression(expr):
@@ -238,14 +256,14 @@ class _Own:
     def of(cls, body: type, where: str) -> _Own:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
+            if name in RESERVED and isinstance(value, _DECLARED):
+                raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
             match value:
-                case Column() | Rule() | WideRule() if name in RESERVED:
-                    raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
                 case Rule():
                     own.rules[name] = replace(value, name=name)
-                case WideRule():
+                case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
                     own.wider[name] = replace(value, name=name)
                 case Rows() | Budget():
                     own._one(value, f"{where}: {name}")
@@ -260,6 +278,7 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
+_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
 RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
@@ -354,17 +373,21 @@ def _value_parts(column: Column) -> list[Part]:
     return ["fail", column.name, str(column.dtype), *_filled(column)]
 
 
-def check_digest(spec: ContractSpec) -> str:
-    """Everything that the contract checks in a partition; recorded with the partition's verdict."""
+def check_digest(spec: ContractSpec, *, wider: bool = True) -> str:
+    """Everything that the contract checks; without the `wider` rules what it checks in a partition."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
     # Rules that contracts could not have at first add a part only where there are some.
-    wider = [part for rule in spec.wider if (part := wide_part(rule))]
-    more: list[Part] = [wider] if wider else []
+    more = [wider_digest(spec)] if spec.wider and wider else []
     return fingerprint(
         "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
     )
+
+
+def wider_digest(spec: ContractSpec) -> str:
+    """What the rules that look beyond the partition ask; empty without any."""
+    return fingerprint("contract-wider", list(map(wide_part, spec.wider))) if spec.wider else ""
 
 
 def _shape_parts(spec: ContractSpec) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.run import Attempt, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
+from tidemill.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,16 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is said of a stage's whole table became another: it is fresh again, or stale."""
+
+    environment: str
+    stage: str
+    run: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """Gates judged an artifact."""
 
@@ -155,6 +166,7 @@ Event: TypeAlias = (
     | RecipeChanged
     | SourceSeen
     | Settled
+    | Judged
     | Decided
     | Delivered
     | EffectQueued

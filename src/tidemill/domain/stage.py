@@ -27,6 +27,10 @@ class Kind(StrEnum):
     DELIVER = "deliver"
 
 
+# The stages that make a table under a contract.
+DATA = (Kind.INGEST, Kind.TRANSFORM)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """A parameter of a stage: the stage that it names, the contract that it expects, its window.
@@ -79,7 +83,10 @@ class Sink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code."""
+    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
+
+    `refers` maps the references of its contract, by rule, to the stages whose tables they mean.
+    """
 
     name: str
     kind: Kind
@@ -94,6 +101,7 @@ class Stage:
     approval: Approval | None = None
     model: str = ""
     sink: Sink | None = None
+    refers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def vouched(self) -> bool:

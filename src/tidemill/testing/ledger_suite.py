@@ -64,10 +64,10 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=13) == ["Ticked", "RunEnded"]
+        assert kinds(after=14) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
-        own = ["RunStarted", "Attempted", "Published", "Published", "Removed", "RunEnded"]
+        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "RunEnded"]
         assert kinds(run="run-1") == own
         assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
         assert kinds(run="run-2") == []
@@ -176,7 +176,7 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 15
+        assert state.seq == 16
         assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1

@@ -16,6 +16,7 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
@@ -31,6 +32,7 @@ from tidemill.domain.model import Artifact
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
+from tidemill.domain.verdict import Verdict
 
 PROD = "prod"
 HOLDER = {"pid": "4711", "host": "tern"}
@@ -149,6 +151,13 @@ def settled(
     return Settled(environment=environment, stage=stage, mark=mark)
 
 
+def judged(stage: str = "features", *, environment: str = PROD) -> Judged:
+    """That a table is stale."""
+    finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
+    verdict = Verdict(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
+    return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
+
+
 def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
     """What one gate said of a subject."""
     result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
@@ -240,6 +249,7 @@ def everything() -> list[Event]:
         queued(),
         done(),
         settled(),
+        judged(),
         Ticked(schedule="nightly", tick="2013-03-08T02"),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

@@ -19,6 +19,7 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Recorded,
@@ -203,6 +204,10 @@ def _settled(now: View, at: float, event: Settled) -> None:
     now.settled[event.environment, event.stage] = event.mark
 
 
+def _judged(now: View, at: float, event: Judged) -> None:
+    """Nothing is derived from it."""
+
+
 def _decided(now: View, at: float, event: Decided) -> None:
     now.decisions[event.environment, event.decision.subject] = event.decision
 
@@ -242,6 +247,7 @@ _RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
     Settled: _settled,
+    Judged: _judged,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,
