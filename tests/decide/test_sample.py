@@ -205,6 +205,11 @@ class Loose(Contract):
     a = tm.Bool(nullable=True)
 
 
+class Agreed(Contract):
+    a = tm.Bool(nullable=True)
+    always = rule(pl.lit(value=True))
+
+
 class Few(Contract, key=("a",)):
     a = tm.Int64(min=1, max=3)
 
@@ -215,6 +220,7 @@ class Few(Contract, key=("a",)):
         (Impossible, {}, ContractError, "only 0 of 10 rows of Impossible .* rule never"),
         (Few, {}, ContractError, "only 3 of 10 rows of Few .* hardly any passes rule key"),
         (Loose, {"bad": 0.5}, ContractError, "so no row can be bad"),
+        (Agreed, {"bad": 0.5}, ContractError, "so no row can be bad"),
         (Loose, {"bad": 2}, UsageError, "bad is from 0 to 1"),
         (Loose, {"partition": "2013-03-07"}, UsageError, "Loose has no partitions"),
     ],
