@@ -28,6 +28,7 @@ from tidemill.domain.event import (
     Published,
     RecipeChanged,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
@@ -40,7 +41,7 @@ T = TypeVar("T")
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
     *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Published),
-    *(RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
+    *(RecipeChanged, Removed, Ruled, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
 )
 
 
