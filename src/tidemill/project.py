@@ -172,6 +172,7 @@ class Project:
             decisions=state.decisions,
             sources=state.sources,
             settled=state.settled,
+            rulings=state.rulings,
             costs=state.costs,
             at=self.tools.clock(),
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tidemill.adapters.codec import KINDS, decode_event, encode_event
 from tidemill.adapters.sparse import _TWINS
 from tidemill.domain.event import Event
-from tidemill.domain.ruling import Ruling, Verdict
+from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.testing.samples import everything
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -28,7 +28,9 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 SAID = st.text(st.characters(categories=["L"]), min_size=1, max_size=5)
 RULINGS = st.builds(
     Ruling,
-    verdict=st.sampled_from([verdict for verdict in Verdict if verdict is not Verdict.REPLACE]),
+    disposition=st.sampled_from(
+        [disposition for disposition in Disposition if disposition is not Disposition.REPLACE]
+    ),
     object=TEXTS,
     rows=st.sets(st.integers(0, 2**53), max_size=3).map(sorted).map(tuple),
     actor=SAID,
@@ -36,7 +38,7 @@ RULINGS = st.builds(
     at=PLAIN[float],
 ) | st.builds(
     Ruling,
-    verdict=st.just(Verdict.REPLACE),
+    disposition=st.just(Disposition.REPLACE),
     object=TEXTS,
     fixed=SAID,
     actor=SAID,

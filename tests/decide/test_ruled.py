@@ -17,7 +17,7 @@ from tidemill.decide.ruled import REASONS, Said, beside, spoken, unwaivable
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import ContractSpec, rule
 from tidemill.domain.errors import ContractError
-from tidemill.domain.ruling import Ruling, Verdict
+from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.domain.table_rules import Budget
 
 NAN = float("nan")
@@ -36,7 +36,7 @@ class Desk:
         self.judged = judge(rows, spec)
 
     def rule(
-        self, verdict: Verdict, *rows: int, fixed: pl.DataFrame | None = None, run: bool = True
+        self, verdict: Disposition, *rows: int, fixed: pl.DataFrame | None = None, run: bool = True
     ) -> Judged:
         assert self.judged.bad is not None
         name = f"bad {len(self.objects)}"
@@ -47,7 +47,7 @@ class Desk:
         if fixed is not None:
             self.objects[f"fixed for {len(self.rulings)}"] = fixed
         ruling = Ruling(
-            verdict=verdict,
+            disposition=verdict,
             object=name,
             rows=rows,
             fixed=f"fixed for {len(self.rulings)}" if fixed is not None else "",
@@ -83,10 +83,10 @@ def bad(judged: Judged) -> list[tuple[Any, ...]]:
 
 def test_released_rows_are_good_and_dropped_ones_are_gone() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [1, -1, -2, -3], "b": [0.0, None, 0.5, 2.0]}))
-    desk.rule(Verdict.RELEASE, 0)
+    desk.rule(Disposition.RELEASE, 0)
     assert good(desk.judged) == [(1, 0.0), (-1, None)]
     assert [row[0] for row in bad(desk.judged)] == [-2, -3]
-    desk.rule(Verdict.DROP, 1)
+    desk.rule(Disposition.DROP, 1)
     assert good(desk.judged) == [(1, 0.0), (-1, None)]
     assert bad(desk.judged) == [(-2, 0.5, ["a.min"])]
     assert told(desk.judged) == "rulings: of the rows that were ruled on 1 released, 1 dropped"
@@ -97,7 +97,7 @@ def test_released_rows_are_good_and_dropped_ones_are_gone() -> None:
 def test_a_budget_counts_what_is_in_quarantine() -> None:
     spec = contract({"a": tm.Int64(min=0), "budget": Budget(max_bad=0.5)})
     desk = Desk(spec, pl.DataFrame({"a": [1, 1, -1, -2]}))
-    desk.rule(Verdict.DROP, 0)
+    desk.rule(Disposition.DROP, 0)
     assert [f.rule for f in desk.run(pl.DataFrame({"a": [1, -1, -2]})).findings] == [
         "a.min",
         "rulings",
@@ -120,7 +120,7 @@ def test_a_row_is_known_by_all_its_values(column: str, values: list[Any]) -> Non
     spec = contract({"a": tm.Int64(min=0)}, unknown_columns="keep")
     frame = pl.DataFrame({"a": [-1, 1], column: values}, strict=False)
     desk = Desk(spec, frame)
-    desk.rule(Verdict.RELEASE, 0)
+    desk.rule(Disposition.RELEASE, 0)
     assert bad(desk.judged) == []
     other = frame[[1, 0]].with_columns(a=pl.lit(-1, pl.Int64))
     rerun = desk.run(other)
@@ -132,7 +132,7 @@ def test_a_row_is_known_by_all_its_values(column: str, values: list[Any]) -> Non
 def test_another_set_of_columns_makes_other_rows() -> None:
     spec = contract({"a": tm.Int64(min=0)}, unknown_columns="keep")
     desk = Desk(spec, pl.DataFrame({"a": [-1]}))
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert len(bad(desk.run(pl.DataFrame({"a": [-1], "more": [None]})))) == 1
     assert bad(desk.run(pl.DataFrame({"a": [-1]}))) == []
 
@@ -143,7 +143,7 @@ def test_another_set_of_columns_makes_other_rows() -> None:
 )
 def test_the_same_value_in_another_type(dtype: Any, known: bool) -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1], "b": [0.5]}))
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     rerun = desk.run(pl.DataFrame({"a": pl.Series([-1]).cast(dtype), "b": [0.5]}))
     assert (rerun.bad is None) == known
 
@@ -151,25 +151,25 @@ def test_the_same_value_in_another_type(dtype: Any, known: bool) -> None:
 def test_a_value_that_another_type_rounds_is_another() -> None:
     spec = contract({"a": tm.Int64(max=0)})
     desk = Desk(spec, pl.DataFrame({"a": [2**53 + 1]}))
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert len(bad(desk.run(pl.DataFrame({"a": [2.0**53]})))) == 1
 
 
 def test_a_row_that_breaks_more_is_not_released() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -1], "b": [0.5, 0.5]}))
-    desk.rule(Verdict.RELEASE, 0)
+    desk.rule(Disposition.RELEASE, 0)
     tight = contract({"a": tm.Int64(min=0), "b": tm.Float64(nullable=True, max=0.1)})
     desk.run(spec=tight)
     assert [row[-1] for row in bad(desk.judged)] == [["a.min", "b.max"]] * 2
     # Ruled on again, it is this row once and not twice.
-    desk.rule(Verdict.DROP, 0)
+    desk.rule(Disposition.DROP, 0)
     assert (good(desk.judged), len(bad(desk.judged))) == ([], 1)
     assert (good(desk.run(spec=PLAIN)), len(bad(desk.judged))) == ([], 1)
 
 
 def test_a_row_that_breaks_nothing_any_more_is_good() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -2], "b": [0.5, 0.5]}))
-    desk.rule(Verdict.DROP, 0)
+    desk.rule(Disposition.DROP, 0)
     loose = contract({"a": tm.Int64(min=-1), "b": tm.Float64(nullable=True, max=1)})
     assert good(desk.run(spec=loose)) == [(-1, 0.5)]
     assert told(desk.judged) == "rulings: of the rows that were ruled on none came"
@@ -178,9 +178,9 @@ def test_a_row_that_breaks_nothing_any_more_is_good() -> None:
 
 def test_equal_rows_are_counted() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -1, -1], "b": [0.5] * 3}))
-    desk.rule(Verdict.RELEASE, 1)
+    desk.rule(Disposition.RELEASE, 1)
     assert (len(good(desk.judged)), len(bad(desk.judged))) == (1, 2)
-    desk.rule(Verdict.DROP, 0)
+    desk.rule(Disposition.DROP, 0)
     assert (len(good(desk.judged)), len(bad(desk.judged))) == (1, 1)
     # One that is left is the one that was ruled on last.
     desk.run(desk.rows[:1])
@@ -189,12 +189,12 @@ def test_equal_rows_are_counted() -> None:
 
 def test_the_last_word_on_a_row_counts() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -1], "b": [0.5, 0.5]}))
-    desk.rule(Verdict.RELEASE, 0, 1, run=False)
-    desk.rule(Verdict.DROP, 0)
+    desk.rule(Disposition.RELEASE, 0, 1, run=False)
+    desk.rule(Disposition.DROP, 0)
     assert (len(good(desk.judged)), bad(desk.judged)) == (1, [])
     again = Desk(PLAIN, desk.rows)
-    again.rule(Verdict.RELEASE, run=False)
-    again.rule(Verdict.HOLD, 1)
+    again.rule(Disposition.RELEASE, run=False)
+    again.rule(Disposition.HOLD, 1)
     assert (len(good(again.judged)), len(bad(again.judged))) == (1, 1)
     again.rulings.append(again.rulings[1])
     assert len(again.said) == 1
@@ -204,30 +204,30 @@ def test_what_cant_be_kept_is_not_released() -> None:
     spec = contract({"k": tm.Int64(), "a": tm.Int64(min=0)}, key="k")
     frame = pl.DataFrame({"k": ["1", "x", None, "1"], "a": [1, 1, 1, 1]})
     desk = Desk(spec, frame)
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert len(bad(desk.judged)) == 3
     assert told(desk.judged).endswith("none came")
-    desk.rule(Verdict.DROP)
+    desk.rule(Disposition.DROP)
     assert (len(good(desk.judged)), bad(desk.judged)) == (1, [])
     assert {"key", "k.type", "k.null", "k.nan", "k.partition", "a.type"} == unwaivable(spec)
 
 
 def test_a_released_row_takes_no_place_of_a_good_one() -> None:
     desk = Desk(KEYED, pl.DataFrame({"k": [1, 1, 2, 2], "a": [-1, 1, -2, -3]}))
-    desk.rule(Verdict.RELEASE, 0, 1, 2)
+    desk.rule(Disposition.RELEASE, 0, 1, 2)
     assert good(desk.judged) == [(1, 1), (2, -2)]
     assert bad(desk.judged) == [(1, -1, ["a.min", "key"]), (2, -3, ["a.min", "key"])]
-    desk.rule(Verdict.DROP)
+    desk.rule(Disposition.DROP)
     assert (good(desk.judged), bad(desk.judged)) == ([(1, 1), (2, -2)], [])
     assert good(desk.run()) == [(1, 1), (2, -2)]
 
 
 def test_a_value_that_must_be_unique_can_be_released() -> None:
     desk = Desk(UNIQUE, pl.DataFrame({"k": [1, 1, 1], "a": [1, 1, -1]}))
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert good(desk.judged) == [(1, 1), (1, 1)]
     assert bad(desk.judged) == [(1, -1, ["a.min", "k.unique"])]
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert (len(good(desk.judged)), bad(desk.judged)) == (3, [])
 
 
@@ -236,20 +236,20 @@ def test_rules_that_do_not_quarantine_see_released_rows(on_fail: Any) -> None:
     spec = contract({"k": tm.Int64(unique=True, on_fail=on_fail), "a": tm.Int64(min=0)})
     desk = Desk(spec, pl.DataFrame({"k": [1, 1], "a": [1, -1]}))
     assert [f.rule for f in desk.judged.findings] == ["a.min"]
-    desk.rule(Verdict.RELEASE)
+    desk.rule(Disposition.RELEASE)
     assert (len(good(desk.judged)), bad(desk.judged)) == (2, [])
-    assert [(f.rule, f.severity) for f in desk.judged.findings][0] == ("k.unique", on_fail)
+    assert next((f.rule, f.severity) for f in desk.judged.findings) == ("k.unique", on_fail)
 
 
 def test_corrected_rows_take_the_place_of_others_and_are_judged() -> None:
     desk = Desk(KEYED, pl.DataFrame({"k": [1, 2, 3], "a": [-1, -2, -3]}))
     fixed = pl.DataFrame({"k": [1, 3], "a": [10, -30]})
-    desk.rule(Verdict.REPLACE, 0, 2, fixed=fixed)
+    desk.rule(Disposition.REPLACE, 0, 2, fixed=fixed)
     assert good(desk.judged) == [(1, 10)]
     assert bad(desk.judged) == [(2, -2, ["a.min"]), (3, -30, ["a.min"])]
     assert told(desk.judged) == "rulings: of the rows that were ruled on 2 replaced"
     # What took the place of another can be ruled on, and is found again.
-    desk.rule(Verdict.RELEASE, 1)
+    desk.rule(Disposition.RELEASE, 1)
     assert good(desk.judged) == [(1, 10), (3, -30)]
     # A row that doesn't come any more brings no other.
     desk.run(desk.rows[:2])
@@ -258,13 +258,13 @@ def test_corrected_rows_take_the_place_of_others_and_are_judged() -> None:
 
 def test_corrected_rows_are_not_what_was_said_before() -> None:
     desk = Desk(PLAIN, pl.DataFrame({"a": [-1, -2], "b": [0.5, 0.5]}))
-    desk.rule(Verdict.RELEASE, 0)
+    desk.rule(Disposition.RELEASE, 0)
     desk.run(desk.rows[1:])
-    desk.rule(Verdict.REPLACE, 0, fixed=pl.DataFrame({"a": [-1], "b": [0.5]}))
+    desk.rule(Disposition.REPLACE, 0, fixed=pl.DataFrame({"a": [-1], "b": [0.5]}))
     assert (good(desk.judged), bad(desk.judged)) == ([], [(-1, 0.5, ["a.min"])])
-    desk.rule(Verdict.REPLACE, 0, fixed=pl.DataFrame({"a": [-2], "b": [0.5]}))
+    desk.rule(Disposition.REPLACE, 0, fixed=pl.DataFrame({"a": [-2], "b": [0.5]}))
     assert bad(desk.judged) == [(-2, 0.5, ["a.min"])]
-    desk.rule(Verdict.REPLACE, 0, fixed=pl.DataFrame({"a": [2], "b": [0.5]}))
+    desk.rule(Disposition.REPLACE, 0, fixed=pl.DataFrame({"a": [2], "b": [0.5]}))
     assert (good(desk.judged), bad(desk.judged)) == ([(2, 0.5)], [])
 
 
@@ -280,7 +280,7 @@ def test_corrected_rows_come_in_the_types_of_the_others() -> None:
 def test_a_rule_over_all_rows_sees_the_dropped_ones() -> None:
     spec = contract({"a": tm.Int64(), "low": rule(pl.col("a") <= 2 * pl.col("a").mean())})
     desk = Desk(spec, pl.DataFrame({"a": [1, 1, 3, 10]}))
-    desk.rule(Verdict.DROP)
+    desk.rule(Disposition.DROP)
     assert (len(good(desk.judged)), bad(desk.judged)) == (3, [])
 
 
@@ -305,12 +305,12 @@ def test_every_row_is_good_or_bad_or_gone(data: st.DataObject) -> None:
     pool = data.draw(st.lists(VALUES, min_size=1, max_size=6))
     desk = Desk(PLAIN, frame_of(pool))
     # What was said of the copies of each row, in order.
-    words: dict[Row, list[Verdict]] = {}
+    words: dict[Row, list[Disposition]] = {}
     for _ in range(data.draw(st.integers(1, 5))):
         if desk.judged.bad is not None and data.draw(st.booleans(), "rule"):
             held = desk.judged.bad
             rows = data.draw(st.sets(st.integers(0, held.height - 1), min_size=1))
-            verdict = data.draw(st.sampled_from([Verdict.RELEASE, Verdict.DROP]))
+            verdict = data.draw(st.sampled_from([Disposition.RELEASE, Disposition.DROP]))
             for row in held[sorted(rows)].rows():
                 words.setdefault((row[0], str(row[1])), []).append(verdict)
             desk.rule(verdict, *sorted(rows))
@@ -325,13 +325,15 @@ def test_every_row_is_good_or_bad_or_gone(data: st.DataObject) -> None:
         _expect(desk, pool, words)
 
 
-def _expect(desk: Desk, pool: Sequence[tuple[Any, ...]], words: dict[Row, list[Verdict]]) -> None:
+def _expect(
+    desk: Desk, pool: Sequence[tuple[Any, ...]], words: dict[Row, list[Disposition]]
+) -> None:
     plain = judge(desk.rows, PLAIN)
     kept, held, lost = counted(good(plain)), Counter[Row](), Counter[Row]()
     for row, count in counted(bad(plain)).items():
         last = words.get(row, [])[::-1][:count]
-        kept[row] += last.count(Verdict.RELEASE)
-        lost[row] += last.count(Verdict.DROP)
+        kept[row] += last.count(Disposition.RELEASE)
+        lost[row] += last.count(Disposition.DROP)
         held[row] += count - len(last)
     assert counted(good(desk.judged)) == +kept
     assert counted(bad(desk.judged)) == +held
@@ -353,9 +355,9 @@ def test_keys_hold_and_nothing_is_lost(data: st.DataObject) -> None:
         if desk.judged.bad is not None and data.draw(st.booleans(), "rule"):
             height = desk.judged.bad.height
             chosen = sorted(data.draw(st.sets(st.integers(0, height - 1), min_size=1)))
-            verdict = data.draw(st.sampled_from(Verdict))
+            verdict = data.draw(st.sampled_from(Disposition))
             fixed = None
-            if verdict is Verdict.REPLACE:
+            if verdict is Disposition.REPLACE:
                 fixed = rows([data.draw(drawn) for _ in chosen])
             desk.rule(verdict, *chosen, fixed=fixed)
         else:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tidemill.domain.errors import UsageError
-from tidemill.domain.ruling import Ruling, Verdict
+from tidemill.domain.ruling import Disposition, Ruling
 
 DROP = Ruling(
-    verdict=Verdict.DROP, object="bad", rows=(0, 3), actor="ana", reason="test rows", at=1.0
+    disposition=Disposition.DROP, object="bad", rows=(0, 3), actor="ana", reason="test rows", at=1.0
 )
 
 
@@ -24,7 +24,7 @@ DROP = Ruling(
         ({"rows": (1, 1)}, "not rising numbers"),
         ({"rows": (-1,)}, "not rising numbers"),
         ({"fixed": "rows"}, "corrected rows belong to replace"),
-        ({"verdict": Verdict.REPLACE}, "corrected rows belong to replace"),
+        ({"disposition": Disposition.REPLACE}, "corrected rows belong to replace"),
     ],
 )
 def test_a_ruling_that_says_nothing_is_refused(wrong: dict[str, Any], says: str) -> None:
@@ -34,15 +34,15 @@ def test_a_ruling_that_says_nothing_is_refused(wrong: dict[str, Any], says: str)
 
 def test_it_pins_what_it_speaks_of() -> None:
     assert DROP.pins == ("bad",)
-    assert replace(DROP, verdict=Verdict.REPLACE, fixed="good").pins == ("bad", "good")
+    assert replace(DROP, disposition=Disposition.REPLACE, fixed="good").pins == ("bad", "good")
 
 
 def test_its_digest_names_what_becomes_of_rows() -> None:
     others = [
-        replace(DROP, verdict=Verdict.HOLD),
+        replace(DROP, disposition=Disposition.HOLD),
         replace(DROP, object="other"),
         replace(DROP, rows=()),
-        replace(DROP, verdict=Verdict.REPLACE, fixed="good"),
+        replace(DROP, disposition=Disposition.REPLACE, fixed="good"),
     ]
     assert len({DROP.digest, *(other.digest for other in others)}) == 1 + len(others)
     assert replace(DROP, actor="ben", reason="other", at=2.0).digest == DROP.digest

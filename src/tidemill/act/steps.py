@@ -18,9 +18,10 @@ from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.changes import FILES
-from tidemill.decide.contents import Contents
+from tidemill.decide.contents import RULINGS, Contents
 from tidemill.decide.models import BASELINE, LIVE
 from tidemill.decide.reuse import key_for, reuse_of
+from tidemill.decide.rulings import contents_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import GateError, StepError, TidemillError
 from tidemill.domain.event import (
@@ -34,6 +35,7 @@ from tidemill.domain.fingerprint import object_name
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Kind, Stage
@@ -105,6 +107,7 @@ class Steps:
         self._recipes = job.recipes
         self._plan = job.plan
         self._run = job.run
+        self._rulings = job.state.rulings
         self._holdings = holdings
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
@@ -256,6 +259,8 @@ class Steps:
         return found
 
     def _handed(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
+        if name == RULINGS:
+            return contents_of(self._ruled(step))[key]
         if stage.kind is Kind.INGEST and name == FILES:
             return self._plan.sources[stage.name][key].digest
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
@@ -264,6 +269,10 @@ class Steps:
         if binding is None:
             raise Skip(f"{name} {key} was not published")
         return binding
+
+    def _ruled(self, step: Step) -> tuple[Ruling, ...]:
+        """The rulings that the step's key has."""
+        return self._rulings.get(step.stage, {}).get(step.partition, ())
 
     def _artifact(self, model: str, subject: str) -> Artifact:
         if subject == LIVE:
@@ -285,7 +294,8 @@ class Steps:
             case Kind.INGEST:
                 seen = self._plan.sources[stage.name]
                 files = {path: seen[path] for path in inputs[FILES]}
-                made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
+                history, rulings = self._history(stage, step), self._ruled(step)
+                made = self._room.ingest(stage, step.partition, files, history, rulings)
             case Kind.TRANSFORM:
                 return self._transform(stage, step, lists)
             case Kind.MODEL:
@@ -301,7 +311,7 @@ class Steps:
     ) -> _Made:
         recipe, history = self._recipes[stage.name], self._history(stage, step)
         product, objects, touched = self._room.transform(
-            stage, step.partition, inputs, recipe.reads, history
+            stage, step.partition, inputs, recipe.reads, history, self._ruled(step)
         )
         return _Made(product=product, objects=objects, touched=touched)
 

@@ -15,6 +15,7 @@ from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
+from tidemill.decide.ruled import spoken
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
@@ -23,6 +24,7 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.query import Reads
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Stage
 
@@ -40,19 +42,24 @@ class Workroom:
         self._caller = Caller(states)
 
     def ingest(
-        self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]
+        self,
+        stage: Stage,
+        partition: str,
+        files: Mapping[str, SourceFile],
+        history: Sequence[int],
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects]:
-        """Read one partition's rows from its files and publish those that pass."""
+        """Read one partition's rows from its files and publish those that pass, or that were released."""
         assert stage.output is not None
         if not is_apart(partition, files):
             rows = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, rows, history)
+            return self._judged(stage, partition, rows, history, rulings)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
         if judged.bad is not None:
             wide = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, wide, history)
+            return self._judged(stage, partition, wide, history, rulings)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
@@ -64,6 +71,7 @@ class Workroom:
         inputs: Mapping[str, Sequence[Binding]],
         reads: Reads,
         history: Sequence[int],
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects, tuple[str, ...]]:
         """Call the stage on its inputs and publish the rows that pass; what else it reached for.
 
@@ -75,7 +83,7 @@ class Workroom:
         )
         rows = sum(held.product.rows for bound in inputs.values() for held in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        return (*self._judged(stage, partition, frame, history), touched)
+        return (*self._judged(stage, partition, frame, history, rulings), touched)
 
     def recheck(
         self, stage: Stage, partition: str, binding: Binding, history: Sequence[int]
@@ -120,10 +128,18 @@ class Workroom:
         return self._frames.load((binding,), contract)
 
     def _judged(
-        self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]
+        self,
+        stage: Stage,
+        partition: str,
+        frame: pl.DataFrame,
+        history: Sequence[int],
+        rulings: Sequence[Ruling],
     ) -> tuple[Product, Objects]:
         assert stage.output is not None
-        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        said = spoken(rulings, self._frames.rows)
+        judged = checker_of(stage.output).judge(
+            frame, partition=partition, history=history, rulings=said
+        )
         return self._product(stage, partition, judged)
 
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:

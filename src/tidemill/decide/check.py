@@ -32,7 +32,8 @@ from tidemill.decide.findings import (
 from tidemill.decide.fit import fit
 from tidemill.decide.masks import Mask, OneOf, breaks_of, masks_of, one_of
 from tidemill.decide.order import by_key, repeats
-from tidemill.decide.ruled import REASONS, Docket, Said, Taken, marked, unwaivable
+from tidemill.decide.ruled import REASONS as REASONS
+from tidemill.decide.ruled import Docket, Said, Taken, marked, unwaivable
 from tidemill.decide.rules import (
     ColumnRules,
     Query,
@@ -47,7 +48,7 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.finding import Finding
 from tidemill.domain.partition import UNPLACED, WHOLE, Partitioning
-from tidemill.domain.ruling import Verdict
+from tidemill.domain.ruling import Disposition
 
 # A column as it came, and in the contract's type; one and the same where it came in that type.
 _Fitted = tuple[pl.Series, pl.Series]
@@ -143,9 +144,7 @@ class Checker:
             findings += rows_findings(self._spec, good.height, history)
         return Judged(good=good, bad=bad, findings=(*findings, *told))
 
-    def _found(
-        self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None
-    ) -> _Found:
+    def _found(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
         fitted, table = self._fitted(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
@@ -165,11 +164,13 @@ class Checker:
     ) -> tuple[_Found, list[Finding]]:
         """The rows with what was said of them done, and what that was."""
         taken = self._match(found, docket)
-        while replaced := [t for t in taken if docket.rulings[t.ruling].verdict is Verdict.REPLACE]:
+        while replaced := [
+            t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
+        ]:
             frame = docket.replace(found.frame, replaced, self._spec)
             found = self._found(frame, unknown, partition)
             taken = self._match(found, docket)
-        dropped = {t.row for t in taken if docket.rulings[t.ruling].verdict is Verdict.DROP}
+        dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
         released = {t.row: docket.waived(t) for t in taken if t.row not in dropped}
         lost = [*self._unkept(found, released)]
         for item in lost:
@@ -193,7 +194,7 @@ class Checker:
         return [
             item
             for item in docket.match(bad, numbers)
-            if docket.rulings[item.ruling].verdict is not Verdict.RELEASE
+            if docket.rulings[item.ruling].disposition is not Disposition.RELEASE
             or never.isdisjoint(reasons[item.row])
         ]
 

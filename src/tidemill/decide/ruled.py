@@ -18,16 +18,18 @@ from tidemill.decide.fit import fit
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError
 from tidemill.domain.finding import Finding
-from tidemill.domain.ruling import Ruling, Verdict
+from tidemill.domain.ruling import Disposition, Ruling
 
 REASONS = "_reasons"
 RULED = "rulings"
-# The input of a step that holds the rulings on its partition; no stage has such a name.
-RULINGS = "(rulings)"
 Reasons = frozenset[str]
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
-_DONE = {Verdict.RELEASE: "released", Verdict.REPLACE: "replaced", Verdict.DROP: "dropped"}
+_DONE = {
+    Disposition.RELEASE: "released",
+    Disposition.REPLACE: "replaced",
+    Disposition.DROP: "dropped",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Said:
     `rows` are as they came, `waived` the rules that rejected each, `fixed` what takes their place.
     """
 
-    verdict: Verdict
+    disposition: Disposition
     rows: pl.DataFrame
     waived: tuple[Reasons, ...]
     fixed: pl.DataFrame | None = None
@@ -59,14 +61,16 @@ def spoken(rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]) -> tu
     for ruling in reversed(rulings):
         whole = load(ruling.object)
         numbers = ruling.rows or range(whole.height)
-        own = [(at, number) for at, number in enumerate(numbers) if number not in later[ruling.object]]
+        own = [
+            (at, number) for at, number in enumerate(numbers) if number not in later[ruling.object]
+        ]
         later[ruling.object].update(numbers)
-        if ruling.verdict is Verdict.HOLD or not own:
+        if ruling.disposition is Disposition.HOLD or not own:
             continue
         rows = whole[[number for _, number in own]]
         found.append(
             Said(
-                verdict=ruling.verdict,
+                disposition=ruling.disposition,
                 rows=rows.drop(REASONS),
                 waived=tuple(map(frozenset, rows.get_column(REASONS).to_list())),
                 fixed=load(ruling.fixed)[[at for at, _ in own]] if ruling.fixed else None,
@@ -123,7 +127,9 @@ class Docket:
                 if name is not None:
                     newer[name][waived[of]] += 1
 
-    def replace(self, frame: pl.DataFrame, taken: Sequence[Taken], spec: ContractSpec) -> pl.DataFrame:
+    def replace(
+        self, frame: pl.DataFrame, taken: Sequence[Taken], spec: ContractSpec
+    ) -> pl.DataFrame:
         """`frame` without some rows, and at its end those that take their place."""
         gone = {item.row for item in taken}
         self._since = [since for row, since in enumerate(self._since) if row not in gone]
@@ -143,8 +149,8 @@ class Docket:
 
     def finding(self, taken: Sequence[Taken]) -> Finding:
         """How many rows became what; `taken` are those that were released or dropped."""
-        counts = Counter(self.rulings[item.ruling].verdict for item in taken)
-        counts[Verdict.REPLACE] += len(self._spent)
+        counts = Counter(self.rulings[item.ruling].disposition for item in taken)
+        counts[Disposition.REPLACE] += len(self._spent)
         told = ", ".join(f"{counts[v]} {does}" for v, does in _DONE.items() if counts[v])
         rows = sum(counts.values())
         message = f"{RULED}: of the rows that were ruled on {told or 'none came'}"
@@ -187,9 +193,7 @@ def _wider(newer: Counter[Reasons], waived: Reasons) -> int:
     return sum(count for other, count in newer.items() if not other <= waived)
 
 
-def _first(
-    free: dict[tuple[Reasons, int], deque[int]], waived: Reasons, ruling: int
-) -> int | None:
+def _first(free: dict[tuple[Reasons, int], deque[int]], waived: Reasons, ruling: int) -> int | None:
     """The first free row that breaks no more than what is waived, and is older than the ruling."""
     open_ = [
         rows

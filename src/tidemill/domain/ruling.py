@@ -9,7 +9,7 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.fingerprint import fingerprint
 
 
-class Verdict(StrEnum):
+class Disposition(StrEnum):
     """What becomes of the rows that a ruling speaks of."""
 
     RELEASE = "release"
@@ -28,7 +28,7 @@ class Ruling:
     `replace`. `hold` takes back what was said of them before.
     """
 
-    verdict: Verdict
+    disposition: Disposition
     object: str
     rows: tuple[int, ...] = ()
     fixed: str = ""
@@ -44,8 +44,10 @@ class Ruling:
                 )
         if list(self.rows) != sorted({*self.rows}) or (self.rows and self.rows[0] < 0):
             raise UsageError(f"rows {list(self.rows)} are not rising numbers from 0")
-        if bool(self.fixed) != (self.verdict is Verdict.REPLACE):
-            raise UsageError(f"a ruling to {self.verdict} rows: corrected rows belong to replace")
+        if bool(self.fixed) != (self.disposition is Disposition.REPLACE):
+            raise UsageError(
+                f"a ruling to {self.disposition} rows: corrected rows belong to replace"
+            )
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -55,4 +57,6 @@ class Ruling:
     @property
     def digest(self) -> str:
         """Names all that decides what becomes of rows: not who said it, when and why."""
-        return fingerprint("ruling", self.verdict.value, self.object, list(self.rows), self.fixed)
+        return fingerprint(
+            "ruling", self.disposition.value, self.object, list(self.rows), self.fixed
+        )

@@ -29,7 +29,7 @@ from tidemill.domain.event import (
 from tidemill.domain.finding import Finding
 from tidemill.domain.gate import GateResult, Scores, Slice
 from tidemill.domain.model import Artifact
-from tidemill.domain.ruling import Ruling, Verdict
+from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -154,7 +154,7 @@ def settled(
 def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
     """What was said of bad rows of a product: that they go, or that others take their place."""
     return Ruling(
-        verdict=Verdict.REPLACE if fixed else Verdict.DROP,
+        disposition=Disposition.REPLACE if fixed else Disposition.DROP,
         object=object_name(f"bad rows of {content}"),
         rows=rows,
         fixed=object_name(fixed) if fixed else "",
@@ -172,9 +172,7 @@ def ruled(
     environment: str = PROD,
 ) -> Ruled:
     """A ruling on rows of a partition."""
-    return Ruled(
-        environment=environment, stage=stage, partition=partition, ruling=said or ruling()
-    )
+    return Ruled(environment=environment, stage=stage, partition=partition, ruling=said or ruling())
 
 
 def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
