@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.act.debug import Trial
+    from tidemill.act.quarantine import Quarantine
     from tidemill.decide.probe import Probe
 
 T = TypeVar("T")
@@ -339,6 +340,14 @@ class Project:
 
         subject, take = self.stage(stage), read_quarantine if bad else read
         return self._look(lambda state: take(self.tools, subject, state, partition))
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The quarantined rows: to list, look at, export, release (corrected or not) and drop."""
+        from tidemill.act.quarantine import Quarantine
+
+        ledger, where = self.tools.ledger, self.environment
+        return Quarantine(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

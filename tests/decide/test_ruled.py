@@ -371,3 +371,10 @@ def test_keys_hold_and_nothing_is_lost(data: st.DataObject) -> None:
         assert keys == sorted(set(keys))
         assert set(good(plain)) <= set(good(judged))
         assert all(row[-1] for row in bad(judged))
+
+
+def test_a_key_that_repeats_is_never_waived() -> None:
+    desk = Desk(KEYED, pl.DataFrame({"k": [1, 1], "a": [-1, 1]}))
+    desk.rule(Disposition.RELEASE)
+    desk.rule(Disposition.RELEASE)
+    assert (good(desk.judged), bad(desk.judged)) == ([(1, 1)], [(1, -1, ["a.min", "key"])])

@@ -171,7 +171,8 @@ class Checker:
             found = self._found(frame, unknown, partition)
             taken = self._match(found, docket)
         dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
-        released = {t.row: docket.waived(t) for t in taken if t.row not in dropped}
+        never = unwaivable(self._spec)
+        released = {t.row: docket.waived(t) - never for t in taken if t.row not in dropped}
         lost = [*self._unkept(found, released)]
         for item in lost:
             for row in item.rows.arg_true() if item.rule.on_fail == "quarantine" else ():

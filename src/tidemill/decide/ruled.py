@@ -21,6 +21,8 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.ruling import Disposition, Ruling
 
 REASONS = "_reasons"
+# The number of a row in its quarantine, where rows are shown or exported.
+ROW = "_row"
 RULED = "rulings"
 Reasons = frozenset[str]
 
