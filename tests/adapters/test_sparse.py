@@ -32,6 +32,7 @@ RULINGS = st.builds(
         [disposition for disposition in Disposition if disposition is not Disposition.REPLACE]
     ),
     object=TEXTS,
+    key=TEXTS,
     rows=st.sets(st.integers(0, 2**53), max_size=3).map(sorted).map(tuple),
     actor=SAID,
     reason=SAID,
@@ -40,6 +41,7 @@ RULINGS = st.builds(
     Ruling,
     disposition=st.just(Disposition.REPLACE),
     object=TEXTS,
+    key=TEXTS,
     fixed=SAID,
     actor=SAID,
     reason=SAID,

@@ -11,7 +11,13 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.ruling import Disposition, Ruling
 
 DROP = Ruling(
-    disposition=Disposition.DROP, object="bad", rows=(0, 3), actor="ana", reason="test rows", at=1.0
+    disposition=Disposition.DROP,
+    object="bad",
+    key="k",
+    rows=(0, 3),
+    actor="ana",
+    reason="test rows",
+    at=1.0,
 )
 
 
@@ -42,9 +48,10 @@ def test_its_digest_names_what_becomes_of_rows() -> None:
         replace(DROP, disposition=Disposition.HOLD),
         replace(DROP, object="other"),
         replace(DROP, rows=()),
+        replace(DROP, key="other"),
         replace(DROP, disposition=Disposition.REPLACE, fixed="good"),
     ]
     assert len({DROP.digest, *(other.digest for other in others)}) == 1 + len(others)
     assert replace(DROP, actor="ben", reason="other", at=2.0).digest == DROP.digest
     # Keys hold it: another one makes every partition that was ruled on run again.
-    assert DROP.digest == "5fe295185745f2e90aa40230d9571493"
+    assert DROP.digest == "45668afdb538c6fa705e4416dc5e1816"

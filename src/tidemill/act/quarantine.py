@@ -22,7 +22,6 @@ from tidemill.domain.binding import Binding
 from tidemill.domain.errors import ConflictError, UsageError, did_you_mean
 from tidemill.domain.event import Ruled
 from tidemill.domain.partition import UNPLACED, WHOLE
-from tidemill.domain.plan import spread
 from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.ports import Guard
 
@@ -72,6 +71,10 @@ class _Place:
         return len(unheard(self.rulings, self.binding.inputs.get(RULINGS)))
 
 
+# Rows up to this number are listed in a ruling on all of them.
+_MANY = 1_000
+
+
 class Quarantine:
     """The quarantined rows of a project in one environment."""
 
@@ -101,9 +104,18 @@ class Quarantine:
     def rows(self, stage: str, partition: str = "") -> pl.DataFrame:
         """The quarantined rows as they came, with their number in `_row` and the rules in `_reasons`.
 
-        UsageError when nothing is quarantined, or in several partitions and none of them is named.
+        Those of all partitions when none is named; `_partition` then says which. UsageError when nothing
+        is quarantined.
         """
-        return self._rows(self._place(stage, partition))
+        places = self._places(self._state(), self._stage(stage))
+        places = [place for place in places if place.binding.product.quarantined]
+        if partition or len(places) < 2:
+            return self._rows(self._place(stage, partition))
+        parts = [
+            self._rows(place).select(pl.lit(place.partition).alias("_partition"), pl.all())
+            for place in places
+        ]
+        return pl.concat(parts, how="diagonal_relaxed")
 
     def export(self, stage: str, partition: str = "", *, to: str | Path) -> int:
         """Write `rows` to a .csv, .parquet, .json or .ndjson file; how many. Lists don't fit into CSV."""
@@ -163,7 +175,7 @@ class Quarantine:
             raise UsageError(
                 f"ruling {ruling} on {place.name} takes back another; rule anew instead"
             )
-        return self._say(place, Disposition.HOLD, said.rows, reason, by, speaks_of=said.object)
+        return self._say(place, Disposition.HOLD, said.rows, reason, by, takes_back=said)
 
     def _held(self, place: _Place) -> Held:
         product, contract = place.binding.product, place.stage.output
@@ -202,7 +214,8 @@ class Quarantine:
         """The partition that is named, or the only one that has quarantined rows (or rulings)."""
         places = self._places(self._state(), self._stage(stage))
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
-        keys = spread({place.partition for place in there})
+        keys = ", ".join(place.partition for place in there[:8])
+        keys += f" and {len(there) - 8} more" if len(there) > 8 else ""
         if partition:
             there = [place for place in there if place.partition == partition]
         if len(there) == 1:
@@ -235,7 +248,8 @@ class Quarantine:
                 f"there are {bad.height}, numbered from 0"
             )
         if not rule:
-            return tuple(sorted({*rows}))
+            # So that it is told how many they are, as long as that is no long list.
+            return tuple(sorted({*rows})) or tuple(range(bad.height if bad.height <= _MANY else 0))
         reasons = bad.get_column(REASONS).to_list()
         broke = tuple(row for row, why in enumerate(reasons) if rule in why)
         if not broke:
@@ -292,19 +306,21 @@ class Quarantine:
         by: str,
         *,
         fixed: str = "",
-        speaks_of: str = "",
+        takes_back: Ruling | None = None,
     ) -> Ruling:
-        current = place.binding.product.quarantine or ""
+        current = (place.binding.product.quarantine or "", place.binding.key)
         waiting = place.rulings[len(place.rulings) - place.pending :]
         # What waits for a run speaks of rows that this quarantine may hold once more.
-        if not speaks_of and any(ruling.object != current for ruling in waiting):
+        if not takes_back and any((ruling.object, ruling.key) != current for ruling in waiting):
             raise ConflictError(
                 f"rulings on {place.name} wait for a run, and its quarantine isn't what it was: "
                 f"`tidemill run {place.stage.name}`, then look again"
             )
+        about, key = (takes_back.object, takes_back.key) if takes_back else current
         ruling = Ruling(
             disposition=disposition,
-            object=speaks_of or current,
+            object=about,
+            key=key,
             rows=rows,
             fixed=fixed,
             actor=by or this_user(),

@@ -58,15 +58,13 @@ class Taken:
 
 def spoken(rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]) -> tuple[Said, ...]:
     """Rulings in their order with their rows, which `load` gives for the name of an object."""
-    later: defaultdict[str, set[int]] = defaultdict(set)
+    later: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     found: list[Said] = []
     for ruling in reversed(rulings):
-        whole = load(ruling.object)
+        whole, passed = load(ruling.object), later[ruling.object, ruling.key]
         numbers = ruling.rows or range(whole.height)
-        own = [
-            (at, number) for at, number in enumerate(numbers) if number not in later[ruling.object]
-        ]
-        later[ruling.object].update(numbers)
+        own = [(at, number) for at, number in enumerate(numbers) if number not in passed]
+        passed.update(numbers)
         if ruling.disposition is Disposition.HOLD or not own:
             continue
         rows = whole[[number for _, number in own]]

@@ -22,14 +22,16 @@ class Disposition(StrEnum):
 class Ruling:
     """What somebody said of rows of a quarantine, and why.
 
-    `object` is the quarantine as it was then, `rows` their numbers in it (none: all). The rules that
-    rejected them, which it names, are waived for rows that equal them, and no others. `fixed` is the
+    `object` is the quarantine as it was then, made under the `key` of its partition, `rows` their numbers
+    in it (none: all). The rules that rejected them, which it names, are waived for rows that equal them,
+    and no others. Made under another key, a quarantine that looks the same has other rows. `fixed` is the
     object whose rows take the place of theirs, one for each and in their order; it belongs to
     `replace`. `hold` takes back what was said of them before.
     """
 
     disposition: Disposition
     object: str
+    key: str
     rows: tuple[int, ...] = ()
     fixed: str = ""
     actor: str
@@ -57,6 +59,6 @@ class Ruling:
     @property
     def digest(self) -> str:
         """Names all that decides what becomes of rows: not who said it, when and why."""
-        return fingerprint(
-            "ruling", self.disposition.value, self.object, list(self.rows), self.fixed
-        )
+        speaks_of = [self.object, self.key]
+        rows = list(self.rows)
+        return fingerprint("ruling", self.disposition.value, speaks_of, rows, self.fixed)

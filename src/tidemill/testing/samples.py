@@ -156,6 +156,7 @@ def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
     return Ruling(
         disposition=Disposition.REPLACE if fixed else Disposition.DROP,
         object=object_name(f"bad rows of {content}"),
+        key=f"key of {content}",
         rows=rows,
         fixed=object_name(fixed) if fixed else "",
         actor="ana",
