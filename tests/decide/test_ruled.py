@@ -284,11 +284,24 @@ def test_corrected_rows_are_not_what_was_said_before() -> None:
 
 def test_corrected_rows_come_in_the_types_of_the_others() -> None:
     frame = pl.DataFrame({"a": ["1"], "c": [1]})
-    rows = beside(pl.DataFrame({"a": [5], "more": [1]}), frame, PLAIN)
+    came, rows = beside(pl.DataFrame({"a": [5], "more": [1]}), frame, PLAIN)
+    assert came.equals(frame)
     assert rows.rows() == [("5", None)]
     assert rows.schema == frame.schema
     with pytest.raises(ContractError, match=r"a came as Int64, and 1.5 is no such value"):
         beside(pl.DataFrame({"a": [1.5]}), pl.DataFrame({"a": [1]}), PLAIN)
+    came, rows = beside(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [1, None]}), PLAIN)
+    assert (came.rows(), rows.rows()) == ([(1.0,), (None,)], [(1.5,)])
+    with pytest.raises(ContractError, match=r"b came as Int64, and 1.5 is no such value"):
+        beside(pl.DataFrame({"b": [1.5]}), pl.DataFrame({"b": [2**53 + 1]}), PLAIN)
+
+
+def test_a_correction_that_needs_another_type_is_taken() -> None:
+    desk = Desk(PLAIN, pl.DataFrame({"a": [1, 2, 3], "b": [0, 99, 98]}))
+    desk.rule(Disposition.REPLACE, 0, fixed=pl.DataFrame({"a": [2], "b": [0.99]}))
+    assert (good(desk.judged), [row[0] for row in bad(desk.judged)]) == ([(1, 0.0), (2, 0.99)], [3])
+    desk.rule(Disposition.DROP, 0)
+    assert (len(good(desk.judged)), bad(desk.judged)) == (2, [])
 
 
 def test_a_rule_over_all_rows_sees_the_dropped_ones() -> None:

@@ -84,7 +84,7 @@ def corrected(
             f"({did_you_mean(unknown[0], bad.columns)})"
         )
     checker_of(spec).unknown(rows.columns)
-    rows = beside(rows, bad.drop(ROW, REASONS), spec)
+    _, rows = beside(rows, bad.drop(ROW, REASONS), spec)
     _refuse_bad(rows, spec, partition, wanted)
     return rows, wanted
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tidemill.decide.fit import fit
+from tidemill.decide.schema import schema_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError
 from tidemill.domain.finding import Finding
@@ -133,15 +134,15 @@ class Docket:
         """`frame` without some rows, and at its end those that take their place."""
         gone = {item.row for item in taken}
         self._since = [since for row, since in enumerate(self._since) if row not in gone]
-        parts = [frame.filter(~marked(gone, frame.height))]
+        frame = frame.filter(~marked(gone, frame.height))
         for ruling in sorted({item.ruling for item in taken}):
             own = sorted(item.of for item in taken if item.ruling == ruling)
             fixed = self.rulings[ruling].fixed
             assert fixed is not None
-            parts.append(beside(fixed[own], frame, spec))
+            frame = pl.concat(beside(fixed[own], frame, spec))
             self._since += [ruling] * len(own)
             self._spent.update((ruling, of) for of in own)
-        return pl.concat(parts)
+        return frame
 
     def waived(self, item: Taken) -> Reasons:
         """The rules that are waived for a row that was ruled on."""
@@ -164,22 +165,36 @@ def unwaivable(spec: ContractSpec) -> frozenset[str]:
     return frozenset({"key", *missing, *(f"{name}.type" for name in spec.names)})
 
 
-def beside(rows: pl.DataFrame, frame: pl.DataFrame, spec: ContractSpec) -> pl.DataFrame:
-    """`rows` with the columns and types of `frame`; ContractError for a value that has no such type."""
-    columns = []
+def beside(
+    rows: pl.DataFrame, frame: pl.DataFrame, spec: ContractSpec
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`frame`, and `rows` with its columns and types.
+
+    Where a value of `rows` has no such type, both come in that of the contract: 9.9 beside integers of a
+    column of floats. ContractError when that changes a value.
+    """
+    columns, others = [], []
     for name, dtype in frame.schema.items():
+        own = frame.get_column(name)
         if name not in rows.columns:
-            columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, rows.height))
+            columns.append(own)
+            others.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, rows.height))
             continue
         series, fitted = fit(rows.get_column(name), dtype)
         lost = fitted.is_null() & series.is_not_null()
+        wide = schema_of(spec).get(name, dtype)
+        if lost.any() and wide != dtype:
+            (came, own), (_, fitted) = fit(own, wide), fit(series, wide)
+            if own.null_count() == came.null_count() and fitted.null_count() == series.null_count():
+                lost = pl.repeat(False, rows.height, eager=True)
         if lost.any():
             raise ContractError(
                 f"corrected rows of {spec.name}: {name} came as {dtype}, and "
                 f"{series.filter(lost)[0]!r} is no such value; correct it, or rule anew"
             )
-        columns.append(fitted.alias(name))
-    return pl.DataFrame(columns)
+        columns.append(own)
+        others.append(fitted.alias(name))
+    return pl.DataFrame(columns), pl.DataFrame(others)
 
 
 def marked(rows: Collection[int], height: int) -> pl.Series:
