@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
     from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
@@ -110,6 +111,7 @@ __all__ = [
     "UInt64",
     "UInt128",
     "Unique",
+    "Validated",
     "Workflow",
     "__version__",
     "all",
@@ -131,6 +133,7 @@ __all__ = [
     "parquet",
     "rule",
     "scores",
+    "validate",
     "volume",
 ]
 
@@ -141,6 +144,7 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
     "tidemill.decide.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",

@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import tidemill
-from tidemill.cli.show import rules_of
-from tidemill.domain.column import Column
-from tidemill.domain.columns import Date, Enum, Float64, Int64, String
 
 
 class TestRows:
@@ -122,18 +119,3 @@ class TestModels:
 
     def test_scores_of_one(self, built: Path) -> None:
         assert "baseline" not in tidemill("show", "demand_scores", "live").out
-
-
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        (Int64(min=0, max=9), "never null, >= 0, <= 9"),
-        (Float64(nullable=True, unit="mph"), "in mph"),
-        (Enum(["a", "b"]), "never null, one of a, b"),
-        (Int64(isin=[1, 2]), "never null, one of 1, 2"),
-        (String(regex="^a"), "never null, matches ^a"),
-        (Date(partition="1d"), "never null, partition"),
-    ],
-)
-def test_rules_in_words(column: Column, words: str) -> None:
-    assert rules_of(column) == words

@@ -83,6 +83,8 @@ def verdict(change: Change) -> str:
         (tm.Decimal(9, 2), tm.Decimal(12, 4), LOOSENS, "type Decimal(9, 2) -> Decimal(12, 4)"),
         (tm.List(tm.Int8()), tm.List(tm.Int64()), SURVIVED, "type List(Int8) -> List(Int64)"),
         (tm.List(tm.Int8()), tm.List(tm.Float64()), LOOSENS, None),
+        (tm.Array(tm.Int8(), 3), tm.Array(tm.Int64(), 3), SURVIVED, None),
+        (tm.Array(tm.Int8(), 3), tm.Array(tm.Int8(), 4), BOTH, None),
         (tm.Int32(), tm.Float64(), LOOSENS, "type Int32 -> Float64"),
         (tm.Int64(), tm.Int32(), TIGHTENS, "type Int64 -> Int32"),
         (tm.String(), tm.Int64(), BOTH, "type String -> Int64"),

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 
 from tidemill.decide.compare import diff
-from tidemill.decide.discipline import (
-    Consumer,
-    bump,
-    consequences,
-    faults,
-    forbidden,
-    notes,
-    readers,
-    review,
-)
+from tidemill.decide.consequences import Consumer
+from tidemill.decide.discipline import bump, faults, forbidden, notes, review
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract
 from tidemill.domain.diff import Diff
@@ -33,64 +25,6 @@ def changed(old: dict[str, Any], new: dict[str, Any], *versions: str, **more: An
 
 STRICT, EASY = {"x": tm.Int64()}, {"x": tm.Int64(nullable=True)}
 LOOSER, TIGHTER = changed(STRICT, EASY), changed(EASY, STRICT)
-
-
-@pytest.mark.parametrize(
-    ("found", "columns", "expected"),
-    [
-        (LOOSER, ("x",), [(False, "reads x")]),
-        (LOOSER, ("id",), []),
-        (LOOSER, None, [(False, "judged by code, which may read any column")]),
-        # What tightens is for the producer to keep.
-        (TIGHTER, ("x",), []),
-        (changed(STRICT, {}), ("x",), [(True, "reads x")]),
-        (
-            changed(STRICT, {}),
-            None,
-            [(False, "judged by code, which may read any column")],
-        ),
-        (changed({"x": tm.Int8()}, STRICT), ("x",), []),
-        # The same numbers in another unit: no check sees it.
-        (
-            changed({"x": tm.Int64(unit="g")}, {"x": tm.Int64(unit="kg")}),
-            ("x",),
-            [(False, "reads x")],
-        ),
-        (changed({}, {"x": tm.Int64(description="y")}), ("x",), []),
-        (changed({}, {}, "1.0.0", "1.0.0", key=("id",)), ("id",), []),
-    ],
-)
-def test_consequences(
-    found: Diff, columns: tuple[str, ...] | None, expected: list[tuple[bool, str]]
-) -> None:
-    given = consequences(found, [Consumer(stage="report", columns=columns)])
-    assert [(each.breaks, each.why) for each in given] == expected
-    assert {each.stage for each in given} <= {"report"}
-
-
-def test_what_is_about_the_table_is_for_all_its_readers() -> None:
-    old = type("Orders", (Contract,), {"id": tm.Int64()}, key=("id",))
-    new = type("Orders", (Contract,), {"id": tm.Int64()})
-    [found] = consequences(diff(old, new), [Consumer(stage="report", columns=())])
-    assert (found.breaks, found.why) == (False, "reads the table")
-
-
-def test_words_for_people_bother_nobody() -> None:
-    found = changed(STRICT, {"x": tm.Int64(description="y", unit="kg")})
-    assert len(found.changes) == 2
-    assert consequences(found, [Consumer(stage="report", columns=("x",))]) == ()
-
-
-def test_readers_of_a_stage() -> None:
-    reads: dict[str, dict[str, tuple[str, ...]]] = {
-        "report": {"orders": ("x",)},
-        "model": {"orders": ("id", "x")},
-        "other": {"shops": ()},
-    }
-    assert readers("orders", reads, ["model"]) == (
-        Consumer(stage="report", columns=("x",)),
-        Consumer(stage="model", columns=None),
-    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tidemill.act.counting import count_rows
 from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_files
+from tidemill.act.profiling import Profiles
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible
@@ -35,7 +36,8 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
-    room = Workroom(Intake(tools.root, {}), Frames(tools.artifacts, lambda: None), {})
+    held = Frames(tools.artifacts, lambda: None)
+    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})

@@ -14,6 +14,7 @@ from tidemill.act.gates import pass_gates
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
+from tidemill.act.profiling import Profiles
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
@@ -112,7 +113,15 @@ class Steps:
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
         states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
-        self._room = Workroom(intake, Frames(tools.artifacts, settle), states)
+
+        def head(stage: str) -> Mapping[str, Binding]:
+            # What the run found can't be read any more; what is published now doesn't move any more.
+            settle()
+            found = tools.ledger.state(job.plan.environment).heads.get(stage)
+            return found.partitions if found else {}
+
+        profiles = Profiles(tools.artifacts, head)
+        self._room = Workroom(intake, Frames(tools.artifacts, settle), profiles, states)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:
@@ -339,9 +348,8 @@ class Steps:
             raise Skip(f"{stage.model} has no approved model")
         source = self._flow[stage.inputs[0].name]
         assert source.output is not None
-        scored = self._trainer.score(
-            stage, step.partition, inputs[source.name][0], source.output, artifact
-        )
+        model, binding = self._flow[stage.model], inputs[source.name][0]
+        scored = self._trainer.score(stage, step.partition, binding, source.output, model, artifact)
         # Who reads delivered files, and how, isn't ours to know.
         payload = encode(scored, statistics=True)
         name = object_name(payload, PARQUET)
@@ -369,7 +377,10 @@ class Steps:
             if (name, key) in self._holdings.failed:
                 raise Skip(f"{name} of the candidate is missing: see its own line")
         recipe = self._recipes[evaluation.name].digest
-        verdict = pass_gates(stage, evaluation, recipe, self._holdings, self._tools.clock())
+        # A live model that can't be fed what the candidate is fed isn't compared with it.
+        beside = LIVE in step.reads[evaluation.name]
+        now = self._tools.clock()
+        verdict = pass_gates(stage, evaluation, recipe, self._holdings, now, beside=beside)
         if verdict is None:
             return Done(attempt=None)
         events = verdict.events(self._plan.environment, stage.name, evaluation.name)

@@ -7,7 +7,7 @@ when they are asked for. Good rows are never rewritten: they are the data withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -87,9 +87,7 @@ class Validated:
             schema = {**self._data.collect_schema(), REASONS: pl.List(pl.String)}
             return pl.LazyFrame(schema=schema)
         numbers = pl.Series(self.bad_rows)
-        parts = [
-            pl.when(rows.gather(numbers)).then(pl.lit(name)) for name, rows in self._reasons
-        ]
+        parts = [pl.when(rows.gather(numbers)).then(pl.lit(name)) for name, rows in self._reasons]
         reasons = pl.select(pl.concat_list(parts).list.drop_nulls().alias(REASONS)).lazy()
         data = self._data.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers.implode()))
         return pl.concat([data.drop(_ROW), reasons], how="horizontal")
@@ -139,10 +137,10 @@ def _source(data: Data) -> pl.LazyFrame:
     if isinstance(data, pl.LazyFrame):
         # The rows are asked for more than once, and only files give them in the same order each time.
         return data if _is_scan(data) else data.collect(engine="streaming").lazy()
-    paths = [data] if isinstance(data, (str, Path)) else list(data)
+    paths = list(data) if isinstance(data, Sequence) and not isinstance(data, str) else [data]
     if not paths or not all(isinstance(path, (str, Path)) for path in paths):
         raise UsageError(f"validate: {data!r} is no frame and no path of a Parquet file")
-    return pl.scan_parquet(paths, glob=False)
+    return pl.scan_parquet([Path(path) for path in paths], glob=False)
 
 
 def _is_scan(frame: pl.LazyFrame) -> bool:
@@ -198,10 +196,11 @@ class _Pass:
         rows = candidates(codes, among)
         if not len(rows):
             return
+        # Codes of one key are equal; whether values are is told by them.
         again = rows[later(self._at(rows, one.columns, typed=True))]
+        bits = np.zeros(self._height, dtype=bool)
+        bits[again] = True
         if len(again):
-            bits = np.zeros(self._height, dtype=bool)
-            bits[again] = True
             self._broken.append((one.rule, pl.Series(bits)))
 
     def _marked(self, severities: Iterable[str]) -> pl.Series | None:
@@ -227,7 +226,7 @@ class _Pass:
         none = np.empty(0, dtype=np.int64)
         bad = none if rejected is None else rejected.arg_true().to_numpy()
         lost = 0 if quarantined is None else int(quarantined.sum())
-        findings = [self._finding(rule, rows) for rule, rows in self._broken]
+        findings = [*self._findings()]
         findings += unknown_finding(spec, unknown, self._height)
         findings += budget_findings(spec, self._height, lost)
         findings += rows_findings(spec, self._height - lost, ())
@@ -241,7 +240,15 @@ class _Pass:
             _reasons=[(r.id, rows) for r, rows in self._broken if r.on_fail in _REJECTS],
         )
 
-    def _finding(self, rule: RowRule, rows: pl.Series) -> Finding:
-        first = rows.arg_true().head(LOOKED_AT).to_numpy()
-        shown = self._at(first, rule.shows) if rule.shows else pl.DataFrame()
-        return counted_finding(rule, int(rows.sum()), self._height, shown)
+    def _findings(self) -> Iterator[Finding]:
+        """A finding for each broken rule; the rows that they show are read together."""
+        firsts = [rows.arg_true().head(LOOKED_AT).to_numpy() for _, rows in self._broken]
+        if not firsts:
+            return
+        numbers = np.unique(np.concatenate(firsts))
+        columns = list(dict.fromkeys(name for rule, _ in self._broken for name in rule.shows))
+        shown = self._at(numbers, columns) if columns else pl.DataFrame()
+        for (rule, rows), first in zip(self._broken, firsts, strict=True):
+            at = np.searchsorted(numbers, first)
+            part = shown.select(rule.shows)[at] if rule.shows else pl.DataFrame()
+            yield counted_finding(rule, int(rows.sum()), self._height, part)

@@ -11,6 +11,7 @@ import polars as pl
 from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
+from tidemill.act.profiling import Profiles, due, encode_profile
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
@@ -35,9 +36,12 @@ Objects = tuple[tuple[bytes, str], ...]
 class Workroom:
     """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
-    def __init__(self, intake: Intake, frames: Frames, states: Mapping[str, State]) -> None:
+    def __init__(
+        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
+    ) -> None:
         self._intake = intake
         self._frames = frames
+        self._profiles = profiles
         self._hashers: dict[str, Hasher] = {}
         self._caller = Caller(states)
 
@@ -57,7 +61,7 @@ class Workroom:
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
         judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
-        if judged.bad is not None:
+        if judged.bad is not None and (rulings or stage.output.unknown_columns == "drop"):
             wide = self._intake.whole(stage, partition, files)
             return self._judged(stage, partition, wide, history, rulings)
         found = unknown_finding(stage.output, dropped, narrow.height)
@@ -117,7 +121,7 @@ class Workroom:
         """A LazyFrame for every frame input; one that has no partitions is empty."""
         self._frames.require(inputs)
         return {
-            item.name: self._frames.load(inputs.get(item.name, ()), item.contract)
+            item.name: self._frames.load(inputs.get(item.name, ()), item.contract, item.columns)
             for item in stage.frames
             if item.contract is not None
         }
@@ -145,8 +149,9 @@ class Workroom:
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
-        name, payload = self._frames.encode(judged.good)
         hashes = self._hashes(stage, judged.good)
+        profile = self._profile(stage, judged.good, hashes)
+        name, payload = self._frames.encode(judged.good, profile)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
         objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
         quarantine = None
@@ -165,6 +170,13 @@ class Workroom:
             findings=judged.findings,
         )
         return product, tuple(objects)
+
+    def _profile(
+        self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
+    ) -> Mapping[str, str] | None:
+        if not due(good.height):
+            return None
+        return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
     def _hashes(self, stage: Stage, good: pl.DataFrame) -> dict[str, str]:
         assert stage.output is not None

@@ -10,8 +10,16 @@ from tidemill.cli.group import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
-        "show": ("tidemill.cli.terms:show", "What the contract of a STAGE says, as a table."),
-        "infer": ("tidemill.cli.infer:infer", "Print a contract that fits the data in PATH."),
+        "docs": ("tidemill.cli.book:docs", "Write a data dictionary of the whole workflow."),
+        "history": (
+            "tidemill.cli.versions:history",
+            "The versions that a STAGE's partitions passed.",
+        ),
+        "infer": (
+            "tidemill.cli.infer:infer",
+            "Print a contract that fits the data in PATH, or of a STAGE.",
+        ),
+        "show": ("tidemill.cli.terms:show", "What a contract says, who gives it and who reads it."),
     },
 )
 def contract() -> None:

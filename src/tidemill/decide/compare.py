@@ -36,6 +36,7 @@ from tidemill.decide.judging import (
     when_eased,
     when_set,
 )
+from tidemill.decide.nested import has_fields, inside
 from tidemill.decide.term import Term, change, judged, said, term
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec, Rule
@@ -150,7 +151,11 @@ def _came(column: Column) -> Change:
 
 def _column(old: Column, new: Column) -> Iterator[Change]:
     warns = old.on_fail == new.on_fail == "warn"
-    return judged(new.name, COLUMN_TERMS, old, new, column=new.name, warns=warns)
+    if has_fields(old.dtype, new.dtype):
+        for words, verdict in inside(old.dtype, new.dtype):
+            yield change(new.name, words, verdict, new.name, "type")
+        old = replace(old, dtype=new.dtype)
+    yield from judged(new.name, COLUMN_TERMS, old, new, column=new.name, warns=warns)
 
 
 def _moved(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:

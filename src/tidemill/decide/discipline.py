@@ -1,11 +1,12 @@
-"""Whom a change of a contract breaks, and whether its version says so."""
+"""Whether a contract may change as it did: what its version says, and whom it breaks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tidemill.decide.compare import diff
+from tidemill.decide.consequences import Consequence, Consumer, consequences
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.diff import Change, Diff
 
@@ -17,51 +18,6 @@ _MODES = {
     "full": (True, True),
 }
 _TRANSITIVE = "_transitive"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
-    """A stage that reads a table: `columns` by name, or None if it may read any."""
-
-    stage: str
-    columns: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consequence:
-    """What a change is for a stage that reads the table: it breaks it, or may, and why."""
-
-    stage: str
-    change: Change
-    breaks: bool
-    why: str
-
-
-def consequences(found: Diff, consumers: Sequence[Consumer]) -> tuple[Consequence, ...]:
-    """The stages that each change breaks or may break; a stage isn't bothered by columns it doesn't read."""
-    return tuple(
-        each
-        for change in found.changes
-        if not change.told
-        for consumer in consumers
-        if (each := _consequence(change, consumer)) is not None
-    )
-
-
-def _consequence(change: Change, consumer: Consumer) -> Consequence | None:
-    # A column that is no more is missed by who reads it, also where the mode allows it to go.
-    if not (change.for_consumers or change.gone or change.felt):
-        return None
-    if not change.column:
-        why = "reads the table"
-    elif consumer.columns is None:
-        why = "judged by code, which may read any column"
-    elif change.column in consumer.columns:
-        why = f"reads {change.column}"
-    else:
-        return None
-    breaks = change.gone and consumer.columns is not None
-    return Consequence(stage=consumer.stage, change=change, breaks=breaks, why=why)
 
 
 def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
@@ -118,18 +74,6 @@ def _next(found: Diff, part: str) -> str:
     return f"{major + 1}.0.0" if part == "major" else f"{major}.{minor + 1}.0"
 
 
-def readers(
-    stage: str, reads: Mapping[str, Mapping[str, tuple[str, ...]]], opaque: Iterable[str]
-) -> tuple[Consumer, ...]:
-    """Who reads a stage; `reads` are the columns that each stage reads of each input."""
-    anything = frozenset(opaque)
-    return tuple(
-        Consumer(stage=name, columns=None if name in anything else inputs[stage])
-        for name, inputs in reads.items()
-        if stage in inputs
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
     """A stage's contract beside the one that it had: what changed, whom it breaks, what its version lacks."""
@@ -141,8 +85,18 @@ class Reviewed:
     notes: tuple[str, ...] = ()
 
     @property
+    def broken(self) -> tuple[str, ...]:
+        """The consumers that the change breaks, each with where it is declared and by what."""
+        found: dict[str, list[str]] = {}
+        for each in self.consequences:
+            if each.breaks:
+                who = f"{each.stage} ({each.place})" if each.place else each.stage
+                found.setdefault(who, []).append(f"{each.change} (it {each.why})")
+        return tuple(f"{who} is broken by {'; '.join(told)}" for who, told in found.items())
+
+    @property
     def failed(self) -> bool:
-        """Whether it can't stay so: its version lies, or a stage reads what is no more."""
+        """Whether it can't stay so: its version lies, or a stage loses what it reads or relies on."""
         return bool(self.faults) or any(found.breaks for found in self.consequences)
 
 
@@ -154,7 +108,7 @@ def review(
     return Reviewed(
         stage=stage,
         diff=found,
-        consequences=consequences(found, consumers),
+        consequences=consequences(found, consumers, (old, new)),
         faults=faults(found, new.compatibility),
         notes=notes(found),
     )

@@ -7,28 +7,37 @@ decision (how to cut partitions, whether a range is a rule) is left as a comment
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from keyword import iskeyword
 from math import isfinite, prod
+from types import MappingProxyType
 from typing import Any
 from unicodedata import normalize
 
 import polars as pl
 
 from tidemill.decide.schema import dtype_of
+from tidemill.decide.shape import pattern_of
+from tidemill.domain.column import Column
+from tidemill.domain.contract import RESERVED
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError, UsageError
 
 _WIDTH = 100
+_GRAINS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}
+# A whole number of which so few values came, far apart and each so often, is taken for a code.
+_CODES, _OFTEN = 8, 20
 _CATEGORIES = 20
 _KEY_COLUMNS = 4
 # More candidates than this would make the search for a key slow; the most distinct ones are kept.
 _CANDIDATES = 12
+# So many candidates that the first rows don't refute are held against all rows.
+_TRIES = 20
 _PROBE_ROWS = 2_000
 # Names that a class body needs for itself, or that quarantined rows carry.
-_TAKEN = frozenset({"tm", "reads", "_reasons"})
+_TAKEN = frozenset({"tm", "_reasons"}) | RESERVED
 _SIMPLE = frozenset(
     {
         *("Int8", "Int16", "Int32", "Int64", "Int128"),
@@ -74,9 +83,18 @@ def _wrapped(argument: str | tuple[str, ...]) -> str:
     return f"[\n{items}        ]"
 
 
-def infer(frame: pl.DataFrame, name: str) -> str:
+def infer(
+    frame: pl.DataFrame,
+    name: str,
+    *,
+    about: str = "",
+    known: Mapping[str, Column] = MappingProxyType({}),
+    remarks: Sequence[str] = (),
+) -> str:
     """The source text of a contract class `name` that the rows of `frame` pass.
 
+    `about` is its docstring, instead of how many rows were seen; `known` are declared columns, of which
+    it keeps what no data shows (unit, description, role, pii, partition); `remarks` stand at the end.
     UsageError when `name` can't name a class, ContractError when no column can be declared.
     """
     if not _declarable(name):
@@ -84,7 +102,7 @@ def infer(frame: pl.DataFrame, name: str) -> str:
     lines = {
         series.name: line
         for series in frame
-        if _declarable(series.name) and (line := _line(series)) is not None
+        if _declarable(series.name) and (line := _line(series, known)) is not None
     }
     if not lines:
         raise ContractError(f"none of the {frame.width} columns can be declared in a contract")
@@ -97,10 +115,11 @@ def infer(frame: pl.DataFrame, name: str) -> str:
         arguments.append('unknown_columns="drop"')
     body = "\n".join(
         [
-            f'    """Inferred from {frame.height} rows: say here what one row is."""',
+            f'    """{about or _seen_in(frame)}"""',
             "",
             *(line.text() for line in lines.values()),
             *_remark(left_out),
+            *(line for remark in remarks for line in ("", *_commented(remark))),
         ]
     )
     return f"import tidemill as tm\n\n\n{_head(name, arguments)}\n{body}\n"
@@ -125,10 +144,21 @@ def _remark(left_out: list[str]) -> Iterable[str]:
     count = f"{len(left_out)} column{'s' if len(left_out) > 1 else ''}"
     names = ", ".join(map(_quoted, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
     yield ""
-    yield from textwrap.wrap(
+    yield from _commented(
         f"{count} can't be declared and {'are' if len(left_out) > 1 else 'is'} dropped: {names}. "
         "A column's name must be a Python name, and its type one that contracts have: rename or "
-        "convert at the source, or by the options of its reader.",
+        "convert at the source, or by the options of its reader."
+    )
+
+
+def _seen_in(frame: pl.DataFrame) -> str:
+    count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
+    return f"Inferred from {count}: say here what one row is."
+
+
+def _commented(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
         width=_WIDTH,
         initial_indent="    # ",
         subsequent_indent="    # ",
@@ -136,7 +166,7 @@ def _remark(left_out: list[str]) -> Iterable[str]:
     )
 
 
-def _line(series: pl.Series) -> _Line | None:
+def _line(series: pl.Series, known: Mapping[str, Column]) -> _Line | None:
     """The declaration of a column; None when contracts have no such type."""
     categories = _categories(series)
     dtype = DType("Enum", categories) if categories else dtype_of(series.dtype)
@@ -147,7 +177,21 @@ def _line(series: pl.Series) -> _Line | None:
     arguments = [*made[1], *(f"{kind}={value!r}" for kind, value in limits.items())]
     if series.null_count() or (series.dtype.is_float() and series.is_nan().any()):
         arguments.append("nullable=True")
+    if not categories and series.dtype == pl.String and (pattern := pattern_of(series)):
+        arguments.append(f'regex=r"{pattern}"')
+    if series.name in known:
+        arguments += _kept(known[series.name], dtype)
+        seen = seen.partition(";")[0] if known[series.name].partition else seen
     return _Line(name=series.name, type=made[0], arguments=tuple(arguments), seen=seen)
+
+
+def _kept(column: Column, dtype: DType) -> Iterator[str]:
+    """What was declared and no data shows; how it is cut only if its type is still that."""
+    if column.partition and column.dtype == dtype:
+        yield f"partition={_quoted(_GRAINS.get(str(column.partition), str(column.partition)))}"
+    for name in ("unit", "description", "role", "pii"):
+        if getattr(column, name):
+            yield f"{name}={_quoted(getattr(column, name))}"
 
 
 def _call(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
@@ -201,13 +245,13 @@ def _limits(series: pl.Series) -> tuple[Mapping[str, object], str]:
     dtype = series.dtype
     if series.null_count() == series.len():
         return {}, "no value was seen" if series.len() else ""
-    if not (dtype.is_numeric() or isinstance(dtype, pl.Date)):
+    if not (dtype.is_numeric() or isinstance(dtype, (pl.Date, pl.Datetime))):
         return {}, ""
     least: Any = series.min()
     most: Any = series.max()
     # Of nothing but NaN, the least is NaN.
     seen = f"{least} to {most}" if least == least else "no value was seen"
-    if isinstance(dtype, pl.Date):
+    if isinstance(dtype, (pl.Date, pl.Datetime)):
         return {}, seen + _cut(series)
     if isinstance(dtype, pl.Decimal) or not (isfinite(least) and isfinite(most)):
         return {}, seen
@@ -215,7 +259,8 @@ def _limits(series: pl.Series) -> tuple[Mapping[str, object], str]:
 
 
 def _cut(series: pl.Series) -> str:
-    if series.null_count() or series.len() < 2 * series.n_unique():
+    days = series if series.dtype == pl.Date else series.dt.date()
+    if series.null_count() or series.len() < 2 * days.n_unique():
         return ""
     return '; partition="1d" would cut by it'
 
@@ -224,6 +269,11 @@ def _whole(series: pl.Series, least: int, most: int) -> dict[str, object]:
     # A short range of which every value occurs is taken for the rule: hours, months, grades.
     if 2 < most - least < 100 and series.drop_nulls().n_unique() == most - least + 1:
         return {"min": least, "max": most}
+    values = series.drop_nulls().unique().sort()
+    count = values.len()
+    sparse = most - least >= 10 * count
+    if sparse and 1 < count <= _CODES and series.len() >= _OFTEN * count:
+        return {"isin": values.to_list()}
     return {"min": min(least, 1)} if least >= 0 else {}
 
 
@@ -244,12 +294,17 @@ def _key(frame: pl.DataFrame) -> tuple[str, ...]:
     }
     telling = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
     candidates = [name for name in frame.columns if name in telling[:_CANDIDATES]]
-    probe = frame.head(_PROBE_ROWS)
+    probe, tries = frame.head(_PROBE_ROWS), 0
     for size in range(1, _KEY_COLUMNS + 1):
         for names in combinations(candidates, size):
             enough = prod(counts[name] for name in names) >= frame.height
-            if enough and _unique(probe, names) and _unique(frame, names):
+            if not (enough and _unique(probe, names)):
+                continue
+            tries += 1
+            if _unique(frame, names):
                 return names
+            if tries == _TRIES:
+                return ()
     return ()
 
 

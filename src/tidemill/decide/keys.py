@@ -2,13 +2,14 @@
 
 Integers, days, moments, booleans and enums are their own code; two of them side by side are packed into
 one where their ranges fit. All others are told by a 64-bit hash. Codes that lie close together mark a
-bitmap, others are sorted. Equal keys always have equal codes, so a row whose code no other row has
-repeats nothing; the few rows that are left are compared by their values, so that no hash decides.
+bitmap, others are spread over a table of tags. Equal keys always have equal codes, so a row whose code no
+other row has repeats nothing; the few rows that are left are compared by their values, so that no hash
+decides. Nothing here holds a set of all keys: a few bytes a row are the most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
@@ -17,9 +18,11 @@ import polars as pl
 
 Codes: TypeAlias = "np.ndarray[Any, Any]"
 
-# A bitmap may have so many places for each row: sorting costs more than looking through it.
+# A bitmap may have so many places for each row: the other way costs more than looking through it.
 _SPARSE = 64
-# Places of a bitmap that are looked at together (bytes): more would take more memory than sorting.
+# Rows that are hashed together: what that takes stays in the processor's caches.
+_STRIDE = 1 << 18
+# Places of a bitmap (bytes) that are looked at together.
 _SEGMENT = 1 << 26
 _EXACT = (pl.Date, pl.Datetime, pl.Duration, pl.Time, pl.Boolean, pl.Enum)
 _PACKED = 1 << 63
@@ -100,7 +103,7 @@ def _repeated(codes: Codes) -> Codes | None:
     least, most = int(codes.min()), int(codes.max())
     if most - least < _SPARSE * len(codes):
         return _by_bitmap(codes, least, most)
-    return _by_sorting(codes)
+    return _by_hashing(codes)
 
 
 def _by_bitmap(codes: Codes, least: int, most: int) -> Codes | None:
@@ -131,13 +134,42 @@ def _from(codes: Codes, start: int) -> Codes:
     return wide - start if start else wide
 
 
-def _by_sorting(codes: Codes) -> Codes | None:
-    ordered = np.sort(codes)
-    twice = ordered[1:] == ordered[:-1]
-    if not twice.any():
+def _by_hashing(codes: Codes) -> Codes | None:
+    """Spread the codes over a table of tags: what finds its own tag, alone in its place, is unique.
+
+    Equal codes have one place and one tag. So the rows that find another's tag are compared among
+    themselves, and those that find their own are all different if they are as many as the places.
+    """
+    bits = max(8, (8 * len(codes)).bit_length())
+    table = np.zeros(1 << bits, dtype=np.uint8)
+    for places, tags, _ in _tagged(codes, bits):
+        table[places] = tags
+    found = np.empty(len(codes), dtype=bool)
+    for places, tags, rows in _tagged(codes, bits):
+        found[rows] = table[places] == tags
+    if np.count_nonzero(found) > np.count_nonzero(table):
+        return _duplicated(codes)
+    others = np.flatnonzero(~found)
+    again = _duplicated(codes[others])
+    if again is None:
         return None
-    values = pl.Series(np.unique(ordered[1:][twice]))
-    return pl.Series(codes).is_in(values.implode()).to_numpy()
+    repeated = np.zeros(len(codes), dtype=bool)
+    repeated[others] = again
+    return repeated
+
+
+def _tagged(codes: Codes, bits: int) -> Iterator[tuple[Codes, Codes, slice]]:
+    """Of some rows after the other: the place in a table of 2^bits, and a tag that is never 0."""
+    for start in range(0, len(codes), _STRIDE):
+        rows = slice(start, start + _STRIDE)
+        mixed = codes[rows].astype(np.uint64) * np.uint64(_MIX)
+        places = (mixed >> np.uint64(64 - bits)).astype(np.intp)
+        yield places, ((mixed >> np.uint64(56 - bits)) | np.uint64(1)).astype(np.uint8), rows
+
+
+def _duplicated(codes: Codes) -> Codes | None:
+    found = pl.Series(codes).is_duplicated()
+    return found.to_numpy() if found.any() else None
 
 
 def later(keys: pl.DataFrame) -> Codes:

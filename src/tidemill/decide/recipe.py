@@ -9,11 +9,11 @@ from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
 from tidemill.decide.parameters import params_part, with_params
-from tidemill.domain.contract import ContractSpec, check_digest, value_digest
+from tidemill.domain.contract import check_digest, value_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.query import Query, Reads
-from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.stage import Input, Kind, Stage
 
 _LABELS = {
     "code": "its code changed",
@@ -107,7 +107,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         check=check_digest(stage.output) if stage.output else "",
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
-        faults=_readers(stage, code) if code is not None else (),
+        faults=reader_faults(stage, code) if code is not None else (),
         historic=_is_historic(stage),
         code=code,
     )
@@ -137,12 +137,14 @@ def _opaque(code: Code | None, query: Query | None) -> str:
 def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
     """Names all that decides about a stage's query, so that what a probe found holds for it."""
     contracts = [item.contract for item in stage.inputs] + [stage.output]
+    narrow: list[Part] = [[i.name, list(i.columns)] for i in stage.inputs if i.reads is not None]
     return fingerprint(
         "probe",
         code.digest,
         [item.name for item in stage.inputs],
         [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
+        *narrow,
     )
 
 
@@ -168,7 +170,7 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     if stage.kind is Kind.INGEST and evidence.source:
         return {"source": evidence.source}
     parts: dict[str, Part] = {
-        "inputs": [[item.name, _names_and_types(item.contract)] for item in stage.inputs]
+        "inputs": [[item.name, _names_and_types(item)] for item in stage.inputs]
     }
     if evidence.code is not None:
         own = [package for package in evidence.code.packages if package[0] != "polars"]
@@ -178,15 +180,15 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     return parts
 
 
-def _names_and_types(contract: ContractSpec | None) -> Part:
-    if contract is None:
+def _names_and_types(item: Input) -> Part:
+    if item.contract is None:
         return None
-    return [[column.name, str(column.dtype)] for column in contract.columns]
+    return [[name, str(item.contract.column(name).dtype)] for name in item.columns]
 
 
 def all_columns(stage: Stage) -> Reads:
-    """Every contracted column of each frame that a stage is handed."""
-    return {item.name: item.contract.names for item in stage.frames if item.contract is not None}
+    """Every column of each frame that a stage is handed."""
+    return {item.name: item.columns for item in stage.frames}
 
 
 def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
@@ -197,7 +199,8 @@ def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
+def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
+    """What a stage's code reads besides its inputs, which must be declared as an ingest."""
     if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     return tuple(

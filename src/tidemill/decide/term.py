@@ -65,13 +65,14 @@ def said(value: object) -> str:
     return str(value)
 
 
-def change(about: str, words: str, verdict: Verdict, column: str = "") -> Change:
+def change(about: str, words: str, verdict: Verdict, column: str = "", term: str = "") -> Change:
     """A difference with what was found about it."""
     return Change(
         about=about,
         words=words,
         direction=verdict.direction,
         column=column,
+        term=term,
         survived=verdict.survived,
         told=verdict.told,
         felt=verdict.felt,
@@ -93,4 +94,4 @@ def judged(
         before, after = item.value(old), item.value(new)
         if before != after:
             verdict = WATCHED if warns and item.checked else item.judge(before, after)
-            yield change(about, item.told(old, new), verdict, column)
+            yield change(about, item.told(old, new), verdict, column, item.label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.domain.column import ON_FAIL, Column, OnFail
@@ -122,10 +122,19 @@ class ContractSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """The columns of a contract that a consumer declares that it reads."""
+    """The columns of a contract that a consumer declares that it reads, and what it relies on.
+
+    `guarantees` are names of what the contract says ("weight.min", "key"), columns with the terms
+    that must hold, and rules. None leaves open what matters; an empty tuple says that nothing does.
+    """
 
     contract: ContractSpec
     columns: tuple[str, ...]
+    guarantees: tuple[str | Column | Rule, ...] | None = None
+    place: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.contract.name}.reads({', '.join(map(repr, self.columns))})"
 
 
 def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
@@ -192,10 +201,24 @@ class Contract:
         cls.__tidemill_contract__ = spec
 
     @classmethod
-    def reads(cls, *columns: str) -> Reads:
-        """The columns that a consumer reads; ContractError names the nearest for a wrong one."""
-        spec = cls.__tidemill_contract__
-        return Reads(contract=spec, columns=tuple(spec.column(name).name for name in columns))
+    def reads(
+        cls,
+        *columns: str,
+        guarantees: Sequence[str | Column | Rule] | None = None,
+        **relied: Column,
+    ) -> Reads:
+        """The columns that a consumer reads, and what it relies on in them.
+
+        `guarantees` names rules of the contract ("weight.min", "shipped_later", "key") or gives
+        columns and rules; `weight=tm.Float64(min=0)` reads a column and relies on all that is said.
+        ContractError names the nearest for a column that isn't there.
+        """
+        spec, place = cls.__tidemill_contract__, caller(1)
+        own = tuple(replace(column, name=name) for name, column in relied.items())
+        listed = (guarantees,) if isinstance(guarantees, str) else guarantees
+        said = None if listed is None and not own else (*(listed or ()), *own)
+        names = dict.fromkeys(spec.column(name).name for name in (*columns, *relied))
+        return Reads(contract=spec, columns=tuple(names), guarantees=said, place=place)
 
 
 AnyContract = TypeVar("AnyContract", bound=Contract)
@@ -216,7 +239,7 @@ class _Own:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
             match value:
-                case Column() | Rule() | WideRule() if name in _RESERVED:
+                case Column() | Rule() | WideRule() if name in RESERVED:
                     raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
@@ -237,7 +260,7 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads"})
+RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:

@@ -68,12 +68,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
-    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train)."""
+    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train).
+
+    `note` says why the live one isn't fed what its stage reads now, or is fed without being checked.
+    """
 
     stage: str
     outdated: tuple[str, ...]
     due: tuple[str, ...]
     trigger: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.gate import Gate
 from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Partitioning
@@ -29,12 +29,24 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A parameter of a stage: the stage that it names, the contract that it expects, its window."""
+    """A parameter of a stage: the stage that it names, the contract that it expects, its window.
+
+    Where `reads` is declared, the stage is handed these columns only.
+    """
 
     name: str
     contract: ContractSpec | None
     window: Window | None = None
     optional: bool = False
+    reads: Reads | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the stage is handed, in the order of the contract."""
+        names = self.contract.names if self.contract is not None else ()
+        if self.reads is None:
+            return names
+        return tuple(name for name in names if name in self.reads.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
