@@ -385,10 +385,10 @@ class Project:
     @property
     def quarantine(self) -> Quarantine:
         """The quarantined rows: to list, look at, export, release (corrected or not) and drop."""
-        from tidemill.act.quarantine import Quarantine
-
+        # Only who asks for rows needs Polars.
+        kind: type[Quarantine] = import_module("tidemill.act.quarantine").Quarantine
         ledger, where = self.tools.ledger, self.environment
-        return Quarantine(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
+        return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.act.tides import Tides, day, rows_of
+from tests.act.tides import Tides, day, flow_of, rows_of
 from tidemill.act import holder
 from tidemill.act.quarantine import Held, Quarantine, _ranges
 from tidemill.domain.errors import (
@@ -51,7 +52,9 @@ def ask(tides: Tides, use: Callable[[Quarantine], T]) -> T:
 
 def rule(tides: Tides, verb: str = "release", *where: str, **said: Any) -> Ruling:
     asked = {"reason": "typo in the feed", "by": "ana", **said}
-    return ask(tides, lambda held: getattr(held, verb)(*(where or ("raw", day(0))), **asked))
+    place = where or ("raw", day(0))
+    made: Ruling = ask(tides, lambda held: getattr(held, verb)(*place, **asked))
+    return made
 
 
 def held(tides: Tides, stage: str = "") -> tuple[Held, ...]:
@@ -394,18 +397,12 @@ def test_a_branch_begins_with_the_rulings_of_its_parent(tides: Tides) -> None:
     created = EnvironmentCreated(environment="dev", parent="prod")
     project.tools.ledger.append([created], now=1.0)
     project.close()
-    branch = open_project(tides.root, workflow=tides.open().flow and tides_flow(tides), env="dev")
+    branch = open_project(tides.root, workflow=flow_of(tides.root, tides.text), env="dev")
     assert branch.plan().steps == ()
     branch.quarantine.take_back("raw", ruling=1, reason="x", by="ben")
     assert [step.partition for step in branch.plan().steps] == [day(0)] * 3
     branch.close()
     assert tides.ok() == {}
-
-
-def tides_flow(tides: Tides) -> Any:
-    from tests.act.tides import flow_of
-
-    return flow_of(tides.root, tides.text)
 
 
 def test_debugging_a_step_does_what_was_said(tides: Tides) -> None:
@@ -417,13 +414,13 @@ def test_debugging_a_step_does_what_was_said(tides: Tides) -> None:
 
 
 def test_who_runs_a_command(monkeypatch: pytest.MonkeyPatch, tides: Tides) -> None:
-    monkeypatch.setattr(holder.getpass, "getuser", lambda: "cleo")
+    monkeypatch.setattr(getpass, "getuser", lambda: "cleo")
     assert rule(tides, rows=[0], by="").actor == "cleo"
 
     def nobody() -> str:
         raise OSError("no such user")
 
-    monkeypatch.setattr(holder.getpass, "getuser", nobody)
+    monkeypatch.setattr(getpass, "getuser", nobody)
     assert holder.this_user().startswith("somebody on ")
 
 
@@ -434,6 +431,7 @@ def test_numbers_in_short() -> None:
 
 # --- whatever is said, in whatever order
 
+FLIPS = st.booleans()
 VALUE = st.sampled_from([1.0, 2000.0, 3000.0, None])
 
 
@@ -448,11 +446,11 @@ def test_an_incremental_build_is_one_from_nothing(data: st.DataObject) -> None:
         tides.run()
         for _ in range(data.draw(st.integers(1, 4))):
             there = [item for item in held(tides) if item.rows]
-            if there and data.draw(st.booleans(), "rule"):
+            if len(there) > 0 and data.draw(FLIPS, "rule"):
                 rows = sorted(data.draw(st.sets(st.integers(0, there[0].rows - 1), min_size=1)))
                 verb = data.draw(st.sampled_from(["release", "drop"]))
                 rule(tides, verb, rows=rows)
-                if data.draw(st.booleans(), "wait"):
+                if data.draw(FLIPS, "wait"):
                     continue
             else:
                 sent = data.draw(st.lists(VALUE, min_size=1, max_size=5))
