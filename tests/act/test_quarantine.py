@@ -220,6 +220,14 @@ def test_corrected_rows_that_do_not_fit_are_refused(
     assert tides.events("Ruled") == []
 
 
+def test_corrected_rows_say_which_they_replace(tides: Tides) -> None:
+    rows = ask(tides, lambda held: held.rows("raw")).filter(pl.col("_row") == 1)
+    ruling = rule(tides, fixed=rows.with_columns(value=pl.lit(30.0)))
+    assert ruling.rows == (1,)
+    tides.run()
+    assert (values(tides), bad(tides)) == ([1.0, 30.0, 4.0], [2000.0])
+
+
 def test_a_file_that_can_not_be_read_is_refused(tides: Tides, tmp_path: Path) -> None:
     for name, error in (("bad.txt", UsageError), ("none.csv", SourceError)):
         with pytest.raises(error):

@@ -292,7 +292,9 @@ class Quarantine:
                 "source, or drop them"
             )
         assert place.stage.output is not None
-        chosen, bad = self._chosen(place, rows, rule), self._rows(place)
+        # Without a word about which, the corrected rows say so themselves.
+        chosen = self._chosen(place, rows, rule) if rows or rule else ()
+        bad = self._rows(place)
         frame, chosen = corrected(fixed, chosen, bad, place.stage.output, place.partition)
         name = self._tools.artifacts.put(encode(frame), PARQUET)
         return self._say(place, Disposition.REPLACE, chosen, reason, by, fixed=name)

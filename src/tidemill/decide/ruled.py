@@ -228,11 +228,9 @@ def _alike(
         parts.append(aligned)
         sound.append(comparable)
     whole = pl.concat(parts)
-    names = pl.Series([0], dtype=pl.UInt32).new_from_index(0, whole.height)
-    if whole.width:
-        grouped = whole.with_row_index("\0row").group_by(bad.columns).agg(pl.col("\0row"))
-        rows = grouped.with_row_index("\0name").select("\0name", "\0row").explode("\0row")
-        names = rows.sort("\0row").get_column("\0name")
+    grouped = whole.with_row_index("\0row").group_by(bad.columns).agg(pl.col("\0row"))
+    rows = grouped.with_row_index("\0name").select("\0name", "\0row").explode("\0row")
+    names = rows.sort("\0row").get_column("\0name")
     found, start = names.to_list(), bad.height
     told: list[list[int | None]] = []
     for comparable in sound:
