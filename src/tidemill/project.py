@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.act.debug import Trial
+    from tidemill.act.quarantine import Quarantine
     from tidemill.decide.probe import Probe
     from tidemill.domain.profile import Profile
 
@@ -186,6 +187,7 @@ class Project:
             decisions=state.decisions,
             sources=state.sources,
             settled=state.settled,
+            rulings=state.rulings,
             costs=state.costs,
             at=self.tools.clock(),
         )
@@ -378,6 +380,14 @@ class Project:
 
         subject, take = self.stage(stage), read_quarantine if bad else read
         return self._look(lambda state: take(self.tools, subject, state, partition))
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The quarantined rows: to list, look at, export, release (corrected or not) and drop."""
+        # Only who asks for rows needs Polars.
+        kind: type[Quarantine] = import_module("tidemill.act.quarantine").Quarantine
+        ledger, where = self.tools.ledger, self.environment
+        return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""

@@ -64,6 +64,10 @@ class Frames:
             self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
         return name, payload
 
+    def rows(self, name: str) -> pl.DataFrame:
+        """The rows of one object, verified; StorageError when it is missing or damaged."""
+        return pl.read_parquet(self._artifacts.get(name))
+
     def load(
         self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()
     ) -> pl.LazyFrame:

@@ -20,9 +20,10 @@ from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.changes import FILES
-from tidemill.decide.contents import Contents
+from tidemill.decide.contents import RULINGS, Contents
 from tidemill.decide.models import BASELINE, LIVE
 from tidemill.decide.reuse import key_for, reuse_of
+from tidemill.decide.rulings import contents_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import GateError, StepError, TidemillError
 from tidemill.domain.event import (
@@ -36,6 +37,7 @@ from tidemill.domain.fingerprint import object_name
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Kind, Stage
@@ -109,6 +111,7 @@ class Steps:
         self._recipes = job.recipes
         self._plan = job.plan
         self._run = job.run
+        self._rulings = job.state.rulings
         self._holdings = holdings
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
@@ -284,6 +287,8 @@ class Steps:
         return found
 
     def _handed(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
+        if name == RULINGS:
+            return contents_of(self._ruled(step))[key]
         if stage.kind is Kind.INGEST and name == FILES:
             return self._plan.sources[stage.name][key].digest
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
@@ -292,6 +297,10 @@ class Steps:
         if binding is None:
             raise Skip(f"{name} {key} was not published")
         return binding
+
+    def _ruled(self, step: Step) -> tuple[Ruling, ...]:
+        """The rulings that the step's key has."""
+        return self._rulings.get(step.stage, {}).get(step.partition, ())
 
     def _artifact(self, model: str, subject: str) -> Artifact:
         if subject == LIVE:
@@ -313,7 +322,7 @@ class Steps:
             case Kind.INGEST:
                 seen = self._plan.sources[stage.name]
                 files = {path: seen[path] for path in inputs[FILES]}
-                made = self._room.ingest(stage, step.partition, files)
+                made = self._room.ingest(stage, step.partition, files, self._ruled(step))
             case Kind.TRANSFORM:
                 return self._transform(stage, step, lists)
             case Kind.MODEL:
@@ -327,8 +336,10 @@ class Steps:
     def _transform(
         self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
     ) -> _Made:
-        reads = self._recipes[stage.name].reads
-        product, objects, touched = self._room.transform(stage, step.partition, inputs, reads)
+        reads, rulings = self._recipes[stage.name].reads, self._ruled(step)
+        product, objects, touched = self._room.transform(
+            stage, step.partition, inputs, reads, rulings
+        )
         return _Made(product=product, objects=objects, touched=touched)
 
     def _evaluate(

@@ -16,6 +16,7 @@ from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
+from tidemill.decide.ruled import spoken
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
@@ -24,6 +25,7 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.query import Reads
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Stage
 
@@ -44,19 +46,23 @@ class Workroom:
         self._caller = Caller(states)
 
     def ingest(
-        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
+        self,
+        stage: Stage,
+        partition: str,
+        files: Mapping[str, SourceFile],
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects]:
-        """Read one partition's rows from its files and publish those that pass."""
+        """Read one partition's rows from its files and publish those that pass, or that were released."""
         assert stage.output is not None
         if not is_apart(partition, files):
             rows = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, rows)
+            return self._judged(stage, partition, rows, rulings)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
         judged = checker_of(stage.output).judge(narrow, partition=partition)
-        if judged.bad is not None and stage.output.unknown_columns == "drop":
+        if judged.bad is not None and (rulings or stage.output.unknown_columns == "drop"):
             wide = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, wide)
+            return self._judged(stage, partition, wide, rulings)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
@@ -67,6 +73,7 @@ class Workroom:
         partition: str,
         inputs: Mapping[str, Sequence[Binding]],
         reads: Reads,
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects, tuple[str, ...]]:
         """Call the stage on its inputs and publish the rows that pass; what else it reached for.
 
@@ -78,7 +85,7 @@ class Workroom:
         )
         rows = sum(held.product.rows for bound in inputs.values() for held in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        return (*self._judged(stage, partition, frame), touched)
+        return (*self._judged(stage, partition, frame, rulings), touched)
 
     def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
         """What is published, judged anew by the contract as it is now; None when rows don't pass."""
@@ -120,9 +127,12 @@ class Workroom:
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
-    def _judged(self, stage: Stage, partition: str, frame: pl.DataFrame) -> tuple[Product, Objects]:
+    def _judged(
+        self, stage: Stage, partition: str, frame: pl.DataFrame, rulings: Sequence[Ruling]
+    ) -> tuple[Product, Objects]:
         assert stage.output is not None
-        judged = checker_of(stage.output).judge(frame, partition=partition)
+        said = spoken(rulings, self._frames.rows)
+        judged = checker_of(stage.output).judge(frame, partition=partition, rulings=said)
         return self._product(stage, partition, judged)
 
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:

@@ -29,6 +29,7 @@ from tidemill.domain.event import (
     Published,
     RecipeChanged,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
@@ -41,7 +42,7 @@ T = TypeVar("T")
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
     *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Judged),
-    *(Published, RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
+    *(Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
 )
 
 

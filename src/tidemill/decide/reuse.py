@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tidemill.decide.contents import (
     ROWS,
+    RULINGS,
     Contents,
     Expected,
     digest_of,
@@ -103,4 +104,6 @@ def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
         asked = found.verdict.rules if found.verdict else ""
         return Action.BIND if not own or asked == recipe.wider else Action.RECHECK
     whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
+    # Nor are they where somebody ruled on some: what is said of a row depends on the rules that it breaks.
+    whole = whole and RULINGS not in found.inputs
     return Action.RECHECK if whole and not found.product.quarantined else Action.RUN

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -115,6 +116,16 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """Somebody ruled on quarantined rows of a partition; of rulings on the same row the last counts."""
+
+    environment: str
+    stage: str
+    partition: str
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """Gates judged an artifact."""
 
@@ -167,6 +178,7 @@ Event: TypeAlias = (
     | SourceSeen
     | Settled
     | Judged
+    | Ruled
     | Decided
     | Delivered
     | EffectQueued
