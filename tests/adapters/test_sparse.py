@@ -51,6 +51,7 @@ RULINGS = st.builds(
 # What a field that isn't there is read as. It is a part of the format: who changes a default gives events
 # a new version, and reads those of earlier ones as they were meant.
 DEFAULTS: dict[str, dict[str, object]] = {
+    "Artifact": {"reads": ""},
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,

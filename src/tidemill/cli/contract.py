@@ -22,6 +22,7 @@ from tidemill.cli.group import LazyGroup
             "tidemill.cli.infer:infer",
             "Print a contract that fits the data in PATH, or of a STAGE.",
         ),
+        "sample": ("tidemill.cli.sample:sample", "Synthetic rows that a contract allows."),
         "show": ("tidemill.cli.terms:show", "What a contract says, who gives it and who reads it."),
     },
 )
