@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,11 @@ def test_rows_are_shown(fresh: Path) -> None:
 def test_rows_are_written(fresh: Path, suffix: str) -> None:
     ended = tidemill("contract", "sample", "sales", "--rows", "20", "--to", f"sales.{suffix}")
     assert (ended.code, ended.out) == (0, f"sales.{suffix}: 20 rows of sales\n")
-    readers = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "parquet": pl.read_parquet}
+    readers: dict[str, Callable[[str], pl.DataFrame]] = {
+        "csv": pl.read_csv,
+        "ndjson": pl.read_ndjson,
+        "parquet": pl.read_parquet,
+    }
     assert readers[suffix](f"sales.{suffix}").height == 20
 
 
