@@ -16,7 +16,7 @@ import polars as pl
 from tidemill.act.frames import encode
 from tidemill.act.profiling import SMALL, decode_profile, encode_profile
 from tidemill.decide.digest import column_hashes
-from tidemill.decide.profile import compare, merge, profile_of
+from tidemill.decide.profile.columns import compare, merge, profile_of
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
-    from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
+    from tidemill.decide.review.compare import diff
     from tidemill.decide.scoring import scores
     from tidemill.domain.columns import (
         Array,
@@ -149,7 +149,7 @@ _COLUMNS = (
 _HOMES = {
     "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
-    "tidemill.decide.compare": "diff",
+    "tidemill.decide.review.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",
     "tidemill.domain.columns": _COLUMNS,

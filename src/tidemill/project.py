@@ -26,15 +26,15 @@ from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
-from tidemill.decide.consequences import Consumer, readers
 from tidemill.decide.declare import seal
-from tidemill.decide.discipline import review
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.decide.roster import Against, earlier, members, moved
+from tidemill.decide.review.consequences import Consumer, readers
+from tidemill.decide.review.discipline import review
+from tidemill.decide.review.roster import Against, earlier, members, moved
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (

@@ -22,7 +22,7 @@ from tidemill.act.profiling import (
     profiles_in,
 )
 from tidemill.decide.digest import column_hashes
-from tidemill.decide.profile import columns_of, profile_of
+from tidemill.decide.profile.columns import columns_of, profile_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import StorageError, UsageError
 from tidemill.domain.plan import Action

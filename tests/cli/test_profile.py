@@ -13,7 +13,7 @@ import pytest
 from tests.cli.commands import tidemill
 from tidemill.act.profiling import SMALL
 from tidemill.cli.profile import profile, told
-from tidemill.decide.profile import profile_of
+from tidemill.decide.profile.columns import profile_of
 
 START = dt.datetime(2026, 1, 1, 12)
 FRAME = pl.DataFrame(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.decide.compare import diff
+from tidemill.decide.review.compare import diff
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract
 

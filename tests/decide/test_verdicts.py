@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.decide.index import Index
-from tidemill.decide.profile import profile_of
+from tidemill.decide.profile.columns import profile_of
 from tidemill.decide.verdicts import (
     apart,
     drift_findings,

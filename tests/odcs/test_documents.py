@@ -17,9 +17,9 @@ import pytest
 from tests.odcs.shipped import example
 from tidemill import odcs
 from tidemill.adapters.odcs import Document, parse
-from tidemill.decide.compare import diff
 from tidemill.decide.odcs.export import document
 from tidemill.decide.odcs.read import Imported, imported
+from tidemill.decide.review.compare import diff
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.diff import Direction
 from tidemill.domain.errors import ContractError

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tidemill.decide.roster import Member, heard
+from tidemill.decide.review.roster import Member, heard
 from tidemill.domain.errors import TidemillError, UsageError
 
 

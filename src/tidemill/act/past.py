@@ -8,7 +8,7 @@ import polars as pl
 
 from tidemill.act.frames import Frames
 from tidemill.act.tenure import Holdings
-from tidemill.decide.profile import profile_of
+from tidemill.decide.profile.columns import profile_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.profile import Profile
 

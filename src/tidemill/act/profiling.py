@@ -16,7 +16,7 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
-from tidemill.decide.profile import columns_of, profile_of
+from tidemill.decide.profile.columns import columns_of, profile_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import StorageError
 from tidemill.domain.partition import placed

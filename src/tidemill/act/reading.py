@@ -8,7 +8,7 @@ import polars as pl
 
 from tidemill.act.profiling import profile_in, profiles_in
 from tidemill.act.tools import Tools
-from tidemill.decide.profile import merge
+from tidemill.decide.profile.columns import merge
 from tidemill.domain.binding import Product
 from tidemill.domain.errors import StorageError, UsageError, did_you_mean
 from tidemill.domain.partition import UNPLACED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from tidemill.decide.sample import sampled
+from tidemill.decide.sample.rows import sampled
 from tidemill.domain.contract import Contract, ContractSpec
 
 

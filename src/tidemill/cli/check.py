@@ -16,7 +16,7 @@ from tidemill.cli.opening import opened
 from tidemill.cli.reviews import reviews
 from tidemill.cli.tables import table
 from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.decide.roster import Against, members, told
+from tidemill.decide.review.roster import Against, members, told
 from tidemill.domain.errors import DeclarationError, TidemillError, UsageError
 from tidemill.domain.partition import WHOLE
 from tidemill.project import faults_in

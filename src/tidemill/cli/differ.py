@@ -9,8 +9,8 @@ from tidemill.cli.group import where_options
 from tidemill.cli.named import Named, contract_named
 from tidemill.cli.opening import opened
 from tidemill.cli.reviews import review as text_of
-from tidemill.decide.consequences import Consumer
-from tidemill.decide.discipline import Reviewed, review
+from tidemill.decide.review.consequences import Consumer
+from tidemill.decide.review.discipline import Reviewed, review
 
 _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidemill.cli.tables import table, without_empty
-from tidemill.decide.discipline import Reviewed
-from tidemill.decide.roster import Against, Moved
+from tidemill.decide.review.discipline import Reviewed
+from tidemill.decide.review.roster import Against, Moved
 from tidemill.domain.diff import Change, remarks
 
 

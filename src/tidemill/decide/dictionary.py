@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tidemill.decide.consequences import readers
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.review.consequences import readers
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.query import Reads
 from tidemill.domain.stage import Flow, Kind, Stage

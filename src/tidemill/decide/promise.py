@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidemill.decide.term import said
+from tidemill.decide.review.term import said
 from tidemill.decide.values import VALUE_TERMS, value_faults
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec

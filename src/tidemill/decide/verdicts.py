@@ -10,7 +10,7 @@ import polars as pl
 
 from tidemill.decide.findings import sample_of
 from tidemill.decide.index import Index
-from tidemill.decide.profile import compare, merge
+from tidemill.decide.profile.columns import compare, merge
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
 from tidemill.domain.profile import ColumnProfile, Distance, Profile

@@ -17,9 +17,9 @@ from hypothesis import given
 from tests.decide.judging import contracts as judged
 from tests.decide.odcs.contracts import contracts
 from tidemill.adapters.odcs import parse, text_of
-from tidemill.decide.compare import diff
 from tidemill.decide.odcs.export import document, identifier
 from tidemill.decide.odcs.read import imported
+from tidemill.decide.review.compare import diff
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract, ContractSpec, check_digest, rule, value_digest
 from tidemill.domain.errors import ContractError

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.profile import compare, merge, profile_of
-from tidemill.decide.texts import LISTED, LONG
+from tidemill.decide.profile.columns import compare, merge, profile_of
+from tidemill.decide.profile.texts import LISTED, LONG
 from tidemill.domain.profile import ColumnProfile, Grid, Profile
 
 HUGE = 2**63 - 1

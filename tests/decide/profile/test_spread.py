@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.histogram import INFINITE, bins_of, counts_of
-from tidemill.decide.profile import columns_of, merge, profile_of
-from tidemill.decide.spread import BLOCK
+from tidemill.decide.profile.columns import columns_of, merge, profile_of
+from tidemill.decide.profile.histogram import INFINITE, bins_of, counts_of
+from tidemill.decide.profile.spread import BLOCK
 from tidemill.domain.profile import ColumnProfile, Grid, Profile
 
 START = dt.datetime(2026, 1, 1)

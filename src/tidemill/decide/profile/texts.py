@@ -11,8 +11,8 @@ from xxhash import xxh3_64_intdigest
 
 from tidemill.decide.arrow import exported, numbers
 from tidemill.decide.canonical import INLINE, Bytes
-from tidemill.decide.histogram import LENGTHS, Ints, binned, packed
-from tidemill.decide.sketch import Hashes, hashed, mixed, sketch_of
+from tidemill.decide.profile.histogram import LENGTHS, Ints, binned, packed
+from tidemill.decide.profile.sketch import Hashes, hashed, mixed, sketch_of
 from tidemill.domain.profile import Categories, Histogram
 
 # So many categories are listed, and none that is longer than this many bytes.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tidemill as tm
-from tidemill.decide.compare import diff
+from tidemill.decide.review.compare import diff
 from tidemill.domain.contract import Contract
 from tidemill.domain.table_rules import WideRule
 

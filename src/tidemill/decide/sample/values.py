@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill.decide.chance import Chance
-from tidemill.decide.matching import Matching
+from tidemill.decide.sample.chance import Chance
+from tidemill.decide.sample.matching import Matching
 from tidemill.decide.schema import polars_type
 from tidemill.domain.column import Column
 from tidemill.domain.dtype import DType

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.decide.histogram import (
+from tidemill.decide.profile.histogram import (
     FINENESS,
     INFINITE,
     LAST,
@@ -24,7 +24,7 @@ from tidemill.decide.histogram import (
     packed,
     summed,
 )
-from tidemill.decide.sketch import (
+from tidemill.decide.profile.sketch import (
     Hashes,
     Registers,
     different,

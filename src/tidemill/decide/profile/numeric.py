@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill.decide.spread import EXACT_FLOATS, Numbers, Spread, spreads
+from tidemill.decide.profile.spread import EXACT_FLOATS, Numbers, Spread, spreads
 from tidemill.domain.profile import Grid, Scalar
 
 # Types whose values no integer and no float of 64 bits holds: their extremes are told as text.

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tidemill.decide.compare import diff
-from tidemill.decide.consequences import Consumer
-from tidemill.decide.discipline import bump, faults, forbidden, notes, review
+from tidemill.decide.review.compare import diff
+from tidemill.decide.review.consequences import Consumer
+from tidemill.decide.review.discipline import bump, faults, forbidden, notes, review
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract
 from tidemill.domain.diff import Diff

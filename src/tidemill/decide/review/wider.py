@@ -19,7 +19,7 @@ from tidemill.decide.judging import (
     keys,
     severity,
 )
-from tidemill.decide.term import Term, change, judged, term
+from tidemill.decide.review.term import Term, change, judged, term
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.diff import Change
 from tidemill.domain.partition import Span, parse_span

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tidemill.decide.compare import diff
-from tidemill.decide.consequences import Consequence, Consumer, consequences
+from tidemill.decide.review.compare import diff
+from tidemill.decide.review.consequences import Consequence, Consumer, consequences
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.diff import Change, Diff
 

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.compare import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff
-from tidemill.decide.term import said
+from tidemill.decide.review.compare import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff
+from tidemill.decide.review.term import said
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec, rule

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tidemill.decide.chance import Chance
 from tidemill.decide.check import REASONS, Judged, checker_of
-from tidemill.decide.generate import drawn
+from tidemill.decide.sample.chance import Chance
+from tidemill.decide.sample.values import drawn
 from tidemill.decide.schema import polars_type
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec

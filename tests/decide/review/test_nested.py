@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.decide.compare import diff
+from tidemill.decide.review.compare import diff
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract

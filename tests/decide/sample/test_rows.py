@@ -18,7 +18,7 @@ from tests.decide.judging import contracts
 from tidemill.act.sampling import sample
 from tidemill.contracts import Contract
 from tidemill.decide.check import Checker
-from tidemill.decide.matching import Matching
+from tidemill.decide.sample.matching import Matching
 from tidemill.decide.schema import schema_of
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import ContractSpec, rule

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.profile import compare, merge, profile_of
+from tidemill.decide.profile.columns import compare, merge, profile_of
 from tidemill.domain.profile import Distance, Grid
 
 VALUES = st.lists(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.decide.planning import deliver, evaluate, ingest, model, reads, spec, transform
-from tidemill.decide.roster import Member, Moved, earlier, heard, members, moved, told
+from tidemill.decide.review.roster import Member, Moved, earlier, heard, members, moved, told
 from tidemill.domain.stage import Flow
 
 

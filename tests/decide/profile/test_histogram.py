@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.histogram import (
+from tidemill.decide.profile.histogram import (
     INFINITE,
     LAST,
     LENGTHS,

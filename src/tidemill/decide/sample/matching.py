@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tidemill.decide.chance import Chance
+from tidemill.decide.sample.chance import Chance
 from tidemill.domain.errors import ContractError
 
 # The parser of Python's own regular expressions: it has no public name, and hasn't changed for years.

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tidemill.decide.compare_wider import wider
 from tidemill.decide.judging import (
     BOTH,
     LOOSENS,
@@ -36,8 +35,9 @@ from tidemill.decide.judging import (
     when_eased,
     when_set,
 )
-from tidemill.decide.nested import has_fields, inside
-from tidemill.decide.term import Term, change, judged, said, term
+from tidemill.decide.review.nested import has_fields, inside
+from tidemill.decide.review.term import Term, change, judged, said, term
+from tidemill.decide.review.wider import wider
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec, Rule
 from tidemill.domain.diff import Change, Diff, Direction

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.histogram import bins_of, counts_of
-from tidemill.decide.profile import merge, profile_of
-from tidemill.decide.texts import LISTED, LONG, hashes_of
+from tidemill.decide.profile.columns import merge, profile_of
+from tidemill.decide.profile.histogram import bins_of, counts_of
+from tidemill.decide.profile.texts import LISTED, LONG, hashes_of
 from tidemill.domain.profile import ColumnProfile
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from tidemill.decide.discipline import Reviewed
 from tidemill.decide.portable import read, written
+from tidemill.decide.review.discipline import Reviewed
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.stage import Flow
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from tests.decide.planning import deliver, ingest, model, reads, transform
-from tidemill.decide.compare import diff
-from tidemill.decide.consequences import Consumer, consequences, readers
-from tidemill.decide.discipline import review
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.review.compare import diff
+from tidemill.decide.review.consequences import Consumer, consequences, readers
+from tidemill.decide.review.discipline import review
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec, Reads, rule

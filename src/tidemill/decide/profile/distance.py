@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidemill.decide.histogram import Floats, counts_of, edges_of
+from tidemill.decide.profile.histogram import Floats, counts_of, edges_of
 from tidemill.domain.profile import Categories, ColumnProfile, Distance
 
 _GROUPS = 10

@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.decide.distance import distance
-from tidemill.decide.histogram import merge_histograms
-from tidemill.decide.numeric import is_numeric, numbers_of
-from tidemill.decide.sketch import merge_sketches, sketch_of
-from tidemill.decide.texts import binaries, booleans, hashes_of, lists, texts
+from tidemill.decide.profile.distance import distance
+from tidemill.decide.profile.histogram import merge_histograms
+from tidemill.decide.profile.numeric import is_numeric, numbers_of
+from tidemill.decide.profile.sketch import merge_sketches, sketch_of
+from tidemill.decide.profile.texts import binaries, booleans, hashes_of, lists, texts
 from tidemill.domain.profile import (
     Categories,
     ColumnProfile,

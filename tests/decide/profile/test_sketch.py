@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.sketch import hashed, merge_sketches, sketch_of
+from tidemill.decide.profile.sketch import hashed, merge_sketches, sketch_of
 from tidemill.domain.distinct import EXACT, REGISTERS, distinct
 
 # A million different values and more: their hashes collide, as they should.
