@@ -41,7 +41,7 @@ def contract_named(name: str) -> Named:
         return Named(spec=_of_ref(stage, ref), stage=stage)
     module, colon, attribute = name.partition(":")
     if colon:
-        return Named(spec=_of_class(module, attribute))
+        return Named(spec=of_class(module, attribute))
     with opened() as project:
         spec = project.stage(name).output
     if spec is None:
@@ -78,7 +78,8 @@ def _of_ref(stage: str, ref: str) -> ContractSpec:
     return found[stage]
 
 
-def _of_class(module: str, attribute: str) -> ContractSpec:
+def of_class(module: str, attribute: str) -> ContractSpec:
+    """The contract that a class of a module is; UsageError names the nearest for a wrong one."""
     found = _module(module)
     spec = getattr(getattr(found, attribute, None), _SPEC, None)
     if not isinstance(spec, ContractSpec):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -12,13 +11,14 @@ import click
 from tidemill.cli.dictionary import cells_said, use_said
 from tidemill.cli.document import json_option, plain, tell
 from tidemill.cli.group import where_options
+from tidemill.cli.named import of_class
 from tidemill.cli.opening import opened
 from tidemill.cli.tables import table, without_empty
 from tidemill.decide.description import contract_text
 from tidemill.decide.dictionary import Entry, entry_of
 from tidemill.decide.wording import conditions, table_rules
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.errors import UsageError
 from tidemill.domain.table_rules import WideRule
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def show(name: str, as_json: bool) -> None:
     """The columns and rules of a contract, what follows when each is broken, who gives and reads it."""
     with opened() as project:
         module, colon, attribute = name.partition(":")
-        spec = _of_class(module, attribute) if colon else _of_stage(project, name)
+        spec = of_class(module, attribute) if colon else _of_stage(project, name)
         stages = [s.name for s in project.flow.stages if s.output == spec] if colon else [name]
         entries = [entry_of(project.flow, project.recipes, stage) for stage in stages]
     text = "\n\n".join([contract_text(spec), *map(_around, entries)])
@@ -45,24 +45,6 @@ def _of_stage(project: Project, stage: str) -> ContractSpec:
     if spec is None:
         raise UsageError(f"{stage} has no contract: it makes no table")
     return spec
-
-
-def _of_class(module: str, attribute: str) -> ContractSpec:
-    """The contract that a class of a module is; what the workflow imports can be found."""
-    try:
-        found = vars(importlib.import_module(module))
-    except ModuleNotFoundError as error:
-        raise UsageError(f"there is no module {module!r} in the project or on the path") from error
-    specs = {key: spec for key, value in found.items() if (spec := _spec_of(value)) is not None}
-    if attribute not in specs:
-        raise UsageError(
-            f"{module} has no contract {attribute!r} ({did_you_mean(attribute, specs)})"
-        )
-    return specs[attribute]
-
-
-def _spec_of(value: object) -> ContractSpec | None:
-    return vars(value).get("__tidemill_contract__") if isinstance(value, type) else None
 
 
 def _around(entry: Entry) -> str:
