@@ -65,7 +65,7 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=14) == ["Ticked", "RunEnded"]
+        assert kinds(after=15) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "RunEnded"]
@@ -177,7 +177,7 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 16
+        assert state.seq == 17
         assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1
