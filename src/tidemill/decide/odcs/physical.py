@@ -82,10 +82,8 @@ def _own(text: str) -> Physical | None:
     return Physical(dtype=DType(name)) if plain and inside is None else None
 
 
-def _argument(text: str) -> str | int | None:
+def _argument(text: str) -> str | None:
     plain = text.strip().strip("'\"")
-    if plain.isdecimal():
-        return int(plain)
     return None if plain == "None" else plain
 
 
