@@ -47,7 +47,7 @@ def drawn_or_told(
 
 
 @given(contracts(), st.integers(0, 5), st.integers(0, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_drawn_passes(spec: ContractSpec, seed: int, rows: int) -> None:
     frame = drawn_or_told(spec, rows, seed)
     if frame is None:
@@ -59,7 +59,7 @@ def test_what_is_drawn_passes(spec: ContractSpec, seed: int, rows: int) -> None:
 
 
 @given(contracts(), st.integers(0, 5), st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_as_many_rows_break_a_rule_as_are_wanted(spec: ContractSpec, seed: int, wrong: int) -> None:
     frame = drawn_or_told(spec, 8, seed, bad=wrong / 8)
     if frame is None:
@@ -98,6 +98,36 @@ def test_bad_rows_break_rules_of_all_kinds_in_turn() -> None:
     told = {found.rule: found.rows for found in judged.findings}
     assert {"day.null", "carrier.regex", "flight.min", "flight.max", "key", "later"} <= told.keys()
     assert sum(told.values()) >= 50
+
+
+def test_every_rule_over_several_columns_gets_its_share() -> None:
+    class Sorted(Contract):
+        a = tm.Float64(min=0, max=1)
+        b = tm.Float64(min=0, max=1)
+        often = rule(pl.col("a") <= pl.col("b"))
+        rarely = rule(pl.col("a") + pl.col("b") < 1.9)
+
+    frame = Sorted.sample(2_000, seed=1, bad=0.05)
+    judged = Checker(Sorted.__tidemill_contract__).judge(frame)
+    told = {found.rule: found.rows for found in judged.findings}
+    assert min(told["often"], told["rarely"]) >= 5
+
+
+@pytest.mark.parametrize(
+    ("column", "rules"),
+    [
+        (tm.List(tm.Int64(), min_length=1, max_length=2, nullable=True), {"a.min_length", "a.max_length"}),
+        (tm.Date(isin=[date(2024, 1, 1)], nullable=True), {"a.isin"}),
+        (tm.Datetime("us", "UTC", min=datetime(2024, 1, 1, tzinfo=NEW_YORK), nullable=True), {"a.min"}),
+        (tm.Binary(min_length=2, nullable=True), {"a.min_length"}),
+        (tm.Enum(["x", "y"], isin=["x"], nullable=True), {"a.isin"}),
+        (tm.Int64(isin=[7], nullable=True), {"a.isin"}),
+    ],
+)  # fmt: skip
+def test_values_of_every_type_can_be_bad(column: Any, rules: set[str]) -> None:
+    contract = one(column)
+    frame = contract.sample(40, bad=0.25)
+    assert set(strictly(contract.__tidemill_contract__, frame)) == rules
 
 
 def test_other_seeds_give_other_rows() -> None:

@@ -7,9 +7,10 @@ passes is told, and so is one that can't be passed at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,11 @@ _PARTITIONS = 3
 _ROUNDS = 40
 _TIMES = 20
 _LEAST = 50
+_POOL = 500
+_NUMBER = "\0number"
+
+# Gives a row that breaks a rule for one that doesn't, or None where there is none.
+_Way: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
 
 
 def sampled(
@@ -83,6 +89,7 @@ class _Maker:
             unknown_columns="fail",
         )
         self._checker = checker_of(self._strict)
+        self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
         self._places = self._drawn_places()
 
     def good(self, rows: int) -> pl.DataFrame:
@@ -185,66 +192,65 @@ class _Maker:
         return frame
 
     def spoiled(self, frame: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
-        """The rows of `frame`, each changed so that it breaks some rule, after those that are `good`."""
-        found: list[pl.DataFrame] = []
+        """The rows of `frame`, each changed so that it breaks some rule, to come after those of `good`."""
         ways = [*self._ways(good)]
-        for index in range(frame.height):
-            row = frame[index]
-            for turn in range(len(ways)):
-                changed = ways[(index + turn) % len(ways)](row)
-                if changed is not None and self._is_bad(changed, good):
-                    found.append(changed)
-                    break
-            else:
+        turns, found = dict.fromkeys(range(frame.height), 0), dict[int, pl.DataFrame]()
+        while len(found) < frame.height:
+            lacking = [n for n in turns if n not in found]
+            if not ways or max(turns[n] for n in lacking) == len(ways):
                 raise ContractError(
-                    f"{self._spec.place}: no value that {self._spec.name} can hold breaks a rule of it, "
-                    "so no row can be bad: sample with bad=0"
+                    f"{self._spec.place}: no value that {self._spec.name} can hold breaks a rule of "
+                    "it, so no row can be bad: sample with bad=0"
                 )
-        return pl.concat(found)
+            changed = {n: ways[(n + turns[n]) % len(ways)](frame[n]) for n in lacking}
+            rows = found | {n: row for n, row in changed.items() if row is not None}
+            # All at once: to judge them one by one takes a thousand times as long. A row that was bad
+            # only beside another that isn't kept is looked at again.
+            bad = self._bad([good, *rows.values()])
+            found = {n: row for i, (n, row) in enumerate(rows.items()) if good.height + i in bad}
+            turns.update({n: turns[n] + 1 for n in lacking})
+        return pl.concat(found.values())
 
-    def _is_bad(self, row: pl.DataFrame, good: pl.DataFrame) -> bool:
-        judged = self._checker.judge(pl.concat([good, row]), partition=self._partition)
-        return judged.bad is not None and judged.bad.height == 1 and REASONS in judged.bad
+    def _bad(self, parts: list[pl.DataFrame]) -> set[int]:
+        """The numbers of the rows that break a rule."""
+        numbered = pl.concat(parts).with_row_index(_NUMBER)
+        judged = self._numbering.judge(numbered, partition=self._partition)
+        return set() if judged.bad is None else set(judged.bad[_NUMBER])
 
-    def _ways(self, good: pl.DataFrame) -> Iterator[Any]:
-        """How a row may be spoiled: one function for each column, and one for the key."""
+    def _ways(self, good: pl.DataFrame) -> Iterator[_Way]:
+        """How a row may be spoiled: by a value of a column, by a key that repeats, by each rule."""
         for column in self._spec.columns:
             for value in _wrong_values(column):
-                yield _Setting(column.name, value, polars_type(column.dtype))
+                yield _setting(column.name, value, polars_type(column.dtype))
         if self._spec.key and good.height:
-            yield _Repeating(self._spec.key, good)
-        if self._spec.rules:
-            yield lambda row: self._broken_by_rule(row)
+            key = good.tail(1).select(self._spec.key)
+            yield lambda row: row.with_columns(key)
+        for rule in self._spec.rules:
+            yield self._breaking(rule.name)
 
-    def _broken_by_rule(self, row: pl.DataFrame) -> pl.DataFrame | None:
-        """Another row that breaks a rule over several columns, if one is drawn soon."""
-        names = {rule.name for rule in self._spec.rules}
-        judged = self._checker.judge(self._draw(_LEAST, _LEAST), partition=self._partition)
-        if judged.bad is None:
-            return None
-        by_rule = judged.bad.filter(pl.col(REASONS).list.set_difference([*names]).list.len() == 0)
-        return by_rule.drop(REASONS).head(1) if by_rule.height else None
+    def _breaking(self, rule: str) -> _Way:
+        """Gives rows that break one rule over several columns, and none else, if such are drawn soon."""
+        pool: list[pl.DataFrame] = []
 
+        def way(row: pl.DataFrame) -> pl.DataFrame | None:
+            if not pool:
+                judged = self._checker.judge(self._draw(_POOL, _POOL), partition=self._partition)
+                broken = judged.bad
+                if broken is not None:
+                    alone = pl.col(REASONS).list.len().eq(1) & (
+                        pl.col(REASONS).list.first() == rule
+                    )
+                    pool.extend(broken.filter(alone).drop(REASONS).iter_slices(1))
+            return pool.pop() if pool else None
 
-class _Setting:
-    """Sets a column to a value."""
-
-    def __init__(self, name: str, value: object, dtype: pl.DataType) -> None:
-        self._series = pl.Series(name, [value], dtype=dtype, strict=False)
-        self._fits = value is None or self._series.null_count() == 0
-
-    def __call__(self, row: pl.DataFrame) -> pl.DataFrame | None:
-        return row.with_columns(self._series) if self._fits else None
+        return way
 
 
-class _Repeating:
-    """Gives a row the key of another."""
-
-    def __init__(self, key: tuple[str, ...], good: pl.DataFrame) -> None:
-        self._row = good.tail(1).select(key)
-
-    def __call__(self, row: pl.DataFrame) -> pl.DataFrame:
-        return row.with_columns(self._row)
+def _setting(name: str, value: object, dtype: pl.DataType) -> _Way:
+    """Sets a column to a value, if its type can hold that."""
+    series = pl.Series(name, [value], dtype=dtype, strict=False)
+    fits = value is None or series.null_count() == 0
+    return lambda row: row.with_columns(series) if fits else None
 
 
 def _wrong_values(column: Column) -> Iterator[object]:
@@ -258,11 +264,18 @@ def _wrong_values(column: Column) -> Iterator[object]:
         bound: Any = getattr(column, name)
         if bound is not None:
             yield bound + sign * step
-    if column.dtype.name == "String":
-        yield from ("", "?", "\0" * ((column.max_length or 0) + 1))
-    elif column.dtype.name == "Binary":
-        yield from (b"", b"\0" * ((column.max_length or 0) + 1))
-    elif column.dtype.name == "Enum":
-        yield from column.dtype.args
-    elif column.isin is not None and column.dtype.is_number:
-        yield from (-1, 0, 1)
+    if column.dtype.name in _OF_TYPES:
+        yield from _OF_TYPES[column.dtype.name](column)
+
+
+_OF_TYPES: Mapping[str, Callable[[Column], Sequence[object]]] = {
+    "String": lambda column: ("", "?", "\0" * ((column.max_length or 0) + 1)),
+    "Binary": lambda column: (b"", b"\0" * ((column.max_length or 0) + 1)),
+    "List": lambda column: ([], [None] * ((column.max_length or 0) + 1)),
+    "Enum": lambda column: column.dtype.args,
+    "Date": lambda _: (date(1900, 1, 1),),
+    "Datetime": lambda column: (
+        datetime(1900, 1, 1, tzinfo=UTC if column.dtype.args[1] else None),
+    ),
+    **dict.fromkeys(("Int8", "Int16", "Int32", "Int64", "Decimal"), lambda _: (-1, 0, 1)),
+}
