@@ -50,36 +50,32 @@ def code_of(names: Sequence[str], schema: dict[str, pl.DataType]) -> list[pl.Exp
 
 
 def candidates(columns: Sequence[pl.Series], among: pl.Series) -> Codes:
-    """The numbers of the rows, of those `among`, whose codes come more than once."""
-    mask = None if among.all() else among.to_numpy()
-    codes = _packed([_taken(column, mask) for column in columns])
+    """The numbers of the rows, of those `among`, whose codes come more than once in the columns."""
+    if among.len() < 2:
+        return np.empty(0, dtype=np.int64)
+    plain = [_numbers(column) for column in columns]
+    codes = _packed(plain)
     if codes is None:
         # Their ranges don't fit into one number; what is left is compared by values anyway.
-        codes = _mixed([_taken(column, mask) for column in columns])
-    if len(codes) < 2:
-        return np.empty(0, dtype=np.int64)
+        codes = _mixed(plain)
     found = _repeated(codes)
     if found is None:
         return np.empty(0, dtype=np.int64)
-    rows = np.flatnonzero(found)
-    return rows if mask is None else np.flatnonzero(mask)[rows]
+    # Most keys are unique among all rows: leaving some out first would cost more than it spares.
+    return np.flatnonzero(found & among.to_numpy())
 
 
-def _taken(column: pl.Series, mask: Codes | None) -> Codes:
+def _numbers(column: pl.Series) -> Codes:
     if column.dtype == pl.Boolean:
         column = column.cast(pl.UInt8)
-    if mask is None:
-        return column.to_numpy()
-    # What isn't looked at may be null, which numpy doesn't have.
-    return (column.fill_null(0) if column.null_count() else column).to_numpy()[mask]
+    # Rows with a null aren't among those that are looked at; numpy has no null.
+    return (column.fill_null(0) if column.null_count() else column).to_numpy()
 
 
 def _packed(columns: Sequence[Codes]) -> Codes | None:
     """One integer for each row; None where the ranges of the columns together need more than 64 bits."""
     if len(columns) == 1:
         return columns[0]
-    if not len(columns[0]):
-        return np.empty(0, dtype=np.int64)
     spans = [(int(column.min()), int(column.max())) for column in columns]
     if prod(most - least + 1 for least, most in spans) >= _PACKED:
         return None
