@@ -56,6 +56,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench spine" $(PY) -m bench.spine
 	@$(STEP) "bench reuse" $(PY) -m bench.reuse
 	@$(STEP) "bench scale" $(PY) -m bench.scale
+	@$(STEP) "bench contracts" $(PY) -m bench.contracts
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/decide/test_plan.py tests/decide/query tests/decide/test_poison.py tests/adapters/test_ledger_properties.py tests/e2e/test_crash.py

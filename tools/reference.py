@@ -43,7 +43,7 @@ COLUMNS = (
 )
 GROUPS: Mapping[str, str] = {
     "Workflow": "Workflow impure",
-    "Contracts": "Contract rule Rows Budget diff",
+    "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
     "Columns": COLUMNS,
     "Sources and sinks": "files Source parquet",
     "Windows": "last all",

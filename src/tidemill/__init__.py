@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
     from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
@@ -40,13 +41,21 @@ if TYPE_CHECKING:
         UInt64,
         UInt128,
     )
-    from tidemill.domain.contract import Budget, Rows, rule
+    from tidemill.domain.contract import rule
     from tidemill.domain.errors import TidemillError
     from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.domain.impure import impure
     from tidemill.domain.model import Fitted, Params, fitted
     from tidemill.domain.source import Source, files
     from tidemill.domain.stage import parquet
+    from tidemill.domain.table_rules import (
+        Budget,
+        Drift,
+        Freshness,
+        References,
+        Rows,
+        Unique,
+    )
     from tidemill.domain.trigger import (
         all_of,
         any_of,
@@ -71,6 +80,7 @@ __all__ = [
     "Date",
     "Datetime",
     "Decimal",
+    "Drift",
     "Duration",
     "Enum",
     "Fitted",
@@ -78,6 +88,7 @@ __all__ = [
     "Float32",
     "Float64",
     "Frame",
+    "Freshness",
     "Int8",
     "Int16",
     "Int32",
@@ -86,6 +97,7 @@ __all__ = [
     "List",
     "Params",
     "Predictor",
+    "References",
     "Rows",
     "Scores",
     "Source",
@@ -98,6 +110,8 @@ __all__ = [
     "UInt32",
     "UInt64",
     "UInt128",
+    "Unique",
+    "Validated",
     "Workflow",
     "__version__",
     "all",
@@ -119,6 +133,7 @@ __all__ = [
     "parquet",
     "rule",
     "scores",
+    "validate",
     "volume",
 ]
 
@@ -129,18 +144,20 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
     "tidemill.decide.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",
     "tidemill.domain.columns": _COLUMNS,
-    "tidemill.domain.contract": "Budget Rows rule",
+    "tidemill.domain.contract": "rule",
     "tidemill.domain.errors": "TidemillError",
     "tidemill.domain.gate": "Scores beats_baseline beats_live no_slice_worse",
     "tidemill.domain.impure": "impure",
     "tidemill.domain.model": "Fitted Params fitted",
     "tidemill.domain.source": "Source files",
     "tidemill.domain.stage": "parquet",
+    "tidemill.domain.table_rules": "Budget Drift Freshness References Rows Unique",
     "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",
     "tidemill.domain.window": "all=all_partitions last",
     "tidemill.domain.workflow": "Workflow",

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from tidemill.act import turns
 from tidemill.act.turns import Claimed, Turns
 from tidemill.domain.column import Column
-from tidemill.domain.contract import ContractSpec, Rows
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.dtype import DType
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.stage import Flow, Kind, Stage
+from tidemill.domain.table_rules import Rows
 from tidemill.testing.memory import MemoryClaims
 
 

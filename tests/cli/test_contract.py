@@ -118,6 +118,26 @@ class TestShow:
         assert "never null, >= 7, <= 18" in columns
         assert rules.split("\n")[1].startswith("many  ")
 
+    def test_rules_beyond_the_partition(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            "    volume =",
+            '    once = tm.Unique("date", "shop", "hour", description="d")\n    volume =',
+        )
+        last = tidemill("contract", "show", "sales").out.rstrip().split("\n\n")[-1]
+        assert last.split("\n")[0].startswith("rule beyond the partition  must hold")
+        assert last.split("\n")[1].startswith("once ")
+        assert "(date, shop, hour) comes once in the whole table  fail" in last
+        [rule] = tidemill("contract", "show", "sales", "--json").document["wider"]
+        assert rule == {
+            "kind": "unique",
+            "must_hold": "(date, shop, hour) comes once in the whole table",
+            "name": "once",
+            "on_fail": "fail",
+            "description": "d",
+            "columns": ["date", "shop", "hour"],
+        }
+
     def test_without_rules_and_as_a_document(self) -> None:
         assert tidemill("contract", "show", "labels").out.count("\n\n") == 1
         found = tidemill("contract", "show", "sales", "--json").document

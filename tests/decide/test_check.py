@@ -19,10 +19,11 @@ from tidemill.decide.check import REASONS, Checker, Judged, judge
 from tidemill.decide.findings import row_finding
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column, OnFail
-from tidemill.domain.contract import Budget, Contract, ContractSpec, Rows, rule
+from tidemill.domain.contract import Contract, ContractSpec, rule
 from tidemill.domain.errors import ContractError
 from tidemill.domain.finding import Finding
 from tidemill.domain.partition import UNPLACED
+from tidemill.domain.table_rules import Budget, Rows
 
 ZONE = ZoneInfo("UTC")
 NAN, INF = float("nan"), float("inf")

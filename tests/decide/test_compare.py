@@ -9,12 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.compare import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff, said
+from tidemill.decide.compare import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff
+from tidemill.decide.term import said
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
-from tidemill.domain.contract import Budget, Contract, ContractSpec, Rows, rule
+from tidemill.domain.contract import Contract, ContractSpec, rule
 from tidemill.domain.diff import Change, Diff
 from tidemill.domain.dtype import DType
+from tidemill.domain.table_rules import Budget, Rows
 
 ID = {"id": tm.Int64()}
 

@@ -13,9 +13,14 @@ import pytest
 from tidemill.decide.compare import diff
 from tidemill.decide.portable import read, written
 from tidemill.domain import columns as tm
-from tidemill.domain.contract import Budget, Contract, Rows, rule
+from tidemill.domain.contract import Contract, rule
 from tidemill.domain.dtype import DType
 from tidemill.domain.partition import Grain
+from tidemill.domain.table_rules import Budget, Drift, Freshness, References, Rows, Unique
+
+
+class Customers(Contract):
+    id = tm.Int64()
 
 
 class Orders(Contract, version="1.2.3", key=("id",), unknown_columns="drop"):
@@ -30,6 +35,10 @@ class Orders(Contract, version="1.2.3", key=("id",), unknown_columns="drop"):
     positive = rule(pl.col("id") > 0, on_fail="warn", description="x")
     size = Rows(min=2)
     budget = Budget(max_bad=0.1)
+    fresh = Freshness("at", within="26h")
+    once = Unique("id", "day")
+    known = References("id", Customers, stage="customers", on_fail="warn")
+    steady = Drift("id", by="ks", limit=0.5, vs_last=3)
 
 
 def through(value: Any) -> Any:
@@ -41,6 +50,7 @@ def test_a_contract_comes_out_as_it_was_but_for_its_expressions() -> None:
     found = through(spec)
     assert diff(found, Orders).changes == ()
     assert (found.columns, found.rows, found.budget) == (spec.columns, spec.rows, spec.budget)
+    assert found.wider == spec.wider
     [asked] = found.rules
     assert str(asked.expr) == str(spec.rules[0].expr)
     assert asked.digest == spec.rules[0].digest

@@ -9,18 +9,11 @@ import pytest
 
 from tidemill.domain import columns as tm
 from tidemill.domain.column import Column
-from tidemill.domain.contract import (
-    Budget,
-    Contract,
-    ContractSpec,
-    Rows,
-    check_digest,
-    rule,
-    value_digest,
-)
+from tidemill.domain.contract import Contract, ContractSpec, check_digest, rule, value_digest
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import ContractError
 from tidemill.domain.partition import Grain, Partitioning
+from tidemill.domain.table_rules import Budget, Rows
 
 DAY = date(2013, 3, 7)
 

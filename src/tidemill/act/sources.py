@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tidemill.decide.check import checker_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
 from tidemill.domain.source import SUFFIXES, Format, Source
+
+_RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 
 
 def _scan_ndjson(path: Path, **options: Any) -> pl.LazyFrame:
@@ -49,16 +52,41 @@ def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str
     form = format_of(source, path)
     try:
         frame = READERS[form](root / path, **source.options)
-        columns = frame.collect_schema().names()
+        schema = frame.collect_schema()
     except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error
+    columns = schema.names()
+    _refuse_twice(path, columns, contract)
     missing = [name for name in contract.required if name not in columns]
     if missing:
         advice = did_you_mean(missing[0], columns)
         raise SourceError(
             f"{path} has no column {missing[0]!r} of contract {contract.name} ({advice})"
         )
+    if moments := _moments(schema, contract):
+        frame = frame.with_columns(moments)
     if len(contract.required) < len(contract.names):
         # Here, because beside files that have the column only null would be left to tell.
         return checker_of(contract).completed(frame, columns)
     return frame
+
+
+def _refuse_twice(path: str, columns: Sequence[str], contract: ContractSpec) -> None:
+    """SourceError for a header that has a name twice, of which Polars makes names that nobody gave."""
+    for name in columns:
+        given = _RENAMED.fullmatch(name)
+        if given and given[1] in columns and name not in contract.names:
+            raise SourceError(
+                f"{path} has more than one column {given[1]!r} (duplicate); name each once"
+            )
+
+
+def _moments(schema: Mapping[str, pl.DataType], contract: ContractSpec) -> list[pl.Expr]:
+    """Moments of other time zones in the contract's: files of several zones can be one table then."""
+    return [
+        pl.col(column.name).dt.convert_time_zone(str(zone))
+        for column in contract.columns
+        if column.dtype.name == "Datetime" and (zone := column.dtype.args[1])
+        if isinstance(given := schema.get(column.name), pl.Datetime)
+        if given.time_zone not in (None, zone)
+    ]

@@ -12,8 +12,9 @@ from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.show import rules_of
 from tidemill.cli.tables import table, without_empty
-from tidemill.domain.contract import Budget, ContractSpec, Rows
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import UsageError
+from tidemill.domain.table_rules import Budget, Rows, WideRule
 
 
 @click.command()
@@ -39,6 +40,9 @@ def _text(spec: ContractSpec) -> str:
     if spec.rules:
         asked = [(r.name, str(r.expr), r.on_fail) for r in spec.rules]
         blocks.append(table(("rule", "must hold", "on_fail"), asked))
+    if spec.wider:
+        beyond = [(r.name, str(r), r.on_fail) for r in spec.wider]
+        blocks.append(table(("rule beyond the partition", "must hold", "on_fail"), beyond))
     return "\n\n".join(blocks)
 
 
@@ -65,6 +69,18 @@ def _body(spec: ContractSpec) -> dict[str, object]:
         {"name": r.name, "expr": str(r.expr), "digest": r.digest, "on_fail": r.on_fail}
         for r in spec.rules
     ]
+    wider = [
+        {"kind": type(r).__name__.removesuffix("Rule").lower(), "must_hold": str(r), **_told(r)}
+        for r in spec.wider
+    ]
     said = ("name", "version", "columns", "key", "rows", "budget", "unknown_columns")
     more = ("compatibility", "description", "place")
-    return {**{name: getattr(spec, name) for name in (*said, *more)}, "rules": rules}
+    return {
+        **{name: getattr(spec, name) for name in (*said, *more)},
+        "rules": rules,
+        "wider": wider,
+    }
+
+
+def _told(rule: WideRule) -> dict[str, object]:
+    return {field.name: getattr(rule, field.name) for field in fields(rule) if field.compare}

@@ -12,7 +12,7 @@ other rows (a mean, a rank) sees all rows at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from operator import and_, or_
@@ -29,6 +29,7 @@ from tidemill.decide.findings import (
     unknown_finding,
 )
 from tidemill.decide.fit import fit
+from tidemill.decide.masks import Mask, OneOf, breaks_of, masks_of, one_of
 from tidemill.decide.order import by_key, repeats
 from tidemill.decide.rules import (
     ColumnRules,
@@ -81,10 +82,10 @@ class Checker:
     """A contract made ready to judge many partitions; ContractError when it can't be checked."""
 
     def __init__(self, spec: ContractSpec) -> None:
-        self._spec = spec
+        self.spec = self._spec = spec
         self._names = list(spec.names)
         self._cut = spec.partitioning
-        self._columns = column_rules(spec)
+        self.columns = self._columns = column_rules(spec)
         self._key = key_rule(spec)
         self._unique = [(column.name, column.unique) for column in self._columns if column.unique]
         self._defaults = {
@@ -109,7 +110,7 @@ class Checker:
         """
         if self._defaults:
             frame = self.completed(frame, frame.columns)
-        unknown = self._unknown(frame.columns)
+        unknown = self.unknown(frame.columns)
         fitted, table = self._fitted(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
@@ -145,7 +146,24 @@ class Checker:
         # Not marked as element-wise: Polars would call it for every chunk, that is for every file.
         return pl.col(column.name).map_batches(keys, return_dtype=pl.String)
 
-    def _unknown(self, given: list[str]) -> list[str]:
+    def masks(
+        self, schema: Mapping[str, pl.DataType], partition: str | None
+    ) -> tuple[list[Mask], list[OneOf]]:
+        """The rules as masks over a `fitted` frame that came with a schema, in the order of `judge`."""
+        masks = [
+            mask
+            for column in self._columns
+            for mask in masks_of(column, schema[column.name], self._cut, partition)
+        ]
+        masks += [Mask(rule=query.rule, breaks=breaks_of(query.passes)) for query in self._queries]
+        types = {column.name: column.dtype for column in self._columns}
+        ones = [one_of(rule, (name,), types) for name, rule in self._unique]
+        if self._spec.key:
+            ones.append(one_of(self._key, self._spec.key, types))
+        return masks, ones
+
+    def unknown(self, given: list[str]) -> list[str]:
+        """The columns that the contract doesn't name; ContractError when one that it names is missing."""
         if REASONS in given:
             raise ContractError(
                 f"column {REASONS!r} is for the reasons of quarantined rows; rename or drop it"

@@ -8,25 +8,35 @@ from statistics import median
 import polars as pl
 
 from tidemill.decide.rules import RowRule
-from tidemill.domain.contract import ContractSpec, Rows
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.finding import Finding
+from tidemill.domain.table_rules import Rows
 
 _SHOWN = 3
 _LONGEST = 60
 
 
+# So many of the rows that break a rule are looked at for different values.
+LOOKED_AT = 100
+
+
 def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
     """How many rows of `frame` (as it came) break `rule`, and the first different values of it."""
-    count = int(rows.sum())
     # A frame without columns has no rows either.
-    sample = _sample(frame.select(rule.shows).filter(rows).head(100)) if rule.shows else ""
+    shown = frame.select(rule.shows).filter(rows).head(LOOKED_AT) if rule.shows else pl.DataFrame()
+    return counted_finding(rule, int(rows.sum()), frame.height, shown)
+
+
+def counted_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
+    """That `count` of `height` rows break `rule`; `shown` are its columns of the first of them."""
+    sample = _sample(shown) if shown.width else ""
     such = f", such as {sample}" if sample else ""
     return Finding(
         rule=rule.id,
         severity=rule.on_fail,
         rows=count,
         sample=sample,
-        message=f"{rule.id}: {count} of {frame.height} {rule.says}{such}; {rule.advice}",
+        message=f"{rule.id}: {count} of {height} {rule.says}{such}; {rule.advice}",
     )
 
 

@@ -9,13 +9,25 @@ from decimal import Decimal
 from typing import Any
 
 from tidemill.domain.column import Column
-from tidemill.domain.contract import Budget, ContractSpec, Recorded, Rows, Rule
+from tidemill.domain.contract import ContractSpec, Recorded, Rule
 from tidemill.domain.dtype import DType
 from tidemill.domain.partition import Grain
+from tidemill.domain.table_rules import (
+    Budget,
+    DriftRule,
+    FreshnessRule,
+    ReferenceRule,
+    Rows,
+    UniqueRule,
+)
 
 _KIND = "kind"
 _RECORDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (Budget, Column, ContractSpec, DType, Recorded, Rows, Rule)
+    kind.__name__: kind
+    for kind in (
+        *(Budget, Column, ContractSpec, DType, Recorded, Rows, Rule),
+        *(DriftRule, FreshnessRule, ReferenceRule, UniqueRule),
+    )
 }
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "date": date.fromisoformat,
@@ -35,7 +47,9 @@ def written(value: Any) -> Any:
     if value is None or kind in ("str", "int", "float", "bool"):
         return value
     if kind in _RECORDS:
-        held = {f.name: written(getattr(value, f.name)) for f in fields(value)}
+        # What equality passes over is known only where the contract is declared.
+        told = [f.name for f in fields(value) if f.compare]
+        held = {name: written(getattr(value, name)) for name in told}
         return {_KIND: kind, **held}
     match value:
         case tuple():

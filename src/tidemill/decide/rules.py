@@ -195,6 +195,7 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
 _OR = "fix the source, or "
 _KEEP = "a partition's rows must carry its own value"
 _TWICE = "values repeat that of an earlier row"
+_FEW = 8
 # The names of a column's bounds on one side: how a value passes each, and how it breaks it.
 _Compares: TypeAlias = Callable[[Any, Any], Any]
 _Side: TypeAlias = Mapping[str, tuple[_Compares, _Compares]]
@@ -227,7 +228,7 @@ def _bound(column: Column, side: _Side) -> Bounded | None:
     if column.dtype.name == "Datetime" and column.dtype.args[1]:
         limit = limit.dt.convert_time_zone(str(column.dtype.args[1]))
     passes = within(value, limit)
-    if column.dtype.name.startswith("Float"):
+    if column.dtype.name.startswith("Float") and side is _MOST:
         # Polars orders NaN above everything; here it is missing.
         passes |= value.is_nan()
     rule = _value_rule(
@@ -245,13 +246,20 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
         yield Query(rule=rule, passes=value.str.contains(column.regex))
     if column.isin is not None:
         allowed = [item for item in column.isin if item is not None]
-        passes = value.is_in(_items(spec, column, allowed).implode())
+        passes = _among(value, _items(spec, column, allowed))
         if column.dtype.name.startswith("Float"):
             passes |= value.is_nan()
         listed = ", ".join(map(repr, allowed[:5])) + (", ..." if len(allowed) > 5 else "")
         says = f"values are none of {listed}"
         rule = _value_rule(column, "isin", says, _OR + "add them to isin=")
         yield Query(rule=rule, passes=passes)
+
+
+def _among(value: pl.Expr, allowed: pl.Series) -> pl.Expr:
+    """Whether a value is one of some; a few texts are told faster one by one than by their hashes."""
+    if allowed.dtype == pl.String and 0 < allowed.len() <= _FEW:
+        return pl.any_horizontal(value == text for text in allowed)
+    return value.is_in(allowed.implode())
 
 
 def _lengths(column: Column) -> Iterable[Query]:

@@ -17,6 +17,8 @@ from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
 from tidemill.domain.place import caller
+from tidemill.domain.table_problems import wide_problems
+from tidemill.domain.table_rules import Budget, Rows, WideRule, wide_part
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
 
@@ -75,42 +77,8 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """How many rows a partition has: absolute bounds, and against the median of the last ones."""
-
-    min: int | None = None
-    max: int | None = None
-    vs_last: int | None = None
-    within: float | None = None
-    on_fail: Literal["fail", "warn"] = "warn"
-
-    def __post_init__(self) -> None:
-        if (self.vs_last is None) != (self.within is None):
-            raise ContractError("Rows(vs_last=, within=) go together: Rows(vs_last=7, within=0.5)")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
-        if self.on_fail not in ("fail", "warn"):
-            raise ContractError(
-                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """The share of a partition's rows that may be quarantined before the partition fails."""
-
-    max_bad: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_bad <= 1:
-            raise ContractError(
-                f"Budget(max_bad={self.max_bad}) is a share of the rows, between 0 and 1"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ContractSpec:
-    """Everything that a contract says, as one value."""
+    """Everything that a contract says, as one value; `wider` rules look beyond the partition."""
 
     name: str
     version: str
@@ -119,6 +87,7 @@ class ContractSpec:
     rules: tuple[Rule, ...] = ()
     rows: Rows | None = None
     budget: Budget | None = None
+    wider: tuple[WideRule, ...] = ()
     unknown_columns: UnknownColumns = "fail"
     compatibility: Compatibility = "none"
     description: str = ""
@@ -202,7 +171,7 @@ class Contract:
         place = caller(1)
         own = _Own.of(cls, f"{place}: contract {cls.__name__}")
         parent = getattr(cls, "__tidemill_contract__", None)
-        columns, rules = _inherited(cls)
+        columns, rules, wider = _inherited(cls)
         spec = ContractSpec(
             name=cls.__name__,
             version=version,
@@ -211,6 +180,7 @@ class Contract:
             rules=tuple((rules | own.rules).values()),
             rows=own.rows or getattr(parent, "rows", None),
             budget=own.budget or getattr(parent, "budget", None),
+            wider=tuple((wider | own.wider).values()),
             unknown_columns=unknown_columns,
             compatibility=compatibility,
             description=(cls.__doc__ or "").strip(),
@@ -237,39 +207,45 @@ class _Own:
 
     columns: dict[str, Column]
     rules: dict[str, Rule]
+    wider: dict[str, WideRule]
     rows: Rows | None = None
     budget: Budget | None = None
 
     @classmethod
     def of(cls, body: type, where: str) -> _Own:
-        own = cls(columns={}, rules={})
+        own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
             match value:
-                case Column() | Rule() if name in _RESERVED:
+                case Column() | Rule() | WideRule() if name in _RESERVED:
                     raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
                 case Rule():
                     own.rules[name] = replace(value, name=name)
-                case Rows() if own.rows is None:
-                    own.rows = value
-                case Budget() if own.budget is None:
-                    own.budget = value
+                case WideRule():
+                    own.wider[name] = replace(value, name=name)
                 case Rows() | Budget():
-                    kind = type(value).__name__
-                    raise ContractError(f"{where}: {name} is its second {kind}(); use one")
+                    own._one(value, f"{where}: {name}")
                 case _ if problem := _forgotten(value):
                     raise ContractError(f"{where}: {name} {problem}")
         return own
 
+    def _one(self, value: Rows | Budget, where: str) -> None:
+        kind = type(value).__name__
+        if getattr(self, kind.lower()) is not None:
+            raise ContractError(f"{where} is its second {kind}(); use one")
+        setattr(self, kind.lower(), value)
 
-_RESERVED = frozenset({"reads"})
+
+_RESERVED = frozenset({"reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:
     """Why an attribute that looks like a column or a rule would be passed over in silence."""
     if getattr(value, "__module__", "") == "tidemill.domain.columns":
         return f"is {getattr(value, '__name__', '')} itself; call it to make a column"
+    if getattr(value, "__module__", "") == "tidemill.domain.table_rules":
+        return f"is {getattr(value, '__name__', '')} itself; call it to make a rule"
     if _is_expression(value):
         return "is an expression; wrap it in tm.rule(...)"
     if str(getattr(value, "__module__", "")).startswith("polars.datatypes"):
@@ -277,21 +253,25 @@ def _forgotten(value: object) -> str:
     return ""
 
 
-def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule]]:
+def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
     columns: dict[str, Column] = {}
     rules: dict[str, Rule] = {}
+    wider: dict[str, WideRule] = {}
     for base in reversed(cls.__mro__[1:]):
         spec = vars(base).get("__tidemill_contract__")
         if spec is not None:
             columns.update({column.name: column for column in spec.columns})
             rules.update({rule.name: rule for rule in spec.rules})
-    return columns, rules
+            wider.update({rule.name: rule for rule in spec.wider})
+    return columns, rules, wider
 
 
 def _refuse_contradictions(spec: ContractSpec) -> None:
+    columns = {column.name: column for column in spec.columns}
     problems = [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
+        *(p for rule in spec.wider for p in wide_problems(rule, columns)),
     ]
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
@@ -347,12 +327,15 @@ def _value_parts(column: Column) -> list[Part]:
 
 
 def check_digest(spec: ContractSpec) -> str:
-    """Everything that the contract checks; recorded with each partition's verdict."""
+    """Everything that the contract checks in a partition; recorded with the partition's verdict."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
+    # Rules that contracts could not have at first add a part only where there are some.
+    wider = [part for rule in spec.wider if (part := wide_part(rule))]
+    more: list[Part] = [wider] if wider else []
     return fingerprint(
-        "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec)
+        "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
     )
 
 
