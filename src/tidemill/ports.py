@@ -184,7 +184,7 @@ class Executor(Protocol):
         """What the engine holds now, and what it held since it was made."""
 
     def close(self, drain_s: float = 0.0) -> None:
-        """End all, after waiting for what runs or waits for at most so many seconds; the rest is cancelled."""
+        """End all; what is at work or waits has so many seconds left, and the rest is cancelled."""
 
 
 class ModelFormat(Protocol):

@@ -13,7 +13,7 @@ from selectors import EVENT_READ, BaseSelector
 
 from tidemill.adapters.local.process import Process, cause, machine_kills, why_not
 from tidemill.adapters.local.waiting import Waiting
-from tidemill.adapters.local.wire import Answer, answers, temporary
+from tidemill.adapters.local.wire import Answer, answers, temporary, told
 from tidemill.domain.task import Fate, Task, TaskError, TaskEvent
 
 # Memory and time are looked at so often; a process rarely takes more than some 100 MB between.
@@ -165,7 +165,9 @@ class Crew:
         # The worker goes on before anybody is told.
         self.assign()
         if task is not None:
-            self._tell(_told(task, worker, answer))
+            self._tell(
+                told(answer, worker=worker.name, queued_s=worker.queued_s, peak_rss=worker.peak)
+            )
 
     def _lose(self, worker: Process) -> None:
         """A worker is gone: what it was at work on is lost, or was ended for a reason."""
@@ -231,26 +233,6 @@ def _limit(worker: Process, task: Task, now: float) -> None:
         worker.kill(Fate.TIMEOUT)
     elif task.memory and held > task.memory:
         worker.kill(Fate.OOM)
-
-
-def _told(task: Task, worker: Process, answer: Answer) -> TaskEvent:
-    error = None
-    if answer.error is not None:
-        kind, message, trace = answer.error
-        error = TaskError(type=kind, message=message, trace=trace)
-    raised = Fate.OOM if error is not None and error.type == "MemoryError" else Fate.ERROR
-    return TaskEvent(
-        task=task.id,
-        fate=Fate.OK if error is None else raised,
-        worker=worker.name,
-        at=time.time(),
-        result=answer.result,
-        error=error,
-        queued_s=worker.queued_s,
-        wall_s=answer.wall_s,
-        cpu_s=answer.cpu_s,
-        peak_rss=max(answer.peak_rss, worker.peak),
-    )
 
 
 def _why(fate: Fate, task: Task, worker: Process, code: int) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from socket import SOCK_STREAM, socket, socketpair
+from socket import SOCK_STREAM, socketpair
 
 from tidemill.adapters.local.wire import Call, Frames, framed
 from tidemill.domain.task import Fate, Task
@@ -95,10 +95,8 @@ class Process:
     def end(self) -> int:
         """The exit code of a process that closed its connection; what it started goes with it."""
         self.stream.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
         return self._child.wait()
 

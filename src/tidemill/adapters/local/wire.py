@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from socket import socket
 from typing import Any
 
 import msgspec
+
+from tidemill.domain.task import Fate, TaskError, TaskEvent
 
 _LENGTH = struct.Struct("!I")
 _CHUNK = 1 << 16
@@ -43,6 +46,27 @@ def framed(message: Any) -> bytes:
     """A message with its length before it."""
     body = encode(message)
     return _LENGTH.pack(len(body)) + body
+
+
+def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> TaskEvent:
+    """An answer as the event that ends its task; `peak_rss` is what was seen from outside."""
+    error = None
+    if answer.error is not None:
+        kind, message, trace = answer.error
+        error = TaskError(type=kind, message=message, trace=trace)
+    raised = Fate.OOM if error is not None and error.type == "MemoryError" else Fate.ERROR
+    return TaskEvent(
+        task=answer.id,
+        fate=Fate.OK if error is None else raised,
+        worker=worker,
+        at=time.time(),
+        result=answer.result,
+        error=error,
+        queued_s=queued_s,
+        wall_s=answer.wall_s,
+        cpu_s=answer.cpu_s,
+        peak_rss=max(answer.peak_rss, peak_rss),
+    )
 
 
 def temporary(output: str, task: str) -> str:
