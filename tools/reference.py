@@ -45,6 +45,7 @@ GROUPS: Mapping[str, str] = {
     "Workflow": "Workflow impure",
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
     "Columns": COLUMNS,
+    "Exchange with other tools": "read_odcs write_odcs",
     "Sources and sinks": "files Source parquet",
     "Windows": "last all",
     "What stage functions take and give": "Frame Params Predictor Fitted fitted Scores scores",

@@ -10,8 +10,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
-    from tidemill.decide.compare import diff
     from tidemill.decide.frame import Frame, Predictor
+    from tidemill.decide.review.compare import diff
     from tidemill.decide.scoring import scores
     from tidemill.domain.columns import (
         Array,
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from tidemill.domain.window import all_partitions as all
     from tidemill.domain.window import last as last
     from tidemill.domain.workflow import Workflow
+    from tidemill.odcs import read_odcs, write_odcs
     from tidemill.project import open_project as open
 
 __all__ = [
@@ -131,10 +132,12 @@ __all__ = [
     "no_slice_worse",
     "open",
     "parquet",
+    "read_odcs",
     "rule",
     "scores",
     "validate",
     "volume",
+    "write_odcs",
 ]
 
 _COLUMNS = (
@@ -146,7 +149,7 @@ _COLUMNS = (
 _HOMES = {
     "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
-    "tidemill.decide.compare": "diff",
+    "tidemill.decide.review.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",
     "tidemill.domain.columns": _COLUMNS,
@@ -161,6 +164,7 @@ _HOMES = {
     "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",
     "tidemill.domain.window": "all=all_partitions last",
     "tidemill.domain.workflow": "Workflow",
+    "tidemill.odcs": "read_odcs write_odcs",
     "tidemill.project": "open=open_project",
 }
 _PUBLIC = {

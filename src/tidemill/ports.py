@@ -12,6 +12,7 @@ from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -47,7 +48,8 @@ class Guard:
 class State:
     """The view of now in one environment, derived from the events up to `seq`.
 
-    `costs` are what steps cost so far, by stage and action: in all environments, for a stage costs the
+    `rulings` are those in force, by stage and partition, in the order in which they were said. `costs`
+    are what steps cost so far, by stage and action: in all environments, for a stage costs the
     same in each.
 
     The partitions of a head may be read only when they are asked for. They are those of its version:
@@ -60,6 +62,7 @@ class State:
     recipes: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Mapping[str, SourceFile]]
     settled: Mapping[str, Mark]
+    rulings: Mapping[str, Mapping[str, tuple[Ruling, ...]]] = field(default_factory=dict)
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
     pending: tuple[Effect, ...]

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidemill.act.again import command_for, repeat
-from tidemill.act.against import contracts_at
-from tidemill.act.checking import check
+from tidemill.act.against import stages_at
+from tidemill.act.checking import check, every_fault
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import list_runs
 from tidemill.act.holder import this_process
@@ -26,16 +27,20 @@ from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Progress, Tools
 from tidemill.decide.declare import seal
-from tidemill.decide.discipline import Reviewed, readers, review
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
+from tidemill.decide.review.consequences import Consumer, readers
+from tidemill.decide.review.discipline import review
+from tidemill.decide.review.roster import Against, earlier, members, moved
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
+    Fault,
     SourceError,
     StorageError,
     UsageError,
@@ -54,7 +59,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.act.debug import Trial
+    from tidemill.act.quarantine import Quarantine
     from tidemill.decide.probe import Probe
+    from tidemill.domain.profile import Profile
 
 T = TypeVar("T")
 
@@ -73,6 +80,14 @@ def open_project(
         return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
     settings = find_settings(start, workflow)
     return Project(settings, load_workflow(settings), environment)
+
+
+def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
+    """Everything that is wrong with a workflow, found without data or state; nothing is written.
+
+    Faults between stages don't hide those in a stage, such as a column that its query doesn't give.
+    """
+    return every_fault(workflow, _probe, _compile)
 
 
 class Project:
@@ -172,6 +187,7 @@ class Project:
             decisions=state.decisions,
             sources=state.sources,
             settled=state.settled,
+            rulings=state.rulings,
             costs=state.costs,
             at=self.tools.clock(),
         )
@@ -268,8 +284,6 @@ class Project:
         With `twice` also on what didn't come out the same when it was run again: see `repeat`. Raises
         DeclarationError with every fault.
         """
-        from tidemill.decide.compiled import compile_faults
-
         recipes = self.recipes
         assert self._known is not None
         probed = self._known.probed
@@ -278,26 +292,30 @@ class Project:
             recipes,
             # What was probed for the recipes a moment ago needn't be called again.
             lambda stage: probed.get(stage.name) or _probe(stage),
-            compile_faults,
+            _compile,
         )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
-    def against(self, ref: str, workflow: str | None = None) -> tuple[Reviewed, ...]:
-        """Each stage's contract beside the one that it had at a git ref, where something changed.
+    def against(self, ref: str, workflow: str | None = None) -> Against:
+        """What changed since a git ref: stages that came, went or were renamed, and their contracts.
 
         `workflow` is where it was then, if not where the settings of then say. Raises UsageError without
         such a ref, TidemillError when the workflow of then can't be imported.
         """
-        before = contracts_at(self.root, ref, workflow)
-        reads = {name: recipe.reads for name, recipe in self.recipes.items()}
-        # A transform whose query says what it reads reads nothing else.
-        opaque = [stage.name for stage in self.flow.stages if not self.recipes[stage.name].lineage]
+        then = stages_at(self.root, ref, workflow)
+        moves = moved(then, members(self.flow))
+        before = earlier(then, moves)
         found = (
-            review(stage.name, before[stage.name], stage.output, readers(stage.name, reads, opaque))
+            review(stage.name, before[stage.name], stage.output, self.consumers(stage.name))
             for stage in self.flow.stages
             if stage.output is not None and stage.name in before
         )
-        return tuple(item for item in found if item.diff.changes or item.faults)
+        changed = tuple(item for item in found if item.diff.changes or item.faults)
+        return Against(stages=moves, contracts=changed)
+
+    def consumers(self, stage: str) -> tuple[Consumer, ...]:
+        """The stages that read a stage, each with what it reads of it."""
+        return readers(self.flow, self.recipes, stage)
 
     def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
@@ -329,6 +347,30 @@ class Project:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
         return self._rows(stage, partition)
 
+    def profile(
+        self, stage: str, partition: str | None = None, until: str | None = None
+    ) -> Profile:
+        """What is in the columns of a partition, of those from `partition` to `until`, or of all.
+
+        Counts, extremes, moments, histograms and the most frequent values; large partitions are
+        stored with theirs, so that no rows are read. UsageError names the partitions that there are.
+        """
+        subject = self.stage(stage)
+        read_profile = import_module("tidemill.act.reading").read_profile
+        found: Profile = self._look(
+            lambda state: read_profile(self.tools, subject, state, partition, until)
+        )
+        return found
+
+    def stored_profile(self, stage: str, partition: str | None = None) -> Profile | None:
+        """As `profile`, where it is stored; None where rows would have to be read."""
+        subject = self.stage(stage)
+        stored_profile = import_module("tidemill.act.reading").stored_profile
+        found: Profile | None = self._look(
+            lambda state: stored_profile(self.tools, subject, state, partition)
+        )
+        return found
+
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The rows that were quarantined, with the rules that each broke in `_reasons`."""
         return self._rows(stage, partition, bad=True)
@@ -338,6 +380,14 @@ class Project:
 
         subject, take = self.stage(stage), read_quarantine if bad else read
         return self._look(lambda state: take(self.tools, subject, state, partition))
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The quarantined rows: to list, look at, export, release (corrected or not) and drop."""
+        # Only who asks for rows needs Polars.
+        kind: type[Quarantine] = import_module("tidemill.act.quarantine").Quarantine
+        ledger, where = self.tools.ledger, self.environment
+        return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
 
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""
@@ -401,6 +451,13 @@ def _probe(stage: Stage) -> Probe | None:
     from tidemill.decide.probe import probe
 
     return probe(stage)
+
+
+def _compile(spec: ContractSpec) -> list[Fault]:
+    # Only Polars can tell whether a rule can be evaluated.
+    from tidemill.decide.compiled import compile_faults
+
+    return compile_faults(spec)
 
 
 def _platform() -> Platform:

@@ -401,8 +401,8 @@ def test_rows_that_cannot_be_stored_fail_their_step(tides: Tides) -> None:
         'pl.Series("odd", [object()] * 3, dtype=pl.Object))',
     )
     receipt = tides.run()
-    assert receipt.exit_code == 1
-    assert receipt.messages[0].startswith(f"doubled {day(0)} ")
+    assert receipt.exit_code == 3
+    assert receipt.messages[0].startswith(f"doubled {day(0)}: column 'odd' of type Object: ")
     assert tides.published() == {"raw": [day(0), day(1)]}
 
 

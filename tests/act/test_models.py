@@ -473,3 +473,100 @@ def test_what_hangs_on_an_unlikely_training_is_unlikely(tmp_path: Path) -> None:
         *("run", "train", "evaluate", "gate")
     }
     assert sea.ok() == {"ok run labels": [day(number) for number in range(WINDOW)]}
+
+
+WARM = ("x = tm.Float64()", 'x = tm.Float64(unit="deg C")')
+
+
+def told(sea: Sea) -> str:
+    """What a plan says of the model that is live."""
+    [state] = sea.open().plan().models
+    return state.note
+
+
+def test_a_model_is_not_fed_what_it_was_not_trained_on_until_it_is_trained_anew(sea: Sea) -> None:
+    sea.edit(*WARM)
+    sea.ok()
+    sea.edit('unit="deg C"', 'unit="F"')
+    # The same numbers mean something else, so that no digest tells.
+    assert "x: unit deg C, now F" in told(sea)
+    sea.flood(WINDOW)
+    receipt = sea.run()
+    assert receipt.exit_code == 3
+    [message] = receipt.messages
+    assert message.startswith(f"out {day(WINDOW)}: model ")
+    assert (
+        "was trained on Features 1.0.0 and is not fed Features 1.0.0: x: unit deg C, now F"
+        in message
+    )
+    assert "`tidemill run --train model`" in message
+    ran = sea.ran(receipt)
+    # Nor is it scored; what was delivered stays.
+    assert "ok evaluate scores" not in ran
+    assert list(sea.delivered()) == [day(n) for n in range(WINDOW)]
+    # The new one is of the same bytes, and it isn't compared with one that can't be fed.
+    ran = sea.ok(train=["model"])
+    assert ran["ok evaluate scores"] == ["candidate", "baseline"]
+    assert (ran["ok gate model"], ran["ok deliver out"]) == (["all"], [day(WINDOW)])
+    [first, second] = [e.decision for e in sea.events("Decided") if isinstance(e, Decided)]
+    assert (first.approved, second.approved) == (True, True)
+    assert second.results[0].evidence == "1, no live model to compare with"
+    assert first.artifact == second.artifact
+    assert (told(sea), sea.ok()) == ("", {})
+
+
+def test_a_model_that_was_trained_on_another_version_is_not_bound_again(sea: Sea) -> None:
+    sea.edit(*WARM)
+    sea.edit("seed=1)", "seed=1, retrain=tm.new_data())")
+    sea.ok()
+    sea.edit('"value": 9.0', '"value": 10.0')
+    assert sea.ok()["ok train model"] == ["all"]
+    sea.edit('unit="deg C"', 'unit="F"')
+    # Trained with these parameters once, but on other units.
+    sea.edit('"value": 10.0', '"value": 9.0')
+    ran = sea.ran(sea.run())
+    assert ran["ok train model"] == ["all"]
+    assert "bound bind model" not in ran
+
+
+def test_a_model_that_says_that_it_relies_on_nothing_more_is_fed(sea: Sea) -> None:
+    sea.edit("x = tm.Float64()", "x = tm.Float64(min=0)")
+    sea.ok()
+    sea.edit("class Features(tm.Contract,", 'class Features(tm.Contract, version="2.0.0",')
+    sea.flood(WINDOW)
+    assert "version 1.0.0, now 2.0.0" in told(sea)
+    assert sea.run().exit_code == 3
+    said = 'seed=1, reads=[Features.reads("day", "id", "x", guarantees=[])])'
+    sea.edit("seed=1)", said)
+    assert told(sea) == ""
+    assert sea.ok()["ok deliver out"] == [day(WINDOW)]
+
+
+def test_what_a_delivery_declares_is_all_that_a_model_may_read(sea: Sea) -> None:
+    sea.edit('sink=tm.parquet("out"))', 'sink=tm.parquet("out"), reads=[Features.reads("id")])')
+    receipt = sea.run()
+    assert receipt.exit_code == 1
+    assert (
+        "the live model reads 'x', which it doesn't declare (Features.reads('id'))"
+        in (receipt.messages[1])
+    )
+
+
+def test_a_guarantee_that_is_none_stops_the_training(sea: Sea) -> None:
+    sea.edit('inputs=Features.reads("x")', 'inputs=Features.reads("x", guarantees=["x.mim"])')
+    receipt = sea.run()
+    assert receipt.exit_code == 1
+    assert receipt.messages[0].endswith(
+        "Features.reads('x'): Features (tides.py:14) has no rule 'x.mim' "
+        "(there is: day, day.null, id, id.null, key, x, x.nan, x.null)"
+    )
+
+
+def test_a_training_is_handed_what_it_declares(sea: Sea) -> None:
+    sea.edit("seed=1)", 'seed=1, reads=[Features.reads("day", "x"), Labels.reads("day", "y")])')
+    sea.edit(
+        'on=["day", "id"]).collect().height', 'on=["day"]).collect().columns == ["day", "x", "y"]'
+    )
+    sea.ok()
+    # Columns that it isn't handed don't make it outdated.
+    assert sea.open().recipes["model"].reads == {"features": ("day", "x"), "labels": ("day", "y")}

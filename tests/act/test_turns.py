@@ -23,7 +23,12 @@ from tidemill.testing.memory import MemoryClaims
 
 
 def stage(
-    name: str, kind: Kind = Kind.TRANSFORM, model: str = "", *, serial: bool = False
+    name: str,
+    kind: Kind = Kind.TRANSFORM,
+    model: str = "",
+    *,
+    serial: bool = False,
+    refers: str = "",
 ) -> Stage:
     columns = (Column(name="x", dtype=DType("Int64")),)
     rows = Rows(vs_last=7, within=0.5) if serial else Rows(min=1)
@@ -35,6 +40,7 @@ def stage(
         output=ContractSpec(name="Table", version="1", columns=columns, rows=rows),
         place="here",
         model=model,
+        refers={"known": refers} if refers else {},
     )
 
 
@@ -45,6 +51,7 @@ FLOW = Flow(
         stage("raw", Kind.INGEST),
         stage("counted", Kind.INGEST, serial=True),
         stage("daily"),
+        stage("sales", Kind.INGEST, refers="raw"),
         stage("total"),
         stage("model", Kind.MODEL),
         stage("scores", Kind.EVALUATE),
@@ -97,6 +104,15 @@ COUNTED = [
 ]
 
 
+REFERRING = [
+    step("raw/1"),
+    step("raw/2"),
+    step("counted/1"),
+    step("sales/1"),
+    step("sales/2"),
+]
+
+
 def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
     """The steps as they were done, `wait` where the run waited; what is `held` is given by waiting."""
     free: set[str] = set()
@@ -130,6 +146,17 @@ def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
             DAYS,
             ["daily/1", "daily/2"],
             ["raw/1", "raw/2", "wait", "daily/1", "wait", "daily/2", "total/all"],
+        ),
+        # What refers to a table waits for all of it.
+        (
+            REFERRING,
+            ["raw/2"],
+            ["raw/1", "counted/1", "wait", "raw/2", "sales/1", "sales/2"],
+        ),
+        (
+            REFERRING,
+            ["raw/1", "raw/2"],
+            ["counted/1", "wait", "raw/1", "wait", "raw/2", "sales/1", "sales/2"],
         ),
         # All that hangs on a model waits for it, also what names it in another way.
         (

@@ -51,6 +51,13 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(samples.queued, NAMES, NAMES, environment=ENVIRONMENTS),
     st.builds(samples.done, NAMES, environment=ENVIRONMENTS),
     st.builds(samples.settled, NAMES, stage=NAMES | st.just("flights"), environment=ENVIRONMENTS),
+    st.builds(
+        samples.ruled,
+        st.builds(samples.ruling, NAMES, st.integers(0, 2)),
+        stage=NAMES,
+        partition=NAMES,
+        environment=ENVIRONMENTS,
+    ),
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
         lambda seen, gone: samples.source_seen(*seen, digest="x" * len(seen), gone=gone),

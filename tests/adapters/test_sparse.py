@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tidemill.adapters.codec import KINDS, decode_event, encode_event
 from tidemill.adapters.sparse import _TWINS
 from tidemill.domain.event import Event
+from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.testing.samples import everything
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -23,10 +24,34 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     NoneType: st.none(),
 }
+# Only a ruling that says something can be made.
+SAID = st.text(st.characters(categories=["L"]), min_size=1, max_size=5)
+RULINGS = st.builds(
+    Ruling,
+    disposition=st.sampled_from(
+        [disposition for disposition in Disposition if disposition is not Disposition.REPLACE]
+    ),
+    object=TEXTS,
+    key=TEXTS,
+    rows=st.sets(st.integers(0, 2**53), max_size=3).map(sorted).map(tuple),
+    actor=SAID,
+    reason=SAID,
+    at=PLAIN[float],
+) | st.builds(
+    Ruling,
+    disposition=st.just(Disposition.REPLACE),
+    object=TEXTS,
+    key=TEXTS,
+    fixed=SAID,
+    actor=SAID,
+    reason=SAID,
+    at=PLAIN[float],
+)
 
 # What a field that isn't there is read as. It is a part of the format: who changes a default gives events
 # a new version, and reads those of earlier ones as they were meant.
 DEFAULTS: dict[str, dict[str, object]] = {
+    "Artifact": {"reads": ""},
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
@@ -34,10 +59,12 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": ""},
+    "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
         "exit_code": 0, "messages": (),
     },
+    "Ruling": {"rows": (), "fixed": ""},
     "RunEnded": {"receipt": None},
     "Scores": {"by": "", "slices": ()},
     "SourceFile": {"reading": ""},
@@ -47,6 +74,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
         "wall_s": 0.0, "cpu_s": 0.0,
     },
+    "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
 }  # fmt: skip
 
 
@@ -61,6 +89,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(given_types[0]), max_size=3).map(tuple)
     if origin in (dict, Mapping):
         return st.dictionaries(values(given_types[0]), values(given_types[1]), max_size=3)
+    if hint is Ruling:
+        return RULINGS
     if is_dataclass(hint):
         return records(hint)
     return st.sampled_from(hint) if issubclass(hint, StrEnum) else PLAIN[hint]

@@ -43,8 +43,8 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 4, "application_id": 0x54444D4C, "journal_mode": "wal"}
-    assert made == [(1, "0.1.0"), (2, "0.1.0"), (3, "0.1.0"), (4, "0.1.0")]
+    assert found == {"user_version": 5, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert made == [(1, "0.1.0"), (2, "0.1.0"), (3, "0.1.0"), (4, "0.1.0"), (5, "0.1.0")]
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
@@ -290,7 +290,7 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 4: pip"):
+    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 5: pip"):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (7, '3.2.1')")
     with pytest.raises(

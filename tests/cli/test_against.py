@@ -58,6 +58,78 @@ def test_as_a_document(committed: Path) -> None:
     assert [each["stage"] for each in found["consequences"]] == ["labels"]
 
 
+READS = 'reads=[Sales.reads("date", "shop", "hour", "sold", guarantees=["sold.min"])]'
+
+
+def test_a_guarantee_that_is_taken_away_breaks_who_relies_on_it(committed: Path) -> None:
+    file = committed / "bakery.py"
+    edit(
+        file,
+        "@flow.transform\ndef labels",
+        f"@flow.transform({READS})\ndef labels",
+    )
+    edit(file, "sold = tm.Int64(min=0,", "sold = tm.Int64(min=-1,")
+    # Neither the mode nor a major version lets it pass.
+    edit(file, 'Sales(tm.Contract, version="1.0.0"', 'Sales(tm.Contract, version="2.0.0"')
+    ended = tidemill("check", "--against", "HEAD")
+    assert ended.code == 3
+    assert "labels: broken (relies on sold.min)" in ended.out
+    assert (
+        "\n- labels (bakery.py:71) is broken by sold: min 0 -> -1 (it relies on sold.min)\n"
+        in ended.out
+    )
+    [found] = tidemill("check", "--against", "HEAD", "--json").document["against"]
+    [broken] = [each for each in found["consequences"] if each["breaks"]]
+    assert (broken["stage"], broken["place"], broken["why"]) == (
+        "labels", "bakery.py:71", "relies on sold.min",
+    )  # fmt: skip
+    # One that relies on something else is left alone.
+    edit(file, '"sold.min"', '"sold.null"')
+    ended = tidemill("check", "--against", "HEAD")
+    assert (ended.code, "broken" in ended.out) == (0, False)
+
+
+def test_stages_that_came_went_or_have_another_name(committed: Path) -> None:
+    file = committed / "bakery.py"
+    edit(file, "def weather()", "def sky()")
+    edit(
+        file,
+        "sales: tm.Frame[Sales], weather: tm.Frame[Weather]",
+        "sales: tm.Frame[Sales], sky: tm.Frame[Weather]",
+    )
+    edit(file, "sales.join(weather,", "sales.join(sky,")
+    edit(file, 'flow.table("forecast"', 'flow.table("tomorrow"')
+    edit(file, "# Scored on", "@flow.transform\ndef copy(sky: tm.Frame[Weather]) -> tm.Frame[Weather]:\n"
+         "    return sky\n\n\n# Scored on")  # fmt: skip
+    ended = tidemill("check", "--against", "HEAD")
+    assert ended.code == 0
+    told = ended.out.partition("against HEAD:\n\n")[2].split("\n")
+    assert [line.split() for line in told[:4]] == [
+        ["stage", "kind", "is"],
+        ["weather", "->", "sky", "ingest", "renamed"],
+        ["copy", "transform", "new"],
+        ["forecast", "->", "tomorrow", "deliver", "renamed"],
+    ]
+    assert told[-2] == "no contract changed"
+    found = tidemill("check", "--against", "HEAD", "--json").document["stages"]
+    assert [(each["was"], each["stage"], each["what"]) for each in found] == [
+        ("weather", "sky", "renamed"), ("", "copy", "new"), ("forecast", "tomorrow", "renamed"),
+    ]  # fmt: skip
+
+
+def test_a_stage_that_went_with_who_read_it(committed: Path) -> None:
+    file = committed / "bakery.py"
+    edit(
+        file,
+        'flow.table("forecast", model=live, features=features, sink=tm.parquet("out/forecast"))',
+        "",
+    )
+    ended = tidemill("check", "--against", "HEAD")
+    assert [line.split() for line in ended.out.split("\n") if line.startswith("forecast")] == [
+        ["forecast", "deliver", "removed"]
+    ]
+
+
 def test_a_version_that_fell_is_a_fault(committed: Path) -> None:
     edit(
         committed / "bakery.py",

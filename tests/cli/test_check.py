@@ -17,6 +17,7 @@ def test_no_faults(fresh: Path) -> None:
         "notes": [],
         "twice": [],
         "against": [],
+        "stages": [],
     }
 
 
@@ -40,6 +41,33 @@ def test_a_column_that_the_contract_does_not_have(fresh: Path) -> None:
     ended = tidemill("check")
     assert ended.code == 3
     assert "has no column 'weekday' of contract Features (did you mean 'week_day'?)" in ended.err
+
+
+def test_faults_between_stages_do_not_hide_those_in_them(fresh: Path) -> None:
+    edit(fresh / "bakery.py", "def labels(sales:", "def labels(slaes:")
+    edit(fresh / "bakery.py", "weekday=pl.col", "week_day=pl.col")
+    edit(
+        fresh / "bakery.py",
+        "    volume = tm.Rows(min=30)",
+        '    rare = tm.rule(pl.col("sould") < 1_000)\n    volume = tm.Rows(min=30)',
+    )
+    for arguments in ((), ("--json",)):
+        ended = tidemill("check", *arguments)
+        assert ended.code == 3
+        assert "has 4 faults:" in ended.err
+        for words in (
+            "there is no stage 'slaes'",
+            "has no column 'weekday' of contract Features",
+            "rule rare of contract Sales reads column 'sould'",
+        ):
+            assert words in ended.err
+    assert len(ended.document["faults"]) == 4
+
+
+def test_a_module_that_declares_nothing_sound(fresh: Path) -> None:
+    (fresh / "bakery.py").write_text("import tidemill as tm\ntm.Workflow('x').ingest(7)\n")
+    ended = tidemill("check")
+    assert (ended.code, "has 1 fault:" in ended.err) == (3, True)
 
 
 def test_rules_that_cannot_be_evaluated_are_faults_before_there_is_data(fresh: Path) -> None:

@@ -97,6 +97,85 @@ def test_not_what_the_suffix_says(here: Path) -> None:
     assert "rows.parquet can't be read as parquet" in ended.err
 
 
+def test_codes_with_leading_zeros_stay_text(here: Path) -> None:
+    lines = [f"{n * 7:05},{n * 7:05},{n}" for n in range(100, 200)]
+    (here / "a.csv").write_text("\n".join(["zip,other,n", "10000,10000,1"]))
+    (here / "b.csv").write_text("\n".join(["zip,other,n", *lines]))
+    told = tidemill("contract", "infer", "*.csv").out
+    assert "zip = tm.String(" in told
+    assert "n = tm.Int64(" in told
+    flat = " ".join(told.replace("#", "").split())
+    assert "zip, other are text: numbers with leading zeros are codes." in flat
+    assert 'schema_overrides={"zip": pl.String, "other": pl.String}' in flat
+    assert 'regex=r"^[0-9]{5}$"' in told
+    assert all(len(line) <= 100 for line in told.splitlines())
+    declared(told)
+    alone = tidemill("contract", "infer", "a.csv").out
+    assert "zip = tm.Int64(" in alone
+
+
+class TestInferStage:
+    def test_what_is_published(self, built: Path) -> None:
+        told = tidemill("contract", "infer", "features")
+        assert (told.code, told.err) == (0, "")
+        spec = declared(told.out).__tidemill_contract__
+        assert (spec.name, spec.key) == ("Features", ("date", "shop", "hour"))
+        # What no data shows is kept from the contract.
+        assert spec.column("weekday").description == "1 is Monday"
+        assert spec.column("rain").unit == "mm"
+        assert str(spec.partitioning) == "by day of date"
+        assert "would cut by it" not in told.out
+
+    def test_some_of_its_partitions(self, built: Path) -> None:
+        found = tidemill(
+            *("contract", "infer", "sales", "--from", "2026-01-06", "--to", "2026-01-07", "--json")
+        ).document
+        assert found["partitions"] == ["2026-01-06", "2026-01-07"]
+        assert (found["name"], found["stage"]) == ("Sales", "sales")
+        until = tidemill("contract", "infer", "sales", "--to", "2026-01-05", "--json").document
+        assert until["partitions"] == ["2026-01-05"]
+
+    def test_a_query_without_rows(self, fresh: Path) -> None:
+        edit(fresh / "bakery.py", "*HOUR, loaves=", "*HOUR, pl.lit('x').alias('more'), loaves=")
+        told = tidemill("contract", "infer", "labels").out
+        assert (
+            '"""What the query of labels gives, of which no row was seen: say what one row is."""'
+            in told
+        )
+        spec = declared(told).__tidemill_contract__
+        assert spec.names == ("date", "shop", "hour", "more", "loaves")
+        assert spec.column("loaves").unit == "loaf"
+
+    def test_a_stage_or_files_of_its_name(self, built: Path) -> None:
+        (built / "sales").mkdir()
+        FRAME.write_csv(built / "sales" / "rows.csv")
+        assert "sold = tm.Int64(min=1)  # 3 to 4" in tidemill("contract", "infer", "sales").out
+        assert "hour = " in tidemill("contract", "infer", "sales", "--stage").out
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "words"),
+        [
+            (
+                ("sale",),
+                1,
+                "there are no data files at 'sale', and no stage of that name (did you mean",
+            ),
+            (("sale", "--stage"), 2, "there is no stage 'sale'"),
+            (("no/such",), 1, "there are no data files at 'no/such'"),
+            (("sales", "--from", "2031-01"), 2, "no partition from 2031-01: there is 2026-01-05"),
+            (("sales", "--to", "2001-01"), 2, "sales has no partition"),
+            (("demand",), 2, "demand"),
+            (("demand_scores", "--from", "2026"), 2, "--from and --to name times"),
+        ],
+    )
+    def test_what_is_not_there(
+        self, arguments: tuple[str, ...], code: int, words: str, built: Path
+    ) -> None:
+        ended = tidemill("contract", "infer", *arguments)
+        assert (ended.code, ended.out) == (code, "")
+        assert words in ended.err
+
+
 class TestShow:
     @pytest.fixture(autouse=True)
     def project(self, fresh: Path) -> Path:
@@ -110,13 +189,20 @@ class TestShow:
         )
         ended = tidemill("contract", "show", "sales")
         assert (ended.code, ended.err) == (0, "")
-        head, columns, rules = ended.out.rstrip().split("\n\n")
+        head, columns, rules, counts, around, flow = ended.out.rstrip().split("\n\n")
         assert head.split("\n")[0].startswith("Sales 1.0.0 (bakery.py:")
-        assert "  key: date, shop, hour; partitioned by day of date" in head
-        assert "\n  rows: min 30, on_fail warn\n  budget: max_bad 0.1" in head
+        assert "\n  key: date, shop, hour\n  partition: by day of date\n" in head
         assert columns.split("\n")[3].split("  ")[0] == "hour"
         assert "never null, >= 7, <= 18" in columns
         assert rules.split("\n")[1].startswith("many  ")
+        assert "rows                 at least 30 rows" in counts
+        assert "at most 10 % of the rows are quarantined" in counts
+        assert around.split("\n")[0].startswith("given by sales (ingest, bakery.py:")
+        assert around.split("\n")[1:] == [
+            "read by features (date, shop, hour)",
+            "read by labels (date, shop, hour, sold)",
+        ]
+        assert flow.split("\n")[-1] == "sold    labels"
 
     def test_rules_beyond_the_partition(self, fresh: Path) -> None:
         edit(
@@ -124,9 +210,9 @@ class TestShow:
             "    volume =",
             '    once = tm.Unique("date", "shop", "hour", description="d")\n    volume =',
         )
-        last = tidemill("contract", "show", "sales").out.rstrip().split("\n\n")[-1]
-        assert last.split("\n")[0].startswith("rule beyond the partition  must hold")
-        assert last.split("\n")[1].startswith("once ")
+        last = tidemill("contract", "show", "sales").out.rstrip().split("\n\n")[2]
+        assert last.split("\n")[0].startswith("rule over the table  must hold")
+        assert last.split("\n")[3].startswith("once ")
         assert "(date, shop, hour) comes once in the whole table  fail" in last
         [rule] = tidemill("contract", "show", "sales", "--json").document["wider"]
         assert rule == {
@@ -139,13 +225,54 @@ class TestShow:
         }
 
     def test_without_rules_and_as_a_document(self) -> None:
-        assert tidemill("contract", "show", "labels").out.count("\n\n") == 1
+        assert "rule over" not in tidemill("contract", "show", "labels").out
         found = tidemill("contract", "show", "sales", "--json").document
         assert (found["schema"], found["name"], found["rules"]) == (
             *("tidemill.contract.show/1", "Sales"),
             [],
         )
         assert [column["name"] for column in found["columns"]] == ["date", "shop", "hour", "sold"]
+        assert found["columns"][2]["must"] == ["never null", ">= 7", "<= 18"]
+        [sales] = found["stages"]
+        assert [use["columns"] for use in sales["uses"]] == [
+            ["date", "shop", "hour"],
+            ["date", "shop", "hour", "sold"],
+        ]
+
+    def test_a_class_by_its_module(self) -> None:
+        by_stage = tidemill("contract", "show", "labels").out
+        assert tidemill("contract", "show", "bakery:Labels").out == by_stage
+        assert "labels  " not in by_stage
+        assert "loaves  sales: sold  demand, demand_scores" in by_stage
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("bakery:Sale", "bakery has no contract 'Sale' (did you mean 'Sales'?"),
+            ("bakery:pl", "bakery has no contract 'pl'"),
+            ("nowhere:Sales", "there is no module 'nowhere'"),
+            ("sale", "there is no stage 'sale'"),
+        ],
+    )
+    def test_what_is_not_there(self, name: str, words: str) -> None:
+        ended = tidemill("contract", "show", name)
+        assert (ended.code, ended.out) == (2, "")
+        assert words in ended.err
+
+    def test_a_class_that_no_stage_gives(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py",
+            "class Weather(",
+            'class Spare(tm.Contract, version="1.0.0"):\n    x = tm.Int64()\n\n\nclass Weather(',
+        )
+        assert "given by" not in tidemill("contract", "show", "bakery:Spare").out
+
+    def test_code_that_collects_is_not_followed(self, fresh: Path) -> None:
+        edit(
+            fresh / "bakery.py", "return sales.select(", "sales.collect()\n    return sales.select("
+        )
+        told = tidemill("contract", "show", "labels").out
+        assert "  not followed column by column: it reads sales while it is being called" in told
 
     def test_a_contract_without_a_word(self, fresh: Path) -> None:
         edit(
@@ -158,3 +285,38 @@ class TestShow:
     def test_what_has_no_contract(self) -> None:
         ended = tidemill("contract", "show", "demand")
         assert (ended.code, "demand has no contract" in ended.err) == (2, True)
+
+
+def test_history(fresh: Path) -> None:
+    ended = tidemill("contract", "history", "sales")
+    assert ended.out == "sales: Sales, declared 1.0.0; nothing is published yet\n"
+    assert tidemill("run").code == 0
+    edit(
+        fresh / "bakery.py",
+        'Sales(tm.Contract, version="1.0.0"',
+        'Sales(tm.Contract, version="1.1.0"',
+    )
+    edit(fresh / "bakery.py", "hour = tm.Int64(min=7, max=18)", "hour = tm.Int64(min=7, max=19)")
+    assert tidemill("run", "sales", "--limit", "2").code == 0
+    ended = tidemill("contract", "history", "sales")
+    head, _, names, old, new = ended.out.rstrip().split("\n")
+    assert head == "sales: Sales, declared 1.1.0"
+    assert names.split() == ["version", "published", "held", "now", "first", "when", "last", "when"]
+    assert old.split()[:4] == ["1.0.0", "28", "26", "2026-01-05"]
+    assert new.split()[:4] == ["1.1.0", "2", "2", "2026-01-05"]
+    found = tidemill("contract", "history", "sales", "--json").document
+    assert (found["contract"], found["declared"]) == ("Sales", "1.1.0")
+    assert [(v["version"], v["held"], v["last"]["partition"]) for v in found["versions"]] == [
+        ("1.0.0", 26, "2026-02-01"),
+        ("1.1.0", 2, "2026-01-06"),
+    ]
+    assert "contract Sales 1.0.0 (26), 1.1.0 (2), " in tidemill("show", "sales").out
+    assert "contract Sales 1.1.0, " in tidemill("show", "sales", "2026-01-05").out
+    assert ": ingest at bakery.py:49, contract Sales 1.0.0 (26), 1.1.0 (2)" in (
+        tidemill("explain", "sales").out
+    )
+
+
+def test_history_of_what_makes_no_table(fresh: Path) -> None:
+    ended = tidemill("contract", "history", "demand")
+    assert (ended.code, ended.err) == (2, "error: demand has no contract: it makes no table\n")

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import tidemill
-from tidemill.cli.show import rules_of
-from tidemill.domain.column import Column
-from tidemill.domain.columns import Date, Enum, Float64, Int64, String
+from tests.cli.commands import edit, tidemill
 
 
 class TestRows:
@@ -124,16 +121,15 @@ class TestModels:
         assert "baseline" not in tidemill("show", "demand_scores", "live").out
 
 
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        (Int64(min=0, max=9), "never null, >= 0, <= 9"),
-        (Float64(nullable=True, unit="mph"), "in mph"),
-        (Enum(["a", "b"]), "never null, one of a, b"),
-        (Int64(isin=[1, 2]), "never null, one of 1, 2"),
-        (String(regex="^a"), "never null, matches ^a"),
-        (Date(partition="1d"), "never null, partition"),
-    ],
-)
-def test_rules_in_words(column: Column, words: str) -> None:
-    assert rules_of(column) == words
+def test_what_a_verdict_found_is_shown_like_the_rest(built: Path) -> None:
+    edit(
+        built / "bakery.py",
+        "    volume =",
+        '    sold_once = tm.Unique("sold", on_fail="warn")\n    volume =',
+    )
+    assert tidemill("run").code == 0
+    ended = tidemill("show", "sales", "2026-01-06")
+    assert "- 2026-01-06 warn: sold_once: " in ended.out
+    found = tidemill("show", "sales", "2026-01-06", "--json").document["findings"]
+    assert "sold_once" in [finding["rule"] for finding in found["2026-01-06"]]
+    assert "warn: sold_once: " in tidemill("explain", "sales", "2026-01-06").out

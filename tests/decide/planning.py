@@ -221,7 +221,7 @@ class World:
                 for a in attempts
                 if (held := self.heads.get(a.stage, {}).get(a.partition)) and held.touched
             ]
-            marks = settled_by(self.flow, recipes, plan, attempts, touched, self.moves)
+            marks = settled_by(self.flow, recipes, plan, attempts, touched, self.moves, {})
             self.settled.update(marks)
         return plan
 

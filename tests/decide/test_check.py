@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal as Exact
 from typing import Any, Literal
@@ -719,27 +719,20 @@ def test_a_budget_says_by_how_much() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "history", "says"),
+    ("size", "says"),
     [
-        (Rows(min=3), [], ["3 rows"]),
-        (Rows(min=4), [], ["fewer than min=4"]),
-        (Rows(max=2), [], ["more than max=2"]),
-        (Rows(max=3, on_fail="fail"), [], ["3 rows"]),
-        (Rows(vs_last=3, within=0.5), [100, 6, 6, 6], []),
-        (Rows(vs_last=3, within=0.4), [3, 6, 6, 6], ["not within 40% of 6, the median of the last 3"]),
-        (Rows(vs_last=3, within=0.5), [1, 1], ["not within 50% of 1, the median of the last 2"]),
-        (Rows(vs_last=3, within=0.5), [1], []),  # one partition is no habit
-        (Rows(vs_last=1, within=0.5), [1, 1], []),
-        (Rows(min=4, vs_last=2, within=0), [1, 1], ["fewer than min=4", "not within 0% of 1"]),
+        (Rows(min=3), []),
+        (Rows(min=4), ["fewer than min=4"]),
+        (Rows(max=2), ["more than max=2"]),
+        (Rows(max=3, on_fail="fail"), []),
+        # What is held against other partitions is judged when the partition is published.
+        (Rows(vs_last=3, within=0.4), []),
     ],
-)  # fmt: skip
-def test_a_partition_has_as_many_rows_as_it_should(
-    size: Rows, history: Sequence[int], says: list[str]
-) -> None:
-    judged = judge(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size), history=history)
-    expected = [text for text in says if text != "3 rows"]
-    assert len(judged.findings) == len(expected)
-    for finding, text in zip(judged.findings, expected, strict=True):
+)
+def test_a_partition_has_as_many_rows_as_it_should(size: Rows, says: list[str]) -> None:
+    judged = judge(pl.DataFrame({"a": [1, 2, 3]}), one(tm.Int64(), size=size))
+    assert len(judged.findings) == len(says)
+    for finding, text in zip(judged.findings, says, strict=True):
         assert (finding.rule, finding.severity, finding.rows) == ("rows", size.on_fail, 3)
         assert text in finding.message
 
@@ -747,6 +740,70 @@ def test_a_partition_has_as_many_rows_as_it_should(
 def test_only_rows_that_pass_are_counted() -> None:
     judged = judge(pl.DataFrame({"a": [1, None]}), one(tm.Int64(), size=Rows(min=2)))
     assert rules_of(judged)[-1] == ("rows", "warn", 1)
+
+
+# --- rules over groups
+
+
+def by_group(expr: pl.Expr, *, on_fail: OnFail = "quarantine", **column: Any) -> ContractSpec:
+    body = {"g": tm.String(nullable=True), "n": tm.Int64(**column)}
+    return contract({**body, "together": rule(expr, on_fail=on_fail)})
+
+
+GROUPS = pl.DataFrame({"g": ["a", "a", "b", "b", "b"], "n": [1, 2, 3, 4, 5]})
+
+
+@pytest.mark.parametrize(
+    ("expr", "bad"),
+    [
+        (pl.col("n").sum().over("g") < 10, [3, 4, 5]),
+        (pl.len().over("g") == 3, [1, 2]),
+        (pl.col("n").max().over("g") - pl.col("n").min().over("g") < 2, [3, 4, 5]),
+        (pl.col("n") < pl.col("n").mean().over("g") + 1, [5]),  # one row of its group
+        (pl.col("n").rank().over("g") <= 2, [5]),
+        (pl.col("n").sum().over("g") < 100, []),
+        ((pl.col("n") > 3).any().over("g"), [1, 2]),
+        # Not all of a partition: each group by itself.
+        (pl.col("n").sum() < 100, []),
+    ],
+)
+def test_all_rows_of_a_group_are_judged_together(expr: pl.Expr, bad: list[int]) -> None:
+    judged = judge(GROUPS, by_group(expr))
+    assert bad_values(judged, "n") == bad
+    assert judged.good["n"].to_list() == [n for n in range(1, 6) if n not in bad]
+    assert rules_of(judged) == ([("together", "quarantine", len(bad))] if bad else [])
+
+
+@pytest.mark.parametrize("on_fail", ["fail", "warn"])
+def test_a_group_may_fail_or_warn(on_fail: OnFail) -> None:
+    judged = judge(GROUPS, by_group(pl.len().over("g") == 3, on_fail=on_fail))
+    assert judged.bad is None
+    assert rules_of(judged) == [("together", on_fail, 2)]
+    assert judged.findings[0].message.startswith("together: 2 of 5 rows break it, such as ")
+
+
+def test_rows_without_a_group_are_a_group() -> None:
+    frame = pl.DataFrame({"g": ["a", None, None], "n": [1, 2, 3]})
+    assert bad_values(judge(frame, by_group(pl.len().over("g") == 1)), "n") == [2, 3]
+
+
+def test_a_group_that_says_nothing_passes() -> None:
+    frame = pl.DataFrame({"g": ["a", "b"], "n": [None, 2]}, schema_overrides={"n": pl.Int64})
+    judged = judge(frame, by_group(pl.col("n").max().over("g") > 5, nullable=True))
+    assert bad_values(judged, "n") == [2]
+
+
+def test_a_group_is_judged_with_the_rows_that_other_rules_reject() -> None:
+    # 50 is rejected by itself, and is what makes the sum of its group too large.
+    frame = pl.DataFrame({"g": ["a", "a", "b"], "n": [1, 50, 1]})
+    judged = judge(frame, by_group(pl.col("n").sum().over("g") < 20, max=9))
+    assert judged.bad is not None
+    assert judged.bad["_reasons"].to_list() == [["together"], ["n.max", "together"]]
+    assert judged.good["n"].to_list() == [1]
+    # And here it is what makes the group large enough.
+    judged = judge(frame, by_group(pl.len().over("g") == 2, max=9, on_fail="warn"))
+    assert rules_of(judged) == [("n.max", "quarantine", 1), ("together", "warn", 1)]
+    assert judged.good["g"].to_list() == ["a", "b"]
 
 
 # --- beside a naive judge

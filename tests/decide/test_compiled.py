@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from polars.exceptions import ComputeError
 
+from tidemill.decide import rules
 from tidemill.decide.compiled import compile_faults
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract, rule
@@ -57,3 +58,12 @@ def test_what_fails_only_together_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(pl.DataFrame, "select", together)
     with pytest.raises(ComputeError, match="only together"):
         compile_faults(Sound.__tidemill_contract__)
+
+
+def test_types_that_fail_only_together_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ComputeError("only together")
+
+    monkeypatch.setattr(pl, "DataFrame", fails)
+    with pytest.raises(ComputeError, match="only together"):
+        rules._schema(Sound.__tidemill_contract__)

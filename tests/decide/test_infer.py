@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from tidemill.decide.check import judge
 from tidemill.decide.infer import infer
+from tidemill.domain import columns as tm
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, UsageError
 
@@ -220,18 +225,102 @@ def test_a_frame_without_a_column_to_declare_is_refused() -> None:
         infer(pl.DataFrame({"dep time": [1]}), "Found")
 
 
+def test_codes_are_a_set_or_a_pattern() -> None:
+    frame = pl.DataFrame(
+        {
+            "status": [200, 404, 500, 200] * 20,
+            "near": [1, 3, 5, 7] * 20,
+            "sku": [f"AB-{n:04}" for n in range(80)],
+            "at": [datetime(2013, 1, 1 + n // 20, n % 20) for n in range(80)],
+        }
+    )
+    text = infer(frame, "Found")
+    spec = declared(text)
+    assert spec.column("status").isin == (200, 404, 500)
+    assert (spec.column("near").isin, spec.column("near").min) == (None, 1)
+    assert spec.column("sku").regex == "^[A-Z]{2}-[0-9]{4}$"
+    assert '# 2013-01-01 00:00:00 to 2013-01-04 19:00:00; partition="1d" would cut by it' in text
+
+
+def test_what_no_data_shows_is_kept() -> None:
+    known = {
+        "at": tm.Datetime(partition="1h", description="of the 'sale'"),
+        "kg": tm.Float64(unit="kg", max=5),
+        "mail": tm.String(pii="email", role="id"),
+        "own": tm.String(partition="value"),
+        "cut": tm.Date(partition="1d"),
+    }
+    frame = pl.DataFrame(
+        {
+            "at": [datetime(2013, 1, 1)] * 2,
+            "kg": [7.0, None],
+            "mail": ["a", "b"],
+            "own": ["x", "y"],
+            "cut": ["2013-01-01", "2013-01-02"],
+        }
+    )
+    named = {name: replace(column, name=name) for name, column in known.items() if name != "own"}
+    text = infer(frame, "Found", known=named, about="One row a sale.", remarks=["Read it so."])
+    assert text.split("\n")[4] == '    """One row a sale."""'
+    assert text.endswith("\n\n    # Read it so.\n")
+    spec = declared(text)
+    assert str(spec.partitioning) == "by hour of at"
+    assert "would cut by it" not in text
+    assert spec.column("at").description == "of the 'sale'"
+    assert (spec.column("kg").unit, spec.column("kg").max) == ("kg", None)
+    assert (spec.column("mail").pii, spec.column("mail").role) == ("email", "id")
+    # It was cut by days and is text now: how it is cut is decided again.
+    assert spec.column("cut").partition is None
+    by_value = infer(frame, "Found", known={"own": known["own"]})
+    assert str(declared(by_value).partitioning) == "by value of own"
+
+
+def test_the_search_for_a_key_ends() -> None:
+    # Every pair tells the first rows apart, and none all of them.
+    frame = pl.DataFrame({f"c{n}": [*range(3_000), 2_999] for n in range(12)})
+    assert declared(infer(frame, "Found")).key == ()
+
+
+def test_the_text_passes_the_strictest_type_checks(tmp_path: Path) -> None:
+    texts = [infer(frame, f"Found{n}") for n, frame in enumerate(FRAMES.values())]
+    text = "import tidemill as tm\n" + "".join(
+        t.removeprefix("import tidemill as tm\n") for t in texts
+    )
+    (tmp_path / "scaffold.py").write_text(text, encoding="utf-8")
+    found = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent"),
+            *("--cache-dir", tmp_path / "cache", tmp_path / "scaffold.py"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+ITEMS = st.one_of(st.none(), st.integers(-5, 5))
 VALUES = st.one_of(
     st.lists(st.one_of(st.none(), st.integers(-5, 200)), min_size=6, max_size=6),
     st.lists(st.one_of(st.none(), st.floats(width=64)), min_size=6, max_size=6),
     st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=6, max_size=6),
     st.lists(st.dates(), min_size=6, max_size=6),
     st.lists(st.booleans(), min_size=6, max_size=6),
+    st.lists(st.one_of(st.none(), st.datetimes()), min_size=6, max_size=6),
+    st.lists(st.decimals(-9, 9, places=2), min_size=6, max_size=6),
+    st.lists(st.lists(ITEMS, max_size=2), min_size=6, max_size=6),
+    st.lists(st.fixed_dictionaries({"x": ITEMS, "y": st.text(max_size=2)}), min_size=6, max_size=6),
+    st.lists(st.from_regex(r"\A[A-Z0-9][-.|*]\Z"), min_size=6, max_size=6),
+    st.lists(st.sampled_from([3, 70, 900]), min_size=6, max_size=6),
 )
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), VALUES, min_size=1, max_size=4))
 def test_any_data_passes_the_contract_inferred_from_it(columns: dict[str, list[Any]]) -> None:
-    frame = pl.DataFrame({"id": range(6), **columns})
+    # Often enough that sets and patterns are seen in it.
+    frame = pl.concat([pl.DataFrame({"id": range(6), **columns})] * 11).with_columns(
+        id=pl.int_range(66)
+    )
     judged = judge(frame, declared(infer(frame, "Found")))
     assert judged.bad is None
     assert {item.severity for item in judged.findings} <= {"info"}

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.compare import diff
 from tidemill.decide.portable import read, written
+from tidemill.decide.review.compare import diff
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract, rule
 from tidemill.domain.dtype import DType

@@ -9,6 +9,7 @@ from tidemill.decide.reuse import reuse_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.finding import Finding
 from tidemill.domain.plan import Action
+from tidemill.domain.verdict import Verdict
 
 CAST = Finding(rule="x.type", severity="quarantine", rows=1)
 
@@ -38,20 +39,24 @@ def test_what_is_known_is_taken_as_far_as_it_can_be_trusted(
 
 
 @pytest.mark.parametrize(
-    ("own", "historic", "taken"),
+    ("rules", "wider", "own", "taken"),
     [
-        (True, False, Action.BIND),
-        (False, False, Action.BIND),
-        (True, True, Action.BIND),
-        # Elsewhere other partitions may be before it.
-        (False, True, Action.RECHECK),
+        ("", "", True, Action.BIND),
+        ("w", "w", True, Action.BIND),
+        # What is published was asked something else; wherever else it is bound it is asked anew.
+        ("w", "other", True, Action.RECHECK),
+        ("", "w", True, Action.RECHECK),
+        ("w", "", True, Action.RECHECK),
+        ("w", "other", False, Action.BIND),
+        (None, "", True, Action.BIND),
+        (None, "w", True, Action.RECHECK),
     ],
 )
-def test_what_was_held_against_other_partitions_is_judged_again(
-    own: bool, historic: bool, taken: Action
+def test_what_was_held_against_others_is_asked_again(
+    rules: str | None, wider: str, own: bool, taken: Action
 ) -> None:
     found = Binding(
-        key="k", recipe="r", contract="1.0.0", check="", product=Product(content="c"), run="run",
-        at=0.0,
+        key="k", recipe="r", contract="1.0.0", check="", product=Product(content="c", quarantined=1),
+        run="run", at=0.0, verdict=None if rules is None else Verdict(at=0.0, rules=rules),
     )  # fmt: skip
-    assert reuse_of(found, Recipe(digest="r", historic=historic), own=own) is taken
+    assert reuse_of(found, Recipe(digest="r", wider=wider), own=own) is taken

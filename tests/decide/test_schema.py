@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tidemill.decide.schema import dtype_of, input_faults, polars_type, schema_faults, schema_of
+from tidemill.decide.schema import dtype_of, polars_type, schema_faults, schema_of
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract, ContractSpec, UnknownColumns
 from tidemill.domain.dtype import DType
@@ -119,28 +119,3 @@ def test_unknown_columns_are_a_fault_when_the_contract_says_so(
     spec = flights(unknown)
     actual = schema_of(spec) | {"more": pl.Int8()}
     assert len(schema_faults(spec, actual, where="f.py:3")) == count
-
-
-def test_a_consumer_gets_what_it_declares() -> None:
-    class Narrow(Contract):
-        flight = tm.Int64()
-        delay = tm.Float64(nullable=True)
-
-    assert input_faults(Narrow.__tidemill_contract__, flights(), where="f.py:9") == []
-
-
-def test_a_consumer_that_wants_more_than_it_gets_is_told_all_of_it() -> None:
-    class Wants(Contract):
-        fligth = tm.Int64()
-        flight = tm.Int32()
-        day = tm.Date(nullable=True)
-        delay = tm.Float64()
-
-    faults = input_faults(Wants.__tidemill_contract__, flights(), where="f.py:9")
-    assert [str(fault) for fault in faults] == [
-        "f.py:9: Wants reads column 'fligth', which Flights doesn't have (did you mean 'flight'?)",
-        "f.py:9: Wants reads 'flight' as Int32, Flights gives Int64 "
-        "(declare it with the type that Flights has)",
-        "f.py:9: Wants reads 'delay' as never null, in Flights it may be null "
-        "(declare nullable=True where it is read, or False where it is made)",
-    ]

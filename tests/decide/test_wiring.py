@@ -78,7 +78,7 @@ FAULTS: dict[str, tuple[tuple[Stage, ...], str, str]] = {
     ),
     "a column that may be null": (
         (replace(RAW, output=replace(spec("day"), columns=(replace(X, nullable=True),))), wants(X)),
-        "transform 'next': raw.x can be null, Wanted says it can't", "",
+        "transform 'next': raw.x: Wanted relies on never null, Table says it may be null", "",
     ),
     "a window without partitions": (
         (transform("next", "whole", reads(LOOKUP, last("7d"))),),

@@ -14,8 +14,8 @@ from tidemill.domain.event import Event, Recorded, Ticked
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
     "EnvironmentCreated", "RunStarted", "RunEnded", "Attempted", "Published", "Removed",
-    "RecipeChanged", "SourceSeen", "Settled", "Decided", "Delivered", "EffectQueued", "EffectDone",
-    "Ticked",
+    "RecipeChanged", "SourceSeen", "Settled", "Judged", "Ruled", "Decided", "Delivered", "EffectQueued",
+    "EffectDone", "Ticked",
 ]  # fmt: skip
 
 

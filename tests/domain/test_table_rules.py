@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 import tidemill as tm
-from tidemill.domain.contract import Contract, ContractSpec, check_digest, value_digest
+from tidemill.domain.contract import (
+    Contract,
+    ContractSpec,
+    check_digest,
+    value_digest,
+    wider_digest,
+)
 from tidemill.domain.errors import ContractError
 from tidemill.domain.table_rules import (
     DriftRule,
@@ -27,6 +33,7 @@ COLUMNS = {
     "kind": tm.Enum(["a", "b"]),
     "tags": tm.List(tm.String()),
     "weight": tm.Float64(),
+    "raw": tm.Binary(),
 }
 
 
@@ -148,6 +155,7 @@ def test_they_are_inherited_by_name() -> None:
         (tm.Drift("weight", vs_last=0), "vs_last=0 is no number of partitions"),
         (loose.Drift("weight", vs_last=1.5), "vs_last=1.5 is no number of partitions"),
         (tm.Drift("carrier", by="ks"), "ks of carrier, a String: only numbers and times have it"),
+        (tm.Drift("raw"), "raw is Binary, which has no distribution"),
         (tm.Drift("wait", by="ks"), "column 'wait' is not one of its columns"),
     ],
 )
@@ -212,10 +220,32 @@ def test_the_check_digest_names_all_that_is_judged(one: WideRule, other: WideRul
     assert value_digest(before) == value_digest(after) == value_digest(none)
 
 
-def test_words_and_freshness_are_in_no_digest() -> None:
-    plain = declare({"x": tm.Unique("order")})
-    told = declare(
-        {"x": tm.Unique("order", description="once"), "y": tm.Freshness("at", within="1d")}
-    )
-    assert check_digest(plain) == check_digest(told)
-    assert check_digest(plain) == "499a73ce7b175e4ce1e41203a54bd6b2"
+def test_the_digest_of_the_partition_knows_nothing_of_wider_rules() -> None:
+    none, some = declare({}), declare({"x": tm.Unique("order")})
+    assert check_digest(some, wider=False) == check_digest(none)
+    assert wider_digest(none) == ""
+    assert check_digest(some) == "408a8ea9d8281cb2cc1cd974597a23b0"
+    assert wider_digest(some) == "07fb6e37ef2e1806ac97d61dac1d9b74"
+
+
+def test_words_and_ages_are_in_no_digest() -> None:
+    def digest(*rules: WideRule) -> str:
+        return check_digest(declare({f"x{n}": rule for n, rule in enumerate(rules)}))
+
+    once, fresh = tm.Unique("order"), tm.Freshness("at", within="1d")
+    assert digest(once) == digest(tm.Unique("order", description="once"))
+    assert digest(fresh) == digest(tm.Freshness("at", within="2d", on_fail="fail"))
+    # What is noted of each partition is.
+    assert digest(fresh) != digest(tm.Freshness("day", within="1d"))
+
+
+def test_what_looks_further() -> None:
+    assert declare({"x": tm.Unique("order")}).looks_further
+    assert declare({"x": tm.Rows(vs_last=2, within=0.5)}).looks_further
+    assert not declare({"x": tm.Rows(min=1)}).looks_further
+    assert not declare({}).looks_further
+
+
+def test_a_rule_is_not_named_as_what_contracts_can_do() -> None:
+    with pytest.raises(ContractError, match="'reads' is a method of contracts; rename it"):
+        declare({"reads": tm.Unique("order")})

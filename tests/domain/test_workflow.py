@@ -26,9 +26,17 @@ def stage(raw: Any) -> Any:
     ("kind", "options", "noted"),
     [
         (Kind.INGEST, {"start": "2013"}, {"start": "2013", "version": None}),
-        (Kind.TRANSFORM, {"optional": ["raw"]}, {"optional": ("raw",), "version": None}),
-        (Kind.MODEL, {"seed": 7}, {"params": {}, "seed": 7, "retrain": None, "version": None}),
-        (Kind.EVALUATE, {"version": "2"}, {"version": "2"}),
+        (
+            Kind.TRANSFORM,
+            {"optional": ["raw"]},
+            {"optional": ("raw",), "reads": (), "version": None},
+        ),
+        (
+            Kind.MODEL,
+            {"seed": 7},
+            {"params": {}, "seed": 7, "retrain": None, "reads": (), "version": None},
+        ),
+        (Kind.EVALUATE, {"version": "2"}, {"reads": (), "version": "2"}),
     ],
 )
 def test_decorators(kind: Kind, options: dict[str, Any], noted: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The contracts of a workflow as it was at a git ref, told by a process that imports it from there.
+"""The stages of a workflow as it was at a git ref, told by a process that imports it from there.
 
 The ref's files are written into a temporary folder, without touching the repository or its index; the
 folder is removed again, whatever happens.
@@ -13,15 +13,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from tidemill.decide.portable import read
-from tidemill.domain.contract import ContractSpec
+from tidemill.decide.review.roster import Member, heard
 from tidemill.domain.errors import TidemillError, UsageError
 
 
-def contracts_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, ContractSpec]:
-    """The contract of each stage's output at `ref`; `workflow` overrides the settings there.
+def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, Member]:
+    """Each stage of the workflow, with its contract, at `ref`; `workflow` overrides the settings there.
 
     UsageError without a git repository, such a ref, or the project in it; TidemillError when the
     workflow can't be imported.
@@ -39,7 +37,7 @@ def contracts_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, Con
         at = tree / root.relative_to(top)
         if not at.is_dir():
             raise UsageError(f"at {ref} there is no folder {root.relative_to(top)}")
-        return _asked(at, ref, workflow, Path(folder) / "contracts.json")
+        return _asked(at, ref, workflow, Path(folder) / "stages.json")
 
 
 def _check_out(top: Path, commit: str, tree: Path, index: Path) -> None:
@@ -63,7 +61,7 @@ def _git(folder: Path, *arguments: str, problem: str, **environment: str) -> str
     return done.stdout.strip()
 
 
-def _asked(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str, ContractSpec]:
+def _asked(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str, Member]:
     named = ("-w", workflow) if workflow else ()
     command = [
         sys.executable,
@@ -81,8 +79,7 @@ def _asked(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str,
     if done.returncode != 0 or not into.exists():
         told = done.stderr.strip().replace(f"{at}{os.sep}", "").replace(str(at), "the project")
         raise TidemillError(f"the workflow at {ref} can't be read:\n{told or 'it said nothing'}")
-    found: Mapping[str, Any] = json.loads(into.read_text(encoding="utf-8"))
-    return {stage: read(contract) for stage, contract in found.items()}
+    return heard(json.loads(into.read_text(encoding="utf-8")))
 
 
 def _run(

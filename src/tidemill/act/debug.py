@@ -10,6 +10,7 @@ from tidemill.act.counting import count_rows
 from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_files
+from tidemill.act.profiling import Profiles
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible
@@ -35,7 +36,9 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
-    room = Workroom(Intake(tools.root, {}), Frames(tools.artifacts, lambda: None), {})
+    held = Frames(tools.artifacts, lambda: None)
+    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
+    rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
         scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
@@ -43,10 +46,10 @@ def attempt(
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
             raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")
-        product, objects = room.ingest(stage, partition, files, ())
+        product, objects = room.ingest(stage, partition, files, rulings)
     elif stage.kind is Kind.TRANSFORM:
         inputs = _inputs(flow, stage, state, partition)
-        product, objects, _ = room.transform(stage, partition, inputs, reads, ())
+        product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"

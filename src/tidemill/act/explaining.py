@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from tidemill.act.history import passed
 from tidemill.act.origins import Facts, Origin, origins_of
 from tidemill.decide.recipe import Recipe, changes
 from tidemill.decide.upstream import Traced, judged_by, traced
@@ -127,8 +128,11 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
     artifact = one.product.artifact if one else None
     live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
+    versions = passed(bound[key] for key in chosen)
+    declared = _as_declared(stage, facts.recipes[stage.name])
     return replace(
-        _as_declared(stage, facts.recipes[stage.name]),
+        declared,
+        contract=f"{stage.output.name} {versions}" if stage.output else declared.contract,
         partitions=chosen,
         partition=partition,
         key=one.key if one else "",
@@ -136,7 +140,7 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
         at=max((bound[key].at for key in chosen), default=0.0),
         rows=sum(bound[key].product.rows for key in chosen),
         quarantined=sum(bound[key].product.quarantined for key in chosen),
-        findings=one.product.findings if one else (),
+        findings=one.findings if one else (),
         stale=_stale(facts, stage, chosen),
         touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,

@@ -21,13 +21,21 @@ PARQUET = ".parquet"
 _KEEP_BYTES = 64_000_000
 
 
-def encode(frame: pl.DataFrame, *, statistics: bool = False) -> bytes:
+def encode(
+    frame: pl.DataFrame, metadata: Mapping[str, str] | None = None, *, statistics: bool = False
+) -> bytes:
     """A frame as Parquet (zstd); equal frames give equal bytes under one version of Polars."""
     buffer = BytesIO()
     # Statistics let a reader skip row groups. Readers here get whole partitions by name, of a few row
     # groups each: there is nothing to skip, and a small object would be a tenth larger.
     # `write_parquet` starts the streaming engine: the same bytes, for half as much CPU again.
-    frame.lazy().sink_parquet(buffer, compression="zstd", statistics=statistics, engine="in-memory")
+    frame.lazy().sink_parquet(
+        buffer,
+        compression="zstd",
+        statistics=statistics,
+        metadata=dict(metadata) if metadata else None,
+        engine="in-memory",
+    )
     return buffer.getvalue()
 
 
@@ -43,9 +51,11 @@ class Frames:
         self._recent: OrderedDict[str, pl.DataFrame] = OrderedDict()
         self._held = 0
 
-    def encode(self, frame: pl.DataFrame) -> tuple[str, bytes]:
+    def encode(
+        self, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
+    ) -> tuple[str, bytes]:
         """The name and the bytes of a frame's object; the frame stays at hand."""
-        payload = encode(frame)
+        payload = encode(frame, metadata)
         name = object_name(payload, PARQUET)
         if name not in self._recent:
             self._recent[name] = frame
@@ -54,21 +64,46 @@ class Frames:
             self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
         return name, payload
 
-    def load(self, bindings: Sequence[Binding], contract: ContractSpec) -> pl.LazyFrame:
-        """The rows of some partitions, in order, with the columns of `contract`."""
+    def rows(self, name: str) -> pl.DataFrame:
+        """The rows of one object, verified; StorageError when it is missing or damaged."""
+        return pl.read_parquet(self._artifacts.get(name))
+
+    def load(
+        self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()
+    ) -> pl.LazyFrame:
+        """The rows of some partitions, in order, with some columns of `contract`, or all of them."""
+        columns = list(columns or contract.names)
         if not bindings:
-            return pl.LazyFrame(schema=schema_of(contract))
+            schema = schema_of(contract)
+            return pl.LazyFrame(schema={name: schema[name] for name in columns})
         names = [name for binding in bindings for name in binding.product.objects]
         stored = not any(name in self._recent for name in names)
         whole = not any(binding.product.parts for binding in bindings)
         if stored and whole and contract.unknown_columns != "keep":
             # One scan of many files is planned faster than many scans.
             return pl.scan_parquet([self._artifacts.uri(n) for n in names], glob=False).select(
-                contract.names
+                columns
             )
         # What is at hand may not be stored yet; columns that are kept differ from part to part.
-        frames = [self._rows(binding.product, list(contract.names)) for binding in bindings]
+        frames = [self._rows(binding.product, columns) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def columns(
+        self, product: Product, names: Sequence[str], payload: bytes | None
+    ) -> pl.DataFrame:
+        """Some columns of a partition; `payload` is its object while that isn't stored."""
+        if payload is None or product.objects[0] in self._recent:
+            return self._rows(product, list(names)).collect()
+        return pl.read_parquet(BytesIO(payload), columns=list(names))
+
+    def all_columns(self, bindings: Sequence[Binding], names: Sequence[str]) -> pl.DataFrame:
+        """Some columns of many partitions, one below the other; StorageError when some are gone."""
+        self.require({"the table": bindings})
+        objects = [name for binding in bindings for name in binding.product.objects]
+        if not any(b.product.parts for b in bindings) and self._recent.keys().isdisjoint(objects):
+            uris = [self._artifacts.uri(name) for name in objects]
+            return pl.scan_parquet(uris, glob=False).select(names).collect()
+        return pl.concat([self._rows(b.product, list(names)) for b in bindings]).collect()
 
     def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:
         """The rows of one partition, its columns put side by side where they are in several objects."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tidemill.act.tenure import Holdings
 from tidemill.decide.judge import judge, subject_of
-from tidemill.decide.models import BASELINE, CANDIDATE, LIVE
+from tidemill.decide.models import BASELINE, CANDIDATE, LIVE, is_same
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Decision, Delivery
 from tidemill.domain.event import Decided, Delivered, Event, Published
@@ -53,9 +53,18 @@ class Verdict:
 
 
 def pass_gates(
-    model: Stage, evaluation: Stage, recipe: str, holdings: Holdings, now: float
+    model: Stage,
+    evaluation: Stage,
+    recipe: str,
+    holdings: Holdings,
+    now: float,
+    *,
+    beside: bool = True,
 ) -> Verdict | None:
-    """Judge the candidate; None when it is live already. An approved one is live from here on."""
+    """Judge the candidate, `beside` the live one or alone; None when it is live already.
+
+    An approved one is live from here on.
+    """
     trained, candidate = (
         holdings.get(model.name, WHOLE),
         holdings.get(evaluation.name, CANDIDATE),
@@ -64,12 +73,12 @@ def pass_gates(
         return None
     artifact, scores = trained.product.artifact, candidate.product.scores
     live = holdings.live.get(model.name)
-    if artifact is None or scores is None or (live is not None and live.id == artifact.id):
+    if artifact is None or scores is None or is_same(live, artifact):
         return None
     results = judge(
         model.approval.gates,
         scores,
-        _scores(holdings, evaluation, LIVE) if live else None,
+        _scores(holdings, evaluation, LIVE) if live and beside else None,
         _scores(holdings, evaluation, BASELINE),
     )
     decision = Decision(

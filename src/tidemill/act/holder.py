@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import subprocess
@@ -20,6 +21,14 @@ def this_process(command: str) -> dict[str, str]:
         "started": _started(os.getpid()),
         "command": command,
     }
+
+
+def this_user() -> str:
+    """Who runs this process; its host where users have no names, as in a small container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"somebody on {socket.gethostname()}"
 
 
 def is_dead(holder: Mapping[str, str]) -> bool:

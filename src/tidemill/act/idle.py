@@ -9,6 +9,7 @@ import resource
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tidemill.act.aging import aged
 from tidemill.act.deliver import carry_out
 from tidemill.act.holder import describe
 from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
@@ -60,23 +61,27 @@ def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
 def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
     """Record a run that found everything current."""
     meter = Meter()
+    versions = {name: head.version for name, head in job.state.heads.items()}
+    age = aged(job, lambda name: _bound(job.state, name), versions)
     wall, cpu = meter.read()
     receipt = Receipt(
         run=job.run,
-        status=Status.OK,
+        status=Status.FAILED if age.exit_code else Status.OK,
         stages=tally(job.flow.names, (), job.plan),
         wall_s=wall,
         cpu_s=cpu,
         peak_rss=peak_rss(),
         cost=job.price.of(cpu),
         currency=job.price.currency,
-        messages=tuple(words),
+        exit_code=age.exit_code,
+        messages=(*words, *age.messages),
     )
     events = (
         *beginning(job, lease.lease),
         *recipes_settled(job, lambda name: _bound(job.state, name)),
-        *marks_settled(job, (), (), {n: head.version for n, head in job.state.heads.items()}),
-        RunEnded(run=job.run, status=Status.OK, receipt=receipt),
+        *marks_settled(job, (), (), versions),
+        *age.events,
+        RunEnded(run=job.run, status=receipt.status, receipt=receipt),
     )
     job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
     return receipt

@@ -102,7 +102,9 @@ def marks_settled(
 
     `versions` are those of the heads at its end.
     """
-    marks = settled_by(job.flow, job.recipes, job.plan, attempts, touched, versions)
+    marks = settled_by(
+        job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings
+    )
     dropped = {event.stage for event in _seen(job)}
     return [
         Settled(environment=job.plan.environment, stage=name, mark=mark)

@@ -10,9 +10,11 @@ import polars as pl
 
 from tidemill.act.calling import call, collected
 from tidemill.act.work import Objects, Workroom
+from tidemill.decide.feeding import recorded, refusal
+from tidemill.decide.guarantees import spelling_faults
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import StepError, StorageError, did_you_mean
+from tidemill.domain.errors import ContractError, StepError, StorageError, did_you_mean
 from tidemill.domain.fingerprint import fingerprint, object_name
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Artifact, Fitted
@@ -119,6 +121,7 @@ class Trainer:
             recipe=recipe,
             params=json.dumps(dict(training.params), sort_keys=True, default=repr),
             seed=training.seed,
+            reads=recorded(fitted.inputs),
         )
         product = Product(
             content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
@@ -129,6 +132,8 @@ class Trainer:
         self, stage: Stage, model: Stage, inputs: Inputs, artifact: Artifact, trivial: bool
     ) -> Product:
         """Score a model (or the trivial one beside it) on partitions that its training never saw."""
+        if not trivial:
+            _refuse_feed(artifact, model, [item.contract for item in stage.frames])
         for name, bound in inputs.items():
             both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
             if both:
@@ -157,6 +162,7 @@ class Trainer:
         partition: str,
         binding: Binding,
         contract: ContractSpec,
+        model: Stage,
         artifact: Artifact,
     ) -> pl.DataFrame:
         """A partition of features scored for delivery: key columns, `prediction`, `model`."""
@@ -167,6 +173,13 @@ class Trainer:
                 stage,
                 f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
             )
+        _refuse_feed(artifact, model, [contract])
+        declared = stage.inputs[0].reads
+        over = [n for n in artifact.inputs if declared is not None and n not in declared.columns]
+        if over:
+            raise _error(
+                stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
+            )
         frames = self._room.features(stage.inputs[0].name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
@@ -176,6 +189,8 @@ class Trainer:
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
             raise _error(stage, f"it returned {type(fitted).__name__}, not tm.fitted(...)")
+        for fault in spelling_faults(stage, fitted.inputs):
+            raise _error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
         if fitted.output in fitted.inputs.columns:
             raise _error(stage, f"its label {fitted.output!r} is among the columns that it reads")
         for name in fitted.inputs.columns:
@@ -200,7 +215,7 @@ class Trainer:
     def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
         """The median of a number, or the share of true, over the training rows."""
         for item in stage.frames:
-            if item.contract is not None and output in item.contract.names:
+            if item.contract is not None and output in item.columns:
                 boolean = item.contract.column(output).dtype.name == "Boolean"
                 column = pl.col(output).cast(pl.Float64)
                 middle = column.mean() if boolean else column.median()
@@ -208,10 +223,17 @@ class Trainer:
                 if value is None:
                     raise _error(stage, f"the training window has no value of {output!r}")
                 return float(value)
-        names = [n for item in stage.frames if item.contract for n in item.contract.names]
+        names = [name for item in stage.frames for name in item.columns]
         raise _error(
             stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
         )
+
+
+def _refuse_feed(artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]) -> None:
+    """ContractError when a model would be fed rows that aren't what it was trained on."""
+    words = refusal(artifact, model, given)
+    if words:
+        raise ContractError(words)
 
 
 def _error(stage: Stage, message: str) -> StepError:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from tidemill.act.profiling import profile_in, profiles_in
 from tidemill.act.tools import Tools
+from tidemill.decide.profile.columns import merge
+from tidemill.domain.binding import Product
 from tidemill.domain.errors import StorageError, UsageError, did_you_mean
 from tidemill.domain.partition import UNPLACED
 from tidemill.domain.plan import spread
+from tidemill.domain.profile import Profile
 from tidemill.domain.stage import Stage
 from tidemill.ports import State
 
@@ -39,6 +43,35 @@ def read_quarantine(
     return pl.concat(parts, how="diagonal_relaxed")
 
 
+def read_profile(
+    tools: Tools, stage: Stage, state: State, partition: str | None, until: str | None
+) -> Profile:
+    """What is in the columns of a partition, of those from one up to another, or of all."""
+    bound = _bound(stage, state, partition)
+    if until is not None:
+        last = _bound(stage, state, until)[0]
+        bound = [key for key in _bound(stage, state, None) if (partition or key) <= key <= last]
+        if not bound:
+            raise UsageError(
+                f"from {partition} to {until} there is nothing; it ends before it begins"
+            )
+    return merge([*profiles_in(tools.artifacts, _products(tools, stage, state, bound))])
+
+
+def stored_profile(
+    tools: Tools, stage: Stage, state: State, partition: str | None
+) -> Profile | None:
+    """The profile of a partition, or of all, if it is stored; no rows are read."""
+    bound = _bound(stage, state, partition)
+    stored = []
+    for product in _products(tools, stage, state, bound):
+        profile = profile_in(tools.artifacts, product)
+        if profile is None:
+            return None
+        stored.append(profile)
+    return merge(stored)
+
+
 def verified(tools: Tools, state: State, stage: str) -> None:
     """StorageError naming the first object of a stage that isn't what its name says."""
     head = state.heads.get(stage)
@@ -58,6 +91,12 @@ def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
         there = spread(partitions) or did_you_mean(partition, partitions)
         raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
     return [partition]
+
+
+def _products(tools: Tools, stage: Stage, state: State, bound: list[str]) -> list[Product]:
+    products = [state.heads[stage.name].partitions[key].product for key in bound]
+    _scan(tools, stage, [name for product in products for name in product.objects])
+    return products
 
 
 def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from tidemill.act.aging import Aged, aged
 from tidemill.act.idle import peak_rss
 from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.publish import Publisher
@@ -43,9 +44,11 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     finally:
         publisher.stop()
         claimed.give_all()
-        receipt = _receipt(job, attempts, status, meter, messages)
-        settled = _settled(job, holdings, attempts, publisher) if status is Status.OK else []
-        _end(job, lease, receipt, settled, quiet=broke)
+        done = status is Status.OK
+        age = aged(job, holdings.published, publisher.heads) if done else Aged()
+        receipt = _receipt(job, attempts, status, meter, messages, age)
+        settled = _settled(job, holdings, attempts, publisher) if done else []
+        _end(job, lease, receipt, [*settled, *age.events], quiet=broke)
     return receipt
 
 
@@ -76,7 +79,9 @@ def _work(
     claimed: Claimed,
     attempts: list[Attempt],
 ) -> None:
-    steps = Steps(job, holdings, settle=publisher.settle, claim=claimed.take)
+    steps = Steps(
+        job, holdings, settle=publisher.settle, claim=claimed.take, versions=publisher.heads
+    )
 
     def wait(key: str) -> None:
         # Who waits holds nothing: two runs that wait for each other would never end.
@@ -119,7 +124,12 @@ def _settled(
 
 
 def _receipt(
-    job: Job, attempts: Sequence[Attempt], status: Status, meter: Meter, messages: Sequence[str]
+    job: Job,
+    attempts: Sequence[Attempt],
+    status: Status,
+    meter: Meter,
+    messages: Sequence[str],
+    age: Aged,
 ) -> Receipt:
     wall, cpu = meter.read()
     faults = [
@@ -131,7 +141,8 @@ def _receipt(
     code = max([a.exit_code for a in bad] + [1] * bool(faults), default=0)
     if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad) or faults:
         code = 1
-    if status is Status.OK and (bad or faults):
+    code = code or age.exit_code
+    if status is Status.OK and (bad or code):
         status = Status.FAILED
     return Receipt(
         run=job.run,
@@ -143,7 +154,7 @@ def _receipt(
         cost=job.price.of(cpu),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_told(attempts)),
+        messages=(*messages, *faults, *_told(attempts), *age.messages),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from polars.exceptions import PanicException
 
+from tidemill.act.bench import Bench
 from tidemill.act.deliver import effect_of
 from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
@@ -14,13 +15,15 @@ from tidemill.act.gates import pass_gates
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
 from tidemill.act.modeling import Trainer
+from tidemill.act.profiling import Profiles
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.changes import FILES
-from tidemill.decide.contents import Contents
+from tidemill.decide.contents import RULINGS, Contents
 from tidemill.decide.models import BASELINE, LIVE
 from tidemill.decide.reuse import key_for, reuse_of
+from tidemill.decide.rulings import contents_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import GateError, StepError, TidemillError
 from tidemill.domain.event import (
@@ -34,6 +37,7 @@ from tidemill.domain.fingerprint import object_name
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Kind, Stage
@@ -89,7 +93,8 @@ def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
 class Steps:
     """Executes steps against what is published so far.
 
-    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable.
+    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable;
+    `versions` are those that the heads have by now.
     """
 
     def __init__(
@@ -99,17 +104,29 @@ class Steps:
         *,
         settle: Callable[[], None],
         claim: Callable[[str], bool],
+        versions: Mapping[str, int],
     ) -> None:
         self._tools = tools = job.tools
         self._flow = job.flow
         self._recipes = job.recipes
         self._plan = job.plan
         self._run = job.run
+        self._rulings = job.state.rulings
         self._holdings = holdings
         self._claim = claim
         intake = Intake(tools.root, _coming(job))
         states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
-        self._room = Workroom(intake, Frames(tools.artifacts, settle), states)
+
+        def head(stage: str) -> Mapping[str, Binding]:
+            # What the run found can't be read any more; what is published now doesn't move any more.
+            settle()
+            found = tools.ledger.state(job.plan.environment).heads.get(stage)
+            return found.partitions if found else {}
+
+        profiles = Profiles(tools.artifacts, head)
+        frames = Frames(tools.artifacts, settle)
+        self._room = Workroom(intake, frames, profiles, states)
+        self._bench = Bench(job.flow, holdings, frames, versions, settle)
         self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
 
     def do(self, step: Step) -> Done:
@@ -165,6 +182,7 @@ class Steps:
         made = None if step.forced else self._known_or_claimed(stage, step, handed.key, held)
         if made is None:
             made = self._make(stage, step, inputs)
+        at = self._tools.clock()
         binding = Binding(
             key=handed.key,
             inputs=dict(handed.inputs),
@@ -175,7 +193,15 @@ class Steps:
             check=recipe.check,
             product=made.product,
             run=self._run,
-            at=self._tools.clock(),
+            at=at,
+            verdict=self._bench.verdict(
+                stage,
+                step.partition,
+                made.product,
+                made.objects[0][0] if made.objects else None,
+                rules=recipe.wider,
+                at=at,
+            ),
         )
         return self._publish(stage, step, binding, made, attempt)
 
@@ -236,14 +262,19 @@ class Steps:
         match reuse_of(found, self._recipes[stage.name], own=own):
             case Action.BIND:
                 return _Made(product=found.product, bound=True)
+            case Action.RECHECK if found.check == self._recipes[stage.name].check:
+                return _Made(product=found.product, rechecked=True)
             case Action.RECHECK:
-                history = self._history(stage, step)
-                product = self._room.recheck(stage, step.partition, found, history)
+                product = self._room.recheck(stage, step.partition, found)
                 return None if product is None else _Made(product=product, rechecked=True)
         return None
 
     def _inputs(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
         """What each input hands the step: bindings, or for files and models the digest that names them."""
+        if stage.refers:
+            failed = {name for name, _ in self._holdings.failed}.intersection(stage.refers.values())
+            for name in sorted(failed):
+                raise Skip(f"{name}, which it refers to, is missing: see its own line")
         found: dict[str, dict[str, Binding | str]] = {}
         for name, keys in step.reads.items():
             found[name] = {}
@@ -256,6 +287,8 @@ class Steps:
         return found
 
     def _handed(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
+        if name == RULINGS:
+            return contents_of(self._ruled(step))[key]
         if stage.kind is Kind.INGEST and name == FILES:
             return self._plan.sources[stage.name][key].digest
         if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
@@ -264,6 +297,10 @@ class Steps:
         if binding is None:
             raise Skip(f"{name} {key} was not published")
         return binding
+
+    def _ruled(self, step: Step) -> tuple[Ruling, ...]:
+        """The rulings that the step's key has."""
+        return self._rulings.get(step.stage, {}).get(step.partition, ())
 
     def _artifact(self, model: str, subject: str) -> Artifact:
         if subject == LIVE:
@@ -285,7 +322,7 @@ class Steps:
             case Kind.INGEST:
                 seen = self._plan.sources[stage.name]
                 files = {path: seen[path] for path in inputs[FILES]}
-                made = self._room.ingest(stage, step.partition, files, self._history(stage, step))
+                made = self._room.ingest(stage, step.partition, files, self._ruled(step))
             case Kind.TRANSFORM:
                 return self._transform(stage, step, lists)
             case Kind.MODEL:
@@ -299,18 +336,11 @@ class Steps:
     def _transform(
         self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
     ) -> _Made:
-        recipe, history = self._recipes[stage.name], self._history(stage, step)
+        reads, rulings = self._recipes[stage.name].reads, self._ruled(step)
         product, objects, touched = self._room.transform(
-            stage, step.partition, inputs, recipe.reads, history
+            stage, step.partition, inputs, reads, rulings
         )
         return _Made(product=product, objects=objects, touched=touched)
-
-    def _history(self, stage: Stage, step: Step) -> list[int]:
-        """Row counts of the partitions before this one, for rules that compare sizes."""
-        rows = stage.output.rows if stage.output else None
-        if rows is None or rows.vs_last is None:
-            return []
-        return self._holdings.rows_before(stage.name, step.partition, rows.vs_last)
 
     def _evaluate(
         self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]
@@ -329,9 +359,8 @@ class Steps:
             raise Skip(f"{stage.model} has no approved model")
         source = self._flow[stage.inputs[0].name]
         assert source.output is not None
-        scored = self._trainer.score(
-            stage, step.partition, inputs[source.name][0], source.output, artifact
-        )
+        model, binding = self._flow[stage.model], inputs[source.name][0]
+        scored = self._trainer.score(stage, step.partition, binding, source.output, model, artifact)
         # Who reads delivered files, and how, isn't ours to know.
         payload = encode(scored, statistics=True)
         name = object_name(payload, PARQUET)
@@ -343,6 +372,7 @@ class Steps:
     def _remove(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
         environment = self._plan.environment
         self._holdings.remove(stage.name, step.partition)
+        self._bench.removed(stage, step.partition)
         gone = Removed(
             environment=environment, stage=stage.name, partition=step.partition, run=self._run
         )
@@ -359,7 +389,10 @@ class Steps:
             if (name, key) in self._holdings.failed:
                 raise Skip(f"{name} of the candidate is missing: see its own line")
         recipe = self._recipes[evaluation.name].digest
-        verdict = pass_gates(stage, evaluation, recipe, self._holdings, self._tools.clock())
+        # A live model that can't be fed what the candidate is fed isn't compared with it.
+        beside = LIVE in step.reads[evaluation.name]
+        now = self._tools.clock()
+        verdict = pass_gates(stage, evaluation, recipe, self._holdings, now, beside=beside)
         if verdict is None:
             return Done(attempt=None)
         events = verdict.events(self._plan.environment, stage.name, evaluation.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.act.holder import is_dead
@@ -81,6 +81,7 @@ class Holdings:
     noted: dict[str, dict[str, Binding | None]] = field(default_factory=dict)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
     _sorted: dict[str, list[str]] = field(default_factory=dict)
+    _whole: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, job: Job) -> Holdings:
@@ -92,8 +93,11 @@ class Holdings:
         steps = job.plan.by_stage()
         for stage in job.flow.stages:
             small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
-            if small or changed(job, stage.name) or (stage.name in steps and compares(stage)):
+            further = stage.name in steps and looks_further(stage)
+            if small or changed(job, stage.name) or further:
                 holdings.note_all(stage.name)
+            for name in stage.refers.values() if further else ():
+                holdings.note_all(name)
         for step in job.plan.steps:
             holdings.note(step.stage, (step.partition,))
             for name, keys in step.reads.items():
@@ -109,6 +113,7 @@ class Holdings:
 
     def note_all(self, stage: str) -> None:
         """Note all that is bound of a stage before anything is published."""
+        self._whole.add(stage)
         self.noted.setdefault(stage, {}).update(self.heads.get(stage, {}).items())
 
     def get(self, stage: str, partition: str) -> Binding | None:
@@ -122,6 +127,12 @@ class Holdings:
         """All that is bound of a stage that was noted as a whole."""
         return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]
 
+    def published(self, stage: str) -> Iterator[Binding]:
+        """All that is bound of a stage; one that the run changes was noted as a whole."""
+        if stage in self._whole:
+            return iter(self.all(stage))
+        return iter(self.heads.get(stage, {}).values())
+
     def bind(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""
         held = self.noted.setdefault(stage, {})
@@ -132,23 +143,37 @@ class Holdings:
 
     def remove(self, stage: str, partition: str) -> None:
         """Note that a partition is no longer bound."""
+        keys = self._sorted.get(stage, [])
+        at = bisect_left(keys, partition)
+        if keys[at : at + 1] == [partition]:
+            del keys[at]
         self.noted.setdefault(stage, {})[partition] = None
 
-    def rows_before(self, stage: str, partition: str, count: int) -> list[int]:
-        """The row counts of the last `count` partitions before one, in their order."""
+    def before(self, stage: str, partition: str, count: int) -> list[Binding]:
+        """What is bound to the last `count` partitions before one, in their order."""
+        keys = self._keys(stage)
+        return self._at(stage, keys[: bisect_left(keys, partition)][-count:])
+
+    def first(self, stage: str) -> list[Binding]:
+        """What is bound to the first partition, if there is one."""
+        return self._at(stage, self._keys(stage)[:1])
+
+    def _keys(self, stage: str) -> list[str]:
+        """The keys that are bound of a stage that was noted as a whole, in their order."""
         held = self.noted.get(stage, {})
         keys = self._sorted.get(stage)
         if keys is None:
             keys = self._sorted[stage] = placed(key for key in held if held[key] is not None)
-        before = keys[: bisect_left(keys, partition)]
-        found = [held[key] for key in before[-count:]]
-        return [binding.product.rows for binding in found if binding is not None]
+        return keys
+
+    def _at(self, stage: str, keys: Iterable[str]) -> list[Binding]:
+        held = self.noted.get(stage, {})
+        return [binding for key in keys if (binding := held[key]) is not None]
 
 
-def compares(stage: Stage) -> bool:
-    """Whether a rule of the stage compares a partition with those before it."""
-    rows = stage.output.rows if stage.output else None
-    return rows is not None and rows.vs_last is not None
+def looks_further(stage: Stage) -> bool:
+    """Whether a rule of the stage holds a partition against others, or against other tables."""
+    return stage.output is not None and stage.output.looks_further
 
 
 class Meter:

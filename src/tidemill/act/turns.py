@@ -40,11 +40,8 @@ class Turns:
         self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
         self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
         # Their rules compare with the partitions before: those must be there first.
-        self._serial = {
-            stage.name
-            for stage in flow.stages
-            if stage.output and stage.output.rows and stage.output.rows.vs_last is not None
-        }
+        self._serial = {s.name for s in flow.stages if s.output and s.output.looks_further}
+        self._refers = {s.name: frozenset(s.refers.values()) for s in flow.stages if s.refers}
         self._fresh = iter(range(len(steps)))
         self._at = -1
         self._ready: list[int] = []
@@ -129,6 +126,9 @@ class Turns:
             yield step.stage, WHOLE
         if step.stage in self._served:
             yield self._served[step.stage], _GATE
+        if step.stage in self._refers:
+            # They may refer to any partition of those tables.
+            yield from (made for made in self._open if made[0] in self._refers[step.stage])
         if step.stage in self._serial and step.stage in self._latest:
             yield self._latest[step.stage]
 

@@ -229,7 +229,7 @@ class _Pass:
         findings = [*self._findings()]
         findings += unknown_finding(spec, unknown, self._height)
         findings += budget_findings(spec, self._height, lost)
-        findings += rows_findings(spec, self._height - lost, ())
+        findings += rows_findings(spec, self._height - lost)
         return Validated(
             contract=spec,
             rows=self._height,

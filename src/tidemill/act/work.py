@@ -11,10 +11,12 @@ import polars as pl
 from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
+from tidemill.act.profiling import Profiles, due, encode_profile
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
+from tidemill.decide.ruled import spoken
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
 from tidemill.domain.contract import ContractSpec
@@ -23,6 +25,7 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import object_name
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.query import Reads
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Stage
 
@@ -33,26 +36,33 @@ Objects = tuple[tuple[bytes, str], ...]
 class Workroom:
     """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
-    def __init__(self, intake: Intake, frames: Frames, states: Mapping[str, State]) -> None:
+    def __init__(
+        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
+    ) -> None:
         self._intake = intake
         self._frames = frames
+        self._profiles = profiles
         self._hashers: dict[str, Hasher] = {}
         self._caller = Caller(states)
 
     def ingest(
-        self, stage: Stage, partition: str, files: Mapping[str, SourceFile], history: Sequence[int]
+        self,
+        stage: Stage,
+        partition: str,
+        files: Mapping[str, SourceFile],
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects]:
-        """Read one partition's rows from its files and publish those that pass."""
+        """Read one partition's rows from its files and publish those that pass, or that were released."""
         assert stage.output is not None
         if not is_apart(partition, files):
             rows = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, rows, history)
+            return self._judged(stage, partition, rows, rulings)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
-        judged = checker_of(stage.output).judge(narrow, partition=partition, history=history)
-        if judged.bad is not None:
+        judged = checker_of(stage.output).judge(narrow, partition=partition)
+        if judged.bad is not None and (rulings or stage.output.unknown_columns == "drop"):
             wide = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, wide, history)
+            return self._judged(stage, partition, wide, rulings)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
@@ -63,7 +73,7 @@ class Workroom:
         partition: str,
         inputs: Mapping[str, Sequence[Binding]],
         reads: Reads,
-        history: Sequence[int],
+        rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects, tuple[str, ...]]:
         """Call the stage on its inputs and publish the rows that pass; what else it reached for.
 
@@ -75,16 +85,14 @@ class Workroom:
         )
         rows = sum(held.product.rows for bound in inputs.values() for held in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        return (*self._judged(stage, partition, frame, history), touched)
+        return (*self._judged(stage, partition, frame, rulings), touched)
 
-    def recheck(
-        self, stage: Stage, partition: str, binding: Binding, history: Sequence[int]
-    ) -> Product | None:
+    def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
         """What is published, judged anew by the contract as it is now; None when rows don't pass."""
         assert stage.output is not None
         self._frames.require({stage.name: (binding,)})
         frame = self._frames.load((binding,), stage.output).collect()
-        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        judged = checker_of(stage.output).judge(frame, partition=partition)
         if judged.bad is not None:
             return None
         refuse(stage, partition, judged.findings)
@@ -109,7 +117,7 @@ class Workroom:
         """A LazyFrame for every frame input; one that has no partitions is empty."""
         self._frames.require(inputs)
         return {
-            item.name: self._frames.load(inputs.get(item.name, ()), item.contract)
+            item.name: self._frames.load(inputs.get(item.name, ()), item.contract, item.columns)
             for item in stage.frames
             if item.contract is not None
         }
@@ -120,17 +128,19 @@ class Workroom:
         return self._frames.load((binding,), contract)
 
     def _judged(
-        self, stage: Stage, partition: str, frame: pl.DataFrame, history: Sequence[int]
+        self, stage: Stage, partition: str, frame: pl.DataFrame, rulings: Sequence[Ruling]
     ) -> tuple[Product, Objects]:
         assert stage.output is not None
-        judged = checker_of(stage.output).judge(frame, partition=partition, history=history)
+        said = spoken(rulings, self._frames.rows)
+        judged = checker_of(stage.output).judge(frame, partition=partition, rulings=said)
         return self._product(stage, partition, judged)
 
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
-        name, payload = self._frames.encode(judged.good)
         hashes = self._hashes(stage, judged.good)
+        profile = self._profile(stage, judged.good, hashes)
+        name, payload = self._frames.encode(judged.good, profile)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
         objects: list[tuple[bytes, str]] = [(payload, PARQUET)]
         quarantine = None
@@ -149,6 +159,13 @@ class Workroom:
             findings=judged.findings,
         )
         return product, tuple(objects)
+
+    def _profile(
+        self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
+    ) -> Mapping[str, str] | None:
+        if not due(good.height):
+            return None
+        return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
     def _hashes(self, stage: Stage, good: pl.DataFrame) -> dict[str, str]:
         assert stage.output is not None

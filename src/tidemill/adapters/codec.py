@@ -25,9 +25,11 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
@@ -39,8 +41,8 @@ T = TypeVar("T")
 
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
-    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Published),
-    *(RecipeChanged, Removed, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
+    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Judged),
+    *(Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
 )
 
 

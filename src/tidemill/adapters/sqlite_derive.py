@@ -18,9 +18,11 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
@@ -78,7 +80,8 @@ class Derivation:
 def _created(now: Derivation, event: EnvironmentCreated) -> None:
     if now.run("note_environment", event.environment, event.parent) == 0:
         raise refusals.environment_exists(event.environment)
-    for part in ("copy_recipes", "copy_heads", "copy_bindings", "copy_deliveries"):
+    copies = ("copy_recipes", "copy_heads", "copy_bindings", "copy_deliveries", "copy_rulings")
+    for part in copies:
         now.run(part, event.environment, event.parent)
 
 
@@ -138,6 +141,16 @@ def _settled(now: Derivation, event: Settled) -> None:
     now.run("settle", event.environment, event.stage, mark.signature, mark.partitions)
 
 
+def _judged(now: Derivation, event: Judged) -> None:
+    """Nothing is derived from it: it is read as a fact."""
+
+
+def _ruled(now: Derivation, event: Ruled) -> None:
+    now.run("rule", event.environment, event.stage, event.partition, now.seq)
+    now.pin(event.ruling.pins, f"ruling {now.seq}")
+    now.bound.update(dict.fromkeys(event.ruling.pins))
+
+
 def _decided(now: Derivation, event: Decided) -> None:
     decision = event.decision
     now.run("decide", event.environment, decision.subject, event.stage, encode(decision))
@@ -179,6 +192,8 @@ _RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
     Settled: _settled,
+    Judged: _judged,
+    Ruled: _ruled,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,

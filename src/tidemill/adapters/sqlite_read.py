@@ -13,7 +13,8 @@ from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
-from tidemill.domain.event import Recorded
+from tidemill.domain.event import Recorded, Ruled
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -35,6 +36,7 @@ def state(connection: sqlite3.Connection, environment: str, opened: Open, *, who
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_by_stage(connection, "sources", environment, SourceFile),
         settled=_settled(connection, environment),
+        rulings=_rulings(connection, environment),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending=tuple(decode(Effect, body) for (body,) in effects),
@@ -76,6 +78,17 @@ def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark
         stage: Mark(signature=signature, partitions=partitions)
         for stage, signature, partitions in _rows(connection, "settled", environment)
     }
+
+
+def _rulings(
+    connection: sqlite3.Connection, environment: str
+) -> dict[str, dict[str, tuple[Ruling, ...]]]:
+    found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
+    for stage, partition, body in _rows(connection, "rulings", environment):
+        event, held = decode_event(body), found.setdefault(stage, {})
+        assert isinstance(event, Ruled)
+        held[partition] = (*held.get(partition, ()), event.ruling)
+    return found
 
 
 def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:

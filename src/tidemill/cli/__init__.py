@@ -31,6 +31,10 @@ INTERRUPTED = 130
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
         "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),
         "show": ("tidemill.cli.show:show", "Show data, a model, or scores."),
+        "quarantine": (
+            "tidemill.cli.quarantine:quarantine",
+            "List, show, export, release or drop quarantined rows.",
+        ),
         "explain": ("tidemill.cli.explain:explain", "Say why something is what it is."),
         "runs": ("tidemill.cli.runs:runs", "List runs, or tell all about one."),
     },

@@ -15,10 +15,12 @@ from tidemill.cli.group import where, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.reviews import reviews
 from tidemill.cli.tables import table
-from tidemill.decide.portable import written
 from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.domain.errors import DeclarationError, UsageError
+from tidemill.decide.review.roster import Against, members, told
+from tidemill.domain.errors import DeclarationError, TidemillError, UsageError
 from tidemill.domain.partition import WHOLE
+from tidemill.project import faults_in
+from tidemill.settings import find_settings, load_workflow
 
 if TYPE_CHECKING:
     from tidemill.project import Project
@@ -52,7 +54,8 @@ def check(
     as it is. The exit code is 1 only when a step gives nothing at all.
 
     --against imports the workflow of REF from a temporary folder. The exit code is 3 when a change that
-    a contract's compatibility rules out lacks its major version, or takes a column that a stage reads.
+    a contract's compatibility rules out lacks its major version, or takes from a stage a column that it
+    reads or a guarantee that it relies on. Stages that are new, removed or renamed are listed.
     """
     if answer is not None:
         _answer(*answer)
@@ -67,30 +70,38 @@ def check(
             notes = project.check()
             found = project.repeat(sample or _SAMPLE) if twice else ()
             notes += tuple(notes_of(project.flow, found)) if twice else ()
-            reviewed = project.against(against, where().workflow) if against else ()
+            beside = project.against(against, where().workflow) if against else Against()
             flow = project.flow
     except DeclarationError as error:
-        if as_json:
-            body = {
-                "workflow": error.subject,
-                "faults": error.faults,
-                "notes": (),
-                "twice": (),
-                "against": (),
-            }
-            click.echo(document("tidemill.check/1", body))
-        raise
+        raise _all_of(error, as_json) from error
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
     head = f"{flow.name}: {len(flow.stages)} stages, no faults: {kinds}"
     text = "\n".join((head, *(f"- {note}" for note in notes), *_repeated(found)))
-    text += reviews(against, reviewed) if against else ""
+    text += reviews(against, beside) if against else ""
     done: dict[str, Any] = {
         **{"workflow": flow.name, "faults": (), "notes": notes, "twice": found},
-        "against": reviewed,
+        **{"against": beside.contracts, "stages": beside.stages},
     }
     tell(text, as_json, "tidemill.check/1", lambda: done)
-    failed = 3 if any(item.failed for item in reviewed) else 0
+    failed = 3 if beside.failed else 0
     click.get_current_context().exit(1 if any(item.failed for item in found) else failed)
+
+
+def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
+    """The error with what is wrong in the stages, too, where those between them came first."""
+    at = where()
+    try:
+        workflow = load_workflow(find_settings(Path(at.project).resolve(), at.workflow))
+        found = faults_in(workflow)
+    except TidemillError:
+        # The module itself can't be imported: that is all that can be known of it.
+        found = ()
+    faults = tuple(dict.fromkeys((*error.faults, *found)))
+    if as_json:
+        body = {"workflow": error.subject, "faults": faults}
+        none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
+        click.echo(document("tidemill.check/1", {**body, **none}))
+    return DeclarationError(error.subject, faults)
 
 
 def _repeated(found: Sequence[Repeated]) -> list[str]:
@@ -124,12 +135,10 @@ def _answer(question: Path, into: Path) -> None:
 
 
 def _tell(into: Path) -> None:
-    """What the process does that `--against` starts at the ref: write the contracts, as JSON."""
+    """What the process does that `--against` starts at the ref: write the stages, as JSON."""
     with opened() as project:
         _refuse_elsewhere(project)
-        stages = project.flow.stages
-        told = {stage.name: written(stage.output) for stage in stages if stage.output is not None}
-        into.write_text(json.dumps(told), encoding="utf-8")
+        into.write_text(json.dumps(told(members(project.flow))), encoding="utf-8")
 
 
 def _refuse_elsewhere(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""What is in the columns of a frame."""
+"""What is in the columns of published partitions: as their profiles tell, or of their rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 from polars import selectors as cs
+
+from tidemill.domain.profile import ColumnProfile, Profile, Scalar
 
 
 def profile(frame: pl.LazyFrame) -> list[dict[str, Any]]:
@@ -35,3 +37,32 @@ def profile(frame: pl.LazyFrame) -> list[dict[str, Any]]:
         }
         for name, dtype in schema.items()
     ]
+
+
+def told(stored: Profile, schema: pl.Schema) -> list[dict[str, Any]]:
+    """What `profile` tells, of a stored profile; `about` marks numbers that are estimated."""
+    return [_told(stored[name], dtype) for name, dtype in schema.items()]
+
+
+def _told(column: ColumnProfile, dtype: pl.DataType) -> dict[str, Any]:
+    distinct = None if dtype.is_nested() else column.distinct
+    found = {
+        "name": column.name,
+        "type": column.dtype,
+        "rows": column.rows,
+        "nulls": column.nulls,
+        "min": _native(column.least, dtype),
+        "max": _native(column.most, dtype),
+        # Null is one of the different values, and NaN another, as Polars counts.
+        "unique": None if distinct is None else distinct + bool(column.nulls) + bool(column.nans),
+    }
+    if not column.is_exact:
+        found["about"] = True
+    return found
+
+
+def _native(value: Scalar | None, dtype: pl.DataType) -> Any:
+    """A value of a profile in the type of its column."""
+    if value is None or not (dtype.is_temporal() or dtype.is_decimal() or dtype.is_integer()):
+        return value
+    return pl.Series([value]).cast(dtype).item()

@@ -214,7 +214,9 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
         key = (item.stage, item.reason.replace(f" {item.partition} ", " "))
         waiting.setdefault(key, []).append(item.partition)
     return {
-        "models": [model_line(model, plan) for model in plan.models],
+        "models": [
+            line for model in plan.models for line in (model_line(model, plan), model.note) if line
+        ],
         "waiting": [
             " ".join(filter(None, (stage, spread(set(keys) - {WHOLE, ""})))) + f": {reason}"
             for (stage, reason), keys in waiting.items()

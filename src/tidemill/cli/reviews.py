@@ -4,26 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidemill.cli.tables import table
-from tidemill.decide.discipline import Reviewed
+from tidemill.cli.tables import table, without_empty
+from tidemill.decide.review.discipline import Reviewed
+from tidemill.decide.review.roster import Against, Moved
 from tidemill.domain.diff import Change, remarks
 
 
-def reviews(ref: str, found: Sequence[Reviewed]) -> str:
+def reviews(ref: str, found: Against) -> str:
     """What stands below the rest of a check."""
-    if not found:
-        return f"\n\nagainst {ref}: no contract changed"
-    blocks = (f"\n\n{_review(item)}" for item in found)
-    return f"\n\nagainst {ref}:" + "".join(blocks)
+    head = f"\n\nagainst {ref}:"
+    moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
+    if not found.contracts:
+        return f"{head}{moved}\n\nno contract changed" if moved else f"{head} no contract changed"
+    blocks = (f"\n\n{review(item)}" for item in found.contracts)
+    return head + moved + "".join(blocks)
 
 
-def _review(item: Reviewed) -> str:
+def _moved(stages: Sequence[Moved]) -> str:
+    rows = []
+    for move in stages:
+        name = f"{move.was} -> {move.stage}" if move.was else move.stage
+        fates = "; ".join(f"{reader} ({fate})" for reader, fate in move.readers)
+        rows.append((name, move.kind, move.what, fates or "-"))
+    return table(*without_empty(("stage", "kind", "is", "was read by"), rows, "was read by"))
+
+
+def review(item: Reviewed) -> str:
+    """One contract beside another: a line for each change, then what its version lacks."""
     headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
     rows = [
         (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
         for change in item.diff.changes
     ]
-    lines = [table(headers, rows), *(f"- {fault}" for fault in item.faults)]
+    faults = (*item.faults, *item.broken)
+    lines = [table(headers, rows), *(f"- {fault}" for fault in faults)]
     return "\n".join([*lines, *(f"- {note}" for note in item.notes if not item.faults)])
 
 

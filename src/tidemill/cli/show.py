@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
+from tidemill.act.history import passed
 from tidemill.act.reading import verified
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import cell, head_table
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.profile import profile
+from tidemill.cli.profile import profile, told
 from tidemill.cli.tables import count, moment, plural, size, table
+from tidemill.decide.wording import terms
 from tidemill.domain.binding import Binding
-from tidemill.domain.column import Column
 from tidemill.domain.errors import UsageError
 from tidemill.domain.finding import Finding
 from tidemill.domain.gate import Scores
@@ -80,17 +81,19 @@ def _rows(
 ) -> tuple[str, dict[str, Any]]:
     frame = project.read(stage.name, partition)
     bound = _bound(project, stage, partition or "")
-    columns = profile(frame)
+    stored = project.stored_profile(stage.name, partition)
+    columns = profile(frame) if stored is None else told(stored, frame.collect_schema())
     spec = {column.name: column for column in stage.output.columns} if stage.output else {}
     for known in columns:
-        known["contract"] = rules_of(spec[known["name"]]) if known["name"] in spec else ""
+        known["contract"] = terms(spec[known["name"]]) if known["name"] in spec else ""
     head = frame.head(rows).collect()
-    findings = {key: b.product.findings for key, b in bound.items() if b.product.findings}
+    findings = {key: b.findings for key, b in bound.items() if b.findings}
     text = "\n".join(
         [_title(stage, bound), "", _profile_table(columns), "", head_table(head), *_found(findings)]
     )
     body = {
         "partitions": list(bound),
+        "versions": {key: binding.contract for key, binding in bound.items()},
         "rows": sum(b.product.rows for b in bound.values()),
         "quarantined": sum(b.product.quarantined for b in bound.values()),
         "columns": columns,
@@ -102,7 +105,7 @@ def _rows(
 
 def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
     products = [binding.product for binding in bound.values()]
-    contract = f", contract {stage.output.name} {stage.output.version}" if stage.output else ""
+    contract = f", contract {stage.output.name} {passed(bound.values())}" if stage.output else ""
     keys = spread(set(bound) - {WHOLE})
     figures = (
         plural(sum(p.rows for p in products), "row"),
@@ -121,7 +124,7 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
             count(known["nulls"]),
             "" if known["min"] is None else cell(known["min"]),
             "" if known["max"] is None else cell(known["max"]),
-            "" if known["unique"] is None else count(known["unique"]),
+            "" if known["unique"] is None else _distinct(known),
             known["contract"],
         ]
         for known in columns
@@ -129,26 +132,8 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
     return table(headers, lines)
 
 
-def rules_of(column: Column) -> str:
-    """What a contract asks of a column's values, in words."""
-    allowed = column.isin or (column.dtype.args if column.dtype.name == "Enum" else ())
-    words = [
-        "" if column.nullable else "never null",
-        f">= {column.min}" if column.min is not None else "",
-        f"<= {column.max}" if column.max is not None else "",
-        f"> {column.min_exclusive}" if column.min_exclusive is not None else "",
-        f"< {column.max_exclusive}" if column.max_exclusive is not None else "",
-        f"length >= {column.min_length}" if column.min_length is not None else "",
-        f"length <= {column.max_length}" if column.max_length is not None else "",
-        f"matches {column.regex}" if column.regex is not None else "",
-        f"one of {', '.join(map(str, allowed))}" if allowed else "",
-        "unique" if column.unique else "",
-        "optional" if column.optional else "",
-        column.unit and f"in {column.unit}",
-        column.pii and f"personal: {column.pii}",
-        "partition" if column.partition else "",
-    ]
-    return ", ".join(filter(None, words))
+def _distinct(known: Mapping[str, Any]) -> str:
+    return f"{'~' if known.get('about') else ''}{count(known['unique'])}"
 
 
 def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-_GAP = "  "
+from tidemill.decide.grid import markdown_table as markdown_table
+from tidemill.decide.grid import table as table
+from tidemill.decide.grid import without_empty as without_empty
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-
-
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Columns of text; one whose header begins with `>` is aligned to the right."""
-    right = [header.startswith(">") for header in headers]
-    lines = [[header.removeprefix(">") for header in headers], *map(list, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-    return "\n".join(
-        indent
-        + _GAP.join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-
-
-def without_empty(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], *rare: str
-) -> tuple[list[str], list[list[str]]]:
-    """The table without those of its `rare` columns that show nothing but `-`."""
-    lines = list(map(list, rows))
-    gone = {n for n, h in enumerate(headers) if h in rare and all(line[n] == "-" for line in lines)}
-    kept = [n for n in range(len(headers)) if n not in gone]
-    return [headers[n] for n in kept], [[line[n] for n in kept] for line in lines]
-
-
-def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The same for a pull request."""
-    rule = ["---:" if header.startswith(">") else "---" for header in headers]
-    lines = [
-        [header.removeprefix(">") for header in headers],
-        rule,
-        *([cell.replace("|", "\\|") for cell in row] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def count(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.decide.contents import Content, Expected, Snapshot
+from tidemill.decide.contents import RULINGS, Content, Expected, Snapshot
 from tidemill.decide.draft import (
     Draft,
     Scan,
@@ -17,6 +17,7 @@ from tidemill.decide.draft import (
 )
 from tidemill.decide.mapping import outputs, seen_whole, visible
 from tidemill.decide.reuse import Inputs, expected, key_for, reuse_of
+from tidemill.decide.rulings import unheard, with_rulings
 from tidemill.decide.settled import stands, suspects
 from tidemill.domain.binding import Binding
 from tidemill.domain.partition import UNPLACED, WHOLE, fits, placed
@@ -233,10 +234,15 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     bound = _bound(draft, stage, within)
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
-    for partition, inputs in wanted.items():
-        binding = bound.get(partition)
+    rulings = draft.now.rulings.get(stage.name, {})
+    absent = next((name for name in sorted(stage.refers.values()) if not draft.contents[name]), "")
+    for partition, read in wanted.items():
+        binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
         found = _judge(draft, stage, partition, inputs, binding)
-        if found is not None and _asked(draft, stage, partition, len(pending)):
+        if found is not None and absent:
+            reason = f"{absent}, which it refers to, is not published yet"
+            draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
+        elif found is not None and _asked(draft, stage, partition, len(pending)):
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
             continue
         if binding is not None:
@@ -280,6 +286,7 @@ def _judge(
     same = binding is not None and handed.key == binding.key
     forced = asked_again(draft, stage) or bool(recipe.unproven) or not _fresh(draft, stage, binding)
     recheck = unlikely = False
+    ruled = _unheard(draft, stage, partition, binding)
     if binding is not None and same and not forced:
         taken = reuse_of(binding, recipe)
         if taken is Action.BIND and not draft.lost(binding):
@@ -293,12 +300,24 @@ def _judge(
         partition=partition,
         inputs=inputs,
         key=None if forced else handed.key,
-        reasons=reasons_for(draft, stage, binding, inputs, handed),
+        reasons=reasons_for(draft, stage, binding, inputs, handed, ruled=ruled),
         forced=forced,
         held=binding if recheck else None,
         unlikely=unlikely,
-        expected=None if forced or recheck else _expected(draft, stage, inputs, binding, unlikely),
+        expected=None
+        if forced or recheck or ruled
+        else _expected(draft, stage, inputs, binding, unlikely),
     )
+
+
+def _unheard(
+    draft: Draft, stage: Stage, partition: str, binding: Binding | None
+) -> tuple[str, ...]:
+    """The rulings that a partition wasn't made under, in words."""
+    rulings = draft.now.rulings.get(stage.name, {}).get(partition, ())
+    if binding is None or not rulings:
+        return ()
+    return unheard(rulings, binding.inputs.get(RULINGS))
 
 
 def _expected(
@@ -340,6 +359,9 @@ def _draft_steps(
 ) -> None:
     keys = [item.key for item in pending if item.key is not None and item.held is None]
     traces = draft.known(keys) if keys and action is Action.RUN else {}
+    # A table is judged against those that it refers to once all of their steps are done.
+    tables = set(stage.refers.values())
+    referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
         taken = _taken(draft, stage, found, own=item.held is not None)
@@ -356,7 +378,7 @@ def _draft_steps(
             rows=item.rows,
             bytes=item.bytes,
         )
-        draft.add(step, after=(after,))
+        draft.add(step, after=(after, *referred))
 
 
 def _taken(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:

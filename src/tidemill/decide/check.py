@@ -5,7 +5,8 @@ and the greatest value settle most rules, the rest is one fused query, and wheth
 order is seen before anything is sorted. Only broken rules are looked at row by row.
 
 What must be unique is judged last, among the rows that no rule before rejects: columns in their
-order, then the key. A broken row never costs a good one with the same key its place. An optional
+order, then the key. A broken row never costs a good one with the same key its place, and one that
+somebody ruled to be good all the same comes after all others. An optional
 column that didn't come is filled first, and is then a column like the others. A rule that looks at
 other rows (a mean, a rank) sees all rows at hand.
 """
@@ -31,6 +32,8 @@ from tidemill.decide.findings import (
 from tidemill.decide.fit import fit
 from tidemill.decide.masks import Mask, OneOf, breaks_of, masks_of, one_of
 from tidemill.decide.order import by_key, repeats
+from tidemill.decide.ruled import REASONS as REASONS
+from tidemill.decide.ruled import Docket, Said, Taken, marked, unwaivable
 from tidemill.decide.rules import (
     ColumnRules,
     Query,
@@ -45,8 +48,7 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.finding import Finding
 from tidemill.domain.partition import UNPLACED, WHOLE, Partitioning
-
-REASONS = "_reasons"
+from tidemill.domain.ruling import Disposition
 
 # A column as it came, and in the contract's type; one and the same where it came in that type.
 _Fitted = tuple[pl.Series, pl.Series]
@@ -75,6 +77,17 @@ class _Broken:
     rows: pl.Series
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Rows as they came and in the contract's types, what they break, and those that are good."""
+
+    frame: pl.DataFrame
+    table: pl.DataFrame
+    rows: pl.DataFrame
+    broken: list[_Broken]
+    good: pl.DataFrame
+
+
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
@@ -101,16 +114,35 @@ class Checker:
         ]
 
     def judge(
-        self, frame: pl.DataFrame, *, partition: str | None = None, history: Sequence[int] = ()
+        self,
+        frame: pl.DataFrame,
+        *,
+        partition: str | None = None,
+        rulings: Sequence[Said] = (),
     ) -> Judged:
-        """Judge all rows of one partition.
+        """Judge all rows of one partition, by the rules that look no further.
 
-        `partition` is its key (None: rows may belong to any). `history` are the row counts of the
-        partitions before it, newest last. ContractError when columns are missing or a rule raises.
+        `partition` is its key (None: rows may belong to any), `rulings` what was said of its rows,
+        newest last. ContractError when columns are missing or a rule raises.
         """
         if self._defaults:
             frame = self.completed(frame, frame.columns)
         unknown = self.unknown(frame.columns)
+        found = self._found(frame, unknown, partition)
+        told: list[Finding] = []
+        if rulings:
+            found, told = self._ruled(found, unknown, partition, Docket(rulings, frame.height))
+        frame, good = found.frame, found.good
+        bad = _quarantined(frame, found.broken)
+        findings = [row_finding(item.rule, frame, item.rows) for item in found.broken]
+        findings += unknown_finding(self._spec, unknown, frame.height)
+        # Rows without a place are no partition: all of them are bad, and any number may come.
+        if partition != UNPLACED:
+            findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
+            findings += rows_findings(self._spec, good.height)
+        return Judged(good=good, bad=bad, findings=(*findings, *told))
+
+    def _found(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
         fitted, table = self._fitted(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
@@ -123,14 +155,61 @@ class Checker:
             repeated = self._repeated(table, _rejected(broken))
             broken += repeated
             good, _ = by_key(_without(rows, _rejected(broken)), self._spec.key)
-        bad = _quarantined(frame, broken)
-        findings = [row_finding(item.rule, frame, item.rows) for item in broken]
-        findings += unknown_finding(self._spec, unknown, frame.height)
-        # Rows without a place are no partition: all of them are bad, and any number may come.
-        if partition != UNPLACED:
-            findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
-            findings += rows_findings(self._spec, good.height, history)
-        return Judged(good=good, bad=bad, findings=tuple(findings))
+        return _Found(frame, table, rows, broken, good)
+
+    def _ruled(
+        self, found: _Found, unknown: Sequence[str], partition: str | None, docket: Docket
+    ) -> tuple[_Found, list[Finding]]:
+        """The rows with what was said of them done, and what that was."""
+        taken = self._match(found, docket)
+        while replaced := [
+            t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
+        ]:
+            frame = docket.replace(found.frame, replaced, self._spec)
+            found = self._found(frame, unknown, partition)
+            taken = self._match(found, docket)
+        dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
+        never = unwaivable(self._spec)
+        released = {t.row: docket.waived(t) - never for t in taken if t.row not in dropped}
+        lost = [*self._unkept(found, released)]
+        for item in lost:
+            for row in item.rows.arg_true() if item.rule.on_fail == "quarantine" else ():
+                released.pop(row, None)
+        cleared = marked({*dropped, *released}, found.frame.height)
+        broken = _cleared([*found.broken, *lost], cleared)
+        rejected = _rejected(broken)
+        gone = marked(dropped, found.frame.height)
+        good = found.rows.filter(~gone if rejected is None else ~(gone | rejected))
+        done = [t for t in taken if t.row in dropped or t.row in released]
+        good, _ = by_key(good, self._spec.key)
+        return _Found(found.frame, found.table, found.rows, broken, good), [docket.finding(done)]
+
+    def _match(self, found: _Found, docket: Docket) -> list[Taken]:
+        rejected, bad = _rejected(found.broken), _quarantined(found.frame, found.broken)
+        if bad is None or rejected is None:
+            return []
+        never, numbers = unwaivable(self._spec), rejected.arg_true().to_list()
+        reasons = dict(zip(numbers, bad.get_column(REASONS).to_list(), strict=True))
+        return [
+            item
+            for item in docket.match(bad, numbers)
+            if docket.rulings[item.ruling].disposition is not Disposition.RELEASE
+            or never.isdisjoint(reasons[item.row])
+        ]
+
+    def _unkept(self, found: _Found, released: Mapping[int, frozenset[str]]) -> Iterator[_Broken]:
+        """The released rows that can't be kept beside the good ones, and beside those before them."""
+        kept, rejected = dict(released), _rejected(found.broken)
+        if rejected is None or not kept:
+            return
+        rules = [((name,), rule) for name, rule in self._unique]
+        for columns, rule in [*rules, *([(self._spec.key, self._key)] if self._spec.key else [])]:
+            again = _again(found.table.select(columns), ~rejected, sorted(kept))
+            rows = {row for row in again if rule.id not in kept[row]}
+            if rows:
+                yield _Broken(rule, marked(rows, found.frame.height))
+            if rule.on_fail == "quarantine":
+                kept = {row: waived for row, waived in kept.items() if row not in rows}
 
     def completed(self, frame: Frame, columns: Sequence[str]) -> Frame:
         """`frame`, which has these columns, with the optional ones that it lacks as their defaults."""
@@ -262,10 +341,10 @@ def judge(
     spec: ContractSpec,
     *,
     partition: str | None = None,
-    history: Sequence[int] = (),
+    rulings: Sequence[Said] = (),
 ) -> Judged:
     """`Checker(spec).judge(...)` with the checker kept for the next call."""
-    return checker_of(spec).judge(frame, partition=partition, history=history)
+    return checker_of(spec).judge(frame, partition=partition, rulings=rulings)
 
 
 def checker_of(spec: ContractSpec) -> Checker:
@@ -333,6 +412,25 @@ def _rejected(broken: Iterable[_Broken]) -> pl.Series | None:
 
 def _without(rows: pl.DataFrame, rejected: pl.Series | None) -> pl.DataFrame:
     return rows if rejected is None else rows.filter(~rejected)
+
+
+def _again(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -> list[int]:
+    """Those of `rows` whose values a good row has, or one of them before it."""
+    ordered = pl.concat([table.filter(good), table[rows]])
+    among = reduce(and_, map(_present, ordered.get_columns()))
+    repeated = repeats(ordered, table.columns, among)[-len(rows) :]
+    return [row for row, is_so in zip(rows, repeated, strict=True) if is_so]
+
+
+def _cleared(broken: Sequence[_Broken], cleared: pl.Series) -> list[_Broken]:
+    """What is broken still by the rows that nobody cleared, each rule once."""
+    rules = {item.rule.id: item.rule for item in broken}
+    found: dict[str, pl.Series] = {}
+    for item in broken:
+        rows = item.rows & ~cleared if item.rule.on_fail == "quarantine" else item.rows
+        known = found.get(item.rule.id)
+        found[item.rule.id] = rows if known is None else known | rows
+    return [_Broken(rules[name], rows) for name, rows in found.items() if rows.any()]
 
 
 def _quarantined(frame: pl.DataFrame, broken: Sequence[_Broken]) -> pl.DataFrame | None:

@@ -60,6 +60,8 @@ class Snapshot(Mapping[str, Content]):
 
 # The pseudo-column that only counts rows: all that a reader of no column sees.
 ROWS = "(rows)"
+# The input that holds the rulings on a partition; no stage has such a name.
+RULINGS = "(rulings)"
 # What is told apart as a whole only.
 ALL = "(all)"
 _SIZE = 1 << 128

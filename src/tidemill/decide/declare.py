@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.decide.frame import Frame, Predictor
+from tidemill.decide.guarantees import with_reads
 from tidemill.decide.hidden import rule_faults
 from tidemill.decide.parameters import params_faults
+from tidemill.decide.referring import referring
 from tidemill.decide.wiring import wiring_faults
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.domain.gate import Scores
 from tidemill.domain.impure import impure_of
@@ -43,12 +46,45 @@ _NEVER_IMPURE = {
 _SPECIAL = ("params", "seed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A workflow's stages as far as they can be told, and everything that is wrong with it.
+
+    Of `unclear` stages it isn't known what they take and give.
+    """
+
+    workflow: Workflow
+    stages: Mapping[str, Stage]
+    unclear: frozenset[str]
+    faults: tuple[Fault, ...]
+
+    @property
+    def clear(self) -> Flow:
+        """The stages that can be judged by themselves, in the order of declaration."""
+        stages = (
+            stage
+            for name, stage in self.stages.items()
+            # A misspelt input may be misspelt in one place only.
+            if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
+        )
+        return Flow(name=self.workflow.name, owner=self.workflow.owner, stages=tuple(stages))
+
+
 def seal(workflow: Workflow) -> Flow:
     """The stages of a workflow in an order in which they can run.
 
     Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
     windows, models that reach a table without approval.
     """
+    found = draw(workflow)
+    if found.faults:
+        raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
+    stages = tuple(_ordered(found.stages))
+    return Flow(name=workflow.name, owner=workflow.owner, stages=stages)
+
+
+def draw(workflow: Workflow) -> Drawn:
+    """Read a declaration, whatever is wrong with it."""
     faults: list[Fault] = list(_twice(workflow))
     stages: dict[str, Stage] = {}
     unclear: set[str] = set()
@@ -61,11 +97,16 @@ def seal(workflow: Workflow) -> Flow:
     if not workflow.declared:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
+    stages, found = referring(stages, unclear)
+    faults += found
     faults += wiring_faults(stages, unclear)
-    if faults:
+    return Drawn(
+        workflow=workflow,
+        stages=stages,
+        unclear=frozenset(unclear),
         # A contract says what is wrong with it at every stage that names it.
-        raise DeclarationError(f"workflow {workflow.name!r}", list(dict.fromkeys(faults)))
-    return Flow(name=workflow.name, owner=workflow.owner, stages=tuple(_ordered(stages)))
+        faults=tuple(dict.fromkeys(faults)),
+    )
 
 
 def _twice(workflow: Workflow) -> Iterator[Fault]:
@@ -98,7 +139,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     options = declared.options
     faults += params_faults(declared.name, options.get("params", {}), declared.place)
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
-    return Stage(
+    stage = Stage(
         name=declared.name,
         kind=declared.kind,
         function=declared.function,
@@ -110,7 +151,24 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         start=_start(declared, output, faults),
         training=_training(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
-    ), faults
+    )
+    given = {item.name: item.contract for item in inputs}
+    stage, more = _reading(declared, stage, given)
+    return stage, faults + more
+
+
+def _reading(
+    declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
+) -> tuple[Stage, list[Fault]]:
+    """The stage with the columns that it declares to read; all of them must be declared as reads."""
+    said = declared.options.get("reads", ())
+    told = said if isinstance(said, (tuple, list)) else (said,)
+    wrong = next((each for each in told if not isinstance(each, Reads)), None)
+    if wrong is None:
+        return with_reads(stage, tuple(told), given)
+    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} is not what a contract's reads() gives"
+    hint = "write reads=[Orders.reads('id', 'weight')]"
+    return stage, [Fault(message=message, where=declared.place, hint=hint)]
 
 
 def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
@@ -299,7 +357,7 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
         faults.append(Fault(message=message, where=declared.place, hint=hint))
     item = Input(name=getattr(features, "__name__", str(features)), contract=None)
-    return Stage(
+    stage = Stage(
         name=declared.name,
         kind=Kind.DELIVER,
         function=None,
@@ -308,7 +366,13 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
-    ), faults
+    )
+    source = next((known for known in workflow.declared if known.name == item.name), None)
+    hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
+    stage, more = _reading(
+        declared, stage, {item.name: _output(source, hints)[0] if source else None}
+    )
+    return stage, faults + more
 
 
 def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
@@ -343,4 +407,5 @@ def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
 
 def needs(stage: Stage) -> set[str]:
     """The stages that must be current before this one."""
-    return {item.name for item in stage.inputs} | ({stage.model} if stage.model else set())
+    inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
+    return inputs | ({stage.model} if stage.model else set())

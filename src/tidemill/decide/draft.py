@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.decide.contents import ALL, ROWS, Content, Contents, Expected
+from tidemill.decide.contents import ALL, ROWS, RULINGS, Content, Contents, Expected
 from tidemill.decide.mapping import moment
 from tidemill.decide.recipe import NAMED, Recipe, changes, named
 from tidemill.decide.reuse import Handed, Inputs
+from tidemill.decide.rulings import InForce
 from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery
@@ -63,8 +64,8 @@ class Now:
     """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
 
     `sources` are the files that the ledger knows, on which ingests were `settled`; `costs` are what
-    steps cost so far, by stage and action. `at` is the moment of the plan in Unix seconds; `absent` are
-    objects that should be stored and aren't.
+    steps cost so far, by stage and action; `rulings` are those in force, by stage. `at` is the moment of
+    the plan in Unix seconds; `absent` are objects that should be stored and aren't.
     """
 
     heads: Mapping[str, Head]
@@ -73,6 +74,7 @@ class Now:
     decisions: Mapping[str, Decision]
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     settled: Mapping[str, Mark] = field(default_factory=dict)
+    rulings: Mapping[str, InForce] = field(default_factory=dict)
     costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
     at: float = 0.0
     absent: frozenset[str] = frozenset()
@@ -154,9 +156,15 @@ def asked_again(draft: Draft, stage: Stage) -> bool:
 
 
 def reasons_for(
-    draft: Draft, stage: Stage, bound: Binding | None, inputs: Inputs, handed: Handed
+    draft: Draft,
+    stage: Stage,
+    bound: Binding | None,
+    inputs: Inputs,
+    handed: Handed,
+    *,
+    ruled: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Why a partition isn't current, most telling first."""
+    """Why a partition isn't current, most telling first; `ruled` says which rulings are new."""
     if asked_again(draft, stage):
         return ("asked for again",)
     if bound is None:
@@ -169,7 +177,10 @@ def reasons_for(
         found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
             "its recipe is another than when it was built",
         )
+    found += ruled
     for name, contents in inputs.items():
+        if name == RULINGS:
+            continue
         pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
         if pending:
             found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")

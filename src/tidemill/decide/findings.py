@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 import polars as pl
 
@@ -29,7 +28,7 @@ def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
 
 def counted_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
     """That `count` of `height` rows break `rule`; `shown` are its columns of the first of them."""
-    sample = _sample(shown) if shown.width else ""
+    sample = sample_of(shown) if shown.width else ""
     such = f", such as {sample}" if sample else ""
     return Finding(
         rule=rule.id,
@@ -68,8 +67,8 @@ def budget_findings(spec: ContractSpec, rows: int, bad: int) -> list[Finding]:
     return [Finding(rule="budget", severity="fail", rows=bad, message=message)]
 
 
-def rows_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> list[Finding]:
-    """That a partition has too few or too many rows, by itself or beside the ones before it."""
+def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
+    """That a partition has too few or too many rows."""
     if spec.rows is None:
         return []
     return [
@@ -79,27 +78,19 @@ def rows_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> list
             rows=rows,
             message=f"rows: {rows} rows {problem}; find out where they went or came from",
         )
-        for problem in _sizes(spec.rows, rows, history)
+        for problem in _sizes(spec.rows, rows)
     ]
 
 
-def _sizes(rule: Rows, rows: int, history: Sequence[int]) -> Iterable[str]:
+def _sizes(rule: Rows, rows: int) -> Iterable[str]:
     if rule.min is not None and rows < rule.min:
         yield f"are fewer than min={rule.min}"
     if rule.max is not None and rows > rule.max:
         yield f"are more than max={rule.max}"
-    if rule.vs_last is None or rule.within is None:
-        return
-    last = history[-rule.vs_last :]
-    # One partition is no habit.
-    if len(last) < 2:
-        return
-    usual = median(last)
-    if abs(rows - usual) > rule.within * usual:
-        yield f"are not within {rule.within:.0%} of {usual:g}, the median of the last {len(last)}"
 
 
-def _sample(rows: pl.DataFrame) -> str:
+def sample_of(rows: pl.DataFrame) -> str:
+    """The first different rows, as text."""
     single = rows.width == 1
     texts = (
         _text(row[0])

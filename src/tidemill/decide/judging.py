@@ -132,10 +132,12 @@ def types(old: DType, new: DType) -> Verdict:
 
 
 def widened(old: DType, new: DType) -> bool:
-    """Whether every reader of `old` also reads `new`: a wider number of the same kind, also in lists."""
+    """Whether every reader of `old` also reads `new`: a wider number of its kind, also as items."""
     match old.name, new.name:
         case "List", "List":
             return _inner(old, new)
+        case "Array", "Array":
+            return old.args[1] == new.args[1] and _inner(old, new)
         case "Decimal", "Decimal":
             return old.args[1:] == new.args[1:]
     return _of(old, new, _INTEGERS) or (old.name in _FLOATS and new.name in _FLOATS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tidemill.decide.contents import Content
 from tidemill.decide.draft import Draft, reads_of, reasons_for, size_of
 from tidemill.decide.due import Facts, due
+from tidemill.decide.feeding import refusal, unchecked
 from tidemill.decide.judge import subject_of
 from tidemill.decide.mapping import seen_whole
 from tidemill.decide.reuse import Inputs, key_for
@@ -49,13 +50,19 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
     known = _known(draft, handed.key, forced)
+    artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
+    if any(_unfit(stage, artifact) for artifact in artifacts):
+        # Of the same rows, and of another contract than they have now.
+        known, forced = None, True
     reasons = _due(draft, stage, window, bound, outdated, asked)
     if outdated and known and not reasons:
         # It was trained exactly so before: that costs nothing, so no trigger is needed.
         reasons = ("it was trained like this before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
+    live = draft.now.live.get(stage.name)
+    note = _unfit(stage, live.artifact) or unchecked(live.artifact) if live else ""
     draft.models.append(
-        ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger)
+        ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
     )
     if not reasons:
         return
@@ -72,6 +79,16 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     draft.unlikely.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
+
+
+def _unfit(model: Stage, artifact: Artifact) -> str:
+    """Why an artifact of a model can't be fed what its stage reads now; "" if it can."""
+    return refusal(artifact, model, [item.contract for item in model.frames])
+
+
+def is_same(live: Artifact | None, artifact: Artifact) -> bool:
+    """Whether a model is live already: as it is, and trained on the contract that it was trained on."""
+    return live is not None and (live.id, live.reads) == (artifact.id, artifact.reads)
 
 
 def _known(draft: Draft, key: str | None, forced: bool) -> Binding | None:
@@ -192,7 +209,7 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     if pending or (artifact is not None and _undecided(draft, stage, model, artifact)):
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
-    if live is not None:
+    if live is not None and not _unfit(model, live.artifact):
         found[LIVE] = live.artifact.object
     return found
 
@@ -201,7 +218,7 @@ def _undecided(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> 
     if model.approval is None:
         return True
     live = draft.now.live.get(model.name)
-    if live is not None and live.artifact.id == artifact.id:
+    if live is not None and is_same(live.artifact, artifact):
         return False
     subject = subject_of(artifact.id, model.approval, draft.recipes[stage.name].digest)
     return subject not in draft.now.decisions

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tidemill.decide.changes import plan_delivery, plan_ingest, plan_transform
 from tidemill.decide.contents import Snapshot
 from tidemill.decide.declare import needs
 from tidemill.decide.draft import Draft, Lookup, Now, Request, Scan
 from tidemill.decide.estimate import estimated
+from tidemill.decide.freshness import freshness, freshness_rules
 from tidemill.decide.mapping import cuts_of
 from tidemill.decide.models import plan_evaluation, plan_model
 from tidemill.decide.recipe import Recipe
@@ -97,6 +98,16 @@ def _plan_stage(
             plan_delivery(draft, stage, gates.get(stage.model))
 
 
+def _tell_age(draft: Draft, aging: Sequence[str]) -> None:
+    """What is stale as it is published now, whatever the plan is about to do for it."""
+    for name in aging:
+        head = draft.now.heads.get(name)
+        version = head.version if head else 0
+        bound = draft.bound(name).values()
+        verdict = freshness(draft.flow[name], bound, version, draft.now.at)
+        draft.notes += [f"{name}: {found.message}" for found in verdict.findings] if verdict else []
+
+
 def _as_it_is(draft: Draft, stage: Stage) -> None:
     bound = draft.bound(stage.name)
     draft.contents[stage.name] = Snapshot(bound)
@@ -119,6 +130,8 @@ def _finished(
     draft: Draft, scans: Mapping[str, Scan], scope: Collection[str], environment: str
 ) -> Plan:
     ordered = sorted(draft.steps, key=lambda item: item[:2])
+    aging = tuple(s.name for s in draft.flow.stages if s.name in scope and freshness_rules(s))
+    _tell_age(draft, aging)
     return Plan(
         workflow=draft.flow.name,
         environment=environment,
@@ -130,6 +143,7 @@ def _finished(
         notes=tuple(draft.notes),
         current=dict(draft.current),
         complete=_complete(draft, scans, scope),
+        aging=aging,
         sources={name: dict(scan.files) for name, scan in scans.items()},
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
     )

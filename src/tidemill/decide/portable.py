@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -48,9 +48,8 @@ def written(value: Any) -> Any:
         return value
     if kind in _RECORDS:
         # What equality passes over is known only where the contract is declared.
-        told = [f.name for f in fields(value) if f.compare]
-        held = {name: written(getattr(value, name)) for name in told}
-        return {_KIND: kind, **held}
+        told = [f for f in fields(value) if f.compare and not _is_default(f, value)]
+        return {_KIND: kind, **{f.name: written(getattr(value, f.name)) for f in told}}
     match value:
         case tuple():
             return {_KIND: "tuple", "value": [written(item) for item in value]}
@@ -63,6 +62,12 @@ def written(value: Any) -> Any:
     if hasattr(value, "meta"):
         return written(Recorded(digest=Rule(expr=value).digest, text=str(value)))
     return {_KIND: "text", "value": repr(value)}
+
+
+def _is_default(item: Field[Any], value: object) -> bool:
+    """Whether a field says what it says by itself; 0 and False are equal and not the same."""
+    held = getattr(value, item.name)
+    return type(held) is type(item.default) and bool(held == item.default)
 
 
 def read(value: Any) -> Any:

@@ -7,6 +7,7 @@ can't be judged that way: it is *opaque*, and whatever the call gave is discarde
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -20,7 +21,7 @@ from tidemill.decide.schema import schema_faults, schema_of
 from tidemill.decide.watch import Watch
 from tidemill.domain.errors import Fault
 from tidemill.domain.query import Query, Reads
-from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.stage import Input, Kind, Stage
 
 # Parts of a query that are not what they seem: what they do isn't written in it.
 _HIDDEN = {
@@ -45,11 +46,38 @@ class Probe:
 
 def probe(stage: Stage) -> Probe | None:
     """Call a transform on frames of its inputs' contracts; None for what isn't judged by a query."""
+    found = _probe(stage)
+    if found is None or not found.raised or not any(item.reads for item in stage.inputs):
+        return found
+    # Does it miss what it doesn't declare?
+    beyond = tuple(_beyond(stage, _probe(_undeclared(stage))))
+    return replace(found, raised=(), faults=(*found.faults, *beyond)) if beyond else found
+
+
+def _undeclared(stage: Stage) -> Stage:
+    """The stage, handed all columns of its inputs."""
+    return replace(stage, inputs=tuple(replace(item, reads=None) for item in stage.inputs))
+
+
+def _beyond(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
+    """The columns that a stage asks for when it is handed all, and doesn't declare."""
+    for item in stage.inputs:
+        asked = whole.query.reads.get(item.name, ()) if whole is not None else ()
+        for name in asked:
+            if item.reads is not None and name not in item.columns:
+                message = (
+                    f"transform {stage.name!r} reads {item.name}.{name}, which it doesn't declare "
+                    f"({item.reads}, {item.reads.place})"
+                )
+                yield Fault(message=message, where=stage.place, hint=f"add {name!r} to its reads")
+
+
+def _probe(stage: Stage) -> Probe | None:
     if stage.kind is not Kind.TRANSFORM or stage.function is None or stage.output is None:
         return None
     noted: list[str] = []
     function = stage.function
-    schemas = {i.name: schema_of(i.contract) for i in stage.frames if i.contract is not None}
+    schemas = {item.name: _schema(item) for item in stage.frames}
     frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
         with Watch(stage.place) as watched:
@@ -70,6 +98,12 @@ def probe(stage: Stage) -> Probe | None:
     # A call that was seen says where it is; the query only that there is one.
     query = replace(found.query, touched=touched or found.query.touched)
     return replace(found, query=query, faults=(*found.faults, *readers))
+
+
+def _schema(item: Input) -> dict[str, pl.DataType]:
+    assert item.contract is not None
+    schema = schema_of(item.contract)
+    return {name: schema[name] for name in item.columns}
 
 
 def _queried(
@@ -132,7 +166,11 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
 
 def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
     """The keys of inputs that are unique over all partitions that a stage may see at once."""
-    contracts = {item.name: item.contract for item in stage.frames if item.contract is not None}
+    contracts = {
+        item.name: item.contract
+        for item in stage.frames
+        if item.contract is not None and set(item.contract.key) <= set(item.columns)
+    }
     return {
         name: contract.key
         for name, contract in contracts.items()

@@ -9,11 +9,11 @@ from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
 from tidemill.decide.parameters import params_part, with_params
-from tidemill.domain.contract import ContractSpec, check_digest, value_digest
+from tidemill.domain.contract import check_digest, value_digest, wider_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.query import Query, Reads
-from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.stage import Input, Kind, Stage
 
 _LABELS = {
     "code": "its code changed",
@@ -39,10 +39,10 @@ class Recipe:
     """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
 
     `reads` are the columns of each input that a step's key covers, `lineage` those that each output
-    column depends on, as far as the query tells; `check` names all that the contract checks. `opaque`
-    says why the stage is judged by its code, `faults` are readers that the code calls: what they read
-    must be declared as an ingest. `historic` says that the contract compares a partition with those before
-    it. `code` is what the stage's code was when this was made.
+    column depends on, as far as the query tells; `check` names all that the contract checks in a
+    partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
+    are readers that the code calls: what they read must be declared as an ingest. `code` is what the
+    stage's code was when this was made.
     """
 
     digest: str
@@ -50,10 +50,10 @@ class Recipe:
     reads: Reads = field(default_factory=dict)
     lineage: Mapping[str, Reads] = field(default_factory=dict)
     check: str = ""
+    wider: str = ""
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
-    historic: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
 
 
@@ -104,18 +104,13 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         parts=digests,
         reads=clear.reads if clear else all_columns(stage),
         lineage=clear.lineage if clear else {},
-        check=check_digest(stage.output) if stage.output else "",
+        check=check_digest(stage.output, wider=False) if stage.output else "",
+        wider=wider_digest(stage.output) if stage.output else "",
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
-        faults=_readers(stage, code) if code is not None else (),
-        historic=_is_historic(stage),
+        faults=reader_faults(stage, code) if code is not None else (),
         code=code,
     )
-
-
-def _is_historic(stage: Stage) -> bool:
-    rows = stage.output.rows if stage.output is not None else None
-    return rows is not None and rows.vs_last is not None
 
 
 def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
@@ -137,12 +132,14 @@ def _opaque(code: Code | None, query: Query | None) -> str:
 def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
     """Names all that decides about a stage's query, so that what a probe found holds for it."""
     contracts = [item.contract for item in stage.inputs] + [stage.output]
+    narrow: list[Part] = [[i.name, list(i.columns)] for i in stage.inputs if i.reads is not None]
     return fingerprint(
         "probe",
         code.digest,
         [item.name for item in stage.inputs],
         [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
+        *narrow,
     )
 
 
@@ -168,7 +165,7 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     if stage.kind is Kind.INGEST and evidence.source:
         return {"source": evidence.source}
     parts: dict[str, Part] = {
-        "inputs": [[item.name, _names_and_types(item.contract)] for item in stage.inputs]
+        "inputs": [[item.name, _names_and_types(item)] for item in stage.inputs]
     }
     if evidence.code is not None:
         own = [package for package in evidence.code.packages if package[0] != "polars"]
@@ -178,15 +175,15 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     return parts
 
 
-def _names_and_types(contract: ContractSpec | None) -> Part:
-    if contract is None:
+def _names_and_types(item: Input) -> Part:
+    if item.contract is None:
         return None
-    return [[column.name, str(column.dtype)] for column in contract.columns]
+    return [[name, str(item.contract.column(name).dtype)] for name in item.columns]
 
 
 def all_columns(stage: Stage) -> Reads:
-    """Every contracted column of each frame that a stage is handed."""
-    return {item.name: item.contract.names for item in stage.frames if item.contract is not None}
+    """Every column of each frame that a stage is handed."""
+    return {item.name: item.columns for item in stage.frames}
 
 
 def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
@@ -197,7 +194,8 @@ def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _readers(stage: Stage, code: Code) -> tuple[Fault, ...]:
+def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
+    """What a stage's code reads besides its inputs, which must be declared as an ingest."""
     if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     return tuple(

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tidemill.decide.contents import (
     ROWS,
+    RULINGS,
     Contents,
     Expected,
     digest_of,
@@ -93,14 +94,16 @@ def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
     """How a result under the step's own key is taken: bound as it is, rechecked, or not at all.
 
     A contract that only checks otherwise makes no other values, so the published rows are judged
-    again; and so they are by one that compares with the partitions before, unless the result is the
-    partition's `own`: elsewhere, or at another time, others were before it. Where some went to
-    quarantine, or values that couldn't be cast to null, they aren't the rows that were judged: the
-    step runs.
+    again. Where some went to quarantine, or values that couldn't be cast to null, they aren't the rows
+    that were judged: the step runs. What looks beyond the partition is asked anew wherever a result is
+    bound; for the partition's `own` that is a recheck when it asks something else.
     """
     if found.touched:
         return Action.RUN
-    if found.check == recipe.check and (own or not recipe.historic):
-        return Action.BIND
+    if found.check == recipe.check:
+        asked = found.verdict.rules if found.verdict else ""
+        return Action.BIND if not own or asked == recipe.wider else Action.RECHECK
     whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
+    # Nor are they where somebody ruled on some: what is said of a row depends on the rules that it breaks.
+    whole = whole and RULINGS not in found.inputs
     return Action.RECHECK if whole and not found.product.quarantined else Action.RUN

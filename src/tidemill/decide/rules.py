@@ -73,8 +73,8 @@ class ColumnRules:
 
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
     """The rules of every column; ContractError for what Polars can't do, such as a look-ahead."""
-    schema = _schema(spec)
-    empty, fixed = pl.DataFrame(schema=schema), {*spec.key, spec.partitioning.column}
+    schema, empty = _schema(spec)
+    fixed = {*spec.key, spec.partitioning.column}
     compiled = tuple(
         _column(spec, column, schema[column.name], fixed=column.name in fixed)
         for column in spec.columns
@@ -121,7 +121,9 @@ def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
     """The rules over several columns; ContractError for one that can't be told from the columns."""
     for fault in rule_faults(spec):
         raise ContractError(str(fault))
-    empty = pl.LazyFrame(schema=_schema(spec))
+    if not spec.rules:
+        return ()
+    empty = _schema(spec)[1].lazy()
     return tuple(_expression(spec, rule, empty) for rule in spec.rules)
 
 
@@ -152,14 +154,18 @@ def _brief(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _schema(spec: ContractSpec) -> dict[str, pl.DataType]:
+def _schema(spec: ContractSpec) -> tuple[dict[str, pl.DataType], pl.DataFrame]:
+    """The types of a contract, and a frame without rows that has them."""
     schema = schema_of(spec)
-    for name, dtype in schema.items():
-        try:
-            pl.Series(name, [], dtype=dtype)
-        except PolarsError as error:
-            raise broken_rule(spec, f"{name}.type", error) from error
-    return schema
+    try:
+        return schema, pl.DataFrame(schema=schema)
+    except PolarsError:
+        for name, dtype in schema.items():
+            try:
+                pl.Series(name, [], dtype=dtype)
+            except PolarsError as error:
+                raise broken_rule(spec, f"{name}.type", error) from error
+        raise
 
 
 def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bool) -> ColumnRules:

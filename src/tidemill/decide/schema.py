@@ -123,34 +123,6 @@ def _unknown_faults(
             )
 
 
-def input_faults(consumer: ContractSpec, producer: ContractSpec, *, where: str) -> list[Fault]:
-    """What `consumer` reads by its own contract that `producer` doesn't give."""
-    return [
-        Fault(message=message, where=where, hint=hint)
-        for column in consumer.columns
-        for message, hint in _unmet(column, consumer, producer)
-    ]
-
-
-def _unmet(
-    column: Column, consumer: ContractSpec, producer: ContractSpec
-) -> Iterable[tuple[str, str]]:
-    name = column.name
-    if name not in producer.names:
-        message = f"{consumer.name} reads column {name!r}, which {producer.name} doesn't have"
-        yield message, did_you_mean(name, producer.names)
-        return
-    given = producer.column(name)
-    if not column.dtype.holds(given.dtype):
-        message = (
-            f"{consumer.name} reads {name!r} as {column.dtype}, {producer.name} gives {given.dtype}"
-        )
-        yield message, f"declare it with the type that {producer.name} has"
-    if given.nullable and not column.nullable:
-        message = f"{consumer.name} reads {name!r} as never null, in {producer.name} it may be null"
-        yield message, "declare nullable=True where it is read, or False where it is made"
-
-
 def _int(arg: object) -> int:
     assert isinstance(arg, int)
     return arg

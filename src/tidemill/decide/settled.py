@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from tidemill.decide.draft import Draft, asked_again
 from tidemill.decide.mapping import Cuts, alike, cuts_of
 from tidemill.decide.recipe import Recipe
+from tidemill.decide.rulings import InForce, digest_of_all
 from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import UNPLACED
 from tidemill.domain.plan import Action, Plan
@@ -35,8 +36,16 @@ def may_settle(stage: Stage, recipe: Recipe) -> bool:
     return stage.kind in _KINDS and stage.impure is None and not recipe.unproven
 
 
-def signature(stage: Stage, recipe: Recipe, cuts: Cuts, versions: Mapping[str, int]) -> str:
+def signature(
+    stage: Stage,
+    recipe: Recipe,
+    cuts: Cuts,
+    versions: Mapping[str, int],
+    rulings: InForce | None = None,
+) -> str:
     """Names all that the plan of a stage depends on but files; `versions` are those of heads.
+
+    `rulings` are those in force on the stage. A run that doesn't know of one leaves no mark that hides it.
 
     How keys are made is a part of it too: who changes that takes another tag here.
     """
@@ -51,8 +60,10 @@ def signature(stage: Stage, recipe: Recipe, cuts: Cuts, versions: Mapping[str, i
         ]
         for item in stage.inputs
     ]
-    own: Part = [stage.name, versions.get(stage.name, 0), str(cuts[stage.name]), stage.start or ""]
-    return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs)
+    own: list[Part] = [stage.name, versions.get(stage.name, 0), str(cuts[stage.name])]
+    own += [stage.start or "", *([digest_of_all(rulings)] if rulings else [])]
+    more = [recipe.wider] if recipe.wider else []
+    return fingerprint("settled 2", own, recipe.digest, recipe.check, inputs, *more)
 
 
 def stands(draft: Draft, stage: Stage) -> bool:
@@ -62,7 +73,7 @@ def stands(draft: Draft, stage: Stage) -> bool:
         return False
     versions = {name: head.version for name, head in draft.now.heads.items()}
     return may_settle(stage, recipe) and mark.signature == signature(
-        stage, recipe, draft.cuts, versions
+        stage, recipe, draft.cuts, versions, draft.now.rulings.get(stage.name)
     )
 
 
@@ -99,11 +110,12 @@ def settled_by(
     attempts: Sequence[Attempt],
     touched: Collection[str],
     versions: Mapping[str, int],
+    rulings: Mapping[str, InForce],
 ) -> dict[str, Mark]:
     """The marks of the stages that a run of `plan` left wholly current.
 
     `attempts` are those of its steps, `touched` the stages where one reached for more than its inputs,
-    `versions` those of the heads after it.
+    `versions` those of the heads after it, `rulings` those that it knew.
     """
     cuts, steps = cuts_of(flow), plan.by_stage()
     failed = {a.stage for a in attempts if a.outcome not in _GOOD}
@@ -129,7 +141,9 @@ def settled_by(
             continue
         made = [step for step in steps.get(stage.name, ()) if step.action is not Action.REMOVE]
         found[stage.name] = Mark(
-            signature=signature(stage, recipes[stage.name], cuts, versions),
+            signature=signature(
+                stage, recipes[stage.name], cuts, versions, rulings.get(stage.name)
+            ),
             partitions=plan.current.get(stage.name, 0) + len(made),
         )
     return found

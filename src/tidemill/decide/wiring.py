@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
+from tidemill.decide.guarantees import unmet_guarantees
 from tidemill.decide.mapping import alike
-from tidemill.domain.contract import ContractSpec
+from tidemill.decide.promise import Unmet, unmet
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import Fault, did_you_mean
-from tidemill.domain.stage import Input, Kind, Stage
+from tidemill.domain.stage import DATA, Input, Kind, Stage
 from tidemill.domain.window import Last, overlap, too_short, written
-
-_DATA = (Kind.INGEST, Kind.TRANSFORM)
 
 
 def wiring_faults(stages: Mapping[str, Stage], unclear: Collection[str] = ()) -> list[Fault]:
@@ -54,13 +55,13 @@ def _unknown(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
 
 def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
     wants_model = item.contract is None and stage.kind is Kind.EVALUATE
-    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*_DATA, Kind.MODEL):
+    if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*DATA, Kind.MODEL):
         yield _fault(
             stage, f"{item.name!r} is a stage of kind {producer.kind}, which it can't read"
         )
         return
-    if item.contract is not None and producer.output is not None:
-        yield from _unmet(stage, item, item.contract, producer.output)
+    if producer.output is not None:
+        yield from _unmet(stage, item, producer.output)
     cut = producer.partitioning
     if item.window is None:
         return
@@ -72,21 +73,27 @@ def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
         yield _fault(stage, message, f"{item.name!r} is partitioned {cut}: take at least one")
 
 
-def _unmet(stage: Stage, item: Input, wanted: ContractSpec, given: ContractSpec) -> Iterator[Fault]:
-    if wanted == given:
-        return
-    for column in wanted.columns:
-        if column.name not in given.names:
-            message = f"{item.name!r} has no column {column.name!r} (contract {given.name})"
-            yield _fault(stage, message, did_you_mean(column.name, given.names))
-            continue
-        actual = given.column(column.name)
-        if not column.dtype.holds(actual.dtype):
-            yield _fault(stage, f"{item.name}.{column.name} is {actual.dtype}, not {column.dtype}")
-        if actual.nullable and not column.nullable:
-            yield _fault(
-                stage, f"{item.name}.{column.name} can be null, {wanted.name} says it can't"
-            )
+def _unmet(stage: Stage, item: Input, given: ContractSpec) -> Iterator[Fault]:
+    """What an input's annotation and its declared reads ask for, and its stage doesn't give."""
+    wanted = item.contract
+    if wanted is not None and wanted != given:
+        for found in unmet(wanted, given):
+            yield _fault(stage, _asked(item, found, wanted, given), found.hint)
+    if item.reads is not None:
+        for found in unmet_guarantees(item.reads, given):
+            message = _asked(item, found, item.reads, given)
+            yield replace(_fault(stage, message, found.hint), where=item.reads.place)
+
+
+def _asked(item: Input, found: Unmet, wanted: ContractSpec | Reads, given: ContractSpec) -> str:
+    name = f"{item.name}.{found.about}"
+    says = str(wanted) if isinstance(wanted, Reads) else wanted.name
+    match found.term:
+        case "exists":
+            return f"{item.name!r} has no column {found.about!r} (contract {given.name})"
+        case "type":
+            return f"{name} is {found.given}, not {found.asked}"
+    return f"{name}: {says} relies on {found.asked}, {given.name} says {found.given}"
 
 
 def _cut(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
@@ -149,9 +156,13 @@ def _names(stage: Stage) -> set[str]:
     return {item.name for item in stage.inputs}
 
 
+def _waits(stage: Stage) -> set[str]:
+    return _names(stage) | set(stage.refers.values())
+
+
 def _cycles(stages: Mapping[str, Stage]) -> Iterator[Fault]:
     """One fault for each group of stages that wait for each other."""
-    left = {name: _names(stage) & set(stages) for name, stage in stages.items()}
+    left = {name: _waits(stage) & set(stages) for name, stage in stages.items()}
     while ready := [name for name, needs in left.items() if not needs & set(left)]:
         for name in ready:
             del left[name]

@@ -13,6 +13,7 @@ from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.gate import Scores
 from tidemill.domain.model import Artifact
+from tidemill.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,8 @@ class Binding:
 
     `inputs` holds a digest of what each input handed over, `seen` the start of one for each column
     that was read of it, so that a change can be named. `touched` is what the step reached for besides
-    its inputs: no key sees that, so what it gave is never reused.
+    its inputs: no key sees that, so what it gave is never reused. `product` is the same wherever it is
+    bound, the `verdict` is that of this head at this time; None without rules that look further.
     """
 
     key: str
@@ -88,6 +90,12 @@ class Binding:
     product: Product
     run: str
     at: float
+    verdict: Verdict | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the contract said: of the partition, and of what it was held against."""
+        return self.product.findings + (self.verdict.findings if self.verdict else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.domain.column import ON_FAIL, Column, OnFail
@@ -18,7 +18,16 @@ from tidemill.domain.fingerprint import Part, fingerprint
 from tidemill.domain.partition import Grain, Partitioning
 from tidemill.domain.place import caller
 from tidemill.domain.table_problems import wide_problems
-from tidemill.domain.table_rules import Budget, Rows, WideRule, wide_part
+from tidemill.domain.table_rules import (
+    Budget,
+    DriftRule,
+    FreshnessRule,
+    ReferenceRule,
+    Rows,
+    UniqueRule,
+    WideRule,
+    wide_part,
+)
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
 
@@ -111,6 +120,12 @@ class ContractSpec:
         )
 
     @property
+    def looks_further(self) -> bool:
+        """Whether what it says of a partition depends on more than the partition."""
+        counted = self.rows is not None and self.rows.vs_last is not None
+        return counted or bool(self.wider)
+
+    @property
     def partitioning(self) -> Partitioning:
         for column in self.columns:
             if column.partition == "value":
@@ -122,14 +137,26 @@ class ContractSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """The columns of a contract that a consumer declares that it reads."""
+    """The columns of a contract that a consumer declares that it reads, and what it relies on.
+
+    `guarantees` are names of what the contract says ("weight.min", "key"), columns with the terms
+    that must hold, and rules. None leaves open what matters; an empty tuple says that nothing does.
+    """
 
     contract: ContractSpec
     columns: tuple[str, ...]
+    guarantees: tuple[str | Column | Rule, ...] | None = None
+    place: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.contract.name}.reads({', '.join(map(repr, self.columns))})"
 
 
 def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
-    """A condition over several columns of a row, as a Polars expression; null counts as passed."""
+    """A condition over several columns of a row, as a Polars expression; null counts as passed.
+
+    With `.over(...)` it is one over the rows of a group: all that came, whatever else they break.
+    """
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
     if not _is_expression(expr):
@@ -192,10 +219,24 @@ class Contract:
         cls.__tidemill_contract__ = spec
 
     @classmethod
-    def reads(cls, *columns: str) -> Reads:
-        """The columns that a consumer reads; ContractError names the nearest for a wrong one."""
-        spec = cls.__tidemill_contract__
-        return Reads(contract=spec, columns=tuple(spec.column(name).name for name in columns))
+    def reads(
+        cls,
+        *columns: str,
+        guarantees: Sequence[str | Column | Rule] | None = None,
+        **relied: Column,
+    ) -> Reads:
+        """The columns that a consumer reads, and what it relies on in them.
+
+        `guarantees` names rules of the contract ("weight.min", "shipped_later", "key") or gives
+        columns and rules; `weight=tm.Float64(min=0)` reads a column and relies on all that is said.
+        ContractError names the nearest for a column that isn't there.
+        """
+        spec, place = cls.__tidemill_contract__, caller(1)
+        own = tuple(replace(column, name=name) for name, column in relied.items())
+        listed = (guarantees,) if isinstance(guarantees, str) else guarantees
+        said = None if listed is None and not own else (*(listed or ()), *own)
+        names = dict.fromkeys(spec.column(name).name for name in (*columns, *relied))
+        return Reads(contract=spec, columns=tuple(names), guarantees=said, place=place)
 
 
 AnyContract = TypeVar("AnyContract", bound=Contract)
@@ -215,14 +256,14 @@ class _Own:
     def of(cls, body: type, where: str) -> _Own:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
+            if name in RESERVED and isinstance(value, _DECLARED):
+                raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
             match value:
-                case Column() | Rule() | WideRule() if name in _RESERVED:
-                    raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
                 case Column():
                     own.columns[name] = replace(value, name=name)
                 case Rule():
                     own.rules[name] = replace(value, name=name)
-                case WideRule():
+                case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
                     own.wider[name] = replace(value, name=name)
                 case Rows() | Budget():
                     own._one(value, f"{where}: {name}")
@@ -237,7 +278,8 @@ class _Own:
         setattr(self, kind.lower(), value)
 
 
-_RESERVED = frozenset({"reads", "sample", "validate"})
+_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
 def _forgotten(value: object) -> str:
@@ -266,13 +308,18 @@ def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str,
     return columns, rules, wider
 
 
-def _refuse_contradictions(spec: ContractSpec) -> None:
+def contradictions(spec: ContractSpec) -> list[str]:
+    """Everything by which a contract contradicts itself, each as a sentence."""
     columns = {column.name: column for column in spec.columns}
-    problems = [
+    return [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
         *(p for rule in spec.wider for p in wide_problems(rule, columns)),
     ]
+
+
+def _refuse_contradictions(spec: ContractSpec) -> None:
+    problems = contradictions(spec)
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
 
@@ -326,17 +373,21 @@ def _value_parts(column: Column) -> list[Part]:
     return ["fail", column.name, str(column.dtype), *_filled(column)]
 
 
-def check_digest(spec: ContractSpec) -> str:
-    """Everything that the contract checks in a partition; recorded with the partition's verdict."""
+def check_digest(spec: ContractSpec, *, wider: bool = True) -> str:
+    """Everything that the contract checks; without the `wider` rules what it checks in a partition."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
     # Rules that contracts could not have at first add a part only where there are some.
-    wider = [part for rule in spec.wider if (part := wide_part(rule))]
-    more: list[Part] = [wider] if wider else []
+    more = [wider_digest(spec)] if spec.wider and wider else []
     return fingerprint(
         "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
     )
+
+
+def wider_digest(spec: ContractSpec) -> str:
+    """What the rules that look beyond the partition ask; empty without any."""
+    return fingerprint("contract-wider", list(map(wide_part, spec.wider))) if spec.wider else ""
 
 
 def _shape_parts(spec: ContractSpec) -> tuple[str, str]:

@@ -37,10 +37,11 @@ def default_problems(column: Column) -> Iterable[str]:
     elif not is_value(value, column.dtype):
         yield f"{told} is no {column.dtype}"
     else:
-        yield from (f"{told} breaks its own rule: {rule}" for rule in _broken(column, value))
+        yield from (f"{told} breaks its own rule: {rule}" for rule in broken_terms(column, value))
 
 
-def _broken(column: Column, value: Any) -> Iterable[str]:
+def broken_terms(column: Column, value: Any) -> Iterable[str]:
+    """What a column says of values and `value` breaks; patterns are for Polars to tell."""
     length = len(value) if isinstance(value, str | bytes) else 0
     checks = (
         ("min", column.min, lambda bound: value >= bound),

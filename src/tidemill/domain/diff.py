@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 
 
 class Direction(StrEnum):
@@ -38,7 +39,8 @@ class Direction(StrEnum):
 class Change:
     """One difference: `words` say it, `note` says what the direction doesn't tell.
 
-    `column` is empty for what is about the table; `survived` marks a loosening that breaks no reader,
+    `column` is empty for what is about the table, `term` names what the contract says of either (min,
+    key); `survived` marks a loosening that breaks no reader,
     `gone` a column that is no more, `told` what only people read (a description, a mark),
     `felt` what no check tells and readers may feel all the same (the unit of the same numbers).
     """
@@ -47,6 +49,7 @@ class Change:
     words: str
     direction: Direction
     column: str = ""
+    term: str = ""
     survived: bool = False
     gone: bool = False
     told: bool = False
@@ -83,6 +86,17 @@ class Diff:
         width = max(len(change.direction) for change in self.changes)
         return "\n".join((self.head, *(_line(change, width) for change in self.changes)))
 
+    def _repr_html_(self) -> str:
+        """The same as a table, which notebooks show."""
+        cells = [
+            (change.about, change.words, str(change.direction), remarks(change).strip(" ()"))
+            for change in self.changes
+        ]
+        told = "".join(_html_row(row, "td") for row in cells)
+        head = _html_row(("what", "change", "direction", "remark"), "th") if cells else ""
+        caption = f"<caption>{escape(str(self).partition(chr(10))[0])}</caption>"
+        return f"<table>{caption}<thead>{head}</thead><tbody>{told}</tbody></table>"
+
     @property
     def head(self) -> str:
         """`Orders 1.0.0 -> 2.0.0`."""
@@ -98,6 +112,10 @@ class Diff:
     def for_consumers(self) -> tuple[Change, ...]:
         """The changes that can break who reads the table."""
         return tuple(change for change in self.changes if change.for_consumers)
+
+
+def _html_row(cells: Iterable[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def _line(change: Change, width: int) -> str:

@@ -12,9 +12,11 @@ from typing import TypeAlias
 
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
+from tidemill.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,26 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is said of a stage's whole table became another: it is fresh again, or stale."""
+
+    environment: str
+    stage: str
+    run: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """Somebody ruled on quarantined rows of a partition; of rulings on the same row the last counts."""
+
+    environment: str
+    stage: str
+    partition: str
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """Gates judged an artifact."""
 
@@ -155,6 +177,8 @@ Event: TypeAlias = (
     | RecipeChanged
     | SourceSeen
     | Settled
+    | Judged
+    | Ruled
     | Decided
     | Delivered
     | EffectQueued

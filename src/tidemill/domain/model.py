@@ -26,6 +26,7 @@ class Artifact:
 
     `trained_on` maps each input stage to its partitions, `baseline` is the constant that a trivial
     model predicts, `anchor` the newest partition when it was trained, `rows` what the window held.
+    `reads` is the contract of the columns that it reads, as text; empty in artifacts that are older.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Artifact:
     recipe: str
     params: str
     seed: int | None
+    reads: str = ""
 
 
 def fitted(model: Any, *, inputs: Reads, output: str) -> Fitted:

@@ -30,7 +30,8 @@ class Grain(StrEnum):
     MONTH = "month"
 
 
-_GRAINS = {"1h": Grain.HOUR, "1d": Grain.DAY, "1w": Grain.WEEK, "1mo": Grain.MONTH}
+# As partitions are declared.
+GRAINS = {"1h": Grain.HOUR, "1d": Grain.DAY, "1w": Grain.WEEK, "1mo": Grain.MONTH}
 _FORMATS = {
     Grain.HOUR: "%Y-%m-%dT%H",
     Grain.DAY: "%Y-%m-%d",
@@ -73,9 +74,9 @@ class Partitioning:
 
 def parse_grain(text: str) -> Grain:
     """The grain that `1h`, `1d`, `1w` or `1mo` names; ValueError for anything else."""
-    if text not in _GRAINS:
-        raise ValueError(f"partition {text!r} is not one of {', '.join(_GRAINS)}")
-    return _GRAINS[text]
+    if text not in GRAINS:
+        raise ValueError(f"partition {text!r} is not one of {', '.join(GRAINS)}")
+    return GRAINS[text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,12 +68,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
-    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train)."""
+    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train).
+
+    `note` says why the live one isn't fed what its stage reads now, or is fed without being checked.
+    """
 
     stage: str
     outdated: tuple[str, ...]
     due: tuple[str, ...]
     trigger: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +85,9 @@ class Plan:
     """What would run and why, and the heads that it was made on.
 
     `current` counts the partitions of each stage that stay as they are; `complete` are the stages of
-    which all is current once all steps are done, until something changes; `sources` are the files as
-    they were seen, `broken` those that can't be read, with what is wrong.
+    which all is current once all steps are done, until something changes; `aging` are those of the stages
+    it is about whose contracts say how fresh they must be; `sources` are the files as they were seen,
+    `broken` those that can't be read, with what is wrong.
     """
 
     workflow: str
@@ -95,6 +100,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     current: Mapping[str, int] = field(default_factory=dict)
     complete: frozenset[str] = frozenset()
+    aging: tuple[str, ...] = ()
     sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
     broken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

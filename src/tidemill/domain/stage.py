@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.gate import Gate
 from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Partitioning
@@ -27,14 +27,30 @@ class Kind(StrEnum):
     DELIVER = "deliver"
 
 
+# The stages that make a table under a contract.
+DATA = (Kind.INGEST, Kind.TRANSFORM)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A parameter of a stage: the stage that it names, the contract that it expects, its window."""
+    """A parameter of a stage: the stage that it names, the contract that it expects, its window.
+
+    Where `reads` is declared, the stage is handed these columns only.
+    """
 
     name: str
     contract: ContractSpec | None
     window: Window | None = None
     optional: bool = False
+    reads: Reads | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the stage is handed, in the order of the contract."""
+        names = self.contract.names if self.contract is not None else ()
+        if self.reads is None:
+            return names
+        return tuple(name for name in names if name in self.reads.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +83,10 @@ class Sink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code."""
+    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
+
+    `refers` maps the references of its contract, by rule, to the stages whose tables they mean.
+    """
 
     name: str
     kind: Kind
@@ -82,6 +101,7 @@ class Stage:
     approval: Approval | None = None
     model: str = ""
     sink: Sink | None = None
+    refers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def vouched(self) -> bool:

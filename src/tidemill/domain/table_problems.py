@@ -37,7 +37,7 @@ def _problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
             yield from _compared(rule.columns, columns)
         case ReferenceRule():
             yield from _reference(rule, columns)
-        case DriftRule():
+        case _:
             yield from _drift(rule, columns)
 
 
@@ -75,7 +75,8 @@ def _reference(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
     yield from _compared(rule.columns, columns)
     types = rule.types or {}
     for name in rule.to:
-        if name not in types:
+        # Of a contract that was read by its name alone the columns aren't known.
+        if rule.types is not None and name not in types:
             advice = did_you_mean(str(name), types)
             yield f"column {name!r} is not one of {rule.contract}'s columns ({advice})"
     if len(rule.columns) != len(rule.to):
@@ -105,10 +106,12 @@ def _drift(rule: DriftRule, columns: _Columns) -> Iterable[str]:
         yield f"vs_last={rule.vs_last!r} is no number of partitions: use 1, 2, 3, ..."
     if not any(column.partition for column in columns.values()):
         yield "the contract has no partition column, so there is no partition before"
-    if rule.by in ("ks", "wasserstein"):
-        for name in rule.columns:
-            if name in columns and not _has_order(columns[name].dtype):
-                yield f"{rule.by} of {name}, a {columns[name].dtype}: only numbers and times have it"
+    for name in rule.columns:
+        dtype = columns[name].dtype if name in columns else None
+        if dtype is not None and dtype.name == "Binary":
+            yield f"{name} is Binary, which has no distribution"
+        elif dtype is not None and rule.by in ("ks", "wasserstein") and not _has_order(dtype):
+            yield f"{rule.by} of {name}, a {dtype}: only numbers and times have it"
 
 
 def _is_number(value: object) -> bool:

@@ -57,7 +57,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WideRule:
+class _Named:
     """A rule that looks beyond the partition at hand; its name is that of the class attribute."""
 
     name: str = ""
@@ -66,7 +66,7 @@ class WideRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessRule(WideRule):
+class FreshnessRule(_Named):
     """How old the newest value of a column in the whole table may be, such as "26h"."""
 
     column: str
@@ -78,7 +78,7 @@ class FreshnessRule(WideRule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UniqueRule(WideRule):
+class UniqueRule(_Named):
     """Columns of which no value, or combination, comes twice in the whole table."""
 
     columns: tuple[str, ...]
@@ -88,7 +88,7 @@ class UniqueRule(WideRule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRule(WideRule):
+class ReferenceRule(_Named):
     """Columns whose values are all among those of the columns `to` of another contract's table.
 
     `place` (where that contract is declared) and `types` (of its columns) are known where the
@@ -108,7 +108,7 @@ class ReferenceRule(WideRule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftRule(WideRule):
+class DriftRule(_Named):
     """How far the distribution of columns may be from that of the last `vs_last` partitions."""
 
     columns: tuple[str, ...]
@@ -120,6 +120,9 @@ class DriftRule(WideRule):
     def __str__(self) -> str:
         before = "partition before" if self.vs_last == 1 else f"{self.vs_last} partitions before"
         return f"{self.by} of {_listed(self.columns)} to the {before} is at most {self.limit:g}"
+
+
+WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
 
 
 def Freshness(
@@ -191,7 +194,10 @@ def Drift(
 
 
 def wide_part(rule: WideRule) -> list[Part]:
-    """What a wider rule checks, for the digest of its contract; of freshness no partition tells."""
+    """What a wider rule looks at and asks, for the digest of its contract.
+
+    Of freshness only the column: how old it may be is asked of the head, whenever a run ends.
+    """
     match rule:
         case UniqueRule():
             return ["unique", rule.name, rule.on_fail, list(rule.columns)]
@@ -202,7 +208,7 @@ def wide_part(rule: WideRule) -> list[Part]:
             how: list[Part] = [rule.by, float(rule.limit), rule.vs_last]
             return ["drift", rule.name, rule.on_fail, list(rule.columns), how]
         case _:
-            return []
+            return ["newest", rule.column]
 
 
 def _names(columns: str | Sequence[str]) -> tuple[str, ...]:

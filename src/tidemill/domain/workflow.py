@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
-from tidemill.domain.contract import ContractSpec
+from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.gate import Gate
 from tidemill.domain.place import caller
@@ -77,6 +77,7 @@ class Workflow:
         *,
         window: Windows | None = None,
         optional: Sequence[str] = (),
+        reads: Sequence[Reads] = (),
         version: str | None = None,
     ) -> Decorator: ...
     def transform(
@@ -85,17 +86,19 @@ class Workflow:
         *,
         window: Windows | None = None,
         optional: Sequence[str] = (),
+        reads: Sequence[Reads] = (),
         version: str | None = None,
     ) -> Any:
         """Declare a stage that makes one table of others.
 
         It sees its own partition of every partitioned input unless `window` (for all inputs, or by
         name) says otherwise. A partition waits for its inputs; one named in `optional` is handed as
-        an empty frame while it is missing. `version` stands for code that can't be fingerprinted.
+        an empty frame while it is missing. `reads` (`[Orders.reads("id")]`) are the columns that it
+        is handed of inputs with that contract, and what it relies on in them. `version` stands for
+        code that can't be fingerprinted.
         """
-        return self._stage(
-            Kind.TRANSFORM, function, {"optional": tuple(optional), "version": version}, window
-        )
+        options = {"optional": tuple(optional), "reads": reads, "version": version}
+        return self._stage(Kind.TRANSFORM, function, options, window)
 
     @overload
     def model(self, function: F) -> F: ...
@@ -107,6 +110,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         seed: int | None = None,
         retrain: Trigger | None = None,
+        reads: Sequence[Reads] = (),
         version: str | None = None,
     ) -> Decorator: ...
     def model(
@@ -117,17 +121,20 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         seed: int | None = None,
         retrain: Trigger | None = None,
+        reads: Sequence[Reads] = (),
         version: str | None = None,
     ) -> Any:
         """Declare a stage that trains a model on a window of its inputs.
 
         A change of what it reads makes it outdated; only `retrain` makes it due (`tidemill run
-        --train` forces it). `params` and `seed` are handed to parameters of those names.
+        --train` forces it). `params` and `seed` are handed to parameters of those names; `reads` is
+        as with transforms.
         """
         options = {
             "params": dict(params or {}),
             "seed": seed,
             "retrain": retrain,
+            "reads": reads,
             "version": version,
         }
         return self._stage(Kind.MODEL, function, options, window)
@@ -136,17 +143,22 @@ class Workflow:
     def evaluate(self, function: F) -> F: ...
     @overload
     def evaluate(
-        self, *, window: Windows | None = None, version: str | None = None
+        self,
+        *,
+        window: Windows | None = None,
+        reads: Sequence[Reads] = (),
+        version: str | None = None,
     ) -> Decorator: ...
     def evaluate(
         self,
         function: Function | None = None,
         *,
         window: Windows | None = None,
+        reads: Sequence[Reads] = (),
         version: str | None = None,
     ) -> Any:
         """Declare how a model is scored, on partitions that its training never saw."""
-        return self._stage(Kind.EVALUATE, function, {"version": version}, window)
+        return self._stage(Kind.EVALUATE, function, {"reads": reads, "version": version}, window)
 
     def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
         """A model that reaches users once every gate passed; deliveries take it, never the model itself."""
@@ -165,12 +177,14 @@ class Workflow:
         model: Approval,
         features: Function,
         sink: Sink,
+        reads: Sequence[Reads] = (),
     ) -> None:
         """Deliver `features` scored by an approved model: each partition once, by the model then live.
 
         Rows are the features' key columns (all columns without a key), `prediction` and `model`.
+        `reads` are the columns that any live model may be fed, and what is relied on in them.
         """
-        options = {"model": model, "features": features, "sink": sink}
+        options = {"model": model, "features": features, "sink": sink, "reads": reads}
         self._declare(Declared(name=name, kind=Kind.DELIVER, place=caller(1), options=options))
 
     def _stage(

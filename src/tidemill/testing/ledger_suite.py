@@ -38,6 +38,7 @@ class AppendSuite:
             recipes={},
             sources={},
             settled={},
+            rulings={},
             live={},
             decisions={},
             pending=(),
@@ -64,10 +65,10 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=13) == ["Ticked", "RunEnded"]
+        assert kinds(after=15) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
-        own = ["RunStarted", "Attempted", "Published", "Published", "Removed", "RunEnded"]
+        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "RunEnded"]
         assert kinds(run="run-1") == own
         assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
         assert kinds(run="run-2") == []
@@ -176,12 +177,13 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 15
+        assert state.seq == 17
         assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1
         bound = samples.binding("key", samples.product(quarantined=2))
         assert state.heads["features"].partitions == {"2013-03-07": bound}
+        assert state.rulings == {"features": {"2013-03-07": (samples.ruling("key", 1),)}}
         assert state.recipes == {"features": {"code": "c2"}}
         assert state.sources == {
             "flights": {p: samples.source_file(p) for p in ("a.parquet", "b.parquet")}
@@ -291,6 +293,34 @@ class StateSuite:
         ledger.append([samples.source_seen("b"), marks[0]], now=1.0)
         assert ledger.state(PROD).settled["flights"] == marks[0].mark
 
+    def test_rulings_are_kept_in_their_order(self, ledger: Ledger) -> None:
+        first, second = samples.ruling("one", 0, 2), samples.ruling("one", 2, fixed="rows")
+        other = samples.ruling("other")
+        ledger.append([samples.ruled(first), samples.ruled(other, stage="labels")], now=1.0)
+        ledger.append([samples.ruled(second), samples.ruled(other, partition="1")], now=2.0)
+        ledger.append([EnvironmentCreated(environment="dev", parent=PROD)], now=3.0)
+        ledger.append([samples.ruled(first, environment="dev")], now=4.0)
+        assert ledger.state(PROD).rulings == {
+            "features": {"2013-03-07": (first, second), "1": (other,)},
+            "labels": {"2013-03-07": (other,)},
+        }
+        dev = ledger.state("dev").rulings["features"]
+        assert dev == {"2013-03-07": (first, second, first), "1": (other,)}
+        assert ledger.state(PROD).heads == {}
+
+    def test_what_a_ruling_speaks_of_must_be_there(self, ledger: Ledger) -> None:
+        said = samples.ruling("one", fixed="rows")
+        for lost in said.pins:
+
+            def present(names: Collection[str], lost: str = lost) -> Collection[str]:
+                return [name for name in names if name == lost]
+
+            with pytest.raises(StorageError, match=lost):
+                ledger.append([samples.ruled(said)], now=1.0, guard=Guard(present=present))
+        assert ledger.state(PROD).rulings == {}
+        ledger.append([samples.ruled(said)], now=1.0, guard=Guard(present=lambda names: ()))
+        assert ledger.state(PROD).rulings["features"] == {"2013-03-07": (said,)}
+
     def test_a_run_is_open_until_it_ends(self, ledger: Ledger) -> None:
         runs = ("run-2", PROD), ("run-1", PROD), ("run-3", "dev")
         ledger.append([samples.run_started(*run) for run in runs], now=7.0)
@@ -318,6 +348,7 @@ class StateSuite:
         ledger.append([EnvironmentCreated(environment="dev", parent=PROD)], now=2.0)
         prod, dev = ledger.state(PROD), ledger.state("dev")
         assert (dev.heads, dev.recipes, dev.live) == (prod.heads, prod.recipes, prod.live)
+        assert dev.rulings == prod.rulings != {}
         assert (dev.sources, dev.decisions, dev.pending, dev.open_runs) == ({}, {}, (), ())
         assert (set(prod.settled), dev.settled) == ({"features"}, {})
         ledger.append([published("2014-01-01", environment="dev")], now=3.0)

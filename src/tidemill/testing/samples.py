@@ -16,9 +16,11 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
@@ -28,9 +30,11 @@ from tidemill.domain.event import (
 from tidemill.domain.finding import Finding
 from tidemill.domain.gate import GateResult, Scores, Slice
 from tidemill.domain.model import Artifact
+from tidemill.domain.ruling import Disposition, Ruling
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
+from tidemill.domain.verdict import Verdict
 
 PROD = "prod"
 HOLDER = {"pid": "4711", "host": "tern"}
@@ -149,6 +153,38 @@ def settled(
     return Settled(environment=environment, stage=stage, mark=mark)
 
 
+def judged(stage: str = "features", *, environment: str = PROD) -> Judged:
+    """That a table is stale."""
+    finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
+    verdict = Verdict(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
+    return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
+
+
+def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
+    """What was said of bad rows of a product: that they go, or that others take their place."""
+    return Ruling(
+        disposition=Disposition.REPLACE if fixed else Disposition.DROP,
+        object=object_name(f"bad rows of {content}"),
+        key=f"key of {content}",
+        rows=rows,
+        fixed=object_name(fixed) if fixed else "",
+        actor="ana",
+        reason="typo in the feed",
+        at=15.0,
+    )
+
+
+def ruled(
+    said: Ruling | None = None,
+    *,
+    stage: str = "features",
+    partition: str = "2013-03-07",
+    environment: str = PROD,
+) -> Ruled:
+    """A ruling on rows of a partition."""
+    return Ruled(environment=environment, stage=stage, partition=partition, ruling=said or ruling())
+
+
 def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
     """What one gate said of a subject."""
     result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
@@ -235,11 +271,13 @@ def everything() -> list[Event]:
         published(bound=binding("key", product(quarantined=2))),
         published("2013-03-08"),
         removed("2013-03-08"),
+        ruled(ruling("key", 1)),
         decided(),
         delivered(),
         queued(),
         done(),
         settled(),
+        judged(),
         Ticked(schedule="nightly", tick="2013-03-08T02"),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

@@ -19,16 +19,19 @@ from tidemill.domain.event import (
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Judged,
     Published,
     RecipeChanged,
     Recorded,
     Removed,
+    Ruled,
     RunEnded,
     RunStarted,
     Settled,
     SourceSeen,
     Ticked,
 )
+from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Outcome, RunInfo, Status
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
@@ -52,6 +55,7 @@ class View:
     bindings: dict[Triple, Binding] = field(default_factory=dict)
     sources: dict[Triple, SourceFile] = field(default_factory=dict)
     settled: dict[Pair, Mark] = field(default_factory=dict)
+    rulings: dict[Triple, tuple[Ruling, ...]] = field(default_factory=dict)
     live: dict[Pair, Delivery] = field(default_factory=dict)
     decisions: dict[Pair, Decision] = field(default_factory=dict)
     runs: dict[str, RunInfo] = field(default_factory=dict)
@@ -92,6 +96,7 @@ class View:
             recipes=_of(self.recipes, environment),
             sources=sources,
             settled=_of(self.settled, environment),
+            rulings=_nested(self.rulings, environment),
             live=_of(self.live, environment),
             decisions=_of(self.decisions, environment),
             pending=tuple(effects),
@@ -129,7 +134,8 @@ def _created(now: View, at: float, event: EnvironmentCreated) -> None:
     if event.environment in now.environments:
         raise refusals.environment_exists(event.environment)
     now.environments.add(event.environment)
-    tables: tuple[dict[Any, Any], ...] = (now.recipes, now.heads, now.bindings, now.live)
+    handed = (now.recipes, now.heads, now.bindings, now.live, now.rulings)
+    tables: tuple[dict[Any, Any], ...] = handed
     for table in tables:
         copied = {key[1:]: value for key, value in table.items() if key[0] == event.parent}
         table.update({(event.environment, *rest): value for rest, value in copied.items()})
@@ -203,6 +209,16 @@ def _settled(now: View, at: float, event: Settled) -> None:
     now.settled[event.environment, event.stage] = event.mark
 
 
+def _judged(now: View, at: float, event: Judged) -> None:
+    """Nothing is derived from it."""
+
+
+def _ruled(now: View, at: float, event: Ruled) -> None:
+    place = (event.environment, event.stage, event.partition)
+    now.rulings[place] = (*now.rulings.get(place, ()), event.ruling)
+    now.bound.update(dict.fromkeys(event.ruling.pins))
+
+
 def _decided(now: View, at: float, event: Decided) -> None:
     now.decisions[event.environment, event.decision.subject] = event.decision
 
@@ -242,6 +258,8 @@ _RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,
     Settled: _settled,
+    Judged: _judged,
+    Ruled: _ruled,
     Decided: _decided,
     Delivered: _delivered,
     EffectQueued: _effect_queued,

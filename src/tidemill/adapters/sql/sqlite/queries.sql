@@ -92,9 +92,14 @@ INSERT INTO bindings (environment, stage, partition, seq)
 SELECT ?, stage, partition, seq FROM bindings WHERE environment = ?;
 
 -- name: copy_deliveries
--- ... and with what is live there.
+-- ... with what is live there ...
 INSERT INTO deliveries (environment, name, body)
 SELECT ?, name, body FROM deliveries WHERE environment = ?;
+
+-- name: copy_rulings
+-- ... and with the rulings that it was published under.
+INSERT INTO rulings (environment, stage, partition, seq)
+SELECT ?, stage, partition, seq FROM rulings WHERE environment = ?;
 
 -- name: set_recipe
 INSERT INTO recipes (environment, stage, recipe, parts) VALUES (?, ?, ?, ?)
@@ -175,6 +180,9 @@ ON CONFLICT (environment, stage) DO UPDATE SET
 -- It was settled on the files that were seen before.
 DELETE FROM settled WHERE environment = ? AND stage = ?;
 
+-- name: rule
+INSERT INTO rulings (environment, stage, partition, seq) VALUES (?, ?, ?, ?);
+
 -- name: tick
 -- One row if the tick is free.
 INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO NOTHING;
@@ -217,6 +225,14 @@ SELECT stage, path, body FROM sources WHERE environment = ? ORDER BY stage, path
 
 -- name: settled
 SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
+
+-- name: rulings
+-- In the order in which they were said.
+SELECT rulings.stage, rulings.partition, events.body
+FROM rulings
+JOIN events ON events.seq = rulings.seq
+WHERE rulings.environment = ?
+ORDER BY rulings.stage, rulings.partition, rulings.seq;
 
 -- name: deliveries
 SELECT name, body FROM deliveries WHERE environment = ? ORDER BY name;

@@ -1,0 +1,61 @@
+"""The profiles of a table's last partitions, of the columns that a rule names, for one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from tidemill.act.frames import Frames
+from tidemill.act.tenure import Holdings
+from tidemill.decide.profile.columns import profile_of
+from tidemill.domain.binding import Binding, Product
+from tidemill.domain.profile import Profile
+
+
+class Past:
+    """Profiles what is published, and what is about to be; the same values only once.
+
+    All are on the grids of the table's first partition: equal values are in equal bins, and what comes
+    out depends on what is published, not on the run.
+    """
+
+    def __init__(self, holdings: Holdings, frames: Frames) -> None:
+        self._holdings = holdings
+        self._frames = frames
+        self._known: dict[tuple[str, str, tuple[str, ...]], Profile] = {}
+
+    def beside(
+        self, stage: str, partition: str, product: Product, frame: pl.DataFrame, *, count: int
+    ) -> tuple[list[Profile], Profile | None]:
+        """The profiles of at most `count` partitions before one, and its own; none if there are none.
+
+        `frame` has the columns of the partition. Those that didn't have them yet don't count.
+        """
+        columns = tuple(frame.columns)
+        held = self._having(self._holdings.before(stage, partition, count), columns)
+        if not held:
+            return [], None
+        first = self._having(self._holdings.first(stage), columns) or held
+        self._frames.require({stage: [*first, *held]})
+        grid = first[0].product
+        before = [self._profile(grid, one.product, columns) for one in held]
+        return before, self._profile(grid, product, columns, frame)
+
+    def _having(self, held: Sequence[Binding], columns: tuple[str, ...]) -> list[Binding]:
+        return [one for one in held if one.product.columns.keys() >= {*columns}]
+
+    def _profile(
+        self,
+        first: Product,
+        product: Product,
+        columns: tuple[str, ...],
+        frame: pl.DataFrame | None = None,
+    ) -> Profile:
+        key = (first.content, product.content, columns)
+        if key not in self._known:
+            own = product.content == first.content
+            grids = None if own else self._profile(first, first, columns).grids
+            rows = self._frames.columns(product, columns, None) if frame is None else frame
+            self._known[key] = profile_of(rows, grids)
+        return self._known[key]

@@ -1,0 +1,58 @@
+"""What the values of a text column look like: codes of one shape, numbers that are codes."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+import polars as pl
+
+# Of fewer different values, what they have in common may be chance.
+_ENOUGH = 10
+_LONGEST = 40
+_CLASSES = {"0": "[0-9]", "A": "[A-Z]", "a": "[a-z]"}
+_LITERAL = re.compile(r"[ -/:-@\[^_{|}~]")
+_LEADING_ZERO = r"^\s*[+-]?0[0-9]"
+
+
+def pattern_of(series: pl.Series) -> str:
+    """The pattern of codes that all have one shape, such as `^[A-Z]{2}-[0-9]{4}$`; empty if they don't.
+
+    Lower-case words that happen to be equally long are no codes.
+    """
+    values = series.drop_nulls()
+    lengths = values.str.len_chars()
+    if not values.len() or lengths.min() != lengths.max() or lengths.item(0) > _LONGEST:
+        return ""
+    different = values.unique()
+    shapes = (
+        different.str.replace_all("[0-9]", "0")
+        .str.replace_all("[A-Z]", "A")
+        .str.replace_all("[a-z]", "a")
+        .unique()
+    )
+    if different.len() < _ENOUGH or shapes.len() > 1 or not re.search("[0A]", shapes.item()):
+        return ""
+    return _pattern(shapes.item())
+
+
+def _pattern(shape: str) -> str:
+    parts = []
+    for mark, run in groupby(shape):
+        if mark not in _CLASSES and not _LITERAL.fullmatch(mark):
+            return ""
+        count = len(list(run))
+        piece = _CLASSES.get(mark) or re.sub(r"[.^$*+?{}()|\[]", r"\\\g<0>", mark)
+        parts.append(piece if count == 1 else f"{piece}{{{count}}}")
+    return f"^{''.join(parts)}$"
+
+
+def codes_among(text: pl.LazyFrame, numbers: list[str]) -> list[str]:
+    """The columns, read as text, of which some value is a number that begins with a zero: no number."""
+    if not numbers:
+        return []
+    found = text.select(
+        pl.col(name).str.contains(_LEADING_ZERO).any().alias(name) for name in numbers
+    )
+    (row,) = found.collect().to_dicts()
+    return [name for name in numbers if row[name]]
