@@ -213,7 +213,7 @@ class ProcessesSuite(ExecutorSuite):
         assert (event.fate, deaf.fate) == (Fate.TIMEOUT, Fate.TIMEOUT)
         assert deaf.error is not None
         assert "timeout of 0.5 s" in deaf.error.message
-        assert 0.5 <= deaf.wall_s < 2
+        assert 0.5 <= deaf.wall_s < PATIENCE_S
         assert is_gone(int(note.read_text()))
 
     def test_a_memory_cap_is_held(self, executor: Executor) -> None:
@@ -238,7 +238,7 @@ class ProcessesSuite(ExecutorSuite):
         begun = time.monotonic()
         executor.cancel("0")
         assert fates(executor, ["0"])["0"].fate is Fate.CANCELLED
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < PATIENCE_S
         assert done(executor, task("2"))[0].fate is Fate.OK
         executor.cancel("1")
         assert fates(executor, ["1"])["1"].fate is Fate.CANCELLED
