@@ -319,12 +319,16 @@ def kill(worker: str) -> bool:
 
 
 def is_gone(process: int) -> bool:
-    """Whether a process ends within a moment."""
-    end = time.monotonic() + 5
+    """Whether a process ends within a moment; one that only waits to be noticed has ended."""
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
             os.kill(process, 0)
+            if ") Z " in Path(f"/proc/{process}/stat").read_text():
+                return True
         except ProcessLookupError:
             return True
+        except FileNotFoundError:
+            pass
         time.sleep(0.05)
     return False
