@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -16,6 +16,7 @@ from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo
 from tidemill.domain.settled import Mark
 from tidemill.domain.source import SourceFile
+from tidemill.domain.task import Capacity, Task, TaskEvent
 
 Notify: TypeAlias = Callable[[Recorded], None]
 
@@ -168,6 +169,25 @@ class Claims(Protocol):
 
     def give(self, key: str) -> None:
         """Let others have the key; nothing happens when it isn't ours."""
+
+
+class Executor(Protocol):
+    """Runs tasks, and tells the fate of each exactly once; it never runs one again by itself."""
+
+    def submit(self, task: Task) -> None:
+        """Let a task run as soon as it can; one whose id is at work already is not run twice."""
+
+    def cancel(self, task: str) -> None:
+        """End a task wherever it is; nothing happens when it is done, or isn't known."""
+
+    def events(self, timeout_s: float) -> Iterator[TaskEvent]:
+        """What became of tasks since it was asked last; waits for the first of it for so many seconds."""
+
+    def capacity(self) -> Capacity:
+        """What the engine holds now, and what it held since it was made."""
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """End all; what is at work or waits has so many seconds left, and the rest is cancelled."""
 
 
 class ModelFormat(Protocol):

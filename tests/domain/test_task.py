@@ -1,0 +1,25 @@
+"""A task that could not be done as it is said is refused where it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tidemill.domain.errors import UsageError
+from tidemill.domain.task import Task
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"function": "module"}, "'module' is not module:name"),
+        ({"function": ":name"}, "':name' is not module:name"),
+        ({"cpus": 0}, "cpus=0 is no share of a machine"),
+        ({"memory": -1}, "memory=-1 is no number of bytes"),
+        ({"timeout_s": 0}, "timeout_s=0 leaves no time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=f"task one: .*{says}"):
+        Task(**{"id": "one", "function": "module:name", **wrong})
