@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.act.tides import CHAIN, Tides, day, flow_of, rows_of
 from tidemill.act import frames
+from tidemill.decide.profile.columns import profile_of
 from tidemill.domain.event import Judged
 from tidemill.domain.plan import Action
 from tidemill.project import Project, open_project
@@ -255,6 +257,27 @@ class TestDrift:
         assert day(3) not in tides.published()["doubled"]
         tides.send(3, [float(value) for value in range(1, 11)])
         tides.ok()
+
+    def test_stored_profiles_are_read_instead_of_rows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tidemill.act.profiling.SMALL", 0)
+        tides = Tides(tmp_path, with_rule(self.RULE))
+        for number in range(3):
+            tides.send(number, [float(value) for value in range(10)])
+        tides.ok()
+        made: list[int] = []
+
+        def counted(frame: pl.DataFrame, *more: Any) -> Any:
+            made.append(frame.height)
+            return profile_of(frame, *more)
+
+        monkeypatch.setattr("tidemill.act.past.profile_of", counted)
+        tides.send(3, [float(value) for value in range(5, 17)])
+        [message] = tides.run().messages
+        assert "ks of double to the 2 partitions before is" in message
+        # Its own: those before, and the first, lie beside their rows.
+        assert made == [12]
 
     def test_the_first_has_nothing_before_it(self, tides: Tides) -> None:
         tides.send(0, [float(value) for value in range(100, 110)])

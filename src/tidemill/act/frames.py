@@ -8,12 +8,14 @@ from io import BytesIO
 
 import polars as pl
 
+from tidemill.act.profiling import profile_in
 from tidemill.decide.leaves import marked
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StorageError
 from tidemill.domain.fingerprint import object_name
+from tidemill.domain.profile import Profile
 from tidemill.ports import Artifacts
 
 PARQUET = ".parquet"
@@ -67,6 +69,11 @@ class Frames:
     def rows(self, name: str) -> pl.DataFrame:
         """The rows of one object, verified; StorageError when it is missing or damaged."""
         return pl.read_parquet(self._artifacts.get(name))
+
+    def profile(self, product: Product) -> Profile | None:
+        """The profile that is stored with a partition; None where it has none, or isn't stored yet."""
+        missing = self._artifacts.missing(product.objects)
+        return None if missing else profile_in(self._artifacts, product)
 
     def load(
         self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from tidemill.act.frames import Frames
 from tidemill.act.tenure import Holdings
 from tidemill.decide.profile.columns import profile_of
 from tidemill.domain.binding import Binding, Product
-from tidemill.domain.profile import Profile
+from tidemill.domain.profile import Grid, Profile
 
 
 class Past:
@@ -56,6 +56,20 @@ class Past:
         if key not in self._known:
             own = product.content == first.content
             grids = None if own else self._profile(first, first, columns).grids
-            rows = self._frames.columns(product, columns, None) if frame is None else frame
-            self._known[key] = profile_of(rows, grids)
+            stored = self._stored(product, columns, grids) if frame is None else None
+            if stored is None:
+                rows = self._frames.columns(product, columns, None) if frame is None else frame
+                stored = profile_of(rows, grids)
+            self._known[key] = stored
         return self._known[key]
+
+    def _stored(
+        self, product: Product, columns: tuple[str, ...], grids: Mapping[str, Grid] | None
+    ) -> Profile | None:
+        """The profile that lies beside the rows, if it is on these grids; it saves reading them."""
+        whole = self._frames.profile(product)
+        by_name = {} if whole is None else {column.name: column for column in whole.columns}
+        if whole is None or not by_name.keys() >= {*columns}:
+            return None
+        found = Profile(rows=whole.rows, columns=tuple(by_name[name] for name in columns))
+        return found if grids is None or found.grids == grids else None
