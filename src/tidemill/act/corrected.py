@@ -64,7 +64,7 @@ def corrected(
     if ROW in rows.columns:
         rows = rows.sort(ROW)
         numbers = tuple(rows.get_column(ROW).to_list())
-        if not chosen and {*numbers} <= {*wanted}:
+        if not chosen and {*numbers} <= {*wanted} and len({*numbers}) == len(numbers):
             wanted = numbers
         if numbers != wanted:
             raise UsageError(
