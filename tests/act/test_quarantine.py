@@ -190,6 +190,9 @@ def test_corrected_rows_from_a_file(tides: Tides, tmp_path: Path) -> None:
     [
         ({"value": [1.0]}, {}, UsageError, "1 corrected rows can't take the place of 2"),
         ({"value": [1.0], "_row": [0]}, {"rows": [1]}, UsageError, "numbered 0 in _row, but 1 are"),
+        ({"value": [1.0, 2.0], "_row": [0.0, 1.0]}, {}, UsageError, "is Float64: give whole"),
+        ({"value": [1.0, 2.0], "_row": [False, True]}, {}, UsageError, "is Boolean: give whole"),
+        ({"value": [1.0, 2.0], "_row": [0, 0]}, {}, UsageError, "numbered 0, 0 in _row.*each"),
         (
             {"value": [1.0, 2000.0]},
             {},

@@ -86,6 +86,7 @@ def test_nothing_is_quarantined(fresh: Path) -> None:
         (["drop", "sales", DAY, "--all", "--rows", "0"], "one of --rows"),
         (["drop", "sales", DAY, "--rows", "0,x"], "'x' is no number and no range such as 3-7"),
         (["drop", "sales", DAY, "--rows", "7-3"], "'7-3' is no number"),
+        (["drop", "sales", DAY, "--rows", "0,1-99999999999"], "more than 1,000,000 rows; say"),
         (["drop", "sales", DAY, "--rows", "0,2-3"], "no quarantined row 2, 3: there are 1"),
         (["drop", "sales", DAY, "--rule", "sold.mim"], "did you mean 'sold.min'?"),
         (["drop", "sales", "--all"], "in several partitions: name one of 2026-01-05, 2026-01-10"),

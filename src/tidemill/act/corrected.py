@@ -62,9 +62,13 @@ def corrected(
     rows = checker_of(spec).completed(rows, rows.columns)
     wanted = tuple(chosen) or tuple(range(bad.height))
     if ROW in rows.columns:
+        if not rows.schema[ROW].is_integer():
+            raise UsageError(
+                f"{ROW} of the corrected rows is {rows.schema[ROW]}: give whole numbers"
+            )
         rows = rows.sort(ROW)
         numbers = tuple(rows.get_column(ROW).to_list())
-        if not chosen and {*numbers} <= {*wanted}:
+        if not chosen and {*numbers} <= {*wanted} and len({*numbers}) == len(numbers):
             wanted = numbers
         if numbers != wanted:
             raise UsageError(

@@ -17,6 +17,7 @@ from tidemill.domain.ruling import Ruling
 
 F = TypeVar("F", bound=Callable[..., Any])
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_MOST = 1_000_000
 
 
 def _which(function: F) -> F:
@@ -120,7 +121,13 @@ def _numbers(text: str) -> tuple[int, ...]:
             raise UsageError(
                 f"--rows {text}: {part.strip()!r} is no number and no range such as 3-7"
             )
-        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        named = range(int(match[1]), int(match[2] or match[1]) + 1)
+        # A slip of the hand in a number isn't to fill the memory.
+        if named.stop - named.start > _MOST:
+            raise UsageError(
+                f"--rows {text}: {part.strip()} are more than {_MOST:,} rows; say --rule or --all"
+            )
+        found.update(named)
     return tuple(sorted(found))
 
 
