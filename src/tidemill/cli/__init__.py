@@ -25,7 +25,7 @@ INTERRUPTED = 130
         "demo": ("tidemill.cli.demo:demo", "Play a year of flights through a workflow."),
         "contract": (
             "tidemill.cli.contract:contract",
-            "Read a contract, or scaffold one from data.",
+            "Show, infer, compare, sample, document and exchange contracts.",
         ),
         "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),

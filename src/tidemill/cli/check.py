@@ -14,7 +14,7 @@ from tidemill.cli.document import document, json_option, tell
 from tidemill.cli.group import where, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.reviews import reviews
-from tidemill.cli.tables import table
+from tidemill.cli.tables import plural, table
 from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.review.roster import Against, members, told
 from tidemill.domain.errors import DeclarationError, TidemillError, UsageError
@@ -75,7 +75,7 @@ def check(
     except DeclarationError as error:
         raise _all_of(error, as_json) from error
     kinds = ", ".join(f"{stage.name} ({stage.kind})" for stage in flow.stages)
-    head = f"{flow.name}: {len(flow.stages)} stages, no faults: {kinds}"
+    head = f"{flow.name}: {plural(len(flow.stages), 'stage')}, no faults: {kinds}"
     text = "\n".join((head, *(f"- {note}" for note in notes), *_repeated(found)))
     text += reviews(against, beside) if against else ""
     done: dict[str, Any] = {

@@ -27,4 +27,4 @@ from tidemill.cli.group import LazyGroup
     },
 )
 def contract() -> None:
-    """Read a contract, or scaffold one from data."""
+    """Show, infer, compare, sample, document and exchange contracts."""

@@ -21,7 +21,7 @@ from tidemill.cli.group import LazyGroup
             "Say that rows are good, as they are or corrected.",
         ),
         "drop": ("tidemill.cli.rule:drop", "Say that rows are to be left out for good."),
-        "undo": ("tidemill.cli.rule:undo", "Take back what was said."),
+        "undo": ("tidemill.cli.rule:undo", "Take back a ruling: its rows are quarantined again."),
     },
 )
 def quarantine() -> None:
