@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.act.tides import CHAIN, Tides, day, flow_of, rows_of
+from tests.act.tides import CHAIN, FIRST, Tides, day, flow_of, rows_of
 from tidemill.act import frames
 from tidemill.decide.profile.columns import profile_of
 from tidemill.domain.event import Judged
@@ -548,3 +548,21 @@ class TestFreshness:
         tides.edit('"60h"', '"59h"')
         assert tides.open().plan().empty
         assert len(tides.run().messages) == 1
+
+
+def test_a_new_rule_that_depends_on_the_order_sees_rows_as_they_came(tmp_path: Path) -> None:
+    tides = Tides(tmp_path, CHAIN)
+    came = pl.DataFrame(
+        {"day": [FIRST] * 4, "id": [3, 2, 1, 0], "value": [3.0, 2.0, 1.0, 7.0]},
+        schema={"day": pl.Date, "id": pl.Int64, "value": pl.Float64},
+    )
+    tides.put(f"{day(0)}.parquet", came)
+    tides.ok()
+    rule = 'falls = tm.rule(pl.col("value").diff().fill_null(1) > 0, on_fail="warn")'
+    tides.edit(
+        "    value = tm.Float64(nullable=True, max=1000)\n",
+        f"    value = tm.Float64(nullable=True, max=1000)\n    {rule}\n",
+    )
+    tides.ok()
+    [finding] = tides.open().state().heads["raw"].partitions[day(0)].findings
+    assert (finding.rule, finding.rows) == ("falls", 2)

@@ -16,6 +16,7 @@ from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
+from tidemill.decide.ordered import depends_on_order
 from tidemill.decide.ruled import spoken
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
@@ -43,6 +44,7 @@ class Workroom:
         self._frames = frames
         self._profiles = profiles
         self._hashers: dict[str, Hasher] = {}
+        self._ordered: dict[str, bool] = {}
         self._caller = Caller(states)
 
     def ingest(
@@ -88,8 +90,14 @@ class Workroom:
         return (*self._judged(stage, partition, frame, rulings), touched)
 
     def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
-        """What is published, judged anew by the contract as it is now; None when rows don't pass."""
+        """What is published, judged anew by the contract as it is now; None when the step has to run.
+
+        That is when rows don't pass, and where a rule depends on the order in which they came: they are
+        stored in the order of the key.
+        """
         assert stage.output is not None
+        if stage.output.key and self._depends_on_order(stage):
+            return None
         self._frames.require({stage.name: (binding,)})
         frame = self._frames.load((binding,), stage.output).collect()
         judged = checker_of(stage.output).judge(frame, partition=partition)
@@ -98,6 +106,12 @@ class Workroom:
         refuse(stage, partition, judged.findings)
         kept = tuple(item for item in binding.product.findings if item.severity == "info")
         return replace(binding.product, findings=(*kept, *judged.findings))
+
+    def _depends_on_order(self, stage: Stage) -> bool:
+        assert stage.output is not None
+        if stage.name not in self._ordered:
+            self._ordered[stage.name] = depends_on_order(stage.output)
+        return self._ordered[stage.name]
 
     def missing(self, names: Collection[str]) -> bool:
         """Whether some of these objects are neither stored nor on their way."""
