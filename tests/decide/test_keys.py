@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.decide import keys
-from tidemill.decide.keys import candidates, code_of, is_exact, later
+from tidemill.decide.keys import candidates, code_of, is_exact
+from tidemill.decide.order import later
 
 TYPES: list[tuple[pl.DataType, list[Any]]] = [
     (pl.Int64(), [0, 1, 2, -5, 2**62, -(2**63), 2**63 - 1, None]),
@@ -70,7 +71,7 @@ def told(frame: pl.DataFrame, here: pl.Series) -> list[int]:
     )
     rows = candidates(codes.get_columns(), here)
     assert list(rows) == sorted(rows)
-    return [int(row) for row in rows[later(frame[rows])]]
+    return [int(row) for row in rows[later(frame[rows]).to_numpy()]]
 
 
 @given(tables())

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.check import REASONS, Checker, checker_of
+from tidemill.decide.check import REASONS, Checker, checker_of, reasons_of
 from tidemill.decide.findings import (
     LOOKED_AT,
     budget_findings,
@@ -26,8 +26,9 @@ from tidemill.decide.findings import (
     rows_findings,
     unknown_finding,
 )
-from tidemill.decide.keys import candidates, later
+from tidemill.decide.keys import candidates
 from tidemill.decide.masks import Mask, OneOf, code_name, fitted, here_name, selection
+from tidemill.decide.order import later
 from tidemill.decide.query.text import Unreadable, parsed, written
 from tidemill.decide.rules import RowRule, broken_rule
 from tidemill.domain.contract import Contract, ContractSpec
@@ -87,10 +88,9 @@ class Validated:
             schema = {**self._data.collect_schema(), REASONS: pl.List(pl.String)}
             return pl.LazyFrame(schema=schema)
         numbers = pl.Series(self.bad_rows)
-        parts = [pl.when(rows.gather(numbers)).then(pl.lit(name)) for name, rows in self._reasons]
-        reasons = pl.select(pl.concat_list(parts).list.drop_nulls().alias(REASONS)).lazy()
+        reasons = reasons_of((name, rows.gather(numbers)) for name, rows in self._reasons)
         data = self._data.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers.implode()))
-        return pl.concat([data.drop(_ROW), reasons], how="horizontal")
+        return pl.concat([data.drop(_ROW), reasons.to_frame().lazy()], how="horizontal")
 
     def raise_for_findings(self) -> None:
         """ContractError with every finding, unless the data passed."""
@@ -197,7 +197,7 @@ class _Pass:
         if not len(rows):
             return
         # Codes of one key are equal; whether values are is told by them.
-        again = rows[later(self._at(rows, one.columns, typed=True))]
+        again = rows[later(self._at(rows, one.columns, typed=True)).to_numpy()]
         bits = np.zeros(self._height, dtype=bool)
         bits[again] = True
         if len(again):

@@ -95,18 +95,18 @@ class Checker:
     """A contract made ready to judge many partitions; ContractError when it can't be checked."""
 
     def __init__(self, spec: ContractSpec) -> None:
-        self.spec = self._spec = spec
+        self.spec = spec
         self._names = list(spec.names)
         self._cut = spec.partitioning
-        self.columns = self._columns = column_rules(spec)
+        self.columns = column_rules(spec)
         self._key = key_rule(spec)
-        self._unique = [(column.name, column.unique) for column in self._columns if column.unique]
+        self._unique = [(column.name, column.unique) for column in self.columns if column.unique]
         self._defaults = {
             column.name: pl.lit(default_of(column, rules.dtype)).first().alias(column.name)
-            for column, rules in zip(spec.columns, self._columns, strict=True)
+            for column, rules in zip(spec.columns, self.columns, strict=True)
             if column.optional
         }
-        of_columns = (query for column in self._columns for query in column.others)
+        of_columns = (query for column in self.columns for query in column.others)
         self._queries = (*of_columns, *expression_rules(spec))
         self._all_pass = [
             query.passes.all(ignore_nulls=True).alias(str(index))
@@ -135,11 +135,11 @@ class Checker:
         frame, good = found.frame, found.good
         bad = _quarantined(frame, found.broken)
         findings = [row_finding(item.rule, frame, item.rows) for item in found.broken]
-        findings += unknown_finding(self._spec, unknown, frame.height)
+        findings += unknown_finding(self.spec, unknown, frame.height)
         # Rows without a place are no partition: all of them are bad, and any number may come.
         if partition != UNPLACED:
-            findings += budget_findings(self._spec, frame.height, 0 if bad is None else bad.height)
-            findings += rows_findings(self._spec, good.height)
+            findings += budget_findings(self.spec, frame.height, 0 if bad is None else bad.height)
+            findings += rows_findings(self.spec, good.height)
         return Judged(good=good, bad=bad, findings=(*findings, *told))
 
     def _found(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
@@ -148,13 +148,13 @@ class Checker:
         for name, rule in self._unique:
             broken += _repeated_values(table, name, rule, _rejected(broken))
         rows = table
-        if unknown and self._spec.unknown_columns == "keep":
+        if unknown and self.spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
-        good, unique = by_key(_without(rows, _rejected(broken)), self._spec.key)
+        good, unique = by_key(_without(rows, _rejected(broken)), self.spec.key)
         if not unique:
             repeated = self._repeated(table, _rejected(broken))
             broken += repeated
-            good, _ = by_key(_without(rows, _rejected(broken)), self._spec.key)
+            good, _ = by_key(_without(rows, _rejected(broken)), self.spec.key)
         return _Found(frame, table, rows, broken, good)
 
     def _ruled(
@@ -165,11 +165,11 @@ class Checker:
         while replaced := [
             t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
         ]:
-            frame = docket.replace(found.frame, replaced, self._spec)
+            frame = docket.replace(found.frame, replaced, self.spec)
             found = self._found(frame, unknown, partition)
             taken = self._match(found, docket)
         dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
-        never = unwaivable(self._spec)
+        never = unwaivable(self.spec)
         released = {t.row: docket.waived(t) - never for t in taken if t.row not in dropped}
         lost = [*self._unkept(found, released)]
         for item in lost:
@@ -181,14 +181,14 @@ class Checker:
         gone = marked(dropped, found.frame.height)
         good = found.rows.filter(~gone if rejected is None else ~(gone | rejected))
         done = [t for t in taken if t.row in dropped or t.row in released]
-        good, _ = by_key(good, self._spec.key)
+        good, _ = by_key(good, self.spec.key)
         return _Found(found.frame, found.table, found.rows, broken, good), [docket.finding(done)]
 
     def _match(self, found: _Found, docket: Docket) -> list[Taken]:
         rejected, bad = _rejected(found.broken), _quarantined(found.frame, found.broken)
         if bad is None or rejected is None:
             return []
-        never, numbers = unwaivable(self._spec), rejected.arg_true().to_list()
+        never, numbers = unwaivable(self.spec), rejected.arg_true().to_list()
         reasons = dict(zip(numbers, bad.get_column(REASONS).to_list(), strict=True))
         return [
             item
@@ -203,7 +203,7 @@ class Checker:
         if rejected is None or not kept:
             return
         rules = [((name,), rule) for name, rule in self._unique]
-        for columns, rule in [*rules, *([(self._spec.key, self._key)] if self._spec.key else [])]:
+        for columns, rule in [*rules, *([(self.spec.key, self._key)] if self.spec.key else [])]:
             again = _again(found.table.select(columns), ~rejected, sorted(kept))
             rows = {row for row in again if rule.id not in kept[row]}
             if rows:
@@ -220,7 +220,7 @@ class Checker:
         """The partition key of each row of a file as it came, as text; null where it has none."""
         if self._cut.is_whole:
             return pl.lit(WHOLE)
-        column = next(item for item in self._columns if item.name == self._cut.column)
+        column = next(item for item in self.columns if item.name == self._cut.column)
         keys = partial(raw_keys, dtype=column.dtype, cut=self._cut)
         # Not marked as element-wise: Polars would call it for every chunk, that is for every file.
         return pl.col(column.name).map_batches(keys, return_dtype=pl.String)
@@ -231,14 +231,14 @@ class Checker:
         """The rules as masks over a `fitted` frame that came with a schema, in the order of `judge`."""
         masks = [
             mask
-            for column in self._columns
+            for column in self.columns
             for mask in masks_of(column, schema[column.name], self._cut, partition)
         ]
         masks += [Mask(rule=query.rule, breaks=breaks_of(query.passes)) for query in self._queries]
-        types = {column.name: column.dtype for column in self._columns}
+        types = {column.name: column.dtype for column in self.columns}
         ones = [one_of(rule, (name,), types) for name, rule in self._unique]
-        if self._spec.key:
-            ones.append(one_of(self._key, self._spec.key, types))
+        if self.spec.key:
+            ones.append(one_of(self._key, self.spec.key, types))
         return masks, ones
 
     def unknown(self, given: list[str]) -> list[str]:
@@ -253,7 +253,7 @@ class Checker:
         for name in self._names:
             if name not in here:
                 raise ContractError(
-                    f"column {name!r} of contract {self._spec.name} is missing "
+                    f"column {name!r} of contract {self.spec.name} is missing "
                     f"({did_you_mean(name, given)})"
                 )
         return [name for name in given if name not in known]
@@ -263,7 +263,7 @@ class Checker:
         shaped = frame.columns == self._names
         columns = frame.get_columns() if shaped else map(frame.get_column, self._names)
         fitted = [
-            fit(series, item.dtype) for series, item in zip(columns, self._columns, strict=True)
+            fit(series, item.dtype) for series, item in zip(columns, self.columns, strict=True)
         ]
         if shaped and all(source is values for source, values in fitted):
             return fitted, frame
@@ -272,7 +272,7 @@ class Checker:
     def _broken_columns(
         self, fitted: list[_Fitted], table: pl.DataFrame, partition: str | None
     ) -> Iterator[_Broken]:
-        for column, (source, values) in zip(self._columns, fitted, strict=True):
+        for column, (source, values) in zip(self.columns, fitted, strict=True):
             if source is not values or not column.nullable:
                 yield from _missing(column, source, values)
             if column.least is not None or column.most is not None:
@@ -302,16 +302,16 @@ class Checker:
 
     def _rows(self, table: pl.DataFrame, query: Query) -> pl.Series:
         """Which rows break a rule; a verdict on all rows at once (a mean) is one on each."""
-        breaks = query.passes.not_().fill_null(False).alias("\0breaks")
+        breaks = breaks_of(query.passes).alias("\0breaks")
         try:
             return table.with_columns(breaks).get_column("\0breaks")
         except PolarsError as error:
-            raise broken_rule(self._spec, query.rule.id, error) from error
+            raise broken_rule(self.spec, query.rule.id, error) from error
 
     def _repeated(self, table: pl.DataFrame, rejected: pl.Series | None) -> Iterator[_Broken]:
-        identified = [_present(table.get_column(name)) for name in self._spec.key]
+        identified = [_present(table.get_column(name)) for name in self.spec.key]
         among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
-        rows = repeats(table, self._spec.key, among)
+        rows = repeats(table, self.spec.key, among)
         if rows.any():
             yield _Broken(self._key, rows)
 
@@ -437,10 +437,15 @@ def _quarantined(frame: pl.DataFrame, broken: Sequence[_Broken]) -> pl.DataFrame
     rejected = _rejected(broken)
     if rejected is None:
         return None
-    reasons = [
-        pl.when(item.rows.filter(rejected)).then(pl.lit(item.rule.id))
+    reasons = reasons_of(
+        (item.rule.id, item.rows.filter(rejected))
         for item in broken
         if item.rule.on_fail == "quarantine"
-    ]
-    listed = pl.concat_list(reasons).list.drop_nulls().alias(REASONS)
-    return frame.filter(rejected).with_columns(listed)
+    )
+    return frame.filter(rejected).with_columns(reasons)
+
+
+def reasons_of(broken: Iterable[tuple[str, pl.Series]]) -> pl.Series:
+    """The rules that each row breaks, in their order, of rules with the rows that break them."""
+    rules = [pl.when(rows).then(pl.lit(rule)) for rule, rows in broken]
+    return pl.select(pl.concat_list(rules).list.drop_nulls().alias(REASONS)).to_series()

@@ -166,9 +166,3 @@ def _tagged(codes: Codes, bits: int) -> Iterator[tuple[Codes, Codes, slice]]:
 def _duplicated(codes: Codes) -> Codes | None:
     found = pl.Series(codes).is_duplicated()
     return found.to_numpy() if found.any() else None
-
-
-def later(keys: pl.DataFrame) -> Codes:
-    """Which rows have the values of an earlier row."""
-    first = keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    return (~first).to_numpy()

@@ -45,6 +45,10 @@ def _constant(series: pl.Series) -> bool:
 def repeats(frame: pl.DataFrame, key: Sequence[str], among: pl.Series) -> pl.Series:
     """Which rows have the key of an earlier row, counting only the rows of `among`."""
     rows = frame.select(key).with_row_index("\0row").filter(among)
-    first = rows.select(pl.struct(key).is_first_distinct()).to_series()
-    later = rows.get_column("\0row").filter(~first)
-    return pl.repeat(False, frame.height, eager=True).scatter(later, True)
+    again = rows.get_column("\0row").filter(later(rows.select(key)))
+    return pl.repeat(False, frame.height, eager=True).scatter(again, True)
+
+
+def later(keys: pl.DataFrame) -> pl.Series:
+    """Which rows have the values of an earlier row."""
+    return ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()

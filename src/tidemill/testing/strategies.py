@@ -6,7 +6,6 @@ break a rule of the contract are left out.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tidemill.decide.check import checker_of
+from tidemill.decide.sample.rows import strict
 from tidemill.decide.schema import polars_type, schema_of
 from tidemill.domain.column import Column
 from tidemill.domain.contract import Contract, ContractSpec
@@ -38,18 +38,11 @@ def frames(
 
 @st.composite
 def _frames(draw: st.DrawFn, spec: ContractSpec, least: int, most: int) -> pl.DataFrame:
-    # All rules hold in a frame of a test, also those that only warn in a run.
-    strict = replace(
-        spec,
-        columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
-        rules=tuple(replace(rule, on_fail="quarantine") for rule in spec.rules),
-        rows=None,
-        budget=None,
-    )
     row = st.tuples(*(_values(column) for column in spec.columns))
     rows = draw(st.lists(row, min_size=least, max_size=most))
     frame = pl.DataFrame(rows, schema=schema_of(spec), orient="row", strict=False)
-    good = checker_of(strict).judge(frame).good
+    # All rules hold in a frame of a test, also those that only warn in a run.
+    good = checker_of(strict(spec)).judge(frame).good
     assume(good.height >= least)
     return good
 

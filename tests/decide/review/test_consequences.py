@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.decide.planning import deliver, ingest, model, reads, transform
+from tests.decide.review.changing import LOOSER, STRICT, TIGHTER, changed
 from tidemill.decide.recipe import Recipe
 from tidemill.decide.review.compare import diff
 from tidemill.decide.review.consequences import Consumer, consequences, readers
@@ -20,18 +21,6 @@ from tidemill.domain.diff import Diff
 from tidemill.domain.dtype import DType
 from tidemill.domain.stage import Flow, Input
 from tidemill.domain.table_rules import Budget, Rows
-
-
-def changed(old: dict[str, Any], new: dict[str, Any], *versions: str, **more: Any) -> Diff:
-    before, after = versions or ("1.0.0", "1.0.0")
-    return diff(
-        type("Orders", (Contract,), {"id": tm.Int64()} | old, version=before),
-        type("Orders", (Contract,), {"id": tm.Int64()} | new, version=after, **more),
-    )
-
-
-STRICT, EASY = {"x": tm.Int64()}, {"x": tm.Int64(nullable=True)}
-LOOSER, TIGHTER = changed(STRICT, EASY), changed(EASY, STRICT)
 
 
 @pytest.mark.parametrize(

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tidemill.decide.review.compare import diff
+from tests.decide.review.changing import EASY, LOOSER, STRICT, TIGHTER, changed
 from tidemill.decide.review.consequences import Consumer
 from tidemill.decide.review.discipline import bump, faults, forbidden, notes, review
 from tidemill.domain import columns as tm
 from tidemill.domain.contract import Contract
-from tidemill.domain.diff import Diff
-
-
-def changed(old: dict[str, Any], new: dict[str, Any], *versions: str, **more: Any) -> Diff:
-    before, after = versions or ("1.0.0", "1.0.0")
-    return diff(
-        type("Orders", (Contract,), {"id": tm.Int64()} | old, version=before),
-        type("Orders", (Contract,), {"id": tm.Int64()} | new, version=after, **more),
-    )
-
-
-STRICT, EASY = {"x": tm.Int64()}, {"x": tm.Int64(nullable=True)}
-LOOSER, TIGHTER = changed(STRICT, EASY), changed(EASY, STRICT)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,18 @@ _NUMBER = "\0number"
 _Way: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
 
 
+def strict(spec: ContractSpec) -> ContractSpec:
+    """A contract whose every rule counts, whatever follows in a run, and rejects its rows only."""
+    return replace(
+        spec,
+        columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
+        rules=tuple(replace(rule, on_fail="quarantine") for rule in spec.rules),
+        rows=None,
+        budget=None,
+        unknown_columns="fail",
+    )
+
+
 def sampled(
     spec: ContractSpec,
     rows: int,
@@ -79,15 +91,7 @@ class _Maker:
         self._chance = chance
         self._partition = partition
         self._given = given
-        # Every rule counts here, whatever follows in a run, and each for its rows.
-        self._strict = replace(
-            spec,
-            columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
-            rules=tuple(replace(rule, on_fail="quarantine") for rule in spec.rules),
-            rows=None,
-            budget=None,
-            unknown_columns="fail",
-        )
+        self._strict = strict(spec)
         self._checker = checker_of(self._strict)
         self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
         self._places = self._drawn_places()
