@@ -86,7 +86,8 @@ class Opened:
 
     def steps(self, number: int) -> Iterator[Any]:
         """The steps of a stage, each on its own partition of what comes before."""
-        from tidemill.decide.changes import FILES
+        from tidemill.act.tools import Unwatched
+from tidemill.decide.changes import FILES
         from tidemill.domain.plan import Action, Step
 
         for key in self.keys:
@@ -162,7 +163,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
         run="made-up",
         command="bench",
         price=Price(),
-        progress=lambda *_: None,
+        progress=Unwatched(),
     )
     holdings = Holdings(heads={f"s{number - 1}": before}, live={})
     return Pretending(job, holdings, settle=lambda: None, claim=lambda _: True)

@@ -25,7 +25,7 @@ from tidemill.act.job import Job
 from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
-from tidemill.act.tools import Progress, Tools
+from tidemill.act.tools import Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
@@ -47,7 +47,7 @@ from tidemill.domain.errors import (
     did_you_mean,
 )
 from tidemill.domain.partition import bounds_of
-from tidemill.domain.plan import Plan, Step
+from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -251,7 +251,7 @@ class Project:
         request = _request(stage, since, until, limit, again, train)
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
-            return self._run(request, lease, command, progress or _silent)
+            return self._run(request, lease, command, progress or Unwatched())
         finally:
             lease.close()
 
@@ -431,10 +431,6 @@ def _request(
 
 def _run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _silent(done: int, total: int, step: Step) -> None:
-    """Progress that nobody watches."""
 
 
 def _count_rows(

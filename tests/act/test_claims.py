@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.act.test_models import MODEL, WINDOW, Sea
-from tests.act.tides import CHAIN, STAGES, Tides, day, flow_of, rebuilt
+from tests.act.tides import CHAIN, STAGES, Before, Tides, day, flow_of, rebuilt
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import Attempted
 from tidemill.domain.run import Receipt, Status
@@ -109,12 +109,12 @@ def test_two_environments_do_everything_once(tides: Tides, tmp_path: Path) -> No
         # Both have made their plans when the first step of either is begun.
         steps: list[object] = []
 
-        def progress(done: int, total: int, step: object) -> None:
+        def progress(done: int, step: object) -> None:
             if not steps:
                 together.wait(60)
             steps.append(step)
 
-        receipts.append(project.run(progress=progress))
+        receipts.append(project.run(progress=Before(progress)))
 
     threads = [threading.Thread(target=run, args=(project,)) for project in projects]
     for thread in threads:
@@ -217,11 +217,11 @@ def test_a_step_that_fails_gives_its_key_back(tides: Tides, tmp_path: Path) -> N
 def test_an_interrupted_run_gives_everything_back(tides: Tides, tmp_path: Path) -> None:
     keys, meeting = foreseen(tides, tmp_path / "fresh"), met(tides)
 
-    def progress(done: int, total: int, step: object) -> None:
+    def progress(done: int, step: object) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
-    receipt = tides.run(progress=progress)
+    receipt = tides.run(progress=Before(progress))
     assert receipt.status == Status.INTERRUPTED
     assert len(attempts(tides, receipt)) == 4
     assert free(meeting, keys)
@@ -304,11 +304,11 @@ def test_what_was_known_and_is_lost_is_made_by_one_of_them(tides: Tides) -> None
     head = project.state().heads["raw"].partitions[day(0)]
     assert meeting.other.take(head.key)
 
-    def progress(done: int, total: int, step: object) -> None:
+    def progress(done: int, step: object) -> None:
         # After the plan, which saw it.
         project.tools.artifacts.remove(head.product.pins)
 
-    receipt = branch.run(progress=progress)
+    receipt = branch.run(progress=Before(progress))
     project.close()
     assert meeting.waited == [head.key]
     # What hangs on it waited too, and is still known.

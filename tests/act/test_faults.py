@@ -9,7 +9,7 @@ from random import Random
 import polars as pl
 import pytest
 
-from tests.act.tides import CHAIN, FIRST, STAGES, Tides, day, everything, rows_of
+from tests.act.tides import CHAIN, FIRST, STAGES, Before, Tides, day, everything, rows_of
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.event import Attempted
 from tidemill.domain.run import Outcome, Status
@@ -412,7 +412,7 @@ def test_a_file_that_changes_after_it_was_planned_on_is_never_recorded_as_what_i
 ) -> None:
     tides.put("both.parquet", pl.concat([rows_of(2), rows_of(3)]))
 
-    def progress(done: int, total: int, step: object) -> None:
+    def progress(done: int, step: object) -> None:
         if done == 0:
             for name, frame in (
                 (f"{day(1)}.parquet", rows_of(1, (7.0,))),
@@ -423,7 +423,7 @@ def test_a_file_that_changes_after_it_was_planned_on_is_never_recorded_as_what_i
                 else:
                     (tides.root / "data" / name).unlink()
 
-    receipt = tides.run(progress=progress)
+    receipt = tides.run(progress=Before(progress))
     assert receipt.exit_code == 1
     assert len(receipt.messages) == 3
     says = "changed while this run was at work; run again" if rewritten else "can't be read"
@@ -437,11 +437,11 @@ def test_a_file_that_changes_after_it_was_planned_on_is_never_recorded_as_what_i
 
 
 def test_a_file_that_is_touched_after_it_was_planned_on_is_what_it_was(tides: Tides) -> None:
-    def progress(done: int, total: int, step: object) -> None:
+    def progress(done: int, step: object) -> None:
         if done == 0:
             tides.send(1)
 
-    tides.ok(progress=progress)
+    tides.ok(progress=Before(progress))
 
 
 def test_a_suffix_that_tells_no_format(tides: Tides) -> None:

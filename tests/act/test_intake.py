@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.act.tides import CHAIN, Tides, day, rows_of
+from tests.act.tides import CHAIN, Before, Tides, day, rows_of
 from tidemill.act import intake
 from tidemill.domain.plan import Step
 
@@ -58,12 +58,12 @@ def test_a_file_that_changes_after_it_was_read_ahead_is_refused(tmp_path: Path, 
     for number in range(4):
         tides.send(number)
 
-    def replaced(done: int, total: int, step: Step) -> None:
+    def replaced(done: int, step: Step) -> None:
         # The second of raw: the third day's file lies in memory by now.
         if (step.stage, step.partition) == ("raw", day(1)):
             tides.send(2, [7.0] * rows)
 
-    receipt = tides.run(progress=replaced)
+    receipt = tides.run(progress=Before(replaced))
     says = f"data/{day(2)}.parquet changed while this run was at work; run again"
     assert receipt.messages == (f"raw {day(2)}: {says}",)
     assert day(2) not in tides.published()["raw"]
@@ -99,10 +99,10 @@ def test_what_cannot_be_read_ahead_is_left_to_its_own_step(tmp_path: Path, other
         tides.ok()
         return
 
-    def spoilt(done: int, total: int, step: Step) -> None:
+    def spoilt(done: int, step: Step) -> None:
         if done == 0 and path.exists():
             path.unlink() if other == "gone" else path.write_bytes(b"PAR1")
 
-    receipt = tides.run(progress=spoilt)
+    receipt = tides.run(progress=Before(spoilt))
     assert [message.partition(":")[0] for message in receipt.messages] == [f"raw {day(1)}"]
     assert tides.published()["raw"] == [day(0), day(2)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.act.tides import STAGES, Tides, day, everything, rebuilt
+from tests.act.tides import STAGES, Before, Tides, day, everything, rebuilt
 from tidemill.act import holder, tenure, turns
 from tidemill.act.holder import describe, is_dead, this_process
 from tidemill.act.idle import peak_rss
@@ -232,11 +232,11 @@ def test_a_heartbeat_stops_when_the_lease_is_lost(
 
 
 def test_an_interrupted_run_is_closed_and_goes_on(tides: Tides) -> None:
-    def progress(done: int, total: int, step: object) -> None:
+    def progress(done: int, step: object) -> None:
         if done == 4:
             raise KeyboardInterrupt
 
-    receipt = tides.run(progress=progress)
+    receipt = tides.run(progress=Before(progress))
     assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
     [info] = tides.open().runs()
     assert info.status == Status.INTERRUPTED

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.act.tides import Tides, day, flow_of, rows_of
+from tests.act.tides import Before, Tides, day, flow_of, rows_of
 from tidemill.act import holder
 from tidemill.act.quarantine import Held, Quarantine, _ranges
 from tidemill.domain.errors import (
@@ -365,11 +365,11 @@ def test_a_run_that_did_not_know_of_a_ruling_hides_nothing(tides: Tides) -> None
     project, other = tides.open(), tides.open()
     said: list[Ruling] = []
 
-    def progress(done: int, total: int, step: Any) -> None:
+    def progress(done: int, step: Any) -> None:
         if not said:
             said.append(other.quarantine.release("raw", reason="typo", by="ana", rows=[0]))
 
-    project.run(progress=progress)
+    project.run(progress=Before(progress))
     project.close()
     other.close()
     with pytest.raises(ConflictError, match=r"rulings on raw .* wait for a run"):

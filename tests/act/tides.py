@@ -17,9 +17,10 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.act.tools import Tools
+from tidemill.act.tools import Tools, Unwatched
 from tidemill.domain.event import Attempted, Event
-from tidemill.domain.run import Receipt
+from tidemill.domain.plan import Step
+from tidemill.domain.run import Attempt, Receipt
 from tidemill.domain.workflow import Workflow
 from tidemill.project import Project, open_project
 
@@ -234,3 +235,17 @@ def by_hand(frames: Mapping[int, Sequence[float | None]], factor: float = 2.0) -
         },
         schema={"day": pl.Date, "total": pl.Float64, "rows": pl.UInt32},
     )
+
+
+class Before(Unwatched):
+    """Calls back before each step, with how many are done."""
+
+    def __init__(self, call: Callable[[int, Step], object]) -> None:
+        self._call = call
+        self._done = 0
+
+    def started(self, step: Step) -> None:
+        self._call(self._done, step)
+
+    def ended(self, step: Step, attempt: Attempt | None) -> None:
+        self._done += 1

@@ -7,6 +7,7 @@ import pty
 import subprocess
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.cli.commands import held_run, process
 from tidemill.cli.progress import ProgressLine
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import Action, Step
+from tidemill.domain.plan import Action, Plan, Step
 
 
 class Stream(io.StringIO):
@@ -36,6 +37,9 @@ class Stream(io.StringIO):
         return super().write(text)
 
 
+PLAN = partial(Plan, workflow="w", environment="prod", heads={}, recipes={})
+
+
 def step(partition: str) -> Step:
     return Step(stage="features", partition=partition, action=Action.RUN, reasons=())
 
@@ -43,7 +47,11 @@ def step(partition: str) -> Step:
 def drawn(stream: Stream, partition: str = "2026-01-05") -> str:
     """What is on the stream after one step that was long enough to be seen."""
     with ProgressLine(stream, every_s=0.001) as progress:
-        progress(12, 365, step(partition))
+        steps = [step(partition)] * 365
+        progress.begin(PLAN(steps=tuple(steps)))
+        for one in steps[:12]:
+            progress.ended(one, None)
+        progress.started(steps[12])
         assert stream.told.wait(60)
     return stream.getvalue()
 

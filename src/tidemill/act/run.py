@@ -89,13 +89,15 @@ def _work(
         claimed.wait(key)
 
     turns = Turns(job.flow, job.plan.steps, wait)
+    job.progress.begin(job.plan)
     for step in turns:
-        job.progress(len(attempts), len(job.plan.steps), step)
+        job.progress.started(step)
         done = steps.do(step)
         if done.put_off:
             turns.put_off(done.put_off)
             continue
         turns.done()
+        job.progress.ended(step, done.attempt)
         attempts.append(done.attempt or _current(step))
         claim = claimed.passed(done.attempt)
         if done.parcel is not None:

@@ -5,12 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tidemill.domain.plan import Step
+from tidemill.domain.plan import Plan, Step
+from tidemill.domain.run import Attempt
 from tidemill.ports import Artifacts, Claims, Ledger, ModelFormat, Probes, SinkWriter
 
-# Told before each step: how many are done, how many there are, and the step.
-Progress = Callable[[int, int, Step], None]
+
+class Progress(Protocol):
+    """Told how far a run is, from its own thread."""
+
+    def begin(self, plan: Plan) -> None:
+        """The run begins with the steps of a plan."""
+
+    def started(self, step: Step) -> None:
+        """A step is at work, or waits for a worker; several can be at once."""
+
+    def ended(self, step: Step, attempt: Attempt | None) -> None:
+        """What became of a step; no attempt: it turned out current. One that is RETRIED starts again."""
+
+
+class Unwatched:
+    """Progress that nobody watches; who watches only a part of it begins with this."""
+
+    def begin(self, plan: Plan) -> None:
+        """Nothing."""
+
+    def started(self, step: Step) -> None:
+        """Nothing."""
+
+    def ended(self, step: Step, attempt: Attempt | None) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,20 +14,22 @@ from typing import TextIO
 
 from tidemill.cli.tables import seconds
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import Step
+from tidemill.domain.plan import Plan, Step
+from tidemill.domain.run import Attempt
 
 _TERMINAL_S, _LOG_S = 0.1, 10.0
 _CLEAR = "\r\x1b[K"
 
 
 class ProgressLine:
-    """Called before each step; shows the last one that it was told of, until it is closed."""
+    """Shows the last step that it was told of, until it is closed."""
 
     def __init__(self, stream: TextIO, every_s: float | None = None) -> None:
         self._stream = stream
         self._terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._every = every_s or (_TERMINAL_S if self._terminal else _LOG_S)
         self._began = time.monotonic()
+        self._done = self._total = 0
         self._latest: tuple[int, int, Step] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="tidemill-progress", daemon=True)
@@ -36,8 +38,17 @@ class ProgressLine:
         self._thread.start()
         return self
 
-    def __call__(self, done: int, total: int, step: Step) -> None:
-        self._latest = (done, total, step)
+    def begin(self, plan: Plan) -> None:
+        """A run begins with so many steps."""
+        self._total = len(plan.steps)
+
+    def started(self, step: Step) -> None:
+        """A step is at work."""
+        self._latest = (self._done, self._total, step)
+
+    def ended(self, step: Step, attempt: Attempt | None) -> None:
+        """A step is done."""
+        self._done += 1
 
     def __exit__(
         self,

@@ -39,6 +39,7 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 rechecked=rechecked,
                 current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
+                retried=count[Outcome.RETRIED],
                 skipped=count[Outcome.SKIPPED],
                 rows_in=sum(a.rows_in for a in own),
                 rows_out=sum(a.rows_out for a in own),

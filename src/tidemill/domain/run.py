@@ -8,12 +8,16 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How an attempt ended; CURRENT turned out to have nothing to do, and is no event."""
+    """How an attempt ended; CURRENT turned out to have nothing to do, and is no event.
+
+    RETRIED failed, and was tried again: another attempt at the same step follows.
+    """
 
     OK = "ok"
     BOUND = "bound"
     CURRENT = "current"
     FAILED = "failed"
+    RETRIED = "retried"
     REFUSED = "refused"
     SKIPPED = "skipped"
 
@@ -30,7 +34,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What one try at a step did and cost; seconds, rows and bytes. `message` says why it failed."""
+    """What one try at a step did and cost; seconds, rows and bytes. `message` says why it failed.
+
+    `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
+    "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
+    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen).
+    """
 
     stage: str
     partition: str
@@ -47,6 +56,21 @@ class Attempt:
     bytes_in: int = 0
     bytes_out: int = 0
     quarantined: int = 0
+    number: int = 1
+    fate: str = ""
+    queued_s: float = 0.0
+    peak_rss: int = 0
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong in the same way in some partitions of a stage, why, and what to do about it."""
+
+    stage: str
+    partitions: tuple[str, ...]
+    why: str
+    advice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +83,7 @@ class Tally:
     rechecked: int = 0
     current: int = 0
     failed: int = 0
+    retried: int = 0
     skipped: int = 0
     rows_in: int = 0
     rows_out: int = 0
@@ -86,6 +111,7 @@ class Receipt:
     currency: str = ""
     exit_code: int = 0
     messages: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

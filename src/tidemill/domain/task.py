@@ -17,7 +17,8 @@ class Task:
     function writes to the `output` that it is given, which becomes the task's when it returned. `cpus`
     is the share of the machine that it takes, and how many threads Polars and BLAS may have; `memory`
     (bytes) caps what its process may hold by itself, 0 is no cap. Of the tasks that wait, the one with
-    the highest `priority` starts first. Tasks of different worker classes never share a process.
+    the highest `priority` starts first. Tasks of different worker classes never share a process. `gpus`
+    are whole devices, which nobody else has meanwhile.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Task:
     output: str = ""
     cpus: float = 1.0
     memory: int = 0
+    gpus: int = 0
     timeout_s: float | None = None
     priority: int = 0
     worker_class: str = "default"
@@ -39,8 +41,30 @@ class Task:
             raise UsageError(f"task {self.id}: cpus={self.cpus} is no share of a machine")
         if self.memory < 0:
             raise UsageError(f"task {self.id}: memory={self.memory} is no number of bytes")
+        if self.gpus < 0:
+            raise UsageError(f"task {self.id}: gpus={self.gpus} is no number of devices")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise UsageError(f"task {self.id}: timeout_s={self.timeout_s} leaves no time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerClass:
+    """How the workers of a class share the machine with others.
+
+    `niceness` (0 to 19) lets others have the CPU first. `memory` (bytes) is what the caps of the tasks
+    that are at work in the class may add up to; 0 is no budget. While a task waits that isn't in a
+    `deferrable` class, tasks in such a class don't count as having CPUs or workers: they never delay it.
+    """
+
+    niceness: int = 0
+    memory: int = 0
+    deferrable: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.niceness <= 19:
+            raise UsageError(f"niceness={self.niceness} is not from 0 (none) to 19 (most)")
+        if self.memory < 0:
+            raise UsageError(f"memory={self.memory} is no number of bytes")
 
 
 class Fate(StrEnum):
