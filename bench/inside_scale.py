@@ -86,8 +86,7 @@ class Opened:
 
     def steps(self, number: int) -> Iterator[Any]:
         """The steps of a stage, each on its own partition of what comes before."""
-        from tidemill.act.tools import Unwatched
-from tidemill.decide.changes import FILES
+        from tidemill.decide.changes import FILES
         from tidemill.domain.plan import Action, Step
 
         for key in self.keys:
@@ -122,6 +121,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     from tidemill.act import steps
     from tidemill.act.job import Job
     from tidemill.act.tenure import Holdings
+    from tidemill.act.tools import Unwatched
     from tidemill.decide.measure import Price
     from tidemill.domain.binding import Product, content_of
     from tidemill.domain.fingerprint import object_name

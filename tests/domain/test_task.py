@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidemill.domain.errors import UsageError
-from tidemill.domain.task import Task
+from tidemill.domain.task import Task, WorkerClass
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,25 @@ from tidemill.domain.task import Task
         ({"function": ":name"}, "':name' is not module:name"),
         ({"cpus": 0}, "cpus=0 is no share of a machine"),
         ({"memory": -1}, "memory=-1 is no number of bytes"),
+        ({"gpus": -1}, "gpus=-1 is no number of devices"),
         ({"timeout_s": 0}, "timeout_s=0 leaves no time"),
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=f"task one: .*{says}"):
         Task(**{"id": "one", "function": "module:name", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"niceness": 20}, "niceness=20 is not from 0 .* to 19"),
+        ({"niceness": -1}, "niceness=-1 is not from 0 .* to 19"),
+        ({"memory": -1}, "memory=-1 is no number of bytes"),
+    ],
+)
+def test_a_class_of_workers_that_makes_no_sense_is_refused(
+    wrong: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        WorkerClass(**wrong)
