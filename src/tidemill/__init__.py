@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
     from tidemill.domain.impure import impure
     from tidemill.domain.model import Fitted, Params, fitted
+    from tidemill.domain.resources import resources, retries
     from tidemill.domain.source import Source, files
     from tidemill.domain.stage import parquet
     from tidemill.domain.table_rules import (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.act import turns
+from tidemill.act import turns as module
 from tidemill.act.turns import Claimed, Turns
 from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
@@ -122,15 +122,22 @@ def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
         free.add(key)
         order.append("wait")
 
-    turns = Turns(FLOW, steps, wait)
-    for turn in turns:
-        name = name_of(turn)
+    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+        name = name_of(steps[at])
         if name in held and name not in free:
-            turns.put_off(name)
+            turns.put_off(at, name)
         else:
             order.append(name)
-            turns.done()
+            turns.done(at)
     return order
+
+
+def in_turn(turns: Turns) -> Iterator[tuple[Turns, int]]:
+    """The steps one after the other."""
+    while (at := turns.take()) is not None or turns.again(wait=True):
+        if at is not None:
+            assert turns.first(at)
+            yield turns, at
 
 
 @pytest.mark.parametrize(
@@ -198,18 +205,17 @@ def test_the_order_of_turns(steps: list[Step], held: list[str], order: list[str]
 
 def test_what_was_put_off_is_tried_again_before_the_run_waits() -> None:
     tries: list[str] = []
-    turns = Turns(FLOW, DAYS, lambda key: pytest.fail(f"waits for {key}"))
-    for turn in turns:
-        tries.append(name_of(turn))
+    for turns, at in in_turn(Turns(FLOW, DAYS, lambda key: pytest.fail(f"waits for {key}"))):
+        tries.append(name_of(DAYS[at]))
         if tries == ["raw/1"]:
-            turns.put_off("key")
+            turns.put_off(at, "key")
         else:
-            turns.done()
+            turns.done(at)
     assert tries == ["raw/1", "raw/2", "daily/2", "raw/1", "daily/1", "total/all"]
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> list[Step]:
+def plans(draw: st.DrawFn, stages: Collection[str] = ("raw", "daily", "total")) -> list[Step]:
     """Steps that read any of those before them."""
     random = Random(draw(st.integers(0, 2**32)))
     names: list[str] = []
@@ -219,7 +225,7 @@ def plans(draw: st.DrawFn) -> list[Step]:
         for name in random.sample(names, min(len(names), random.randrange(4))):
             owner, _, partition = name.partition("/")
             reads[owner] = f"{reads.get(owner, '')} {partition}"
-        name = f"{random.choice(['raw', 'daily', 'total'])}/{number}"
+        name = f"{random.choice([*stages])}/{number}"
         names.append(name)
         steps.append(step(name, Action.RUN, **reads))
     return steps
@@ -243,17 +249,58 @@ def test_every_step_is_done_once_after_what_it_reads(
         if random.random() < 0.5:
             held.discard(key)
 
-    turns = Turns(FLOW, steps, wait)
-    for turn in turns:
+    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+        turn = steps[at]
         assert reads(turn) <= set(done)
         if name_of(turn) in held:
-            turns.put_off(name_of(turn))
+            turns.put_off(at, name_of(turn))
             continue
-        turns.done()
+        turns.done(at)
         done.append(name_of(turn))
         if held and random.random() < 0.5:
             held.discard(random.choice(sorted(held)))
     assert sorted(done) == sorted(map(name_of, steps))
+
+
+@given(
+    plans(("raw", "daily", "counted")),
+    st.integers(0, 2**32),
+    st.floats(0.0, 0.7),
+    st.integers(1, 5),
+)
+def test_side_by_side_every_step_is_done_once_after_what_it_reads(
+    steps: list[Step], seed: int, share: float, most: int
+) -> None:
+    """Several are at work at once, end in any order, and are published in their line."""
+    random = Random(seed)
+    held = {name_of(s) for s in steps if random.random() < share}
+    done: list[str] = []
+    at_work: list[int] = []
+
+    def wait(key: str) -> None:
+        assert not at_work
+        held.discard(key)
+
+    turns = Turns(FLOW, steps, wait)
+    while True:
+        at = turns.take() if len(at_work) < most else None
+        if at is not None:
+            needed = {f"{name}/{key}" for name, keys in steps[at].reads.items() for key in keys}
+            assert needed <= set(done)
+            if name_of(steps[at]) in held:
+                turns.put_off(at, name_of(steps[at]))
+            else:
+                at_work.append(at)
+        elif at_work:
+            ended = random.choice([one for one in at_work if turns.first(one)])
+            at_work.remove(ended)
+            turns.done(ended)
+            done.append(name_of(steps[ended]))
+        elif not turns.again(wait=True):
+            break
+    assert sorted(done) == sorted(map(name_of, steps))
+    counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]
+    assert counted == sorted(counted)
 
 
 def attempt(outcome: Outcome) -> Attempt:
@@ -278,10 +325,10 @@ class TestClaimed:
         other = MemoryClaims(claims)
         claimed = Claimed(claims)
         assert claimed.take("key")
-        assert claimed.passed(what) == ("key" if kept else "")
+        assert claimed.passed("key", what) == ("key" if kept else "")
         assert other.take("key") is not kept
         # The step after it claimed nothing.
-        assert claimed.passed(attempt(Outcome.OK)) == ""
+        assert claimed.passed("key", attempt(Outcome.OK)) == ""
         if kept:
             claimed.give("key")
             assert other.take("key")
@@ -292,7 +339,7 @@ class TestClaimed:
         claimed = Claimed(claims)
         assert other.take("key")
         assert not claimed.take("key")
-        assert claimed.passed(attempt(Outcome.OK)) == ""
+        assert claimed.passed("key", attempt(Outcome.OK)) == ""
         claimed.give_all()
         assert not MemoryClaims(claims).take("key")
 
@@ -320,14 +367,14 @@ class TestClaimed:
         claimed = Claimed(claims)
         claimed.wait("key")
         assert not MemoryClaims(claims).take("key")
-        assert claimed.passed(None) == ""
+        assert claimed.passed("key", None) == ""
         assert MemoryClaims(claims).take("key")
 
     def test_a_holder_that_never_moves_is_not_waited_for_without_end(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(turns, "_PATIENCE_S", 0.01)
-        monkeypatch.setattr(turns, "GIVEN_UP_S", 0.02)
+        monkeypatch.setattr(module, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(module, "GIVEN_UP_S", 0.02)
         claims = MemoryClaims()
         asleep = MemoryClaims(claims)
         claimed = Claimed(claims)

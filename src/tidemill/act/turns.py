@@ -1,12 +1,14 @@
 """Two runs share the work: whose turn it is, and which keys a run has claimed.
 
-A step whose key another run is at work on is put off, and with it what needs its output. The rest goes
-on in the plan's order; what was put off is tried again when nothing else is left, and by then is mostly
-known. A run waits for another one only when there is nothing that it could do itself.
+Steps that don't need each other can be at work side by side. One whose key another run is at work on is
+put off, and with it what needs its output. The rest goes on in the plan's order; what was put off is
+tried again when nothing else is left, and by then is mostly known. A run waits for another one only
+when there is nothing that it could do itself.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
@@ -28,10 +30,10 @@ _GATE = "(gate)"
 
 
 class Turns:
-    """The steps of a plan, each handed out when it is its turn and until it is done.
+    """The steps of a plan by their number in it; each is taken when all that it needs is done.
 
-    After each one `done` or `put_off` says what became of it. `wait` is called with a key when every
-    step that is left waits for another run.
+    Of each that was taken `done` or `put_off` says what became of it; several can be at work at once.
+    `wait` is called with a key when every step that is left waits for another run.
     """
 
     def __init__(self, flow: Flow, steps: Sequence[Step], wait: Callable[[str], object]) -> None:
@@ -43,59 +45,79 @@ class Turns:
         self._serial = {s.name for s in flow.stages if s.output and s.output.looks_further}
         self._refers = {s.name: frozenset(s.refers.values()) for s in flow.stages if s.refers}
         self._fresh = iter(range(len(steps)))
-        self._at = -1
         self._ready: list[int] = []
         self._off: dict[int, str] = {}
         self._open: set[_Made] = set()
+        # By stage whose partitions come one after the other: what is at work, and what is held up.
+        self._line: dict[str, list[int]] = defaultdict(list)
         self._latest: dict[str, _Made] = {}
         self._behind: dict[_Made, list[int]] = {}
         self._missing: dict[int, int] = {}
         self._idle = False
 
-    def __iter__(self) -> Iterator[Step]:
-        return self
-
-    # Not a generator: an interrupt that comes while one is closed is lost.
-    def __next__(self) -> Step:
-        at = self._draw()
-        if at is None:
-            raise StopIteration
-        self._at = at
-        return self._steps[at]
-
-    def put_off(self, key: str) -> None:
-        """Another run is at work on the step's key."""
-        self._off[self._at] = key
-        self._keep_open(self._at)
-
-    def done(self) -> None:
-        """Nothing waits for the step any more, whatever came of it."""
-        self._idle = False
-        made = self._made(self._at)
-        self._open.discard(made)
-        for at in self._behind.pop(made, ()):
-            self._missing[at] -= 1
-            if not self._missing[at]:
-                heappush(self._ready, at)
-
-    def _draw(self) -> int | None:
+    def take(self) -> int | None:
+        """The number of the next step whose turn it is; None while there is none."""
         while True:
             if self._ready:
-                return heappop(self._ready)
-            at = next(self._fresh, None)
-            if at is None:
-                if not self._off:
+                at = heappop(self._ready)
+            else:
+                fresh = next(self._fresh, None)
+                if fresh is None:
                     return None
-                self._try_again()
-            elif not self._blocked(at):
-                return at
+                at = fresh
+                if self._blocked(at):
+                    continue
+            self._open.add(self._made(at))
+            if self._steps[at].stage in self._serial:
+                insort(self._line[self._steps[at].stage], at)
+            return at
 
-    def _try_again(self) -> None:
-        if self._idle:
+    def first(self, at: int) -> bool:
+        """Whether nothing that has to be published before the step is still at work."""
+        line = self._line.get(self._steps[at].stage)
+        return line is None or line[0] == at
+
+    def put_off(self, at: int, key: str) -> None:
+        """Another run is at work on the step's key."""
+        self._off[at] = key
+        self._keep_open(at)
+        self._leave(at)
+
+    def done(self, at: int) -> None:
+        """Nothing waits for the step any more, whatever came of it."""
+        self._idle = False
+        self._leave(at)
+        made = self._made(at)
+        self._open.discard(made)
+        for waiting in self._behind.pop(made, ()):
+            self._missing[waiting] -= 1
+            if not self._missing[waiting]:
+                heappush(self._ready, waiting)
+
+    @property
+    def held_up(self) -> bool:
+        """Whether some steps wait for another run."""
+        return bool(self._off)
+
+    def again(self, *, wait: bool) -> bool:
+        """Let what was put off be taken again, if anything was; whether there is any.
+
+        With `wait`, and when nothing was done since it was tried last, first wait for the other run.
+        """
+        if not self._off:
+            return False
+        if wait and self._idle:
             self._wait(self._off[min(self._off)])
         self._idle = True
-        self._ready = sorted(self._off)
+        for at in self._off:
+            heappush(self._ready, at)
         self._off.clear()
+        return True
+
+    def _leave(self, at: int) -> None:
+        line = self._line.get(self._steps[at].stage)
+        if line is not None:
+            line.remove(at)
 
     def _blocked(self, at: int) -> bool:
         """Whether the step needs what isn't made yet; it gets its turn when all of that is."""
@@ -138,16 +160,18 @@ class Claimed:
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
+        # What was asked for, and of that what is surely ours.
         self._keys: set[str] = set()
+        self._held: set[str] = set()
         self._waited: dict[str, float] = defaultdict(float)
-        self._now = ""
 
     def take(self, key: str) -> bool:
-        """Whether the step at hand may go on to make what the key stands for."""
+        """Whether a step may go on to make what the key stands for."""
         # Noted first: an interrupt right after must not leave it behind.
         self._keys.add(key)
         taken = self._claims.take(key) or self._waited[key] >= GIVEN_UP_S
-        self._now = key if taken else ""
+        if taken:
+            self._held.add(key)
         return taken
 
     def wait(self, key: str) -> None:
@@ -155,14 +179,16 @@ class Claimed:
         self._keys.add(key)
         # Its step comes next, and then gives it back like one that took the key itself.
         if self._claims.wait(key, _PATIENCE_S):
-            self._now = key
+            self._held.add(key)
         else:
             self._waited[key] += _PATIENCE_S
 
-    def passed(self, attempt: Attempt | None) -> str:
+    def passed(self, key: str, attempt: Attempt | None) -> str:
         """The key to be given when what the step made is published; if it made nothing, given now."""
-        key, self._now = self._now, ""
-        if key and (attempt is None or attempt.outcome is not Outcome.OK):
+        if key not in self._held:
+            return ""
+        self._held.discard(key)
+        if attempt is None or attempt.outcome is not Outcome.OK:
             self.give(key)
             return ""
         return key

@@ -19,6 +19,7 @@ from tidemill.domain.gate import Scores
 from tidemill.domain.impure import impure_of
 from tidemill.domain.model import Fitted
 from tidemill.domain.partition import key_of, start_of
+from tidemill.domain.resources import Resources, Retries
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Approval, Flow, Function, Input, Kind, Sink, Stage, Training
 from tidemill.domain.trigger import (
@@ -67,7 +68,7 @@ class Drawn:
             # A misspelt input may be misspelt in one place only.
             if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
         )
-        return Flow(name=self.workflow.name, owner=self.workflow.owner, stages=tuple(stages))
+        return _flow(self.workflow, tuple(stages))
 
 
 def seal(workflow: Workflow) -> Flow:
@@ -79,8 +80,13 @@ def seal(workflow: Workflow) -> Flow:
     found = draw(workflow)
     if found.faults:
         raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
-    stages = tuple(_ordered(found.stages))
-    return Flow(name=workflow.name, owner=workflow.owner, stages=stages)
+    return _flow(workflow, tuple(_ordered(found.stages)))
+
+
+def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
+    return Flow(
+        name=workflow.name, owner=workflow.owner, stages=stages, deferrable=workflow.deferrable
+    )
 
 
 def draw(workflow: Workflow) -> Drawn:
@@ -130,6 +136,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     faults += more
     faults += _trigger_faults(declared)
     faults += _impure_faults(declared)
+    faults += _how_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
@@ -151,6 +158,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         start=_start(declared, output, faults),
         training=_training(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
+        **_how(declared),
     )
     given = {item.name: item.contract for item in inputs}
     stage, more = _reading(declared, stage, given)
@@ -234,6 +242,27 @@ def _impure_faults(declared: Declared) -> Iterator[Fault]:
     if impure_of(declared.function) is not None and declared.kind in _NEVER_IMPURE:
         message = f"{declared.kind} {declared.name!r} is marked with @tm.impure"
         yield Fault(message=message, where=declared.place, hint=_NEVER_IMPURE[declared.kind])
+
+
+_HOW = (("resources", Resources), ("retries", Retries))
+
+
+def _how_faults(declared: Declared) -> Iterator[Fault]:
+    for name, kind in _HOW:
+        if not isinstance(declared.options.get(name, kind()), kind):
+            message = f"{declared.kind} {declared.name!r}: {name}={declared.options[name]!r}"
+            hint = f"write {name}=tm.{name}(...)"
+            yield Fault(
+                message=f"{message} is not what tm.{name}() gives",
+                where=declared.place,
+                hint=hint,
+            )
+
+
+def _how(declared: Declared) -> dict[str, Any]:
+    """What the steps of a stage may use, and what is tried again."""
+    said = {name: declared.options.get(name) for name, _ in _HOW}
+    return {name: said[name] for name, kind in _HOW if isinstance(said[name], kind)}
 
 
 def _is_trigger(value: object) -> bool:
@@ -366,7 +395,9 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
+        **_how(declared),
     )
+    faults += _how_faults(declared)
     source = next((known for known in workflow.declared if known.name == item.name), None)
     hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
     stage, more = _reading(

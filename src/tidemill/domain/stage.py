@@ -11,6 +11,7 @@ from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.gate import Gate
 from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Partitioning
+from tidemill.domain.resources import Resources, Retries
 from tidemill.domain.trigger import Trigger
 from tidemill.domain.window import Window
 
@@ -102,6 +103,8 @@ class Stage:
     model: str = ""
     sink: Sink | None = None
     refers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    resources: Resources = field(default_factory=Resources)
+    retries: Retries = field(default_factory=Retries)
 
     @property
     def vouched(self) -> bool:
@@ -120,11 +123,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A workflow that was checked: its stages in an order in which they can run."""
+    """A workflow that was checked: its stages in an order in which they can run.
+
+    When it is `deferrable`, others on the machine go first.
+    """
 
     name: str
     owner: str
     stages: tuple[Stage, ...]
+    deferrable: bool = False
 
     def __getitem__(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)

@@ -15,6 +15,7 @@ from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.gate import Gate
 from tidemill.domain.place import caller
+from tidemill.domain.resources import Resources, Retries
 from tidemill.domain.stage import Approval, Function, Kind, Sink
 from tidemill.domain.trigger import Trigger
 from tidemill.domain.window import Window
@@ -30,6 +31,9 @@ class Decorator(Protocol):
 
 Windows: TypeAlias = Window | Mapping[str, Window]
 
+# Nothing said: the plan decides what a step uses, and nothing is tried again.
+FREE, ONCE = Resources(), Retries()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
@@ -44,11 +48,15 @@ class Declared:
 
 
 class Workflow:
-    """A named set of stages that data flows through; `owner` is who answers for it."""
+    """A named set of stages that data flows through; `owner` is who answers for it.
 
-    def __init__(self, name: str, *, owner: str = "") -> None:
+    When it is `deferrable`, others on the machine go first: its workers have a low priority.
+    """
+
+    def __init__(self, name: str, *, owner: str = "", deferrable: bool = False) -> None:
         self.name = name
         self.owner = owner
+        self.deferrable = deferrable
         self.declared: list[Declared] = []
         self.approvals: list[Approval] = []
 
@@ -58,16 +66,30 @@ class Workflow:
     @overload
     def ingest(self, function: F) -> F: ...
     @overload
-    def ingest(self, *, start: str | None = None, version: str | None = None) -> Decorator: ...
+    def ingest(
+        self,
+        *,
+        start: str | None = None,
+        version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
+    ) -> Decorator: ...
     def ingest(
         self,
         function: Function | None = None,
         *,
         start: str | None = None,
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Any:
-        """Declare a stage that takes rows from a source; `start` is the first partition that is taken."""
-        return self._stage(Kind.INGEST, function, {"start": start, "version": version})
+        """Declare a stage that takes rows from a source; `start` is the first partition that is taken.
+
+        `resources=tm.resources(...)` says what each step may use, `retries=tm.retries(...)` what is
+        tried again.
+        """
+        options = {"start": start, "version": version}
+        return self._stage(Kind.INGEST, function, options | _how(resources, retries))
 
     @overload
     def transform(self, function: F) -> F: ...
@@ -79,6 +101,8 @@ class Workflow:
         optional: Sequence[str] = (),
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Decorator: ...
     def transform(
         self,
@@ -88,6 +112,8 @@ class Workflow:
         optional: Sequence[str] = (),
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Any:
         """Declare a stage that makes one table of others.
 
@@ -95,10 +121,10 @@ class Workflow:
         name) says otherwise. A partition waits for its inputs; one named in `optional` is handed as
         an empty frame while it is missing. `reads` (`[Orders.reads("id")]`) are the columns that it
         is handed of inputs with that contract, and what it relies on in them. `version` stands for
-        code that can't be fingerprinted.
+        code that can't be fingerprinted. `resources` and `retries` are as with ingests.
         """
         options = {"optional": tuple(optional), "reads": reads, "version": version}
-        return self._stage(Kind.TRANSFORM, function, options, window)
+        return self._stage(Kind.TRANSFORM, function, options | _how(resources, retries), window)
 
     @overload
     def model(self, function: F) -> F: ...
@@ -112,8 +138,10 @@ class Workflow:
         retrain: Trigger | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Decorator: ...
-    def model(
+    def model(  # noqa: PLR0913 - a declaration, said in keywords
         self,
         function: Function | None = None,
         *,
@@ -123,12 +151,14 @@ class Workflow:
         retrain: Trigger | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Any:
         """Declare a stage that trains a model on a window of its inputs.
 
         A change of what it reads makes it outdated; only `retrain` makes it due (`tidemill run
         --train` forces it). `params` and `seed` are handed to parameters of those names; `reads` is
-        as with transforms.
+        as with transforms, `resources` and `retries` as with ingests.
         """
         options = {
             "params": dict(params or {}),
@@ -137,7 +167,7 @@ class Workflow:
             "reads": reads,
             "version": version,
         }
-        return self._stage(Kind.MODEL, function, options, window)
+        return self._stage(Kind.MODEL, function, options | _how(resources, retries), window)
 
     @overload
     def evaluate(self, function: F) -> F: ...
@@ -148,6 +178,8 @@ class Workflow:
         window: Windows | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Decorator: ...
     def evaluate(
         self,
@@ -156,9 +188,15 @@ class Workflow:
         window: Windows | None = None,
         reads: Sequence[Reads] = (),
         version: str | None = None,
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> Any:
-        """Declare how a model is scored, on partitions that its training never saw."""
-        return self._stage(Kind.EVALUATE, function, {"reads": reads, "version": version}, window)
+        """Declare how a model is scored, on partitions that its training never saw.
+
+        `resources` and `retries` are as with ingests.
+        """
+        options = {"reads": reads, "version": version}
+        return self._stage(Kind.EVALUATE, function, options | _how(resources, retries), window)
 
     def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
         """A model that reaches users once every gate passed; deliveries take it, never the model itself."""
@@ -178,13 +216,17 @@ class Workflow:
         features: Function,
         sink: Sink,
         reads: Sequence[Reads] = (),
+        resources: Resources = FREE,
+        retries: Retries = ONCE,
     ) -> None:
         """Deliver `features` scored by an approved model: each partition once, by the model then live.
 
         Rows are the features' key columns (all columns without a key), `prediction` and `model`.
-        `reads` are the columns that any live model may be fed, and what is relied on in them.
+        `reads` are the columns that any live model may be fed, and what is relied on in them;
+        `resources` and `retries` are as with ingests.
         """
         options = {"model": model, "features": features, "sink": sink, "reads": reads}
+        options |= _how(resources, retries)
         self._declare(Declared(name=name, kind=Kind.DELIVER, place=caller(1), options=options))
 
     def _stage(
@@ -219,6 +261,10 @@ class Workflow:
         if _in_notebook(declared.function or declared.options.get("features")):
             self.declared = [known for known in self.declared if known.name != declared.name]
         self.declared.append(declared)
+
+
+def _how(resources: Resources, retries: Retries) -> dict[str, Any]:
+    return {"resources": resources, "retries": retries}
 
 
 def _in_notebook(function: object) -> bool:
