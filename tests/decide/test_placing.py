@@ -47,7 +47,8 @@ def step(stage: str, partition: str = "1", action: Action = Action.RUN, **more: 
 
 def placing(*steps: Step, flow: Flow = FLOW, **options: Any) -> Placing:
     plan = Plan(workflow="flow", environment="prod", heads={}, recipes={}, steps=steps)
-    return Placing(flow, plan, **{"cpus": 4, "engines": BOTH} | options)
+    all_options: dict[str, Any] = {"cpus": 4, "engines": BOTH} | options
+    return Placing(flow, plan, **all_options)
 
 
 def where(one: Step, *others: Step, **options: Any) -> str:
