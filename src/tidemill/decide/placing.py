@@ -78,7 +78,8 @@ class Placing:
     def of(self, step: Step) -> Place:
         """The place of one step."""
         where, place = self._where(self._flow[step.stage], step), self._place(step.stage)
-        return place if where == "process" else replace(place, where=where)
+        # Threads share those of Polars, whoever asks for how many.
+        return place if where == "process" else replace(place, where=where, cpus=1.0)
 
     def _where(self, stage: Stage, step: Step) -> Where:
         wanted = self._wanted(stage, step)
