@@ -26,13 +26,15 @@ def executor() -> Iterator[ProcessLane]:
         yield lane
 
 
+SOAK = settings().max_examples > 1_000
+
+
 class TestProcessLane(ProcessesSuite):
-    # A soak kills more of them.
-    chaos = (1_000, 200) if settings().max_examples > 1_000 else (150, 30)
+    chaos = (1_000, 200) if SOAK else ProcessesSuite.chaos
 
 
 class TestSharing(SharingSuite):
-    pass
+    crowd = 1_000 if SOAK else SharingSuite.crowd
 
 
 def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
