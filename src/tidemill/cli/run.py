@@ -28,9 +28,13 @@ if TYPE_CHECKING:
               help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
               help="Execute one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
+@click.option("--inline", is_flag=True,
+              help="Do all in this process, step after step; limits of stages don't hold.")  # fmt: skip
 @json_option
 @where_options
-def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any) -> None:
+def run(
+    partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
+) -> None:
     """Do what `tidemill plan` with the same arguments says, and print a receipt.
 
     PARTITION is for --debug.
@@ -43,7 +47,9 @@ def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any)
             f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
         )
     with opened() as project, ProgressLine(sys.stderr) as progress:
-        receipt = project.run(**request, wait_s=wait, command=command_line(), progress=progress)
+        receipt = project.run(
+            **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
+        )
     tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
 
