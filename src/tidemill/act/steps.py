@@ -82,7 +82,8 @@ class Begun:
     def again(self) -> Begun:
         """The same step before its next try."""
         attempt = _attempt(self.step, self.attempt.number + 1)
-        return replace(self, attempt=attempt)
+        work = None if self.work is None else replace(self.work, number=attempt.number)
+        return replace(self, attempt=attempt, work=work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
