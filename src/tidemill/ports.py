@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.environment import Environment
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
 from tidemill.domain.ruling import Ruling
@@ -50,7 +51,7 @@ class State:
 
     `rulings` are those in force, by stage and partition, in the order in which they were said. `costs`
     are what steps cost so far, by stage and action: in all environments, for a stage costs the
-    same in each.
+    same in each. `environments` are all that there are, by name.
 
     The partitions of a head may be read only when they are asked for. They are those of its version:
     once it moved, what wasn't read before raises ConflictError.
@@ -68,6 +69,7 @@ class State:
     pending: tuple[Effect, ...]
     open_runs: tuple[RunInfo, ...]
     costs: Mapping[str, Mapping[str, Cost]]
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
 class Ledger(Protocol):

@@ -58,7 +58,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
-    "EnvironmentCreated": {"parent": ""},
+    "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
