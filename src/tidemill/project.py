@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
 from tidemill.act.checking import check, every_fault
+from tidemill.act.environments import Environments, begin, foreseen, sample_of, standing
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import History
-from tidemill.act.holder import this_process
+from tidemill.act.holder import this_process, this_user
 from tidemill.act.idle import recover, rest
-from tidemill.act.job import Job
+from tidemill.act.job import Job, absent_from
 from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
+from tidemill.act.promote import refuse_unlike
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
-from tidemill.decide.draft import Now, Request, Scan
+from tidemill.decide.draft import Now, Request, Scan, request_of
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, all_columns, recipe_of
@@ -29,6 +31,7 @@ from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.review.consequences import Consumer, readers
 from tidemill.decide.review.discipline import review
 from tidemill.decide.review.roster import Against, earlier, members, moved
+from tidemill.decide.sampling import sampled
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
@@ -38,7 +41,6 @@ from tidemill.domain.errors import (
     UsageError,
     did_you_mean,
 )
-from tidemill.domain.partition import bounds_of
 from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -66,19 +68,25 @@ T = TypeVar("T")
 
 
 def open_project(
-    path: str | Path | None = None, *, workflow: str | Workflow | None = None, env: str = PRODUCTION
+    path: str | Path | None = None,
+    *,
+    workflow: str | Workflow | None = None,
+    env: str = PRODUCTION,
+    sample: float | None = None,
 ) -> Project:
     """Open the project in `path` (default: the current folder, or the nearest one above with settings).
 
-    `workflow` is `module:name` or a Workflow, and overrides the settings. Raises UsageError when there
-    is no project or `env` is no name, DeclarationError when the workflow has faults.
+    `workflow` is `module:name` or a Workflow, and overrides the settings. An environment `env` that isn't
+    there yet begins with its first run, as a branch of production; if a `sample` is given, on that share
+    of the rows of its sources. Raises UsageError when there is no project or `env` is no name,
+    DeclarationError when the workflow has faults.
     """
     environment = environment_of(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
-        return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
+        return Project(Settings(root=start, workflow=workflow.name), workflow, environment, sample)
     settings = find_settings(start, workflow)
-    return Project(settings, load_workflow(settings), environment)
+    return Project(settings, load_workflow(settings), environment, sample)
 
 
 def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
@@ -92,10 +100,22 @@ def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
 class Project:
     """A workflow with its state: what is published, what would run, and running it."""
 
-    def __init__(self, settings: Settings, workflow: Workflow, environment: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        workflow: Workflow,
+        environment: str,
+        sample: float | None = None,
+    ) -> None:
+        if sample is not None and environment == PRODUCTION:
+            raise UsageError(
+                f"{PRODUCTION} never runs on a sample: say --env NAME, such as --env dev-{this_user()}"
+            )
         self.settings = settings
         self.environment = environment
-        self.flow: Flow = seal(workflow)
+        self._declared: Flow = seal(workflow)
+        self._flow: Flow | None = self._declared if environment == PRODUCTION else None
+        self._asked = sample
         self._opened: Tools | None = None
         self._known: Known | None = None
         self._recipes: dict[str, Recipe] | None = None
@@ -109,6 +129,14 @@ class Project:
     def home(self) -> Path:
         """Where the state is."""
         return self.root / self.settings.home
+
+    @property
+    def flow(self) -> Flow:
+        """The workflow's stages; in an environment that works on a sample, as they are on that."""
+        if self._flow is None:
+            self._foresee()
+        assert self._flow is not None
+        return self._flow
 
     @property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -142,15 +170,22 @@ class Project:
         return Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency)
 
     def state(self) -> State:
-        """What is published now."""
-        return self.tools.ledger.state(self.environment)
+        """What is published now; UsageError when there is no such environment."""
+        return standing(self.tools.ledger, self.environment)
+
+    def _foresee(self, *, whole: bool = False) -> State:
+        """What a run finds; one in an environment that isn't there yet begins with what production has."""
+        state = foreseen(self.tools.ledger, self.environment, whole=whole)
+        if self._flow is None:
+            self._flow = sampled(self._declared, sample_of(state, self._asked))
+        return state
 
     def _look(self, use: Callable[[State], T]) -> T:
         """What `use` makes of the state; once more, of all of it, when a run publishes meanwhile."""
         try:
             return use(self.state())
         except ConflictError:
-            return use(self.tools.ledger.state(self.environment, whole=True))
+            return use(standing(self.tools.ledger, self.environment, whole=True))
 
     def plan(
         self,
@@ -169,8 +204,11 @@ class Project:
         (both inclusive, such as "2013-03"), at most `limit` partitions a stage, `again` although
         they are current, and the models in `train` although no trigger says so.
         """
-        request = _request(stage, since, until, limit, again, train)
-        return self._look(lambda state: self._plan(request, state))
+        request = request_of(stage, since, until, limit, again, train)
+        try:
+            return self._plan(request, self._foresee())
+        except ConflictError:
+            return self._plan(request, self._foresee(whole=True))
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
@@ -192,25 +230,12 @@ class Project:
         )
         known = self.tools.ledger.traces
         plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
-        absent = self._absent(plan, state)
+        absent = absent_from(self.tools.artifacts, plan, state)
         if absent:
             now = replace(now, absent=absent)
             plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
         self._refuse(plan)
         return plan
-
-    def _absent(self, plan: Plan, state: State) -> frozenset[str]:
-        """Objects that the plan's steps would read or bind, and that aren't stored any more."""
-        bound = {name: head.partitions for name, head in state.heads.items()}
-        wanted = {
-            pin
-            for step in plan.steps
-            for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
-            for key in keys
-            if (held := bound.get(name, {}).get(key)) is not None
-            for pin in held.product.pins
-        }
-        return frozenset(self.tools.artifacts.missing(wanted)) if wanted else frozenset()
 
     def _refuse(self, plan: Plan) -> None:
         """DeclarationError when a stage that would run doesn't give what its contract says."""
@@ -250,21 +275,50 @@ class Project:
         Raises ConflictError when another run holds the environment for longer than `wait_s` seconds.
         A failed step doesn't raise: see the receipt's `exit_code` and `messages`.
         """
-        request = _request(stage, since, until, limit, again, train)
+        request = request_of(stage, since, until, limit, again, train)
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
             return self._run(request, lease, command, progress or Unwatched(), inline=inline)
         finally:
             lease.close()
 
-    def _run(
-        self, request: Request, lease: Heartbeat, command: str, watch: Progress, *, inline: bool
+    def promote(
+        self,
+        source: str,
+        *,
+        wait_s: float = 0.0,
+        command: str = "tm.open().promote()",
+        progress: Progress | None = None,
     ) -> Receipt:
+        """Take what the environment `source` does into this one, with all that is published here.
+
+        Plans here with the code at hand, which must be what `source` ran (else UsageError), binds what is
+        known, runs the rest, and publishes all of it in one transaction, or nothing when a step fails.
+        Raises ConflictError when a head moved meanwhile, or as `run` does.
+        """
+        lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
+        try:
+            refuse_unlike(self.tools, self.flow, self.recipes, source, self.environment)
+            return self._run(Request(), lease, command, progress or Unwatched(), at_once=True)
+        finally:
+            lease.close()
+
+    def _run(
+        self,
+        request: Request,
+        lease: Heartbeat,
+        command: str,
+        watch: Progress,
+        *,
+        inline: bool = False,
+        at_once: bool = False,
+    ) -> Receipt:
+        words = [] if at_once else self._begin(lease)
         state = self.state()
         died = bool(state.open_runs)
-        words = recover(self.tools, state, lease)
-        if words:
-            state = self.state()
+        recovered = recover(self.tools, state, lease)
+        if recovered:
+            words, state = [*words, *recovered], self.state()
         plan, run = self._plan(request, state), run_id()
         job = Job(
             tools=self.tools,
@@ -280,12 +334,25 @@ class Project:
             elsewhere=Elsewhere()
             if inline
             else elsewhere(self.settings, self.environment, run, careful=died),
+            at_once=at_once,
         )
         if plan.empty and not plan.broken:
             return rest(job, lease, words)
         from tidemill.act.run import execute
 
         return execute(job, lease, words)
+
+    def _begin(self, lease: Heartbeat) -> list[str]:
+        """Let the environment begin, if it is new; that it did, in words."""
+        if self.environment == PRODUCTION:
+            return []
+        share = sample_of(self._foresee(), self._asked)
+        return begin(self.tools, self.environment, share, lease)
+
+    @property
+    def environments(self) -> Environments:
+        """The environments of the project: to list, create and drop."""
+        return Environments(self.tools)
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Hold every transform against its contract without data; notes on what can't be reused.
@@ -338,7 +405,7 @@ class Project:
     def facts(self) -> Facts:
         """What explanations are made of: the flow, its recipes, the state, the ledger."""
         # All of it at once, so that no run can move it while it is being explained.
-        state = self.tools.ledger.state(self.environment, whole=True)
+        state = standing(self.tools.ledger, self.environment, whole=True)
         return Facts(flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger)
 
     def debug(self, stage: str, partition: str) -> Trial:
@@ -396,7 +463,7 @@ class Project:
         # Only who asks for rows needs Polars.
         kind: type[Quarantine] = import_module("tidemill.act.quarantine").Quarantine
         ledger, where = self.tools.ledger, self.environment
-        return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
+        return kind(self.tools, where, self.stage, lambda: standing(ledger, where, whole=True))
 
     @property
     def history(self) -> History:
@@ -417,27 +484,3 @@ class Project:
         """Let go of files and connections."""
         if self._opened is not None:
             self._opened.ledger.close()
-
-
-def _request(
-    stage: str,
-    since: str | None,
-    until: str | None,
-    limit: int | None,
-    again: bool,
-    train: Iterable[str],
-) -> Request:
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
-    first = bounds_of(since)[0] if since else None
-    end = bounds_of(until)[1] if until else None
-    if first is not None and end is not None and first >= end:
-        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
-    return Request(
-        stage=stage,
-        since=first,
-        until=end,
-        limit=limit,
-        again=again,
-        train=frozenset(train),
-    )

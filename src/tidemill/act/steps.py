@@ -234,6 +234,7 @@ class Steps:
                 rules=recipe.wider,
                 at=at,
             ),
+            sample=recipe.sample,
         )
         return self._publish(stage, begun, binding, made)
 
