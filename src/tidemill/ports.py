@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
@@ -43,6 +43,14 @@ class Guard:
     lease: Lease | None = None
     heads: Mapping[str, int] = field(default_factory=dict)
     present: Callable[[Collection[str]], Collection[str]] | None = None
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """Partitions of a head that can tell which facts bound them, without reading what is bound."""
+
+    def facts(self) -> Mapping[str, int]:
+        """By partition, the number of the fact that bound it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

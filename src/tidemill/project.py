@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
 from tidemill.act.checking import check, every_fault
+from tidemill.act.differing import StageApart, differ, differ_in_rows
 from tidemill.act.environments import Environments, begin, foreseen, sample_of, standing
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import History
@@ -41,6 +42,7 @@ from tidemill.domain.errors import (
     UsageError,
     did_you_mean,
 )
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.act.quarantine import Quarantine
+    from tidemill.decide.apart import RowsApart
     from tidemill.domain.profile import Profile
 
 T = TypeVar("T")
@@ -313,7 +316,7 @@ class Project:
         inline: bool = False,
         at_once: bool = False,
     ) -> Receipt:
-        words = [] if at_once else self._begin(lease)
+        words = [] if at_once else begin(self.tools, self.environment, self._asked, lease)
         state = self.state()
         died = bool(state.open_runs)
         recovered = recover(self.tools, state, lease)
@@ -342,17 +345,24 @@ class Project:
 
         return execute(job, lease, words)
 
-    def _begin(self, lease: Heartbeat) -> list[str]:
-        """Let the environment begin, if it is new; that it did, in words."""
-        if self.environment == PRODUCTION:
-            return []
-        share = sample_of(self._foresee(), self._asked)
-        return begin(self.tools, self.environment, share, lease)
-
     @property
     def environments(self) -> Environments:
         """The environments of the project: to list, create and drop."""
         return Environments(self.tools)
+
+    def diff(self, other: str, stage: str = "") -> tuple[StageApart, ...]:
+        """What this environment holds or makes differently than `other`, of one stage or of all.
+
+        Compares partitions and hashes of columns; no rows are read. UsageError when either isn't there.
+        """
+        stages = [self.stage(stage).name] if stage else self.flow.names
+        return differ(self.tools, stages, self.environment, other)
+
+    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowsApart:
+        """How the rows of a partition differ from those in the environment `other`, by their key."""
+        return differ_in_rows(
+            self.tools, self.stage(stage), self.environment, other, partition
+        )
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Hold every transform against its contract without data; notes on what can't be reused.

@@ -48,9 +48,15 @@ def sample_of(state: State, asked: float | None) -> float:
     )
 
 
-def begin(tools: Tools, name: str, sample: float, lease: Heartbeat) -> list[str]:
-    """Let an environment begin as a branch of production if it isn't there; that it did, in words."""
+def begin(tools: Tools, name: str, asked: float | None, lease: Heartbeat) -> list[str]:
+    """Let an environment begin as a branch of production if it isn't there; that it did, in words.
+
+    `asked` is the sample that it is to work on; UsageError when it is there and works on another.
+    """
+    if name == PRODUCTION:
+        return []
     state = tools.ledger.state(name)
+    sample = sample_of(state, asked)
     if _is_there(state, name):
         return []
     event = _branch(state, name, PRODUCTION, sample)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.adapters import refusals
 from tidemill.adapters.codec import decode_binding
@@ -91,9 +91,14 @@ class Partitions(Mapping[str, Binding]):
 
     def __iter__(self) -> Iterator[str]:
         if self._keys is None:
-            with self._reading() as connection:
-                self._keys = dict.fromkeys(self._laid(connection, "partitions"))
+            self._keys = dict.fromkeys(self.facts())
         return iter(self._keys)
+
+    def facts(self) -> Mapping[str, int]:
+        """By partition, the number of the fact that bound it."""
+        with self._reading() as connection:
+            found: dict[str, int] = self._laid(connection, "partitions")
+        return found
 
     def __len__(self) -> int:
         if self._keys is not None or len(self._layers) > 1:
@@ -115,10 +120,10 @@ class Partitions(Mapping[str, Binding]):
                 self.load(connection)
         return self._found
 
-    def _laid(self, connection: sqlite3.Connection, query: str) -> dict[str, str]:
+    def _laid(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
         """What a query says of each partition, the layers laid one over the other."""
         own, *ancestors = self._layers
-        found: dict[str, str] = {}
+        found: dict[str, Any] = {}
         for layer in reversed(ancestors):
             where = (layer.environment, self._where[1], layer.before)
             _lay(found, connection.execute(queries()[f"{query}_before"], where))
@@ -150,7 +155,7 @@ class Partitions(Mapping[str, Binding]):
             yield connection
 
 
-def _lay(found: dict[str, str], rows: Iterable[tuple[str, int, str]]) -> None:
+def _lay(found: dict[str, Any], rows: Iterable[tuple[str, int, Any]]) -> None:
     """Lay rows of partition, whether it is gone, and what is said of it, over those below."""
     for partition, gone, said in rows:
         if gone:

@@ -30,6 +30,14 @@ INTERRUPTED = 130
         "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
         "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),
+        "promote": (
+            "tidemill.cli.promote:promote",
+            "Take what an environment does into another: all of it at once.",
+        ),
+        "env": (
+            "tidemill.cli.env:env",
+            "List, create, compare and drop environments.",
+        ),
         "show": ("tidemill.cli.show:show", "Show data, a model, or scores."),
         "quarantine": (
             "tidemill.cli.quarantine:quarantine",

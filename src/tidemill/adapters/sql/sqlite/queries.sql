@@ -314,13 +314,13 @@ FROM (
 JOIN events ON events.seq = held.seq;
 
 -- name: partitions
--- By name alone: the index has it.
-SELECT partition, gone, '' FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+-- By name, and the facts that say so: the index has it.
+SELECT partition, gone, seq FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
 
 -- name: partitions_before
-SELECT partition, gone, '' FROM bindings WHERE environment = ?1 AND stage = ?2 AND seq < ?3
+SELECT partition, gone, seq FROM bindings WHERE environment = ?1 AND stage = ?2 AND seq < ?3
 UNION ALL
-SELECT partition, gone, '' FROM past_bindings
+SELECT partition, gone, seq FROM past_bindings
 WHERE environment = ?1 AND stage = ?2 AND seq < ?3 AND until > ?3;
 
 -- name: count_bindings
