@@ -360,9 +360,7 @@ class Project:
 
     def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowsApart:
         """How the rows of a partition differ from those in the environment `other`, by their key."""
-        return differ_in_rows(
-            self.tools, self.stage(stage), self.environment, other, partition
-        )
+        return differ_in_rows(self.tools, self.stage(stage), self.environment, other, partition)
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Hold every transform against its contract without data; notes on what can't be reused.

@@ -213,7 +213,8 @@ def test_bindings_of_an_earlier_schema_are_derived_from_the_facts(events: list[E
             execute("ATTACH ? AS made", str(made))
             for table in ("events", "traces", "pins"):
                 execute(f"INSERT INTO {table} SELECT * FROM made.{table}")
-            for table, columns in (("environments", "name, parent"), ("heads", "environment, stage, version")):
+            had = {"environments": "name, parent", "heads": "environment, stage, version"}
+            for table, columns in had.items():
                 execute(f"INSERT INTO {table} SELECT {columns} FROM made.{table}")
             execute("INSERT INTO bindings VALUES ('prod', 'a', 'a', 'key', 'forgotten')")
         brought_up = SqliteLedger(before)

@@ -45,7 +45,14 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
     assert found == {"user_version": 6, "application_id": 0x54444D4C, "journal_mode": "wal"}
-    assert made == [(1, "0.1.0"), (2, "0.1.0"), (3, "0.1.0"), (4, "0.1.0"), (5, "0.1.0"), (6, "0.1.0")]
+    assert made == [
+        (1, "0.1.0"),
+        (2, "0.1.0"),
+        (3, "0.1.0"),
+        (4, "0.1.0"),
+        (5, "0.1.0"),
+        (6, "0.1.0"),
+    ]
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:

@@ -57,7 +57,9 @@ def differ(tools: Tools, stages: Iterable[str], one: str, other: str) -> tuple[S
             found.append(_apart(stage, left.partitions, right.partitions, told))
         elif told:
             found.append(StageApart(stage=stage, same=len(left.partitions), recipe=told))
-    return tuple(item for item in found if item.added or item.removed or item.changed or item.recipe)
+    return tuple(
+        item for item in found if item.added or item.removed or item.changed or item.recipe
+    )
 
 
 def differ_in_rows(tools: Tools, stage: Stage, one: str, other: str, partition: str) -> RowsApart:

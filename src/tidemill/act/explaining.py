@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from tidemill.act.history import passed
 from tidemill.act.environments import lineage_of
+from tidemill.act.history import passed
 from tidemill.act.origins import Facts, Origin, origins_of
 from tidemill.decide.recipe import Recipe, changes
 from tidemill.decide.upstream import Traced, judged_by, traced

@@ -23,7 +23,7 @@ from tidemill.ports import Artifacts, Lease, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A plan with all that it takes to execute it; `at_once` all of it is published in the end, or nothing."""
+    """A plan with all that it takes to execute it; `at_once` all is published at its end, or nothing."""
 
     tools: Tools
     flow: Flow

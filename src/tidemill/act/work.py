@@ -69,9 +69,7 @@ class Workroom:
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
 
-    def _whole(
-        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
-    ) -> pl.DataFrame:
+    def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         return _sampled(stage, self._intake.whole(stage, partition, files))
 
     def transform(

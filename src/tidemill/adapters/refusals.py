@@ -53,7 +53,9 @@ def environment_exists(name: str) -> ConflictError:
 
 
 def environment_unknown(name: str) -> ConflictError:
-    return ConflictError(f"there is no environment {name!r}; tidemill env list shows those there are")
+    return ConflictError(
+        f"there is no environment {name!r}; tidemill env list shows those there are"
+    )
 
 
 def environment_has_branches(name: str, branches: Collection[str]) -> ConflictError:

@@ -116,11 +116,22 @@ def _dropped(now: Derivation, event: EnvironmentDropped) -> None:
     name, known = event.environment, now.known(event.environment)
     if known is None:
         raise refusals.environment_unknown(name)
-    branches = [n for n, parent, *_ in now.connection.execute(queries()["environments"]) if parent == name]
+    branches = [
+        n for n, parent, *_ in now.connection.execute(queries()["environments"]) if parent == name
+    ]
     if branches:
         raise refusals.environment_has_branches(name, branches)
     now.forget()
-    own = ("recipes", "heads", "settled", "deliveries", "decisions", "bindings", "sources", "rulings")
+    own = (
+        "recipes",
+        "heads",
+        "settled",
+        "deliveries",
+        "decisions",
+        "bindings",
+        "sources",
+        "rulings",
+    )
     for part in (*own, "effects", "environment"):
         now.run(f"drop_{part}", name)
     for owner in filter(None, (name, known[0])):

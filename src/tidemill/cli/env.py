@@ -20,4 +20,4 @@ from tidemill.cli.group import LazyGroup
     },
 )
 def env() -> None:
-    """List, create, compare and drop environments: `run --env NAME` works in one, `promote` takes it along."""
+    """Environments: `run --env NAME` works in one, `promote` takes what it does to another."""

@@ -54,7 +54,7 @@ def _share(item: Environment) -> str:
               help="It works on this share of rows, such as 0.05.")  # fmt: skip
 @json_option
 @where_options
-def create(  # noqa: PLR0913 - options of a command
+def create(
     name: str,
     parent: str | None,
     empty: bool,
@@ -116,13 +116,23 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
         else:
             found = project.diff(other, stage)
             body, text = {"stages": found}, _stages_told(found, one, other)
-    tell(text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body})
+    tell(
+        text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body}
+    )
 
 
 def _stages_told(found: Sequence[StageApart], one: str, other: str) -> str:
     if not found:
         return f"{one} holds what {other} holds"
-    headers = ("stage", ">same", ">changed", f">only {one}", f">only {other}", "columns", "partitions")
+    headers = (
+        "stage",
+        ">same",
+        ">changed",
+        f">only {one}",
+        f">only {other}",
+        "columns",
+        "partitions",
+    )
     lines = [
         [
             item.stage,
@@ -151,7 +161,11 @@ def _places(item: StageApart) -> Iterator[str]:
 
 
 def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
-    told = [(apart.added, f"only in {one}"), (apart.removed, "missing there"), (apart.changed, "changed")]
+    told = [
+        (apart.added, f"only in {one}"),
+        (apart.removed, "missing there"),
+        (apart.changed, "changed"),
+    ]
     counts = [f"{plural(number, 'row')} {words}" for number, words in told if number]
     yield f"{place}: {', '.join(counts) or 'the rows are the same'}"
     if apart.unlike:

@@ -47,10 +47,16 @@ def rows_apart(
         how="inner",
         nulls_equal=True,
     )
-    differs = [pl.col(name).ne_missing(pl.col(_RIGHT + name)).alias(_LEFT + name) for name in others]
+    differs = [
+        pl.col(name).ne_missing(pl.col(_RIGHT + name)).alias(_LEFT + name) for name in others
+    ]
     marks = both.select(differs)
     counts = {name: int(marks[_LEFT + name].sum()) for name in others}
-    changed = both.filter(marks.select(pl.any_horizontal(pl.all())).to_series()) if others else both.clear()
+    changed = (
+        both.filter(marks.select(pl.any_horizontal(pl.all())).to_series())
+        if others
+        else both.clear()
+    )
     added = _only(left.select(shared), right, key)
     removed = _only(right.select(shared), left, key)
     examples = [

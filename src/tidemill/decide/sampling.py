@@ -18,7 +18,9 @@ SAMPLE = "sample"
 def share_of(value: float) -> float:
     """A share of rows as it was given; UsageError unless it is between 0 and 1."""
     if not 0 < value < 1:
-        raise UsageError(f"{value:g} is no sample; it is a share of rows between 0 and 1, such as 0.05")
+        raise UsageError(
+            f"{value:g} is no sample; it is a share of rows between 0 and 1, such as 0.05"
+        )
     return float(value)
 
 

@@ -23,7 +23,9 @@ def held(ledger: Ledger, environment: str) -> dict[str, str]:
     lazy = ledger.state(environment).heads["features"].partitions
     found = {partition: binding.key for partition, binding in whole.items()}
     assert {partition: lazy[partition].key for partition in found} == found
-    assert all(lazy.get(f"{number:02}") is None for number in range(20) if f"{number:02}" not in found)
+    assert all(
+        lazy.get(f"{number:02}") is None for number in range(20) if f"{number:02}" not in found
+    )
     again = ledger.state(environment).heads["features"].partitions
     assert (len(again), set(again)) == (len(found), set(found))
     return found
@@ -81,7 +83,9 @@ class BranchSuite:
         ledger.append([EnvironmentCreated(environment="deep", parent="dev")], now=4.0)
         began = held(ledger, "dev")
         assert set(began) == {"01", "03", "05"}
-        ledger.append([published("02", environment="dev"), removed("05", environment="dev")], now=5.0)
+        ledger.append(
+            [published("02", environment="dev"), removed("05", environment="dev")], now=5.0
+        )
         ledger.append([removed("03"), removed("03", environment="dev")], now=5.0)
         assert held(ledger, "deep") == began
         assert set(held(ledger, "dev")) == {"01", "02"}

@@ -12,10 +12,9 @@ import pytest
 
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Effect
-from tidemill.domain.errors import ConflictError, StorageError, UsageError
 from tidemill.domain.environment import Environment
+from tidemill.domain.errors import ConflictError, StorageError, UsageError
 from tidemill.domain.event import (
-    Computed,
     EnvironmentCreated,
     EnvironmentDropped,
     Event,
