@@ -248,7 +248,7 @@ def branch(times: str) -> dict[str, Any]:
         with tm.open(env=name) as dev:
             if timed("plan", dev.plan).steps:
                 raise RuntimeError(f"{name} isn't like production")
-            timed("diff", lambda: dev.diff("prod"))  # noqa: B023
+            timed("diff", lambda: dev.diff("prod"))
         with tm.open() as project:
             receipt = timed("promote", lambda: project.promote(name))  # noqa: B023
             if receipt.exit_code or any(stage.ran or stage.bound for stage in receipt.stages):

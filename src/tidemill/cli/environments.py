@@ -31,18 +31,18 @@ def list_(as_json: bool) -> None:
 
 def _listed(found: Sequence[Environment]) -> str:
     headers = ("environment", "branch of", "began", "expires", "sample")
-    lines = [[item.name, item.parent, *_times(item), _share(item)] for item in found]
+    lines = [[item.name, item.parent or "-", *_times(item), _share(item)] for item in found]
     return table(*without_empty(headers, lines, "expires", "sample"))
 
 
 def _times(item: Environment) -> tuple[str, str]:
     over = " (over)" if item.expired(time.time()) else ""
-    expires = "" if item.expires is None else moment(item.expires) + over
-    return moment(item.at) if item.since else "", expires
+    expires = "-" if item.expires is None else moment(item.expires) + over
+    return moment(item.at) if item.since else "-", expires
 
 
 def _share(item: Environment) -> str:
-    return "" if item.sample == 1.0 else f"{item.sample:g}"
+    return "-" if item.sample == 1.0 else f"{item.sample:g}"
 
 
 @click.command("create")
