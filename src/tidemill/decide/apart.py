@@ -39,7 +39,7 @@ def rows_apart(
     )
     shared = [name for name in left.columns if name not in unlike]
     if not key or not set(key) <= set(shared):
-        return _whole(left.select(shared), right.select(shared), unlike, most)
+        return _whole(left, right, shared, unlike, most)
     others = [name for name in shared if name not in key]
     both = left.select(shared).join(
         right.select(*key, *(pl.col(name).alias(_RIGHT + name) for name in others)),
@@ -89,19 +89,27 @@ def _shown(rows: pl.DataFrame, side: str, most: int) -> pl.DataFrame:
 
 
 def _whole(
-    left: pl.DataFrame, right: pl.DataFrame, unlike: tuple[str, ...], most: int
+    left: pl.DataFrame,
+    right: pl.DataFrame,
+    shared: list[str],
+    unlike: tuple[str, ...],
+    most: int,
 ) -> RowsApart:
     """Rows without a key: how many more or less there are of each."""
-    if not left.columns:
-        added, removed = max(0, left.height - right.height), max(0, right.height - left.height)
-        return RowsApart(key=(), added=added, removed=removed, unlike=unlike, examples=left)
+    if not shared:
+        more_rows = left.height - right.height
+        added, removed = max(0, more_rows), max(0, -more_rows)
+        return RowsApart(
+            key=(), added=added, removed=removed, unlike=unlike, examples=pl.DataFrame()
+        )
+    left, right = left.select(shared), right.select(shared)
     counted = pl.concat(
         [
             left.with_columns(pl.lit(1, dtype=pl.Int64).alias(_SIDE)),
             right.with_columns(pl.lit(-1, dtype=pl.Int64).alias(_SIDE)),
         ]
     )
-    sums = counted.group_by(left.columns, maintain_order=True).agg(pl.col(_SIDE).sum())
+    sums = counted.group_by(shared, maintain_order=True).agg(pl.col(_SIDE).sum())
     more, less = sums.filter(pl.col(_SIDE) > 0), sums.filter(pl.col(_SIDE) < 0)
     examples = pl.concat(
         [
