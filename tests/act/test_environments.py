@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from tests.act.tides import STAGES, Tides, day, flow_of, rows_of
+from tidemill.act.differing import StageApart
 from tidemill.act.explaining import explain
 from tidemill.act.promote import Holding
 from tidemill.domain.environment import PRODUCTION
@@ -21,6 +22,7 @@ from tidemill.domain.run import Receipt, Status
 from tidemill.ports import State
 from tidemill.project import Project, open_project
 from tidemill.testing import samples
+from tidemill.testing.memory import MemoryLedger
 
 DEV = "dev-ana"
 
@@ -401,3 +403,58 @@ def test_sampled_columns_may_be_any(tides: Tides) -> None:
     ran(tides, "small", sample=0.5)
     days = pl.DataFrame(rows(tides, "raw", "small"))
     assert days.is_empty() or set(days.group_by("day").len()["len"]) == {3}
+
+
+@pytest.mark.parametrize("ledger", [None, MemoryLedger])
+def test_what_differs_is_told_by_partition_and_column(
+    tmp_path: Path, ledger: type[MemoryLedger] | None
+) -> None:
+    tides = Tides(tmp_path)
+    if ledger is not None:
+        tides.use(ledger=ledger())
+    for number in range(4):
+        tides.send(number)
+    tides.ok()
+    with tides.open() as project:
+        project.environments.create(DEV)
+    assert apart(tides) == ()
+    tides.send(4)
+    tides.send(0, (5.0, 2.0, 3.0))
+    (tides.root / "data" / f"{day(1)}.parquet").unlink()
+    tides.ok()
+    tides.edit("value * 2", "value * 2 + 1")
+    raw, doubled, daily = apart(tides)
+    assert (raw.stage, raw.same, raw.changed) == ("raw", 2, {day(0): ("value",)})
+    assert (raw.added, raw.removed, raw.recipe) == ((day(1),), (day(4),), ())
+    assert doubled.columns == {"double": 1}
+    assert daily.changed == {day(0): ("total",)}
+    with in_dev(tides) as project:
+        rows = project.diff_rows(PRODUCTION, "raw", day(0))
+        assert (rows.added, rows.removed, rows.columns) == (0, 0, {"value": 1})
+        with pytest.raises(UsageError, match="no partition"):
+            project.diff_rows(PRODUCTION, "raw", day(1))
+        with pytest.raises(UsageError, match="no environment 'other'"):
+            project.diff("other")
+        [only] = project.diff(PRODUCTION, "raw")
+        assert only == raw
+        project.run()
+    differing = {found.stage: found for found in apart(tides)}
+    assert differing.keys() == {"doubled", "daily"}
+    assert differing["doubled"].recipe == ("double is computed in another way",)
+    assert (differing["doubled"].same, set(differing["doubled"].changed)) == (
+        0,
+        {day(number) for number in (0, 2, 3, 4)},
+    )
+
+
+@contextmanager
+def in_dev(tides: Tides) -> Iterator[Project]:
+    """The branch over the same tools as the project that is opened otherwise."""
+    with tides.open() as production, opened(tides, DEV) as project:
+        project._opened = production.tools
+        yield project
+
+
+def apart(tides: Tides) -> tuple[StageApart, ...]:
+    with in_dev(tides) as project:
+        return project.diff(PRODUCTION)

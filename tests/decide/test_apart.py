@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from tidemill.decide.apart import rows_apart
 
 SCHEMA: dict[str, Any] = {"id": pl.Int64, "x": pl.Float64, "name": pl.String}
-VALUES = st.tuples(st.sampled_from([None, 0.0, 1.0, float("nan")]), st.sampled_from([None, "a", "b"]))
+VALUES = st.tuples(
+    st.sampled_from([None, 0.0, 1.0, float("nan")]), st.sampled_from([None, "a", "b"])
+)
 TABLES = st.dictionaries(st.sampled_from([None, *range(6)]), VALUES)
 LOOSE = st.lists(st.tuples(st.sampled_from([None, 1, 2]), VALUES), max_size=8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 import polars as pl
 import pytest
@@ -121,10 +122,12 @@ def test_a_result_is_taken_only_on_its_own_sample() -> None:
 
 
 @pytest.mark.parametrize("said", ["id", ["ids"], ("id", "ids")])
-def test_columns_that_there_are_not(said: object) -> None:
+def test_columns_that_there_are_not(said: Any) -> None:
     other = tm.Workflow("wrong")
-    other.ingest(sample_by=said)(orders)  # type: ignore[arg-type]
-    with pytest.raises(DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"):
+    other.ingest(sample_by=said)(orders)
+    with pytest.raises(
+        DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"
+    ):
         seal(other)
 
 
@@ -155,7 +158,7 @@ def test_the_same_rows_for_ever() -> None:
     )
     at = pl.col("at").dt.cast_time_unit
     for unit in ("ms", "ns"):
-        rows = rows.with_columns(at(unit))  # type: ignore[arg-type]
+        rows = rows.with_columns(at(unit))
         kept = {
             name: portion(rows, [name], 0.5)["id"].to_list() for name in ("id", "day", "at", "name")
         }
