@@ -13,7 +13,7 @@ from tidemill.act.publish import Publisher
 from tidemill.act.recording import Recorder
 from tidemill.act.running import Running
 from tidemill.act.steps import Steps
-from tidemill.act.tenure import Heartbeat, Holdings, Meter
+from tidemill.act.tenure import Heartbeat, Holdings, Meter, with_children
 from tidemill.act.turns import Claimed
 from tidemill.act.workshop import Workshop
 from tidemill.decide.changes import FILES
@@ -33,7 +33,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     can't be written; everything published before stays.
     """
     _refuse_moved(job)
-    meter = Meter(children=True)
+    meter = Meter(with_children)
     holdings = Holdings.of(job)
     claimed = Claimed(job.tools.claims)
     publisher = _begin(job, lease, claimed)
