@@ -11,7 +11,7 @@ from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import head_table
 from tidemill.cli.group import command_line, where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.progress import ProgressLine
+from tidemill.cli.progress import ProgressBars
 from tidemill.cli.render import render_receipt
 from tidemill.cli.request import duration, request_options
 from tidemill.domain.errors import StepError
@@ -42,7 +42,7 @@ def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any)
         raise click.UsageError(
             f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
         )
-    with opened() as project, ProgressLine(sys.stderr) as progress:
+    with opened() as project, ProgressBars(sys.stderr) as progress:
         receipt = project.run(**request, wait_s=wait, command=command_line(), progress=progress)
     tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
