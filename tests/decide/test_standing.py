@@ -145,6 +145,16 @@ def test_as_many_as_there_are_slots_are_at_work_and_the_next_begins_when_one_end
     assert standing.seen(105.0).done == 2
 
 
+def test_a_step_that_was_put_off_and_is_taken_again_counts_once() -> None:
+    steps = days("a", 2)
+    standing = begun(steps)
+    for now in (100.0, 101.0, 103.0):
+        standing.started(steps[0], now)
+    assert [d.for_s for d in standing.seen(104.0).at_work] == [1.0]
+    standing.ended(steps[0], None, 104.0)
+    assert (standing.seen(104.0).at_work, standing.seen(104.0).done) == ((), 1)
+
+
 def test_a_step_that_is_tried_again_isnt_done() -> None:
     steps = days("a", 2)
     standing = begun(steps)

@@ -98,17 +98,15 @@ class Standing:
         self._stages = {name: _Stage(steps) for name, steps in plan.by_stage().items()}
 
     def started(self, step: Step, now: float) -> None:
-        """A step is at work, or waits until another one is done."""
+        """A step is at work, or waits until another one is done; one that was put off is so anew."""
+        self._forget(step, now)
         self._waiting[step.id] = step
         self._fill(now)
 
     def ended(self, step: Step, attempt: Attempt | None, now: float) -> None:
         """What became of a step; no attempt: it turned out current."""
-        self._waiting.pop(step.id, None)
-        stage = self._stages[step.stage]
-        if self._at_work.pop(step.id, None) is not None:
-            stage.leave(now)
-        stage.ended(step, attempt)
+        self._forget(step, now)
+        self._stages[step.stage].ended(step, attempt)
         self._fill(now)
 
     def seen(self, now: float) -> Seen:
@@ -122,6 +120,11 @@ class Standing:
             left_s=left_s,
             more=more,
         )
+
+    def _forget(self, step: Step, now: float) -> None:
+        self._waiting.pop(step.id, None)
+        if self._at_work.pop(step.id, None) is not None:
+            self._stages[step.stage].leave(now)
 
     def _fill(self, now: float) -> None:
         while self._waiting and len(self._at_work) < self._slots:
