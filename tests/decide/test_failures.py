@@ -43,6 +43,10 @@ def test_an_error_at_one_line_is_one_failure_whatever_its_text_names() -> None:
         [raised(f"2026-01-{day:02}", f"ValueError: shop {day} is closed") for day in (3, 1, 2)]
     )
     assert failure.partitions == ("2026-01-01", "2026-01-02", "2026-01-03")
+    assert failure.messages == tuple(
+        f"labels 2026-01-{day:02} raised ValueError: shop {day} is closed at bakery.py:73"
+        for day in (1, 2, 3)
+    )
     assert failure.why == "in 2026-01-03: ValueError: shop 3 is closed at bakery.py:73"
     assert failure.advice == (
         "correct the code, then run again; `tidemill run labels 2026-01-03 --debug` tries it alone"
@@ -143,19 +147,20 @@ def test_how_often_it_was_tried_is_told() -> None:
     ("fate", "says"),
     [
         ("oom", "it held 2,100 MB: allow more with resources=tm.resources(memory=...)"),
-        ("timeout", "it ran 60 s: allow more with resources=tm.resources(timeout=...)"),
+        ("timeout", "allow more with resources=tm.resources(timeout=...)"),
         ("lost", "look at its output; if the machine ran out of memory"),
         ("cancelled", "it was stopped; run again"),
     ],
 )
 def test_a_process_that_was_ended_is_told_by_its_fate(fate: str, says: str) -> None:
     seen = FAILED(
-        partition="1", message="labels 1 was ended", fate=fate, peak_rss=2_100_000_000, wall_s=60.2
+        partition="1", message="labels 1 was ended", fate=fate, peak_rss=2_100_000_000
     )
     assert why(seen) == "was ended"
     assert advice(seen).startswith(says)
-    unseen = advice(replace(seen, peak_rss=0, wall_s=0.0))
+    unseen = advice(replace(seen, peak_rss=0))
     assert unseen.startswith(says.partition(": ")[2] or says)
+    assert unseen == advice(replace(seen, message="labels 1: it held 2,100 MB") if fate == "oom" else seen)
 
 
 def test_a_refused_model_names_the_gates_that_said_no() -> None:
@@ -168,6 +173,7 @@ def test_a_refused_model_names_the_gates_that_said_no() -> None:
     )
     assert why(attempt) == "refused by beats_live(mae), no_slice_worse(mae, over=carrier)"
     assert advice(attempt).startswith("the live model stays")
+    assert failures_of([attempt])[0].messages == ()
     assert why(replace(attempt, message="labels waits for a review")) == "waits for a review"
 
 

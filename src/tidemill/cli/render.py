@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from tidemill.cli.failed import render_failures
 from tidemill.cli.tables import (
     count,
     markdown_table,
@@ -41,7 +42,10 @@ def render_receipt(receipt: Receipt) -> str:
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
-    parts += [_bullet(message) for message in receipt.messages]
+    if receipt.failures:
+        parts += ["", render_failures(receipt.failures), ""]
+    told = {message for failure in receipt.failures for message in failure.messages}
+    parts += [_bullet(message) for message in receipt.messages if message not in told]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
     return "\n".join(parts)

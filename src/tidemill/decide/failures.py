@@ -77,11 +77,14 @@ def _failure(group: Sequence[Attempt]) -> Failure:
         why = f"in {first.partition}: {why}"
     if first.number > 1:
         why = f"{why} (tried {first.number} times)"
+    said = {attempt.partition: attempt.message for attempt in group}
+    judged = first.outcome is Outcome.REFUSED
     return Failure(
         stage=first.stage,
-        partitions=tuple(sorted({attempt.partition for attempt in group})),
+        partitions=tuple(sorted(said)),
         why=why,
         advice=advice,
+        messages=() if judged else tuple(said[key] for key in sorted(said)),
     )
 
 
@@ -89,10 +92,9 @@ def _told(attempt: Attempt) -> tuple[str, str]:
     """Why an attempt failed, in one line, and what to do about it."""
     what = _what(attempt)
     if attempt.fate in _FATES:
-        return _short(what), _FATES[attempt.fate].format(
-            held=f"it held {attempt.peak_rss / 1e6:,.0f} MB: " if attempt.peak_rss else "",
-            ran=f"it ran {attempt.wall_s:,.0f} s: " if attempt.wall_s >= 1 else "",
-        )
+        told = not attempt.peak_rss or "it held" in what
+        held = "" if told else f"it held {attempt.peak_rss / 1e6:,.0f} MB: "
+        return _short(what), _FATES[attempt.fate].format(held=held)
     if attempt.outcome is Outcome.REFUSED:
         gates = _GATE.findall(what.partition("refused: ")[2])
         why = f"refused by {', '.join(gates)}" if gates else what
@@ -104,7 +106,7 @@ def _told(attempt: Attempt) -> tuple[str, str]:
 
 _FATES: Mapping[str, str] = {
     "oom": "{held}allow more with resources=tm.resources(memory=...), or make partitions smaller",
-    "timeout": "{ran}allow more with resources=tm.resources(timeout=...), or find what it waits for",
+    "timeout": "allow more with resources=tm.resources(timeout=...), or find what it waits for",
     "lost": "look at its output; if the machine ran out of memory, make partitions smaller, or say "
     "what a step needs with resources=tm.resources(memory=...)",
     "cancelled": "it was stopped; run again",
