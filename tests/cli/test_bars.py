@@ -109,7 +109,9 @@ def test_the_others_are_summed_up() -> None:
 
 def test_many_that_are_at_work_are_counted() -> None:
     work = tuple(doing("s", key) for key in "abcde")
-    [line, _] = live_lines(Seen(elapsed_s=1.0, stages=(StageSeen(name="s", total=9, at_work=work),)), 100, 9)
+    [line, _] = live_lines(
+        Seen(elapsed_s=1.0, stages=(StageSeen(name="s", total=9, at_work=work),)), 100, 9
+    )
     assert line.endswith("a, b, c and 2 more")
 
 

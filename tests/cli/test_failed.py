@@ -8,7 +8,9 @@ from tidemill.cli.failed import named, render_failures
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.run import Failure
 
-FAILURE = partial(Failure, stage="labels", why="KeyError: 'shop' at bakery.py:73", advice="correct it")
+FAILURE = partial(
+    Failure, stage="labels", why="KeyError: 'shop' at bakery.py:73", advice="correct it"
+)
 MONTHS = tuple(f"2024-{month:02}" for month in range(1, 13))
 
 
@@ -30,7 +32,10 @@ def test_partitions_are_named_in_short(partitions: tuple[str, ...], says: str) -
 
 
 def test_a_row_says_what_failed_why_and_what_to_do() -> None:
-    found = [FAILURE(partitions=("2024-01",), skipped=12), FAILURE(partitions=(WHOLE,), stage="model")]
+    found = [
+        FAILURE(partitions=("2024-01",), skipped=12),
+        FAILURE(partitions=(WHOLE,), stage="model"),
+    ]
     assert lines(found) == [
         "failed partitions skipped why what to do",
         "labels 2024-01 12 KeyError: 'shop' at bakery.py:73 correct it",
@@ -44,7 +49,13 @@ def test_columns_that_say_nothing_are_left_out() -> None:
 
 def test_what_is_long_goes_on_below() -> None:
     text = render_failures(
-        [FAILURE(partitions=MONTHS, why="very " * 20 + "bad", advice="`tidemill run labels 2024-01 --debug`")]
+        [
+            FAILURE(
+                partitions=MONTHS,
+                why="very " * 20 + "bad",
+                advice="`tidemill run labels 2024-01 --debug`",
+            )
+        ]
     )
     assert text.split("\n") == [
         "failed  partitions               why                                           what to do",

@@ -74,7 +74,11 @@ class TestReceipt:
 
     def test_what_the_failures_tell_is_said_once(self) -> None:
         failure = Failure(
-            stage="sales", partitions=("1",), why="E: x", advice="correct it", messages=("sales 1: x",)
+            stage="sales",
+            partitions=("1",),
+            why="E: x",
+            advice="correct it",
+            messages=("sales 1: x",),
         )
         failed = Tally(stage="sales", failed=1)
         told = receipt(stages=(failed,), messages=("sales 1: x", "note"), failures=(failure,))

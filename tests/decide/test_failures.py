@@ -72,7 +72,10 @@ def test_another_cause_is_another_failure(other: Attempt) -> None:
 def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> None:
     told = "status.type: {} of {} values can't be read as Enum('open'), such as {}; fix the source"
     [failure] = failures_of(
-        [broken("2026-01-01", told.format(1, 3, "'lost'")), broken("2026-01-02", told.format(2, 4, "'x'"))]
+        [
+            broken("2026-01-01", told.format(1, 3, "'lost'")),
+            broken("2026-01-02", told.format(2, 4, "'x'")),
+        ]
     )
     assert failure.partitions == ("2026-01-01", "2026-01-02")
     assert failure.why == (
@@ -153,14 +156,14 @@ def test_how_often_it_was_tried_is_told() -> None:
     ],
 )
 def test_a_process_that_was_ended_is_told_by_its_fate(fate: str, says: str) -> None:
-    seen = FAILED(
-        partition="1", message="labels 1 was ended", fate=fate, peak_rss=2_100_000_000
-    )
+    seen = FAILED(partition="1", message="labels 1 was ended", fate=fate, peak_rss=2_100_000_000)
     assert why(seen) == "was ended"
     assert advice(seen).startswith(says)
     unseen = advice(replace(seen, peak_rss=0))
     assert unseen.startswith(says.partition(": ")[2] or says)
-    assert unseen == advice(replace(seen, message="labels 1: it held 2,100 MB") if fate == "oom" else seen)
+    assert unseen == advice(
+        replace(seen, message="labels 1: it held 2,100 MB") if fate == "oom" else seen
+    )
 
 
 def test_a_refused_model_names_the_gates_that_said_no() -> None:
@@ -191,7 +194,9 @@ def test_what_waits_is_counted_at_what_it_waits_for() -> None:
         STEP(stage="features", partition="1", reads={"labels": ("1",)}),
         STEP(stage="features", partition="2", reads={"labels": ("2",)}),
         STEP(stage="features", partition="3", reads={"labels": ("3",)}),
-        STEP(stage="model", partition=WHOLE, action=Action.TRAIN, reads={"features": ("1", "2", "3")}),
+        STEP(
+            stage="model", partition=WHOLE, action=Action.TRAIN, reads={"features": ("1", "2", "3")}
+        ),
         STEP(stage="scores", partition="candidate", reads={"model": ()}),
         STEP(stage="model", partition=WHOLE, action=Action.GATE, reads={"scores": ("candidate",)}),
         STEP(stage="alone", partition=WHOLE),
@@ -216,7 +221,9 @@ ATTEMPTS = st.builds(
     partition=st.sampled_from([WHOLE, "1", "2", "3"]),
     action=st.sampled_from([str(action) for action in Action]),
     outcome=st.sampled_from(Outcome),
-    message=st.one_of(st.text(), st.sampled_from(["labels 1 raised E: x at a.py:1", "labels raised", ""])),
+    message=st.one_of(
+        st.text(), st.sampled_from(["labels 1 raised E: x at a.py:1", "labels raised", ""])
+    ),
     trace=st.sampled_from(["", TRACE]),
     exit_code=st.sampled_from([1, 3, 4]),
     fate=st.sampled_from(["", "error", "lost", "oom", "timeout", "cancelled"]),

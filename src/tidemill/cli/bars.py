@@ -37,7 +37,9 @@ def live_lines(seen: Seen, width: int, height: int, *, color: bool = False) -> l
 def log_line(seen: Seen) -> str:
     """`12/365 run features 2013-01-12 and 3 more, 3.1 s, about 2 min left`, for a log."""
     doing = seen.at_work
-    what = f" {doing[0].step.action} {_clean(doing[0].step.stage)}{_place(doing[0])}" if doing else ""
+    what = (
+        f" {doing[0].step.action} {_clean(doing[0].step.stage)}{_place(doing[0])}" if doing else ""
+    )
     more = f" and {len(doing) - 1:,} more" if len(doing) > 1 else ""
     failed = [f"{seen.failed:,} failed"] if seen.failed else []
     parts = [f"{seen.done:,}/{seen.total:,}{what}{more}", *failed, seconds(seen.elapsed_s)]

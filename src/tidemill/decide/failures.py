@@ -43,7 +43,9 @@ def failures_of(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> tupl
     for attempt in attempts:
         if attempt.outcome in _FAILED:
             groups.setdefault(_cause(attempt), []).append(attempt)
-    skipped = {_made(a.stage, a.partition, a.action) for a in attempts if a.outcome is Outcome.SKIPPED}
+    skipped = {
+        _made(a.stage, a.partition, a.action) for a in attempts if a.outcome is Outcome.SKIPPED
+    }
     waiting = _waiting(groups, steps, skipped)
     return tuple(
         replace(_failure(group), skipped=waiting.get(cause, 0)) for cause, group in groups.items()
@@ -137,7 +139,9 @@ def _split(attempt: Attempt, what: str) -> tuple[str, str]:
     why = "; ".join([parts[0], *(part for part in parts[1:] if part not in advice)])
     if not advice:
         data = attempt.exit_code == ContractError.exit_code
-        advice = ["fix the data, or the contract" if data else "repair what it names, then run again"]
+        advice = [
+            "fix the data, or the contract" if data else "repair what it names, then run again"
+        ]
     return _short(why), "; ".join(advice)
 
 

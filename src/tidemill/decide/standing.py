@@ -115,7 +115,8 @@ class Standing:
         return Seen(
             elapsed_s=now - self._began,
             stages=tuple(
-                stage.seen(name, self._doing(name, now), now) for name, stage in self._stages.items()
+                stage.seen(name, self._doing(name, now), now)
+                for name, stage in self._stages.items()
             ),
             left_s=left_s,
             more=more,
