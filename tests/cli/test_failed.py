@@ -1,5 +1,6 @@
 """The failures of a run as a table."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,7 +16,7 @@ MONTHS = tuple(f"2024-{month:02}" for month in range(1, 13))
 
 
 def lines(failures: list[Failure]) -> list[str]:
-    return [" ".join(line.split()) for line in render_failures(failures).split("\n")]
+    return [" ".join(line.split()) for line in render_failures(failures, 120).split("\n")]
 
 
 @pytest.mark.parametrize(
@@ -47,23 +48,24 @@ def test_columns_that_say_nothing_are_left_out() -> None:
     assert lines([FAILURE(partitions=(WHOLE,))])[0] == "failed why what to do"
 
 
-def test_what_is_long_goes_on_below() -> None:
-    text = render_failures(
-        [
-            FAILURE(
-                partitions=MONTHS,
-                why="very " * 20 + "bad",
-                advice="`tidemill run labels 2024-01 --debug`",
-            )
-        ]
-    )
-    assert text.split("\n") == [
-        "failed  partitions               why                                           what to do",
-        "labels  2024-01, 2024-02 and 10  very very very very very very very very very  "
-        "`tidemill run labels 2024-01 --debug`",
-        "        more                     very very very very very very very very very",
-        "                                 very very bad",
+LONG = FAILURE(partitions=MONTHS, why="very " * 20 + "bad", advice="`tidemill run labels --debug`")
+
+
+def test_what_is_long_goes_on_below_but_a_command_stays_whole() -> None:
+    found = replace(LONG, advice="correct it, then run again: `tidemill run labels --debug`")
+    assert render_failures([found], 100).split("\n") == [
+        "failed  partitions               why                                 what to do",
+        "labels  2024-01, 2024-02 and 10  very very very very very very very  correct it, then run again:",
+        "        more                     very very very very very very very  `tidemill run labels --debug`",
+        "                                 very very very very very very bad",
     ]
+
+
+@pytest.mark.parametrize("width", range(40, 300, 7))
+def test_it_is_no_wider_than_the_terminal_unless_that_is_very_narrow(width: int) -> None:
+    text = render_failures([LONG, FAILURE(partitions=("a",), skipped=3)], width)
+    assert max(map(len, text.split("\n"))) <= max(width, 100)
+    assert text.count("very") == 20
 
 
 def test_many_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 from textwrap import wrap
@@ -10,19 +11,21 @@ from tidemill.cli.tables import count, plural, table
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.run import Failure
 
-# The widest that a column gets: a longer text goes on below.
-_PARTITIONS, _WHY, _ADVICE = 24, 48, 40
+# The widest that partitions get, and the least that the texts get: what is longer goes on below.
+_PARTITIONS, _TEXT = 24, 20
 # So many are shown, and of the partitions of one so many are named.
 _SHOWN, _NAMED = 20, 2
+_COMMAND, _HARD = re.compile(r"`[^`]*`"), "\xa0"
 _ABOUT = ("failed", "partitions", ">skipped", "why", "what to do")
 
 
-def render_failures(failures: Sequence[Failure]) -> str:
-    """A row a cause; the last line says how many are left out."""
+def render_failures(failures: Sequence[Failure], width: int) -> str:
+    """A row a cause, as far as that can be not wider than `width`; the last line says how many more."""
     shown = failures[:_SHOWN]
     parted = any(named(failure.partitions) for failure in shown)
     kept = (True, parted, any(failure.skipped for failure in shown), True, True)
-    rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure)]
+    why, advice = _texts(shown, width, kept)
+    rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
     text = table(list(compress(_ABOUT, kept)), rows)
     more = len(failures) - len(shown)
     return f"{text}\nand {plural(more, 'more failure')}" if more else text
@@ -38,17 +41,33 @@ def named(partitions: Sequence[str]) -> str:
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
-def _rows(failure: Failure) -> Iterator[tuple[str, ...]]:
+def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
+    """How wide the texts may be, of what the other columns leave: commands have to fit."""
+    first = (
+        (failure.stage, named(failure.partitions)[:_PARTITIONS], count(failure.skipped))
+        for failure in failures
+    )
+    beside = table(list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first])
+    left = width - max(map(len, beside.split("\n"))) - 2 * len("  ")
+    commands = [len(found) for one in failures for found in _COMMAND.findall(one.advice)]
+    advice = max(_TEXT, left * 9 // 20, *commands)
+    return max(_TEXT, left - advice), advice
+
+
+def _rows(failure: Failure, why: int, advice: int) -> Iterator[tuple[str, ...]]:
     """Its row, and what didn't fit into it below."""
     cells = (
         [failure.stage],
         _wrapped(named(failure.partitions), _PARTITIONS),
         [count(failure.skipped)],
-        _wrapped(failure.why, _WHY),
-        _wrapped(failure.advice, _ADVICE),
+        _wrapped(failure.why, why),
+        _wrapped(failure.advice, advice),
     )
     yield from zip_longest(*cells, fillvalue="")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    """Lines of so many columns; a command, which is to be copied, stays whole."""
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)
+    lines = wrap(whole, width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_HARD, " ") for line in lines]

@@ -36,14 +36,17 @@ FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
-def render_receipt(receipt: Receipt) -> str:
-    """What a run did and cost: a line a stage, the totals, and what has to be said."""
+def render_receipt(receipt: Receipt, width: int = 120) -> str:
+    """What a run did and cost: a line a stage, the totals, what failed, and what has to be said.
+
+    Of the tables the one of failures is fitted into so many columns.
+    """
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
     if receipt.failures:
-        parts += ["", render_failures(receipt.failures), ""]
+        parts += ["", render_failures(receipt.failures, width), ""]
     told = {message for failure in receipt.failures for message in failure.messages}
     parts += [_bullet(message) for message in receipt.messages if message not in told]
     if any(tally.failed for tally in receipt.stages):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.frames import head_table
 from tidemill.cli.group import command_line, where_options
 from tidemill.cli.opening import opened
@@ -44,7 +44,9 @@ def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any)
         )
     with opened() as project, ProgressBars(sys.stderr) as progress:
         receipt = project.run(**request, wait_s=wait, command=command_line(), progress=progress)
-    tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    tell(
+        render_receipt(receipt, room()), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt}
+    )
     click.get_current_context().exit(receipt.exit_code)
 
 
