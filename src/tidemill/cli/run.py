@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any) -> None:
     """Do what `tidemill plan` with the same arguments says, and print a receipt.
 
-    PARTITION is for --debug.
+    On a terminal a bar for each stage shows how far it is, elsewhere a line now and then. When something
+    failed, a table says what, why, and what to do. PARTITION is for --debug.
     """
     if debug:
         _debug(request, partition, as_json)
