@@ -5,7 +5,7 @@ Nothing is measured here: whoever is told of a step says when that was, in secon
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -90,7 +90,7 @@ class Standing:
         self._began = 0.0
         self._stages: dict[str, _Stage] = {}
         self._at_work: dict[str, tuple[Step, float]] = {}
-        self._waiting: dict[str, Step] = {}
+        self._waiting: OrderedDict[str, Step] = OrderedDict()
 
     def begin(self, plan: Plan, now: float) -> None:
         """The run begins with the steps of a plan."""
@@ -129,8 +129,7 @@ class Standing:
 
     def _fill(self, now: float) -> None:
         while self._waiting and len(self._at_work) < self._slots:
-            name = next(iter(self._waiting))
-            step = self._waiting.pop(name)
+            name, step = self._waiting.popitem(last=False)
             self._at_work[name] = (step, now)
             self._stages[step.stage].enter(now)
 
