@@ -19,6 +19,7 @@ from tidemill.act.tools import Context, Elsewhere, Tools
 from tidemill.decide.recipe import Platform
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, SourceError, StorageError
+from tidemill.domain.quantity import bytes_of
 from tidemill.domain.source import Source
 from tidemill.domain.stage import Stage
 from tidemill.domain.task import WorkerClass
@@ -102,9 +103,22 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
     def processes() -> Executor:
         from tidemill.adapters.local.lane import ProcessLane
 
-        return ProcessLane(max_workers=cpus, cpus=cpus, idle_s=settings.idle)
+        return ProcessLane(
+            max_workers=cpus,
+            cpus=cpus,
+            idle_s=settings.idle,
+            gpus=settings.gpus,
+            memory=bytes_of(settings.memory) if settings.memory else 0,
+            classes=_CLASSES,
+            output=settings.root / settings.home / "logs" / run,
+        )
 
-    engines: dict[str, Callable[[], Executor]] = {}
+    def threads() -> Executor:
+        from tidemill.adapters.threads import ThreadLane
+
+        return ThreadLane(max_workers=cpus, idle_s=settings.idle)
+
+    engines: dict[str, Callable[[], Executor]] = {"thread": threads}
     # Only a workflow that has a name can be imported by others.
     if ":" in settings.workflow:
         engines["process"] = processes

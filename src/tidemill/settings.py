@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.quantity import bytes_of
 from tidemill.domain.workflow import Workflow
 
 
@@ -19,7 +20,8 @@ class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
     Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
-    seconds.
+    seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
+    such as "16GB".
     """
 
     root: Path
@@ -29,6 +31,8 @@ class Settings:
     currency: str = "USD"
     workers: int = 0
     idle: float = 2.0
+    gpus: int = 0
+    memory: str = ""
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:
@@ -80,6 +84,10 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
         _check_type(file, name, table[name])
+    try:
+        bytes_of(table.get("memory") or 1)
+    except ValueError as error:
+        raise UsageError(f"{file}: [tool.tidemill] memory = {error}") from error
     named = workflow or table.get("workflow")
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')

@@ -392,3 +392,16 @@ def test_inputs_that_were_made_here_are_stored_before_they_are_read_elsewhere(
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
     by = {stage: {bool(a.worker) for a in attempts(tides) if a.stage == stage} for stage in STAGES}
     assert by == {"raw": {False}, "doubled": {True}, "daily": {False}}
+
+
+def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
+    text = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(timeout="1m"))\ndef doubled',
+    )
+    # A workflow that is handed over as an object has no name that others could import it by.
+    tides = sent(Tides(tmp_path, text), 1)
+    [message] = tides.run().messages
+    assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")
+    tides.send(1)
+    assert tides.run(inline=True).messages == ()

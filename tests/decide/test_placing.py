@@ -125,6 +125,17 @@ def test_what_a_stage_asks_for(asked: Resources, place: str) -> None:
     assert where(step("features", action=Action.REMOVE), flow=flow) == "here"
 
 
+def test_limits_that_nobody_can_hold_a_step_to_are_told() -> None:
+    flow = with_stage(FLOW, replace(FEATURES, resources=Resources(timeout_s=1.0)))
+    flow = with_stage(flow, replace(TOTAL, resources=Resources(memory=10)))
+    planned = placing(step("features"), step("raw"), flow=flow, engines=frozenset({"thread"}))
+
+    assert planned.unkept == ("features",)
+    assert placing(step("features"), flow=flow).unkept == ()
+    # Who asks for one process and nothing else knows.
+    assert placing(step("features"), flow=flow, engines=frozenset()).unkept == ()
+
+
 def test_cpus_are_shared_by_what_is_side_by_side() -> None:
     days = [step("features", str(n), wall_s=9.0) for n in range(3)]
 
@@ -132,6 +143,8 @@ def test_cpus_are_shared_by_what_is_side_by_side() -> None:
     assert placing(*days[:2]).of(days[0]).cpus == 2
     assert placing(*days).of(days[0]).cpus == 1
     assert placing(*days, cpus=2).of(days[0]).cpus == 1
+    threads = with_stage(FLOW, replace(FEATURES, resources=Resources(lane="thread", cpus=3)))
+    assert placing(days[0], flow=threads).of(days[0]).cpus == 1
     # Whatever is beside it, a model may have all.
     train = step("mod", WHOLE, Action.TRAIN, wall_s=9.0)
     total = [step("total", WHOLE, wall_s=9.0)]

@@ -53,7 +53,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
         claimed.give_all()
         done = status is Status.OK
         age = aged(job, holdings.published, publisher.heads) if done else Aged()
-        receipt = _receipt(job, attempts, status, meter, messages, age)
+        receipt = _receipt(job, attempts, status, meter, [*messages, *running.notes], age)
         settled = _settled(job, holdings, attempts, publisher) if done else []
         _end(job, lease, receipt, [*settled, *age.events], quiet=broke)
     return receipt

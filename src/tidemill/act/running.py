@@ -75,6 +75,15 @@ class Running:
         # What was made here, and may not be in the store yet.
         self._unstored: set[str] = set()
 
+    @property
+    def notes(self) -> list[str]:
+        """What isn't done as it was asked for."""
+        return [
+            f"{name}: its timeout=, memory= and gpus= don't hold, because the workflow is in no module "
+            "that a worker process could import"
+            for name in self._placing.unkept
+        ]
+
     def all(self) -> None:
         """Do all steps; errors of the store are raised, and end the engines like everything else."""
         lent[self._context] = self._lend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
               help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
               help="Execute one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
+@click.option("--inline", is_flag=True,
+              help="Do all in this process, step after step; limits of stages don't hold.")  # fmt: skip
 @json_option
 @where_options
-def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any) -> None:
+def run(
+    partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
+) -> None:
     """Do what `tidemill plan` with the same arguments says, and print a receipt.
 
     On a terminal a bar for each stage shows how far it is, elsewhere a line now and then. When something
@@ -43,11 +48,14 @@ def run(partition: str, wait: float, debug: bool, as_json: bool, **request: Any)
         raise click.UsageError(
             f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
         )
-    with opened() as project, ProgressBars(sys.stderr) as progress:
-        receipt = project.run(**request, wait_s=wait, command=command_line(), progress=progress)
-    tell(
-        render_receipt(receipt, room()), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt}
-    )
+    # Whoever asks for it wants to stop somewhere, and bars would be drawn over the debugger.
+    bars = nullcontext() if inline else ProgressBars(sys.stderr)
+    with opened() as project, bars as progress:
+        receipt = project.run(
+            **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
+        )
+    text = render_receipt(receipt, room())
+    tell(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
 
 

@@ -75,10 +75,19 @@ class Placing:
         """Whether anything is done elsewhere than in the run's own thread."""
         return any(self.of(step).where != "here" for step in self.order)
 
+    @property
+    def unkept(self) -> tuple[str, ...]:
+        """The stages whose limits don't hold, because no other process can do their steps."""
+        if not self._engines or "process" in self._engines:
+            return ()
+        planned = {step.stage for step in self.order}
+        return tuple(s.name for s in self._flow.stages if s.name in planned and s.resources.limited)
+
     def of(self, step: Step) -> Place:
         """The place of one step."""
         where, place = self._where(self._flow[step.stage], step), self._place(step.stage)
-        return place if where == "process" else replace(place, where=where)
+        # Threads share those of Polars, whoever asks for how many.
+        return place if where == "process" else replace(place, where=where, cpus=1.0)
 
     def _where(self, stage: Stage, step: Step) -> Where:
         wanted = self._wanted(stage, step)
