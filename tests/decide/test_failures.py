@@ -151,7 +151,7 @@ def test_how_often_it_was_tried_is_told() -> None:
     [
         ("oom", "it held 2,100 MB: allow more with resources=tm.resources(memory=...)"),
         ("timeout", "allow more with resources=tm.resources(timeout=...)"),
-        ("lost", "look at its output; if the machine ran out of memory"),
+        ("lost", "look at its output; if memory ran out"),
         ("cancelled", "it was stopped; run again"),
     ],
 )

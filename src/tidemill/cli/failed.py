@@ -42,15 +42,15 @@ def named(partitions: Sequence[str]) -> str:
 
 
 def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
-    """How wide the texts may be, of what the other columns leave: commands have to fit."""
+    """How wide the texts may be, of what the other columns leave: what can't be parted has to fit."""
     first = (
         (failure.stage, named(failure.partitions)[:_PARTITIONS], count(failure.skipped))
         for failure in failures
     )
     beside = table(list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first])
     left = width - max(map(len, beside.split("\n"))) - 2 * len("  ")
-    commands = [len(found) for one in failures for found in _COMMAND.findall(one.advice)]
-    advice = max(_TEXT, left * 9 // 20, *commands)
+    words = (len(word) for one in failures for word in _whole(one.advice).split(" "))
+    advice = max(_TEXT, left * 9 // 20, *words)
     return max(_TEXT, left - advice), advice
 
 
@@ -67,7 +67,10 @@ def _rows(failure: Failure, why: int, advice: int) -> Iterator[tuple[str, ...]]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of so many columns; a command, which is to be copied, stays whole."""
-    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)
-    lines = wrap(whole, width, break_long_words=False, break_on_hyphens=False)
+    lines = wrap(_whole(text), width, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_HARD, " ") for line in lines]
+
+
+def _whole(text: str) -> str:
+    """The text with hard spaces in commands, which are to be copied."""
+    return _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)

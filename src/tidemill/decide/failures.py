@@ -109,8 +109,8 @@ def _told(attempt: Attempt) -> tuple[str, str]:
 _FATES: Mapping[str, str] = {
     "oom": "{held}allow more with resources=tm.resources(memory=...), or make partitions smaller",
     "timeout": "allow more with resources=tm.resources(timeout=...), or find what it waits for",
-    "lost": "look at its output; if the machine ran out of memory, make partitions smaller, or say "
-    "what a step needs with resources=tm.resources(memory=...)",
+    "lost": "look at its output; if memory ran out, make partitions smaller, or say what a step needs "
+    "with resources=tm.resources(memory=...)",
     "cancelled": "it was stopped; run again",
 }
 
