@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.document import json_option, room, tell
+from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import RECHECKED, render_receipt
@@ -89,7 +89,7 @@ def _told(info: RunInfo, attempts: list[Attempt]) -> str:
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
     parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
     if info.receipt is not None:
-        parts += ["", render_receipt(info.receipt, room())]
+        parts += ["", render_receipt(info.receipt)]
     else:
         parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
     bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
