@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,35 +11,60 @@ from pathlib import Path
 
 from tests.cli.commands import held_run, process
 from tests.cli.screen import Screen
+from tidemill.cli.interrupt import INTERRUPTED
 
 
-def on_terminal(main: int, until_: bytes, then: Path) -> bytes:
-    """All that a run writes to its terminal, whose stage waits until `until_` was seen."""
+def read_until(terminal: int, pattern: bytes) -> bytes:
+    """What was written to a terminal until there is something in it."""
     seen = b""
-    while not re.search(until_, seen, re.DOTALL):
-        seen += os.read(main, 4096)
-    then.unlink()
+    while not re.search(pattern, seen, re.DOTALL):
+        seen += os.read(terminal, 4096)
+    return seen
+
+
+def shown(terminal: int, seen: bytes) -> list[str]:
+    """What stands on a terminal after the last process left it."""
     # On Linux a terminal whose other side is closed is an error (EIO), elsewhere its end.
     with suppress(OSError):
-        while more := os.read(main, 4096):
+        while more := os.read(terminal, 4096):
             seen += more
-    return seen
+    os.close(terminal)
+    screen = Screen()
+    screen.feed(seen.decode().replace("\r\n", "\n"))
+    return screen.text
+
+
+# The day at which the stage stands that is held up, and the end of what was drawn.
+BAR = rb"labels [^\n]* 2026-.*\x1b\[3A"
 
 
 def test_a_run_draws_on_a_real_terminal(fresh: Path) -> None:
     """Through a pty, with a stage that waits until its bar was drawn."""
-    main, side = pty.openpty()
+    terminal, side = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
     with held_run(fresh, env=environment, stdout=subprocess.PIPE, stderr=side) as running:
         os.close(side)
-        seen = on_terminal(main, rb"labels [^\n]* 2026-.*\x1b\[3A", fresh / "hold")
+        seen = read_until(terminal, BAR)
+        (fresh / "hold").unlink()
+        # Both at once: a terminal that nobody reads from stops who writes to it.
+        left = shown(terminal, seen)
         out, _ = running.communicate()
-    os.close(main)
     assert running.returncode == 0
     assert b" ok: wall " in out
-    screen = Screen()
-    screen.feed(seen.decode().replace("\r\n", "\n"))
-    assert screen.text == []
+    assert left == []
+
+
+def test_a_run_that_leaves_at_once_leaves_no_bars(fresh: Path) -> None:
+    """A long query hears no interrupt, so the process just ends, with its bars on the terminal."""
+    terminal, side = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    with held_run(fresh, deaf=True, env=environment, stdout=side, stderr=side) as running:
+        os.close(side)
+        seen = read_until(terminal, BAR)
+        running.send_signal(signal.SIGINT)
+        left = shown(terminal, seen)
+        assert running.wait() == INTERRUPTED
+    assert left == ["", "interrupted; whatever was published is kept"]
 
 
 def test_no_progress_without_a_terminal(fresh: Path) -> None:
