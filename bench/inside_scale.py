@@ -118,10 +118,12 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
 
     With `objects` everything that they name is stored.
     """
-    from tidemill.act import steps
+    from tidemill.act.bench import Bench
     from tidemill.act.job import Job
+    from tidemill.act.steps import Begun, Spent, Steps
     from tidemill.act.tenure import Holdings
-    from tidemill.act.tools import Unwatched
+    from tidemill.act.tools import Elsewhere, Unwatched
+    from tidemill.act.workshop import Made, Workshop
     from tidemill.decide.measure import Price
     from tidemill.domain.binding import Product, content_of
     from tidemill.domain.fingerprint import object_name
@@ -129,44 +131,51 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     draw = random.Random(number)
     store = opened.project.tools.artifacts
 
-    class Pretending(steps.Steps):
-        def _known(self, *_: Any) -> Any:
-            return None
+    class Pretending(Steps):
+        def _know(self, *_: Any) -> None:
+            """Nothing is known."""
 
-        def _make(self, stage: Any, step: Any, inputs: Any) -> Any:
-            columns = {name: draw.randbytes(16).hex() for name in stage.output.names}
-            payload = draw.randbytes(3000) if objects else b""
-            name = f"{draw.randbytes(32).hex()}.parquet"
-            if objects:
-                name = object_name(payload, ".parquet")
-            elif opened.fed[step.partition] == str(ALONE):
-                # What a plan would read is looked for in the store.
-                name = store.put(name.encode(), ".parquet")
-            rowset = draw.randbytes(16).hex()
-            product = Product(
-                content=content_of(columns, rowset),
-                objects=(name,),
-                columns=columns,
-                rowset=rowset,
-                rows=1,
-                bytes=3000,
-            )
-            parts = ((payload, ".parquet"),) if objects else ()
-            return steps._Made(product=product, objects=parts)
+        def do(self, step: Any) -> Any:
+            begun = self.begin(step)
+            return self.finish(begun, _made(step), Spent()) if isinstance(begun, Begun) else begun
 
+    def _made(step: Any) -> Made:
+        columns = {name: draw.randbytes(16).hex() for name in flow[step.stage].output.names}
+        payload = draw.randbytes(3000) if objects else b""
+        name = f"{draw.randbytes(32).hex()}.parquet"
+        if objects:
+            name = object_name(payload, ".parquet")
+        elif opened.fed[step.partition] == str(ALONE):
+            # What a plan would read is looked for in the store.
+            name = store.put(name.encode(), ".parquet")
+        rowset = draw.randbytes(16).hex()
+        product = Product(
+            content=content_of(columns, rowset),
+            objects=(name,),
+            columns=columns,
+            rowset=rowset,
+            rows=1,
+            bytes=3000,
+        )
+        return Made(product=product, objects=((payload, ".parquet"),) if objects else ())
+
+    tools, flow, recipes = opened.project.tools, opened.project.flow, opened.project.recipes
     job = Job(
-        tools=opened.project.tools,
-        flow=opened.project.flow,
-        recipes=opened.project.recipes,
+        tools=tools,
+        flow=flow,
+        recipes=recipes,
         plan=opened.plan,
         state=opened.project.state(),
         run="made-up",
         command="bench",
         price=Price(),
         progress=Unwatched(),
+        elsewhere=Elsewhere(),
     )
     holdings = Holdings(heads={f"s{number - 1}": before}, live={})
-    return Pretending(job, holdings, settle=lambda: None, claim=lambda _: True)
+    shop = Workshop(tools, flow, recipes, opened.plan.environment)
+    bench = Bench(flow, holdings, shop.frames, {}, lambda: None)
+    return Pretending(job, holdings, shop, bench, lambda _: True)
 
 
 def build() -> dict[str, Any]:

@@ -55,7 +55,8 @@ class Running:
             job.flow,
             job.plan,
             cpus=where.cpus,
-            engines=frozenset(where.engines),
+            engines=where.engines.keys(),
+            pure={name for name, recipe in job.recipes.items() if recipe.lineage},
             careful=where.careful,
         )
         self._order = self._placing.order

@@ -1,13 +1,14 @@
 """Where the steps of a plan are done, in which order, and with how much of the machine.
 
-Most steps take milliseconds, and to hand them to another process takes longer than it saves: the run
-does them itself. A step goes to a worker process if it trains a model, is held to a limit, or will take
-long; and all of them do if together they would.
+Most steps take milliseconds, and to hand them over takes longer than it saves: the run does them itself.
+A step goes to a worker process if it is held to a limit or will take long. Where steps that are each
+quick would take long together, they are shared: those of Polars' alone go to threads, which compute as
+well and cost less, the others to processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -24,12 +25,13 @@ TRAINING, DEFERRABLE, ORDINARY = "training", "deferrable", "default"
 
 # Longer steps go to workers: nothing else would go on meanwhile.
 _QUICK_S = 0.5
-# Together longer than that, it pays to start workers for steps that are each quick.
-_LONG_S = 10.0
+# Together longer than that, it pays to share steps that are each quick; but not those that are quicker
+# than it is to hand them over.
+_LONG_S, _SLIGHT_S = 5.0, 0.02
 # What a step should take that nobody has seen yet: so long, and as many bytes a second.
 _STEP_S, _BYTES_S = 0.005, 100e6
-# How much longer than to read its rows it takes to train a model that was never trained before.
-_ROUNDS = 20
+# Training goes over its rows so often.
+_ROUNDS = 200
 _HOURS = {"h": 1, "d": 24, "w": 168, "mo": 672}
 _NEVER = float("inf")
 _LAST = -(10**9)
@@ -49,21 +51,28 @@ class Placing:
     """The places of a plan's steps on a machine with so many `cpus`, and their order.
 
     `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
-    all are done there. When it is `careful`, all that have code of the user's go to processes.
+    all are done there. `pure` are the stages whose query is all that they do. When it is `careful`, all
+    that have code of the user's go to processes.
     """
 
     def __init__(
-        self, flow: Flow, plan: Plan, *, cpus: int, engines: frozenset[str], careful: bool = False
+        self,
+        flow: Flow,
+        plan: Plan,
+        *,
+        cpus: int,
+        engines: Collection[str],
+        pure: Collection[str] = (),
+        careful: bool = False,
     ) -> None:
         self._flow = flow
         self._cpus = cpus
         self._engines = engines
         self._needs = needs_of(flow)
-        self._trains = any(
-            step.action is Action.TRAIN and not self._quick(step) for step in plan.steps
-        )
-        lasting = sum(self._expected_s(step) for step in plan.steps if self._quick(step))
+        self._trains = any(step.action is Action.TRAIN and not _quick(step) for step in plan.steps)
+        lasting = sum(expected_s(step) for step in plan.steps if _shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
+        self._pure = pure
         self._careful = careful
         self._beside = _beside(flow, plan)
         self._stages: dict[str, Place] = {}
@@ -99,14 +108,15 @@ class Placing:
         asked = stage.resources
         if asked.lane == "thread":
             return "thread"
-        if asked != Resources() or self._careful or not self._quick(step):
+        if asked != Resources() or self._careful or not _quick(step):
             return "process"
         if stage.kind is Kind.EVALUATE:
             # The worker that trained has all at hand by then.
             return "process" if self._trains else "here"
         # Small files are read many at once, which only one process can.
-        apart = stage.kind is not Kind.INGEST
-        return "process" if self._share and apart else "here"
+        if not self._share or not _shareable(step) or stage.kind is Kind.INGEST:
+            return "here"
+        return "thread" if stage.name in self._pure else "process"
 
     def _place(self, name: str) -> Place:
         if name not in self._stages:
@@ -126,14 +136,6 @@ class Placing:
             worker_class=DEFERRABLE if not urgent else TRAINING if learns else ORDINARY,
             priority=_LAST if need is None and self._needs else -int(need or 0),
         )
-
-    def _quick(self, step: Step) -> bool:
-        return self._expected_s(step) <= _QUICK_S
-
-    def _expected_s(self, step: Step) -> float:
-        """As `expected_s`; training goes over what it reads many times."""
-        unseen = step.wall_s is None and step.action is Action.TRAIN
-        return expected_s(step) * (_ROUNDS if unseen else 1)
 
 
 def needs_of(flow: Flow) -> Mapping[str, float]:
@@ -176,7 +178,18 @@ def _own_need(stage: Stage) -> float:
 
 def expected_s(step: Step) -> float:
     """Seconds that a step should take: as such steps took before, else by what it reads."""
-    return _STEP_S + step.bytes / _BYTES_S if step.wall_s is None else step.wall_s
+    if step.wall_s is not None:
+        return step.wall_s
+    rounds = _ROUNDS if step.action is Action.TRAIN else 1
+    return _STEP_S + rounds * step.bytes / _BYTES_S
+
+
+def _quick(step: Step) -> bool:
+    return expected_s(step) <= _QUICK_S
+
+
+def _shareable(step: Step) -> bool:
+    return _SLIGHT_S <= expected_s(step) <= _QUICK_S
 
 
 def _beside(flow: Flow, plan: Plan) -> Mapping[str, int]:
