@@ -53,7 +53,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "JPY_PARENT_PID"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def step(partition: str) -> Step:
@@ -115,7 +116,12 @@ def test_a_terminal_gets_bars_that_are_gone_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "absent"), [("NO_COLOR", "1", r"\x1b\[\d+m"), ("TERM", "dumb", "\x1b")]
+    ("name", "value", "absent"),
+    [
+        ("NO_COLOR", "1", r"\x1b\[\d+m"),
+        ("TERM", "dumb", "\x1b"),
+        ("JPY_PARENT_PID", "1", "\x1b"),
+    ],
 )
 def test_what_a_terminal_must_not_be_sent(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, absent: str

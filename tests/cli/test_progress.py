@@ -72,6 +72,15 @@ def test_no_progress_without_a_terminal(fresh: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_run_whose_stderr_is_closed(fresh: Path) -> None:
+    command = f"exec {sys.executable} -m tidemill run sales 2>&-"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=fresh, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert " ok: wall " in done.stdout
+
+
 def test_a_run_with_nothing_to_do_loads_nothing_for_it(fresh: Path) -> None:
     process("run", "sales", cwd=fresh)
     code = (

@@ -31,7 +31,7 @@ class Live:
 
     def __init__(self, stream: TextIO, every_s: float | None = None) -> None:
         self._stream = stream
-        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        terminal = stream.isatty() and _moves()
         self._block = Block(stream) if terminal else None
         self._color = not os.environ.get("NO_COLOR")
         self._plain = "utf" not in (stream.encoding or "utf").lower()
@@ -101,3 +101,8 @@ class Live:
         # Some of what was printed should stay to be seen.
         lines = live_lines(seen, width - 1, max(1, height - 4), color=self._color)
         return [ascii_only(line) for line in lines] if self._plain else lines
+
+
+def _moves() -> bool:
+    """Whether the cursor can be moved; commands of a notebook have a terminal on which it can't."""
+    return os.environ.get("TERM") != "dumb" and "JPY_PARENT_PID" not in os.environ

@@ -12,9 +12,9 @@ from tidemill.domain.run import Attempt
 
 
 class ProgressBars:
-    """Shows what it is told of a run, until it is closed."""
+    """Shows what it is told of a run, until it is closed; without a stream it shows nothing."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._shown: Progress = Unwatched()
         self._open = ExitStack()
@@ -24,6 +24,8 @@ class ProgressBars:
 
     def begin(self, plan: Plan) -> None:
         """A run begins with the steps of a plan."""
+        if self._stream is None:
+            return
         # A run with nothing to do doesn't begin, and need not wait for what would show it.
         from tidemill.cli.live import Live
 

@@ -40,7 +40,7 @@ class Block:
         self._open = True
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
-            if stream.isatty():
+            if stream is not None and stream.isatty():
                 self._prints[name] = _Above(stream, self)
                 setattr(sys, name, cast(TextIO, self._prints[name]))
 
