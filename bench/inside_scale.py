@@ -120,6 +120,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     """
     from tidemill.act.bench import Bench
     from tidemill.act.job import Job
+    from tidemill.act.recording import Recorder
     from tidemill.act.steps import Begun, Spent, Steps
     from tidemill.act.tenure import Holdings
     from tidemill.act.tools import Elsewhere, Unwatched
@@ -173,7 +174,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
         elsewhere=Elsewhere(),
     )
     holdings = Holdings(heads={f"s{number - 1}": before}, live={})
-    shop = Workshop(tools, flow, recipes, opened.plan.environment)
+    shop = Workshop(tools, flow, recipes, opened.plan.environment, Recorder(tools.logs / "bench"))
     bench = Bench(flow, holdings, shop.frames, {}, lambda: None)
     return Pretending(job, holdings, shop, bench, lambda _: True)
 

@@ -85,6 +85,7 @@ def open_tools(root: Path, home: Path) -> Tools:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
     return Tools(
         root=root,
+        logs=logs_in(home),
         ledger=sqlite.SqliteLedger(home / "ledger.db"),
         artifacts=files.FileArtifacts(home),
         claims=claims.FileClaims(home / "claims.lock"),
@@ -93,6 +94,11 @@ def open_tools(root: Path, home: Path) -> Tools:
         sinks={"parquet": parquet.deliver},
         clock=time.time,
     )
+
+
+def logs_in(home: Path) -> Path:
+    """Where what the steps of runs say is kept, in a folder a run."""
+    return home / "logs"
 
 
 def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
@@ -109,7 +115,8 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
             gpus=settings.gpus,
             memory=bytes_of(settings.memory) if settings.memory else 0,
             classes=_CLASSES,
-            output=settings.root / settings.home / "logs" / run,
+            # What isn't said through Python (by a subprocess, a library in C, a crash).
+            output=logs_in(settings.root / settings.home) / run,
         )
 
     def threads() -> Executor:

@@ -175,10 +175,13 @@ class Executor(Protocol):
     """Runs tasks, and tells the fate of each exactly once; it never runs one again by itself."""
 
     def submit(self, task: Task) -> None:
-        """Let a task run as soon as it can; one whose id is at work already is not run twice."""
+        """Let a task run as soon as it can; one whose id is at work already is not run twice.
+
+        UsageError for one with a limit that this engine can't hold it to, or devices that it hasn't.
+        """
 
     def cancel(self, task: str) -> None:
-        """End a task wherever it is; nothing happens when it is done, or isn't known."""
+        """End a task wherever it is, or in threads if it waits; nothing happens when it isn't known."""
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """What became of tasks since it was asked last; waits for the first of it for so many seconds."""

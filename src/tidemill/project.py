@@ -12,7 +12,7 @@ from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
 from tidemill.act.checking import check, every_fault
 from tidemill.act.evidence import Known, faults_of, gather
-from tidemill.act.history import list_runs
+from tidemill.act.history import History
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job
@@ -398,9 +398,14 @@ class Project:
         ledger, where = self.tools.ledger, self.environment
         return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
 
+    @property
+    def history(self) -> History:
+        """What was run: runs, their attempts, what their steps printed and logged, figures of stages."""
+        return History(self.tools.ledger, self.tools.logs)
+
     def runs(self, limit: int = 20) -> list[RunInfo]:
         """The last runs, newest first."""
-        return list_runs(self.tools.ledger, limit)
+        return self.history.runs(limit)
 
     def __enter__(self) -> Project:
         return self

@@ -1,20 +1,32 @@
 """What a worker does: open the project that it is told of, and make what steps of it give.
 
-The composition root of worker processes, as `project` is that of the user's.
+The composition root of worker processes, as `project` is that of the user's. What steps say here is kept
+with their run and goes nowhere else: the terminal is the run's own.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from tidemill.act.errand import answer_of, contexts, lent, read_errand
+from tidemill.act.recording import Recorder
 from tidemill.act.workshop import Workshop
 from tidemill.project import Project
 from tidemill.settings import Settings, load_workflow
 
-_mine = threading.local()
+
+class Mine(threading.local):
+    """The workshop of a thread, for a context, and what is open for it."""
+
+    def __init__(self) -> None:
+        self.shop: tuple[bytes, Workshop] | None = None
+        self.opened = ExitStack()
+
+
+_mine = Mine()
 
 
 def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
@@ -25,8 +37,9 @@ def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
 
 def _shop(context: bytes) -> Workshop:
     """The workshop of this thread; another context takes the place of the one before."""
-    known: tuple[bytes, Workshop] | None = getattr(_mine, "shop", None)
+    known = _mine.shop
     if known is None or known[0] != context:
+        _mine.opened.close()
         known = _mine.shop = context, lent[context]() if context in lent else _opened(context)
     return known[1]
 
@@ -36,4 +49,8 @@ def _opened(context: bytes) -> Workshop:
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     settings = Settings(root=Path(found.root), workflow=found.workflow, home=found.home)
     project = Project(settings, load_workflow(settings), found.environment)
-    return Workshop(project.tools, project.flow, project.recipes, project.environment)
+    recipes = project.recipes
+    # Not before: a module that holds a stand-in for a stream would be another than that which was planned.
+    recorder = Recorder(project.tools.logs / found.run, quiet=True)
+    _mine.opened.enter_context(recorder)
+    return Workshop(project.tools, project.flow, recipes, project.environment, recorder)

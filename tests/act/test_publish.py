@@ -57,6 +57,7 @@ class Watched:
     def publisher(self, lease: Lease | None = None) -> Publisher:
         tools = Tools(
             root=Path(),
+            logs=Path("logs"),
             ledger=self,  # type: ignore[arg-type]
             artifacts=self,  # type: ignore[arg-type]
             claims=MemoryClaims(),

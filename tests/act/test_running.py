@@ -181,9 +181,9 @@ def test_whatever_happens_to_workers_nothing_is_lost_or_doubled(
     assert set(Counter(published(tides)).values()) == {1}
 
 
-@pytest.mark.parametrize("fate", [Fate.TIMEOUT, Fate.LOST])
+@pytest.mark.parametrize(("fate", "times"), [(Fate.TIMEOUT, 3), (Fate.LOST, 1), (Fate.OOM, 0)])
 def test_what_is_declared_is_tried_again(
-    fate: Fate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fate: Fate, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tides = sent(Tides(tmp_path, RETRIED), 1)
     send_away(
@@ -194,12 +194,12 @@ def test_what_is_declared_is_tried_again(
 
     own = [a for a in attempts(tides) if a.stage == "doubled"]
     assert [(a.number, a.outcome, a.fate) for a in own] == [
-        *((number, Outcome.RETRIED, fate) for number in (1, 2, 3)),
-        (4, Outcome.FAILED, fate),
+        *((number, Outcome.RETRIED, fate) for number in range(1, times + 1)),
+        (times + 1, Outcome.FAILED, fate),
     ]
     assert receipt.exit_code == 1
     assert [(s.failed, s.retried, s.skipped) for s in receipt.stages] == [
-        *((0, 0, 0), (1, 3, 0), (0, 0, 1))
+        *((0, 0, 0), (1, times, 0), (0, 0, 1))
     ]
     # The message says so once.
     assert receipt.messages == (f"doubled {day(0)}: it was {fate}",)

@@ -18,7 +18,7 @@ from tidemill.adapters.codec import (
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
-from tidemill.domain.event import Event, RunEnded, Ticked
+from tidemill.domain.event import Attempted, Event, RunEnded, Ticked
 from tidemill.testing import samples
 from tidemill.testing.samples import everything
 
@@ -47,6 +47,30 @@ def test_defaults_are_not_written() -> None:
         '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"ok",'
         '"reasons":["new"]}}}'
     )
+
+
+def test_what_was_written_before_attempts_told_of_tries_and_workers_is_read() -> None:
+    """As ledgers hold it that were made before retries and engines: none of their fields is there."""
+    attempted = decode_event(
+        '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
+        '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"failed",'
+        '"reasons":["new"],"message":"it raised","trace":"File ...","exit_code":1,"wall_s":0.5,'
+        '"cpu_s":0.4,"rows_in":3,"rows_out":0,"bytes_in":99,"bytes_out":0,"quarantined":0}}}'
+    )
+    assert isinstance(attempted, Attempted)
+    found = attempted.attempt
+    assert (found.message, found.wall_s, found.bytes_in) == ("it raised", 0.5, 99)
+    assert (found.number, found.fate, found.queued_s) == (1, "", 0.0)
+    assert (found.peak_rss, found.worker) == (0, "")
+    ended = decode_event(
+        '{"kind":"RunEnded","v":1,"event":{"run":"run-1","status":"failed","receipt":{"run":"run-1",'
+        '"status":"failed","stages":[{"stage":"features","ran":0,"bound":0,"failed":1,"wall_s":0.5}],'
+        '"wall_s":1.5,"exit_code":1,"messages":["it raised"]}}}'
+    )
+    assert isinstance(ended, RunEnded)
+    assert ended.receipt is not None
+    assert (ended.receipt.stages[0].failed, ended.receipt.stages[0].retried) == (1, 0)
+    assert ended.receipt.failures == ()
 
 
 @pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])

@@ -26,13 +26,15 @@ def executor() -> Iterator[ProcessLane]:
         yield lane
 
 
+SOAK = settings().max_examples > 1_000
+
+
 class TestProcessLane(ProcessesSuite):
-    # A soak kills more of them.
-    chaos = (1_000, 200) if settings().max_examples > 1_000 else (150, 30)
+    chaos = (1_000, 200) if SOAK else ProcessesSuite.chaos
 
 
 class TestSharing(SharingSuite):
-    pass
+    crowd = 1_000 if SOAK else SharingSuite.crowd
 
 
 def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +93,19 @@ def test_what_cannot_be_sent_is_refused(
 
 
 def test_a_worker_that_is_never_ready_is_given_up(
-    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tidemill.adapters.local.crew._START_S", 0.0)
-    (lost,) = done(executor, task("1"))
+    sleeps = "import time\nif __name__ == '__main__':\n    time.sleep(60)\n"
+    (tmp_path / "never_ready.py").write_text(sleeps)
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.setattr("tidemill.adapters.local.process.MODULE", "never_ready")
+        patch.setattr("tidemill.adapters.local.crew._START_S", 0.1)
+        (lost,) = done(executor, task("1"))
     assert lost.fate is Fate.LOST
     assert lost.error is not None
     assert lost.error.type == "WorkerStart"
+    assert done(executor, task("2"))[0].fate is Fate.OK
 
 
 def test_that_the_system_has_no_room_for_a_process_is_told(

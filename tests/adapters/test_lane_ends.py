@@ -76,17 +76,16 @@ def _told(note: Path) -> bool:
     return note.exists() and note.read_text() != ""
 
 
-def test_a_lane_works_for_who_is_not_root(tmp_path: Path) -> None:
-    """No niceness, group or memory of a worker needs a right that others don't have."""
-    nobody = 65534
-    code = """
+NOBODY = """
 import os
-os.{set}gid({id}), os.{set}uid({id})
+
+if os.geteuid() == 0:
+    os.setgid(65534), os.setuid(65534)
 from tidemill.adapters.local.lane import ProcessLane
 from tidemill.domain.task import WorkerClass
 from tidemill.testing.executor_suite import done, task
 
-with ProcessLane(max_workers=1, classes={{"nice": WorkerClass(niceness=19)}}) as lane:
+with ProcessLane(max_workers=1, classes={"nice": WorkerClass(niceness=19)}) as lane:
     events = done(
         lane,
         task("1", "niceness", worker_class="nice"),
@@ -95,13 +94,17 @@ with ProcessLane(max_workers=1, classes={{"nice": WorkerClass(niceness=19)}}) as
         task("4", "die", params=b"SIGKILL"),
     )
 print(os.geteuid(), *[event.fate for event in events])
-""".format(set="set" if os.geteuid() == 0 else "get", id=nobody if os.geteuid() == 0 else "")
-    done_ = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    if "PermissionError" in done_.stderr or "Permission denied" in done_.stderr:
-        pytest.skip(f"others may not use {sys.executable}: {done_.stderr.splitlines()[-1]}")
-    user, *fates = done_.stdout.split()
+"""
+
+
+def test_a_lane_works_for_who_is_not_root() -> None:
+    """No niceness, group or memory of a worker needs a right that others don't have."""
+    libraries = Path(sys.base_prefix).resolve()
+    closed = [path for path in (libraries, *libraries.parents) if not path.stat().st_mode & 0o001]
+    if os.geteuid() == 0 and closed:
+        pytest.skip(f"this Python can be used by root only: {closed[-1]}")
+    ran = subprocess.run([sys.executable, "-c", NOBODY], stdout=subprocess.PIPE, check=True)
+    user, *fates = ran.stdout.decode().split()
     assert user != "0"
     assert fates == ["ok", "oom", "timeout", "lost"]
 
@@ -113,7 +116,7 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
         done(lane, *(task(f"first {number}") for number in range(2_000)))
         before = _held()
         for round_ in range(10):
-            functions = ["echo"] * 997 + ["vanish", "two_arguments", "close_files"]
+            functions = ["echo"] * 998 + ["vanish", "two_arguments"]
             done(
                 lane,
                 *(
@@ -127,20 +130,16 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
         # 10 MB of parameters went each way.
         assert memory < before[2] + 8_000_000
     assert _held()[3] == 0
-    assert _held()[1] == before[1] - 1
+    assert "tidemill-lane" not in {thread.name for thread in threading.enumerate()}
 
 
 def _held() -> tuple[int, int, int, int]:
     """Open files, threads, bytes, and children (also those that wait to be noticed)."""
     held = Path("/proc/self")
-    children = [(held / "task" / str(thread.native_id) / "children") for thread in threads_now()]
+    children = held.glob("task/*/children")
     kept = int((held / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    found = sum(len(path.read_text().split()) for path in children if path.exists())
-    return len(list((held / "fd").iterdir())), len(list((held / "task").iterdir())), kept, found
-
-
-def threads_now() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.native_id is not None]
+    found = sum(len(path.read_text().split()) for path in children)
+    return len([*(held / "fd").iterdir()]), len([*(held / "task").iterdir()]), kept, found
 
 
 def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:

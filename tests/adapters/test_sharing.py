@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -82,9 +83,9 @@ def test_what_is_deferrable_takes_no_cpu_from_what_is_not(
 
     def begun(shares: Shares) -> list[str]:
         waiting = Waiting(shares.later)
-        for task in every:
-            if task.worker_class == "default":
-                waiting.put(task)
+        for each in every:
+            if each.worker_class == "default":
+                waiting.put(each)
         found = []
         while (task := begin(waiting, shares)) is not None:
             found.append(task.id)
@@ -122,3 +123,14 @@ def test_of_each_kind_the_best_is_first(every: list[Task]) -> None:
         left.remove(first)
     assert waiting.next() is None
     assert waiting.count(kind_of(every[0])) == 0
+
+
+def test_a_task_that_comes_again_waits_as_what_it_is_now() -> None:
+    waiting = Waiting()
+    first = Task(id="1", function="module:name", priority=9, gpus=1)
+    again, other = replace(first, priority=0, gpus=0), replace(first, id="2", priority=5, gpus=0)
+    waiting.put(first)
+    waiting.take("1")
+    waiting.put(other)
+    waiting.put(again)
+    assert [*waiting.heads()] == [(kind_of(other), other)]

@@ -30,7 +30,8 @@ def test_one_run(built: Path) -> None:
     assert found.document["schema"] == "tidemill.run/1"
     assert found.document["run"] == run
     assert len(found.document["attempts"]) == 144
-    assert found.err == tidemill("runs", run["id"][:12]).out  # a beginning is enough
+    for name in (run["id"][:12], "last"):  # a beginning is enough
+        assert found.err == tidemill("runs", name).out == tidemill("runs", "show", name).out
     assert found.err.startswith("tidemill run (process ")
     assert "gate demand ok: demand " in found.err
 
@@ -45,8 +46,15 @@ def test_no_such_run(built: Path, run: str, told: str) -> None:
     assert told in ended.err
 
 
+def test_help_tells_of_the_commands() -> None:
+    told = tidemill("runs", "--help").out
+    assert " runs [OPTIONS] [RUN] | COMMAND [ARGS]...\n" in told
+    assert all(f"\n  {name} " in told for name in ("show", "logs", "stages"))
+    assert "--limit N" in tidemill("runs", "show", "--help").out
+
+
 def test_a_run_that_died(fresh: Path) -> None:
-    from tidemill.cli.runs import _told
+    from tidemill.cli.ran import _told
     from tidemill.domain.run import RunInfo, Status
 
     info = RunInfo(

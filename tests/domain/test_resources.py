@@ -133,19 +133,20 @@ def test_pauses_double_up_to_five_minutes() -> None:
 )
 def test_tries_end(times: int, faults: list[str]) -> None:
     policy = Retries(times=times, delay_s=0.5)
-    number = 1
+    number, deaths = 1, 0
     for fault in faults:
-        pause = policy.again_s(number, transient=fault == "transient", lost=fault == "lost")
+        deaths += fault == "lost"
+        lost = deaths if fault == "lost" else 0
+        pause = policy.again_s(number, transient=fault == "transient", deaths=lost)
         if pause is None:
             break
         assert 0 <= pause <= 300
         number += 1
 
     # A bug is never tried again, a lost process once whatever is declared, all else as declared.
-    assert number <= 1 + max(times, 1)
-    if faults[0] == "bug":
+    assert number <= 2 + times
+    assert deaths <= 2
+    if faults[0] == "bug" or (faults[0] == "transient" and times == 0):
         assert number == 1
     if faults[0] == "lost":
         assert number >= 2
-    if faults[0] == "transient" and times == 0:
-        assert number == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,15 @@ def tides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tides]:
         tides.send(number)
     tides.ok("raw")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(working, "_mine", threading.local())
+    mine = working.Mine()
+    monkeypatch.setattr(working, "_mine", mine)
     flow_of(tmp_path, tides.text)
+    before = sys.stdout
     yield tides
+    working._mine.opened.close()
     assert not lent
+    mine.opened.close()
+    assert sys.stdout is before
 
 
 def work_on(tides: Tides, **other: Any) -> Work:

@@ -1,18 +1,149 @@
-"""What the ledger tells of runs, and of the versions of a contract that partitions passed."""
+"""What the ledger tells of runs, and of the versions of a contract that partitions passed.
+
+What the steps of a run said isn't in the ledger, but beside it.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from tidemill.act.holder import is_dead
+from tidemill.act.logs import LogReader
+from tidemill.decide.ends import with_ends
+from tidemill.decide.performance import counts, performances
 from tidemill.domain.binding import Binding
-from tidemill.domain.event import Published, RunEnded, RunStarted
-from tidemill.domain.run import RunInfo, Status
+from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.event import Attempted, Published, Recorded, RunEnded, RunStarted
+from tidemill.domain.line import Line, Try
+from tidemill.domain.performance import Performance
+from tidemill.domain.run import Attempt, RunInfo, Status
 from tidemill.ports import Ledger
 
+# Names the newest run.
+LAST = "last"
+_POLL_S = 0.3
 
-def list_runs(ledger: Ledger, limit: int) -> list[RunInfo]:
+
+class History:
+    """What was run in a project: runs and their attempts, what steps said, how stages perform.
+
+    A run is named by its id, by the beginning of it, or as "last"; UsageError names what there is.
+    """
+
+    def __init__(self, ledger: Ledger, logs: Path) -> None:
+        self._ledger = ledger
+        self._logs = logs
+
+    def runs(self, limit: int | None = 20) -> list[RunInfo]:
+        """The last runs, newest first."""
+        return list_runs(self._ledger, limit)
+
+    def run(self, name: str = LAST) -> RunInfo:
+        """The run of that name."""
+        known = self.runs(limit=None)
+        if name == LAST and known:
+            return known[0]
+        found = [info for info in known if info.id.startswith(name)]
+        exact = [info for info in found if info.id == name]
+        if len(exact or found) != 1:
+            advice = did_you_mean(name, [info.id for info in found or known])
+            many = "more than one run is" if found else "there is no run"
+            raise UsageError(f"{many} {name!r} ({advice})")
+        return (exact or found)[0]
+
+    def attempts(self, run: str) -> list[Attempt]:
+        """All tries at the steps of a run, in the order in which they were recorded."""
+        return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
+
+    def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[Line]:
+        """What steps printed and logged, and how those ended that did, or that came to nothing.
+
+        UsageError when the run had no such step.
+        """
+        info = self.run(run)
+        told = _Told(self._ledger, self._logs, info.id)
+        lines = told.fresh()
+        _refuse_unknown(info.id, stage, partition, told.steps)
+        return [line for line in lines if _is_of(line, stage, partition)]
+
+    def follow(self, run: str = LAST, stage: str = "", partition: str = "") -> Iterator[list[Line]]:
+        """The same while the run goes on: what is there, then what comes, until the run ends."""
+        info = self.run(run)
+        told = _Told(self._ledger, self._logs, info.id)
+        over = False
+        while not over:
+            # Asked first: what was said before the end is then read after it.
+            over = is_dead(info.holder) or _has_ended(self._ledger, info.id)
+            yield [line for line in told.fresh() if _is_of(line, stage, partition)]
+            if not over:
+                time.sleep(_POLL_S)
+
+    def performance(self, last: int = 20) -> tuple[Performance, ...]:
+        """The figures of each stage over the last runs that had any of its steps to do."""
+        tried: list[tuple[str, Attempt]] = []
+        worked = 0
+        for info in self.runs(limit=None):
+            own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if counts(a)]
+            tried += own
+            worked += bool(own)
+            if worked == last:
+                break
+        return performances(tried)
+
+
+class _Told:
+    """What was said in a run, and how tries ended, since it was asked last; `steps` are all that it saw."""
+
+    def __init__(self, ledger: Ledger, logs: Path, run: str) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._reader = LogReader(logs / run)
+        self._spoke: set[Try] = set()
+        self._seen = 0
+        self.steps: set[tuple[str, str]] = set()
+
+    def fresh(self) -> list[Line]:
+        # How a try ended is recorded after it said the last: in this order nothing of it comes too late.
+        ended = list(_attempts(self._ledger, self._run, self._seen))
+        lines = self._reader.fresh()
+        found = with_ends(lines, [(fact.at, attempt) for fact, attempt in ended], self._spoke)
+        if ended:
+            self._seen = ended[-1][0].seq
+        self._spoke.update(line.of for line in lines)
+        self.steps.update((attempt.stage, attempt.partition) for _, attempt in ended)
+        self.steps.update((line.stage, line.partition) for line in lines)
+        return found
+
+
+def _attempts(ledger: Ledger, run: str, after: int = 0) -> Iterator[tuple[Recorded, Attempt]]:
+    for recorded in ledger.events(kinds=("Attempted",), run=run, after=after):
+        if isinstance(recorded.event, Attempted):
+            yield recorded, recorded.event.attempt
+
+
+def _has_ended(ledger: Ledger, run: str) -> bool:
+    return any(True for _ in ledger.events(kinds=("RunEnded",), run=run, limit=1))
+
+
+def _is_of(line: Line, stage: str, partition: str) -> bool:
+    return stage in ("", line.stage) and partition in ("", line.partition)
+
+
+def _refuse_unknown(run: str, stage: str, partition: str, steps: set[tuple[str, str]]) -> None:
+    stages = {name for name, _ in steps if name}
+    if stage and stage not in stages:
+        raise UsageError(f"run {run} had no step of {stage!r} ({did_you_mean(stage, stages)})")
+    keys = {key for name, key in steps if key and stage in ("", name)}
+    if partition and partition not in keys:
+        advice = did_you_mean(partition, keys)
+        raise UsageError(f"run {run} had no step {stage} {partition!r} ({advice})")
+
+
+def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
     """The last runs, newest first."""
     runs: dict[str, RunInfo] = {}
     for recorded in ledger.events(kinds=("RunStarted", "RunEnded")):

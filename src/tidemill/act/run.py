@@ -10,6 +10,7 @@ from tidemill.act.idle import peak_rss
 from tidemill.act.intake import is_apart
 from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.publish import Publisher
+from tidemill.act.recording import Recorder
 from tidemill.act.running import Running
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
@@ -80,12 +81,15 @@ def _begin(job: Job, lease: Heartbeat, claimed: Claimed) -> Publisher:
 
 
 def _running(job: Job, holdings: Holdings, publisher: Publisher, claimed: Claimed) -> Running:
+    recorder = Recorder(job.tools.logs / job.run)
+
     def shop(coming: Mapping[str, Mapping[str, SourceFile]]) -> Workshop:
         return Workshop(
             job.tools,
             job.flow,
             job.recipes,
             job.plan.environment,
+            recorder,
             settle=publisher.settle,
             coming=coming,
         )

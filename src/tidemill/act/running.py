@@ -89,12 +89,14 @@ class Running:
         """Do all steps; errors of the store are raised, and end the engines like everything else."""
         lent[self._context] = self._lend
         self._job.progress.begin(self._job.plan)
-        try:
-            while self._go_on():
-                continue
-        finally:
-            self._lanes.close()
-            del lent[self._context]
+        # After who watches: what replaced the streams for that is where prints go on to.
+        with self._shop.recorder:
+            try:
+                while self._go_on():
+                    continue
+            finally:
+                self._lanes.close()
+                del lent[self._context]
 
     def _go_on(self) -> bool:
         """Do what can be done now, or wait for it; False when all is done."""

@@ -51,6 +51,7 @@ class Begun:
     """A step that is at work. There is nothing to be made when it has no `work`: finish it.
 
     `made` is what is known to come out, and `how` it is known: BIND as it is, RECHECK judged anew.
+    `deaths` counts the tries at it whose process died.
     """
 
     step: Step
@@ -59,6 +60,7 @@ class Begun:
     work: Work | None = None
     made: Made | None = None
     how: Action | None = None
+    deaths: int = 0
 
     @property
     def key(self) -> str:
@@ -80,7 +82,8 @@ class Begun:
     def again(self) -> Begun:
         """The same step before its next try."""
         attempt = _attempt(self.step, self.attempt.number + 1)
-        return replace(self, attempt=attempt)
+        work = None if self.work is None else replace(self.work, number=attempt.number)
+        return replace(self, attempt=attempt, work=work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +211,7 @@ class Steps:
         if step.action is Action.GATE:
             return self._gate(stage, step, begun.attempt)
         if isinstance(gave, Failed):
-            return _fallen(stage, begun.attempt, gave)
+            return _fallen(stage, begun, gave)
         made, recipe, at = begun.made or gave, self._recipes[stage.name], self._tools.clock()
         assert made is not None
         handed = begun.handed
@@ -412,12 +415,14 @@ def _attempt(step: Step, number: int = 1) -> Attempt:
     )
 
 
-def _fallen(stage: Stage, attempt: Attempt, why: Failed) -> Done:
+def _fallen(stage: Stage, begun: Begun, why: Failed) -> Done:
     """What becomes of a step when making it failed: it is tried again, or that was it."""
+    died = why.fate == Fate.LOST
+    begun.deaths += died
     again_s = stage.retries.again_s(
-        attempt.number, transient=why.transient, lost=why.fate == Fate.LOST
+        begun.attempt.number, transient=why.transient, deaths=begun.deaths if died else 0
     )
-    attempt = _failed(attempt, why)
+    attempt = _failed(begun.attempt, why)
     if again_s is not None:
         attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
     return Done(attempt=attempt, again_s=again_s)

@@ -40,9 +40,10 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """The adapters of one project. `clock` gives Unix seconds."""
+    """The adapters of one project. `clock` gives Unix seconds, `logs` is where what steps say is kept."""
 
     root: Path
+    logs: Path
     ledger: Ledger
     artifacts: Artifacts
     claims: Claims

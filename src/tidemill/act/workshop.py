@@ -12,6 +12,7 @@ from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake
 from tidemill.act.modeling import Trainer
 from tidemill.act.profiling import Profiles
+from tidemill.act.recording import Recorder
 from tidemill.act.tools import Tools
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.models import BASELINE
@@ -31,12 +32,14 @@ class Work:
     """All that it takes to make what a step gives.
 
     `recipe` names what the stage did when the step was planned. `inputs` are partitions by stage,
-    `files` those of an ingest, `artifact` the model that is scored, or delivered with.
+    `files` those of an ingest, `artifact` the model that is scored, or delivered with. It is tried for
+    the `number`-th time.
     """
 
     stage: str
     partition: str
     recipe: str
+    number: int = 1
     subject: str = ""
     inputs: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class Made:
 
 
 class Workshop:
-    """Makes what steps of a workflow give.
+    """Makes what steps of a workflow give; what their code says goes to the `recorder`, which is open then.
 
     `settle` waits until all that was made so far is durable, `coming` are the files that an intake may
     read ahead.
@@ -81,12 +84,14 @@ class Workshop:
         flow: Flow,
         recipes: Mapping[str, Recipe],
         environment: str,
+        recorder: Recorder,
         *,
         settle: Callable[[], None] = lambda: None,
         coming: Mapping[str, Mapping[str, SourceFile]] | None = None,
     ) -> None:
         self._flow = flow
         self._recipes = recipes
+        self.recorder = recorder
 
         def head(stage: str) -> Mapping[str, Binding]:
             # What the run found can't be read any more; what is published now doesn't move any more.
@@ -107,7 +112,8 @@ class Workshop:
         if self._recipes[stage.name].digest != work.recipe:
             return Failed(message=f"{stage.name} does something else in this process", unlike=True)
         try:
-            return self._make(stage, work)
+            with self.recorder.step(stage.name, work.partition, work.number):
+                return self._make(stage, work)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             return told(stage, work.partition, error)

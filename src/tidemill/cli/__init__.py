@@ -36,7 +36,7 @@ INTERRUPTED = 130
             "List, show, export, release or drop quarantined rows.",
         ),
         "explain": ("tidemill.cli.explain:explain", "Say why something is what it is."),
-        "runs": ("tidemill.cli.runs:runs", "List runs, or tell all about one."),
+        "runs": ("tidemill.cli.runs:runs", "List runs; show one, its logs, or figures of stages."),
     },
 )
 @where_options

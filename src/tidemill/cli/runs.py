@@ -1,105 +1,33 @@
-"""`tidemill runs`: what was run, and all about one run."""
+"""`tidemill runs`: what was run, what steps said, and how stages perform."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from tidemill.cli.document import json_option, tell
-from tidemill.cli.group import where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.render import RECHECKED, render_receipt
-from tidemill.cli.tables import count, moment, seconds, table, without_empty
-from tidemill.domain.errors import UsageError, did_you_mean
-from tidemill.domain.event import Attempted
-from tidemill.domain.partition import WHOLE
-from tidemill.domain.run import Attempt, Outcome, RunInfo
+from tidemill.cli.group import LazyGroup
 
-if TYPE_CHECKING:
-    from tidemill.project import Project
+_DEFAULT = "show"
 
-_ALL = 1_000_000_000
-_LIST = (
-    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed"),
-    *("environment", "command"),
+
+class _Runs(LazyGroup):
+    """Without a command it shows: `tidemill runs` lists, `tidemill runs last` tells of one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = bool(args) and args[0] in (*self.list_commands(ctx), *ctx.help_option_names)
+        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
+
+
+@click.group(
+    cls=_Runs,
+    subcommand_metavar="[RUN] | COMMAND [ARGS]...",
+    commands_at={
+        "show": (
+            "tidemill.cli.ran:show",
+            "The last runs, or all about RUN; needn't be said: `tidemill runs last`.",
+        ),
+        "logs": ("tidemill.cli.logs:logs", "What the steps of RUN printed and logged."),
+        "stages": ("tidemill.cli.stages:stages", "How often, how long and how well stages ran."),
+    },
 )
-
-
-@click.command()
-@click.argument("run", default="", metavar="[RUN]")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="The last N runs.")  # fmt: skip
-@json_option
-@where_options
-def runs(run: str, limit: int, as_json: bool) -> None:
-    """List the last runs, newest first; or show the receipt and the attempts of RUN."""
-    with opened() as project:
-        if not run:
-            found = project.runs(limit)
-            tell(_listed(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
-            return
-        info = _find(project.runs(_ALL), run)
-        attempts = _attempts(project, info.id)
-    body = {"run": info, "attempts": attempts}
-    tell(_told(info, attempts), as_json, "tidemill.run/1", lambda: body)
-
-
-def _listed(found: list[RunInfo]) -> str:
-    if not found:
-        return "no runs yet; `tidemill run` makes the first"
-    return table(*without_empty(_LIST, map(_row, found), RECHECKED))
-
-
-def _row(info: RunInfo) -> list[str]:
-    stages = info.receipt.stages if info.receipt else ()
-    took = seconds(info.ended - info.started) if info.ended is not None else ""
-    return [
-        info.id,
-        str(info.status),
-        moment(info.started),
-        took,
-        count(sum(s.ran for s in stages)),
-        count(sum(s.bound for s in stages)),
-        count(sum(s.rechecked for s in stages)),
-        count(sum(s.failed for s in stages)),
-        info.environment,
-        info.command,
-    ]
-
-
-def _find(known: list[RunInfo], name: str) -> RunInfo:
-    """The run of that id, or the only one whose id begins with it."""
-    found = [info for info in known if info.id.startswith(name)]
-    exact = [info for info in found if info.id == name]
-    if len(exact or found) != 1:
-        advice = did_you_mean(name, [info.id for info in found or known])
-        many = "more than one run is" if found else "there is no run"
-        raise UsageError(f"{many} {name!r} ({advice})")
-    return (exact or found)[0]
-
-
-def _attempts(project: Project, run: str) -> list[Attempt]:
-    recorded = project.tools.ledger.events(kinds=("Attempted",), run=run)
-    return [fact.event.attempt for fact in recorded if isinstance(fact.event, Attempted)]
-
-
-def _told(info: RunInfo, attempts: list[Attempt]) -> str:
-    holder = info.holder
-    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
-    parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
-    if info.receipt is not None:
-        parts += ["", render_receipt(info.receipt)]
-    else:
-        parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
-    bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
-    verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
-    for attempt in (*verdicts, *bad):
-        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
-        parts += [
-            "",
-            f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}",
-        ]
-        if attempt.trace:
-            parts.append("  " + attempt.trace.rstrip().replace("\n", "\n  "))
-    return "\n".join(parts)
+def runs() -> None:
+    """What was run: the last runs, or all about RUN, such as `last`."""

@@ -46,14 +46,15 @@ class Retries:
     delay_s: float = 1.0
     on: tuple[type[BaseException], ...] = TRANSIENT
 
-    def again_s(self, number: int, *, transient: bool, lost: bool) -> float | None:
+    def again_s(self, number: int, *, transient: bool, deaths: int = 0) -> float | None:
         """Seconds to wait before another try after that of `number` (the first is 1); None for no other.
 
-        `transient` is a failure of a kind that is tried again, `lost` one whose process died.
+        `transient` is a failure of a kind that is tried again; `deaths` counts the tries by now whose
+        process died, if that is how this one ended.
         """
-        if lost and number == 1:
-            return 0.0
-        return self.pause_s(number) if (transient or lost) and number <= self.times else None
+        if deaths:
+            return 0.0 if deaths == 1 else None
+        return self.pause_s(number) if transient and number <= self.times else None
 
     def covers(self, error: type[BaseException]) -> bool:
         """Whether errors of a class are tried again."""

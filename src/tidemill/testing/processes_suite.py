@@ -121,6 +121,14 @@ class ProcessesSuite(ExecutorSuite):
         executor.cancel("1")
         assert fates(executor, ["1"])["1"].fate is Fate.CANCELLED
 
+    def test_what_a_task_cost_that_was_ended_is_told(self, executor: Executor) -> None:
+        (event,) = done(executor, task("1", "spin", params=b"60", timeout_s=1.0))
+        assert event.fate is Fate.TIMEOUT
+        assert 1.0 <= event.wall_s < PATIENCE_S
+        assert event.peak_rss > 1_000_000
+        # Others may have the CPU, too; but some of it was its own.
+        assert 0.0 < event.cpu_s <= event.wall_s + 0.1
+
     def test_a_killed_task_leaves_no_output(self, executor: Executor, tmp_path: Path) -> None:
         part = tmp_path / "part"
         part.write_bytes(b"part")

@@ -6,13 +6,14 @@ with two devices.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable, Iterator
 
 import pytest
 
 from tidemill.domain.errors import UsageError
-from tidemill.domain.task import Fate, TaskEvent, WorkerClass
+from tidemill.domain.task import Fate, Task, TaskEvent, WorkerClass
 from tidemill.ports import Executor
 from tidemill.testing.executor_suite import PATIENCE_S, done, fates, started, task
 
@@ -24,8 +25,25 @@ CLASSES = {
 }
 
 
+# What a task does, and how often of a hundred.
+_MIX: dict[tuple[str, bytes], int] = {
+    ("echo", b"x"): 44,
+    ("sleep", b"0.02"): 20,
+    ("devices", b"0.02"): 10,
+    ("hold", b"20000000"): 2,
+    ("two_arguments", b""): 10,
+    ("starve", b""): 4,
+    ("die", b"SIGABRT"): 4,
+    ("vanish", b""): 4,
+    ("babble", b""): 2,
+}
+
+
 class SharingSuite:
     """Promises about tasks of several worker classes."""
+
+    # So many tasks of all sorts at once.
+    crowd = 40
 
     def test_a_class_may_let_others_have_the_cpu_first(self, executor: Executor) -> None:
         usual, nice = done(
@@ -114,11 +132,47 @@ class SharingSuite:
         with pytest.raises(UsageError, match="gpus=3"):
             executor.submit(task("1", gpus=3))
 
+    def test_whatever_comes_together_each_task_ends_once(self, executor: Executor) -> None:
+        chance = random.Random(11)
+        tasks = [any_task(str(number), chance) for number in range(self.crowd)]
+        gpus = {each.id: each.gpus for each in tasks}
+        for each in tasks:
+            executor.submit(each)
+            if chance.random() < 0.05:
+                executor.cancel(str(chance.randrange(self.crowd)))
+        events = until_ended(executor, gpus, patience_s=self.crowd)
+        ends = [event.task for event in events if event.fate is not Fate.STARTED]
+        assert sorted(ends) == sorted(gpus)
+        running = set[str]()
+        for event in events:
+            (running.add if event.fate is Fate.STARTED else running.discard)(event.task)
+            assert sum(gpus[name] for name in running) <= 2
+        # Nothing of what they had is still taken.
+        assert done(executor, task("all", cpus=2, gpus=2))[0].fate is Fate.OK
 
-def until_ended(executor: Executor, names: Iterable[str]) -> list[TaskEvent]:
+
+def any_task(name: str, chance: random.Random) -> Task:
+    """A task of any sort: what it does, what it wants, and of which class it is."""
+    function, params = chance.choices([*_MIX], [*_MIX.values()])[0]
+    return task(
+        name,
+        function,
+        params,
+        cpus=chance.choice([0.5, 1, 1, 1, 9]),
+        memory=chance.choice([0, 0, 50 * MB, 90 * MB]),
+        gpus=chance.choice([0, 0, 0, 0, 0, 1, 2]),
+        timeout_s=chance.choice([None, PATIENCE_S]),
+        priority=chance.randrange(3),
+        worker_class=chance.choice(["default", "default", *CLASSES]),
+    )
+
+
+def until_ended(
+    executor: Executor, names: Iterable[str], *, patience_s: float = PATIENCE_S
+) -> list[TaskEvent]:
     """All events until each of some tasks has ended."""
     left, found = {*names}, list[TaskEvent]()
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while left and time.monotonic() < end:
         for event in executor.events(0.2):
             found.append(event)

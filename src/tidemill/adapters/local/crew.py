@@ -131,7 +131,9 @@ class Crew:
         if due:
             self._looked = now
         for worker in [*self.workers]:
-            if worker.task is not None or not worker.ready:
+            if closing and not worker.ready:
+                worker.kill()
+            elif worker.task is not None or not worker.ready:
                 self._limit(worker, now, due)
             elif closing or now - worker.since >= self._terms.idle_s:
                 self._retire(worker)
@@ -145,11 +147,15 @@ class Crew:
                 worker.kill()
         elif task.timeout_s is not None and taken_s >= task.timeout_s:
             worker.kill(Fate.TIMEOUT)
-        elif due and worker.resident() > task.memory > 0:
-            worker.kill(Fate.OOM)
-        # A child of it may hold its connection open.
-        if due and worker.ended():
+        elif due:
+            worker.spend()
+            if worker.resident() > task.memory > 0:
+                worker.kill(Fate.OOM)
+        # A child of it may hold its connection open; what it said before it ended is heard first.
+        if due and worker.silent:
             self._lose(worker)
+        elif due:
+            worker.silent = worker.ended()
 
     def _grow(self) -> None:
         """Start workers for tasks that wait, as far as there is room for them."""
@@ -289,6 +295,8 @@ class Crew:
         if self._failed_starts < _HOPELESS or any(worker.ready for worker in self.workers):
             return
         self._failed_starts = 0
+        for worker in self.workers:
+            worker.kill()
         why = why or Process.why_not()
         error = TaskError(type="WorkerStart", message=f"no worker can be started: {why}")
         while (task := self._waiting.next()) is not None:

@@ -34,6 +34,7 @@ def ended(worker: Process, task: Task, *, starved: bool) -> TaskEvent:
         error=TaskError(type=fate.name, message=message),
         queued_s=worker.queued_s,
         wall_s=worker.wall_s,
+        cpu_s=worker.cpu_s,
         peak_rss=worker.peak,
     )
 

@@ -35,8 +35,9 @@ class ProcessLane:
     those of each worker class share the machine. All that the workers write goes into files of the folder
     `output`, named by their process ids; without it, where what this process writes goes.
 
-    A memory cap is held to where /proc tells what a process holds: on macOS none is. UsageError for a
-    lane that can do nothing.
+    A memory cap is held to where /proc tells what a process holds: on macOS none is. What a task starts
+    besides ends with its worker, and isn't counted to what it holds. UsageError for a lane that can do
+    nothing.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import SOCK_STREAM, socketpair
 
@@ -29,10 +29,14 @@ _THREADS = (
 DEVICES = "CUDA_VISIBLE_DEVICES"
 _LEAVE_S = 1.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
     """A worker of a kind; `task` is what it is at work on, since `since` (monotonic).
+
+    `peak` and `cpu_s` are what was seen of that task from outside. `silent`: it is gone, and nothing that
+    it said before may be left.
 
     OSError if the system can't start one more. What it writes goes into a file of the folder `output`.
     """
@@ -48,23 +52,26 @@ class Process:
         self.kind, self.devices = kind, devices
         self.task: Task | None = None
         self.since = self.started = time.monotonic()
-        self.ready = False
+        self.ready = self.silent = False
         self.peak = 0
-        self.queued_s = self.wall_s = 0.0
+        self.queued_s = self.wall_s = self.cpu_s = 0.0
+        self._cpu_before: float | None = None
         # Why the lane killed it, if it did: the fate of its task, or what it did wrong.
         self.ended_for: Fate | None = None
         self.fault = ""
         self.unsent = memoryview(b"")
-        self.stream, theirs = socketpair(type=SOCK_STREAM)
         leash, self._leash = os.pipe()
         try:
-            self._child = _started(kind, theirs.fileno(), leash, niceness, devices, output)
+            self.stream, theirs = socketpair(type=SOCK_STREAM)
+            # What is the worker's alone is closed here, the rest only if there is none.
+            with theirs, ExitStack() as undo:
+                undo.enter_context(self.stream)
+                self._child = _started(kind, theirs.fileno(), leash, niceness, devices, output)
+                undo.pop_all()
         except OSError:
-            self.stream.close()
             os.close(self._leash)
             raise
         finally:
-            theirs.close()
             os.close(leash)
         self.stream.setblocking(False)
         self.frames = Frames(self.stream)
@@ -78,7 +85,7 @@ class Process:
     def call(self, taken: Taken) -> None:
         """Send a task, as far as the worker takes it now; `send` goes on with what is `unsent`."""
         self.task, self.since, self.peak = taken.task, time.monotonic(), 0
-        self.queued_s = taken.queued_s
+        self.queued_s, self.cpu_s, self._cpu_before = taken.queued_s, 0.0, None
         if self._written is not None:
             self._spoke = self._size()
         self.unsent = memoryview(taken.message)
@@ -105,6 +112,17 @@ class Process:
         held = (int(total) - int(shared)) * _PAGE
         self.peak = max(self.peak, held)
         return held
+
+    def spend(self) -> None:
+        """Note what CPU its task took, from when this was called first for it; see `cpu_s`."""
+        try:
+            stat = Path(f"/proc/{self._child.pid}/stat").read_text()
+            fields = stat.rpartition(")")[2].split()
+            cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS
+        except (OSError, ValueError, IndexError):
+            return
+        self._cpu_before = cpu_s if self._cpu_before is None else self._cpu_before
+        self.cpu_s = cpu_s - self._cpu_before
 
     def ended(self) -> bool:
         """Whether the process is gone."""

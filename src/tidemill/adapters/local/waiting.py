@@ -49,7 +49,8 @@ class Waiting:
     def __init__(self, later: Collection[str] = ()) -> None:
         self._later = frozenset(later)
         self._heaps: dict[Kind, list[tuple[int, int, str]]] = {}
-        self._tasks: dict[str, tuple[Task, float, bytes]] = {}
+        # With the number that a task has in its heap; another number there is that of one taken back.
+        self._tasks: dict[str, tuple[int, Task, float, bytes]] = {}
         self._counts: dict[Kind, int] = {}
         self._order = count()
 
@@ -58,10 +59,10 @@ class Waiting:
 
     def put(self, task: Task, message: bytes = b"") -> None:
         """Let a task wait, with the message that its worker is to be sent."""
-        kind = kind_of(task)
-        self._tasks[task.id] = (task, time.monotonic(), message)
+        kind, number = kind_of(task), next(self._order)
+        self._tasks[task.id] = (number, task, time.monotonic(), message)
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        heappush(self._heaps.setdefault(kind, []), (-task.priority, next(self._order), task.id))
+        heappush(self._heaps.setdefault(kind, []), (-task.priority, number, task.id))
 
     def next(self) -> Task | None:
         """The task that is next of all, left where it is; None if none waits."""
@@ -71,7 +72,7 @@ class Waiting:
         """The task that is next of each kind, and of these first who is to go first."""
         heads = []
         for kind, heap in [*self._heaps.items()]:
-            while heap and heap[0][2] not in self._tasks:
+            while heap and not self._waits(*heap[0]):
                 heappop(heap)
             if heap:
                 heads.append((kind.worker_class in self._later, heap[0], kind))
@@ -80,7 +81,7 @@ class Waiting:
         if len(heads) > 1:
             heads.sort()
         for _, (_, _, name), kind in heads:
-            yield kind, self._tasks[name][0]
+            yield kind, self._tasks[name][1]
 
     def count(self, kind: Kind) -> int:
         """How many tasks of a kind wait."""
@@ -91,8 +92,12 @@ class Waiting:
         held = self._tasks.pop(task, None)
         if held is None:
             return None
-        kind = kind_of(held[0])
+        kind = kind_of(held[1])
         self._counts[kind] -= 1
         if not self._counts[kind]:
             del self._counts[kind]
-        return Taken(held[0], time.monotonic() - held[1], held[2])
+        return Taken(held[1], time.monotonic() - held[2], held[3])
+
+    def _waits(self, _: int, number: int, task: str) -> bool:
+        held = self._tasks.get(task)
+        return held is not None and held[0] == number
