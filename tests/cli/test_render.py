@@ -82,14 +82,18 @@ class TestReceipt:
         )
         failed = Tally(stage="sales", failed=1)
         told = receipt(stages=(failed,), messages=("sales 1: x", "note"), failures=(failure,))
-        assert lines(render_receipt(told))[-6:] == [
+        assert lines(render_receipt(told))[-7:] == [
             "",
             "failed partitions why what to do",
             "sales 1 E: x correct it",
             "",
             "- note",
             "attempts and traces: tidemill runs r1",
+            "what was printed: tidemill runs logs r1 sales",
         ]
+        both = (failure, replace(failure, stage="features"))
+        last = render_receipt(receipt(failures=both)).split("\n")[-1]
+        assert last == "what was printed: tidemill runs logs r1"
 
     def test_messages_and_where_the_traces_are(self) -> None:
         failed = Tally(stage="sales", failed=1)

@@ -51,6 +51,10 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     parts += [_bullet(message) for message in receipt.messages if message not in told]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
+    if receipt.failures:
+        stages = {failure.stage for failure in receipt.failures}
+        only = f" {stages.pop()}" if len(stages) == 1 else ""
+        parts.append(f"what was printed: tidemill runs logs {receipt.run}{only}")
     return "\n".join(parts)
 
 
