@@ -61,8 +61,7 @@ class TestExitCodes:
         told = " ".join(ended.out.split())
         assert "labels 2026-01-05 ZeroDivisionError: no at bakery.py:" in told
         assert "`tidemill run labels 2026-01-05 --debug`" in told
-        run = ended.out.rstrip().rpartition(" ")[2]
-        told = tidemill("runs", run).out
+        told = tidemill("runs", "last").out
         assert "run labels 2026-01-05 failed: labels 2026-01-05 raised" in told
         assert "raise ZeroDivisionError('no')" in told
         assert "/tidemill/act/" not in told
