@@ -17,6 +17,7 @@ from tidemill.act.tenure import Heartbeat, Holdings, Meter, with_children
 from tidemill.act.turns import Claimed
 from tidemill.act.workshop import Workshop
 from tidemill.decide.changes import FILES
+from tidemill.decide.failures import failures_of
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
@@ -157,6 +158,7 @@ def _receipt(
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_told(attempts), *age.messages),
+        failures=failures_of(attempts, job.plan.steps),
     )
 
 
