@@ -60,6 +60,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": ""},
+    "Failure": {"messages": (), "skipped": 0},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
