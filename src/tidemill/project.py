@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import secrets
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
@@ -25,33 +19,39 @@ from tidemill.act.job import Job
 from tidemill.act.listing import list_files
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
-from tidemill.act.tools import Progress, Tools, Unwatched
+from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, Scan
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
-from tidemill.decide.recipe import Platform, Recipe, all_columns, recipe_of
+from tidemill.decide.recipe import Recipe, all_columns, recipe_of
 from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.review.consequences import Consumer, readers
 from tidemill.decide.review.discipline import review
 from tidemill.decide.review.roster import Against, earlier, members, moved
-from tidemill.domain.contract import ContractSpec
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
     Fault,
     SourceError,
-    StorageError,
     UsageError,
     did_you_mean,
 )
 from tidemill.domain.partition import bounds_of
 from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
-from tidemill.domain.source import Source
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.domain.workflow import Workflow
+from tidemill.opening import (
+    compile_rules,
+    count_rows,
+    elsewhere,
+    open_tools,
+    probe,
+    run_id,
+    this_platform,
+)
 from tidemill.ports import State
 from tidemill.settings import Settings, find_settings, load_workflow
 
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.act.quarantine import Quarantine
-    from tidemill.decide.probe import Probe
     from tidemill.domain.profile import Profile
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
 
     Faults between stages don't hide those in a stage, such as a column that its query doesn't give.
     """
-    return every_fault(workflow, _probe, _compile)
+    return every_fault(workflow, probe, compile_rules)
 
 
 class Project:
@@ -115,8 +114,8 @@ class Project:
     def recipes(self) -> Mapping[str, Recipe]:
         """What every stage does, as digests."""
         if self._recipes is None:
-            here = _platform()
-            self._known = gather(self.flow, self.tools.probes, here, _probe)
+            here = this_platform()
+            self._known = gather(self.flow, self.tools.probes, here, probe)
             self._recipes = {
                 stage.name: recipe_of(stage, self._known.evidence[stage.name], here)
                 for stage in self.flow.stages
@@ -127,7 +126,7 @@ class Project:
     def tools(self) -> Tools:
         """The adapters, opened when they are first needed; a new home ignores itself in git."""
         if self._opened is None:
-            self._opened = _open_tools(self.root, self.home)
+            self._opened = open_tools(self.root, self.home)
         return self._opened
 
     def stage(self, name: str) -> Stage:
@@ -226,7 +225,7 @@ class Project:
     def _scan(self, stage: Stage, state: State) -> Scan:
         known = state.sources.get(stage.name, {})
         try:
-            return list_files(stage, self.root, known, self.tools.clock(), _count_rows)
+            return list_files(stage, self.root, known, self.tools.clock(), count_rows)
         except SourceError as error:
             return Scan(files={}, broken={stage.name: str(error)})
 
@@ -242,35 +241,45 @@ class Project:
         wait_s: float = 0.0,
         command: str = "tm.open().run()",
         progress: Progress | None = None,
+        inline: bool = False,
     ) -> Receipt:
         """Do what `plan` with the same arguments says, and return what it did and cost.
 
+        With `inline` all is done in this thread, one step after the other: breakpoints work, and
+        limits of stages don't hold.
         Raises ConflictError when another run holds the environment for longer than `wait_s` seconds.
         A failed step doesn't raise: see the receipt's `exit_code` and `messages`.
         """
         request = _request(stage, since, until, limit, again, train)
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
-            return self._run(request, lease, command, progress or Unwatched())
+            return self._run(request, lease, command, progress or Unwatched(), inline=inline)
         finally:
             lease.close()
 
-    def _run(self, request: Request, lease: Heartbeat, command: str, progress: Progress) -> Receipt:
+    def _run(
+        self, request: Request, lease: Heartbeat, command: str, watch: Progress, *, inline: bool
+    ) -> Receipt:
         state = self.state()
+        died = bool(state.open_runs)
         words = recover(self.tools, state, lease)
         if words:
             state = self.state()
-        plan = self._plan(request, state)
+        plan, run = self._plan(request, state), run_id()
         job = Job(
             tools=self.tools,
             flow=self.flow,
             recipes=self.recipes,
             plan=plan,
             state=state,
-            run=_run_id(),
+            run=run,
             command=command,
             price=self.price,
-            progress=progress,
+            progress=watch,
+            # What took a run along may do so again.
+            elsewhere=Elsewhere()
+            if inline
+            else elsewhere(self.settings, self.environment, run, careful=died),
         )
         if plan.empty and not plan.broken:
             return rest(job, lease, words)
@@ -291,8 +300,8 @@ class Project:
             self.flow,
             recipes,
             # What was probed for the recipes a moment ago needn't be called again.
-            lambda stage: probed.get(stage.name) or _probe(stage),
-            _compile,
+            lambda stage: probed.get(stage.name) or probe(stage),
+            compile_rules,
         )
         return (*notes, *notes_of(self.flow, self.repeat(twice))) if twice else notes
 
@@ -426,64 +435,4 @@ def _request(
         limit=limit,
         again=again,
         train=frozenset(train),
-    )
-
-
-def _run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _count_rows(
-    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
-) -> Mapping[str, dict[str, int] | SourceError]:
-    # Only files that changed are opened, and only that needs Polars.
-    from tidemill.act.counting import count_rows
-
-    return count_rows(source, stage, root, paths)
-
-
-def _probe(stage: Stage) -> Probe | None:
-    # Only a stage that changed is called, and only that needs Polars.
-    from tidemill.decide.probe import probe
-
-    return probe(stage)
-
-
-def _compile(spec: ContractSpec) -> list[Fault]:
-    # Only Polars can tell whether a rule can be evaluated.
-    from tidemill.decide.compiled import compile_faults
-
-    return compile_faults(spec)
-
-
-def _platform() -> Platform:
-    return Platform(
-        engine=importlib.metadata.version("polars"),
-        python=sys.version.split()[0],
-        machine=f"{platform.machine()} {sys.platform}",
-        tidemill=importlib.metadata.version("tidemill"),
-    )
-
-
-def _open_tools(root: Path, home: Path) -> Tools:
-    from tidemill.adapters import claims, files, probes, sqlite
-    from tidemill.adapters.formats.lightgbm import LightGBMText
-    from tidemill.adapters.sinks import parquet
-
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{home} can't be written: {error.strerror}") from error
-    return Tools(
-        root=root,
-        ledger=sqlite.SqliteLedger(home / "ledger.db"),
-        artifacts=files.FileArtifacts(home),
-        claims=claims.FileClaims(home / "claims.lock"),
-        probes=probes.FileProbes(home),
-        formats=(LightGBMText(),),
-        sinks={"parquet": parquet.deliver},
-        clock=time.time,
     )

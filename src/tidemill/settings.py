@@ -16,13 +16,19 @@ from tidemill.domain.workflow import Workflow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`."""
+    """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
+
+    Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
+    seconds.
+    """
 
     root: Path
     workflow: str
     home: str = ".tidemill"
     cpu_hour: float = 0.0
     currency: str = "USD"
+    workers: int = 0
+    idle: float = 2.0
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:
@@ -55,11 +61,17 @@ def _table(file: Path) -> Mapping[str, Any] | None:
 
 
 def _check_type(file: Path, name: str, value: object) -> None:
-    number = name == "cpu_hour"
-    fits = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (fits if number else isinstance(value, str)):
-        wanted = "a number, such as 0.04" if number else "text"
+    kinds = {
+        "float": (isinstance(value, int | float), "a number, such as 0.04"),
+        "int": (isinstance(value, int), "a whole number, such as 4"),
+        "str": (isinstance(value, str), "text"),
+    }
+    kind = next(str(field.type) for field in fields(Settings) if field.name == name)
+    fits, wanted = kinds[kind]
+    if not fits or isinstance(value, bool):
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
+    if kind != "str" and isinstance(value, int | float) and value < 0:
+        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is less than nothing")
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:

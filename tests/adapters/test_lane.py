@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.adapters.local.causes import cause
 from tidemill.adapters.local.lane import ProcessLane
-from tidemill.adapters.local.process import cause
 from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Fate
 from tidemill.testing.executor_suite import ProcessesSuite, done, is_gone, task
@@ -27,7 +27,7 @@ class TestProcessLane(ProcessesSuite):
 
 
 def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidemill.adapters.local.process._MODULE", "tidemill.no_such_worker")
+    monkeypatch.setattr("tidemill.adapters.local.process.MODULE", "tidemill.no_such_worker")
     with ProcessLane(max_workers=1) as lane:
         first, second = done(lane, task("1"), task("2"))
     assert {first.fate, second.fate} == {Fate.LOST}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidemill.act.tools import Progress, Tools
+from tidemill.act.tools import Elsewhere, Progress, Tools
 from tidemill.decide.measure import Price
 from tidemill.decide.recipe import Recipe
 from tidemill.decide.settled import settled_by
@@ -34,6 +34,7 @@ class Job:
     command: str
     price: Price
     progress: Progress
+    elsewhere: Elsewhere
 
 
 def beginning(job: Job, lease: Lease) -> list[Event]:

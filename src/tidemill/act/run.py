@@ -1,22 +1,27 @@
-"""Execute a plan: one step after the other under a lease, everything published as it is done."""
+"""Execute a plan: its steps under a lease, everything published as it is done, and the sum of it all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 
 from tidemill.act.aging import Aged, aged
+from tidemill.act.bench import Bench
 from tidemill.act.idle import peak_rss
+from tidemill.act.intake import is_apart
 from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
 from tidemill.act.publish import Publisher
+from tidemill.act.running import Running
 from tidemill.act.steps import Steps
 from tidemill.act.tenure import Heartbeat, Holdings, Meter
-from tidemill.act.turns import Claimed, Turns
+from tidemill.act.turns import Claimed
+from tidemill.act.workshop import Workshop
+from tidemill.decide.changes import FILES
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
-from tidemill.domain.plan import Action, Step
+from tidemill.domain.plan import Action
 from tidemill.domain.run import Attempt, Outcome, Receipt, Status
+from tidemill.domain.source import SourceFile
 from tidemill.ports import Guard
 
 
@@ -27,14 +32,15 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     can't be written; everything published before stays.
     """
     _refuse_moved(job)
-    meter = Meter()
-    attempts: list[Attempt] = []
+    meter = Meter(children=True)
     holdings = Holdings.of(job)
     claimed = Claimed(job.tools.claims)
     publisher = _begin(job, lease, claimed)
+    running = _running(job, holdings, publisher, claimed)
+    attempts = running.attempts
     status, broke = Status.FAILED, True
     try:
-        _work(job, holdings, publisher, claimed, attempts)
+        running.all()
         publisher.close()
         status, broke = Status.OK, False
     except KeyboardInterrupt:
@@ -72,42 +78,32 @@ def _begin(job: Job, lease: Heartbeat, claimed: Claimed) -> Publisher:
     return Publisher(job.tools, job.plan.environment, lease.lease, heads, claimed.give)
 
 
-def _work(
-    job: Job,
-    holdings: Holdings,
-    publisher: Publisher,
-    claimed: Claimed,
-    attempts: list[Attempt],
-) -> None:
-    steps = Steps(
-        job, holdings, settle=publisher.settle, claim=claimed.take, versions=publisher.heads
-    )
+def _running(job: Job, holdings: Holdings, publisher: Publisher, claimed: Claimed) -> Running:
+    def shop(coming: Mapping[str, Mapping[str, SourceFile]]) -> Workshop:
+        return Workshop(
+            job.tools,
+            job.flow,
+            job.recipes,
+            job.plan.environment,
+            settle=publisher.settle,
+            coming=coming,
+        )
 
-    def wait(key: str) -> None:
-        # Who waits holds nothing: two runs that wait for each other would never end.
-        publisher.settle()
-        claimed.wait(key)
-
-    turns = Turns(job.flow, job.plan.steps, wait)
-    job.progress.begin(job.plan)
-    for step in turns:
-        job.progress.started(step)
-        done = steps.do(step)
-        if done.put_off:
-            turns.put_off(done.put_off)
-            continue
-        turns.done()
-        job.progress.ended(step, done.attempt)
-        attempts.append(done.attempt or _current(step))
-        claim = claimed.passed(done.attempt)
-        if done.parcel is not None:
-            publisher.send(replace(done.parcel, claim=claim))
+    own = shop(_coming(job))
+    bench = Bench(job.flow, holdings, own.frames, publisher.heads, publisher.settle)
+    steps = Steps(job, holdings, own, bench, claimed.take)
+    return Running(job, steps, own, publisher, claimed, lambda: shop({}))
 
 
-def _current(step: Step) -> Attempt:
-    return Attempt(
-        stage=step.stage, partition=step.partition, action=step.action, outcome=Outcome.CURRENT
-    )
+def _coming(job: Job) -> dict[str, dict[str, SourceFile]]:
+    """By ingest stage, the files that are a partition each, in the order of their steps."""
+    found: dict[str, dict[str, SourceFile]] = {}
+    for step in job.plan.steps:
+        if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
+            file = job.plan.sources[step.stage][paths[0]]
+            if is_apart(step.partition, {file.path: file}):
+                found.setdefault(step.stage, {})[file.path] = file
+    return found
 
 
 def _settled(
@@ -152,7 +148,7 @@ def _receipt(
         stages=tally(job.flow.names, attempts, job.plan),
         wall_s=wall,
         cpu_s=cpu,
-        peak_rss=peak_rss(),
+        peak_rss=max([peak_rss(), *(attempt.peak_rss for attempt in attempts)]),
         cost=job.price.of(cpu),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,

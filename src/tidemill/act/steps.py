@@ -1,70 +1,101 @@
-"""Execute the steps of a plan one by one: skip what turned out current, bind what is known, else work."""
+"""What comes before a step is made and after: is it needed, is it known, with what, and what came of it.
+
+`begin` finds out what a step is to be made of; whoever makes it, here or in another process, hands what
+that gave to `finish`. Several steps can be at work between the two.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
 
 from tidemill.act.bench import Bench
 from tidemill.act.deliver import effect_of
-from tidemill.act.failing import failed
-from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.gates import pass_gates
-from tidemill.act.intake import Intake, is_apart
 from tidemill.act.job import Job
-from tidemill.act.modeling import Trainer
-from tidemill.act.profiling import Profiles
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
-from tidemill.act.work import Objects, Workroom
+from tidemill.act.workshop import Failed, Made, Work, Workshop, told
 from tidemill.decide.changes import FILES
 from tidemill.decide.contents import RULINGS, Contents
-from tidemill.decide.models import BASELINE, LIVE
-from tidemill.decide.reuse import key_for, reuse_of
+from tidemill.decide.models import LIVE
+from tidemill.decide.reuse import Handed, key_for, reuse_of
 from tidemill.decide.rulings import contents_of
-from tidemill.domain.binding import Binding, Product
-from tidemill.domain.errors import GateError, StepError, TidemillError
-from tidemill.domain.event import (
-    Attempted,
-    EffectQueued,
-    Event,
-    Published,
-    Removed,
-)
-from tidemill.domain.fingerprint import object_name
+from tidemill.domain.binding import Binding
+from tidemill.domain.errors import GateError
+from tidemill.domain.event import Attempted, EffectQueued, Event, Published, Removed
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Step
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Outcome
-from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.task import Fate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the work on a step took, and which other process did it; seconds and bytes."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    queued_s: float = 0.0
+    peak_rss: int = 0
+    worker: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Begun:
+    """A step that is at work. There is nothing to be made when it has no `work`: finish it.
+
+    `made` is what is known to come out, and `how` it is known: BIND as it is, RECHECK judged anew.
+    """
+
+    step: Step
+    attempt: Attempt
+    handed: Handed = field(default_factory=lambda: Handed(key="", inputs={}, shares={}))
+    work: Work | None = None
+    made: Made | None = None
+    how: Action | None = None
+
+    @property
+    def key(self) -> str:
+        """The key that the step has claimed, if it has."""
+        return self.handed.key or ""
+
+    def spend(self, spent: Spent) -> None:
+        """Add what some of the work on the step took."""
+        now = self.attempt
+        self.attempt = replace(
+            now,
+            wall_s=now.wall_s + spent.wall_s,
+            cpu_s=now.cpu_s + spent.cpu_s,
+            queued_s=spent.queued_s or now.queued_s,
+            peak_rss=spent.peak_rss or now.peak_rss,
+            worker=spent.worker or now.worker,
+        )
+
+    def again(self) -> Begun:
+        """The same step before its next try."""
+        attempt = _attempt(self.step, self.attempt.number + 1)
+        return replace(self, attempt=attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What became of a step: its attempt (none when it turned out current) and what is to be published.
 
-    `put_off` is the key that another run is at work on: nothing became of the step yet.
+    `key` is what it had claimed. `put_off` is the key that another run is at work on: nothing became of
+    the step yet. `again_s`: it failed, and is to be tried again after so many seconds.
     """
 
     attempt: Attempt | None
     parcel: Parcel | None = None
+    key: str = ""
     put_off: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """What a step gave: its product, the bytes of its objects, and events besides the publication."""
-
-    product: Product
-    objects: Objects = ()
-    events: tuple[Event, ...] = ()
-    touched: tuple[str, ...] = ()
-    bound: bool = False
-    rechecked: bool = False
+    again_s: float | None = None
 
 
 class Skip(Exception):
@@ -75,116 +106,114 @@ class _Claimed(Exception):
     """Another run is at work on the step's key."""
 
 
-def _failed(attempt: Attempt, error: TidemillError) -> Attempt:
-    """The attempt with what went wrong, where."""
-    text = str(error)
-    if not text.startswith(attempt.stage):
-        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
-        text = f"{attempt.stage}{place}: {text}"
-    return replace(
-        attempt,
-        outcome=Outcome.REFUSED if isinstance(error, GateError) else Outcome.FAILED,
-        message=text,
-        trace=error.trace if isinstance(error, StepError) else "",
-        exit_code=error.exit_code,
-    )
-
-
 class Steps:
-    """Executes steps against what is published so far.
+    """Begins and finishes steps, against what is published so far.
 
-    `claim` says whether a key is ours to work on; `settle` waits until what was sent is durable;
-    `versions` are those that the heads have by now.
+    `claim` says whether a key is ours to work on.
     """
 
     def __init__(
         self,
         job: Job,
         holdings: Holdings,
-        *,
-        settle: Callable[[], None],
+        shop: Workshop,
+        bench: Bench,
         claim: Callable[[str], bool],
-        versions: Mapping[str, int],
     ) -> None:
-        self._tools = tools = job.tools
+        self._tools = job.tools
         self._flow = job.flow
         self._recipes = job.recipes
         self._plan = job.plan
         self._run = job.run
         self._rulings = job.state.rulings
         self._holdings = holdings
+        self._room = shop.room
+        self._bench = bench
         self._claim = claim
-        intake = Intake(tools.root, _coming(job))
-        states = {name: r.code.state for name, r in job.recipes.items() if r.code is not None}
 
-        def head(stage: str) -> Mapping[str, Binding]:
-            # What the run found can't be read any more; what is published now doesn't move any more.
-            settle()
-            found = tools.ledger.state(job.plan.environment).heads.get(stage)
-            return found.partitions if found else {}
+    def begin(self, step: Step) -> Done | Begun:
+        """Find out what a step is to be made of, if it isn't known; errors of it are in its attempt."""
+        begun = Begun(step=step, attempt=_attempt(step))
+        if step.action in (Action.REMOVE, Action.GATE):
+            return begun
+        return self._tried(begun, lambda: self._prepare(self._flow[step.stage], begun))
 
-        profiles = Profiles(tools.artifacts, head)
-        frames = Frames(tools.artifacts, settle)
-        self._room = Workroom(intake, frames, profiles, states)
-        self._bench = Bench(job.flow, holdings, frames, versions, settle)
-        self._trainer = Trainer(self._room, tools.artifacts, tools.formats, settle)
+    def finish(self, begun: Begun, gave: Made | Failed | None, spent: Spent) -> Done:
+        """Judge what making a step gave, for so much, and say what is to be published.
 
-    def do(self, step: Step) -> Done:
-        """Execute one step. Errors of the step are in its attempt; those of the store are raised."""
-        meter = Meter()
-        stage = self._flow[step.stage]
-        attempt = Attempt(
-            stage=step.stage,
-            partition=step.partition,
-            action=step.action,
-            outcome=Outcome.OK,
-            reasons=step.reasons,
-        )
+        Errors of the step are in its attempt; those of the store are raised.
+        """
+        begun.spend(spent)
+        done = self._tried(begun, lambda: self._conclude(self._flow[begun.step.stage], begun, gave))
+        assert isinstance(done, Done)
+        return done
+
+    def _tried(self, begun: Begun, act: Callable[[], Done | Begun]) -> Done | Begun:
+        """What `act` gives, metered; what it raises is what became of the step."""
+        meter, step = Meter(), begun.step
         try:
-            done = self._act(stage, step, attempt)
+            done = act()
         except _Claimed as other:
             return Done(attempt=None, put_off=str(other))
         except Skip as skip:
-            done = Done(attempt=replace(attempt, outcome=Outcome.SKIPPED, message=str(skip)))
-        except TidemillError as error:
-            done = Done(attempt=_failed(attempt, error))
+            done = Done(attempt=replace(begun.attempt, outcome=Outcome.SKIPPED, message=str(skip)))
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            done = Done(attempt=_failed(attempt, failed(stage, step.partition, error)))
-        return self._metered(step, done, meter)
+            why = told(self._flow[step.stage], step.partition, error)
+            done = Done(attempt=_failed(begun.attempt, why))
+        wall, cpu = meter.read()
+        begun.spend(Spent(wall_s=wall, cpu_s=cpu))
+        return done if isinstance(done, Begun) else self._recorded(begun, done)
 
-    def _metered(self, step: Step, done: Done, meter: Meter) -> Done:
+    def _recorded(self, begun: Begun, done: Done) -> Done:
         if done.attempt is None:
             return done
-        wall, cpu = meter.read()
-        attempt = replace(done.attempt, wall_s=wall, cpu_s=cpu)
+        spent = begun.attempt
+        attempt = replace(
+            done.attempt,
+            wall_s=spent.wall_s,
+            cpu_s=spent.cpu_s,
+            queued_s=spent.queued_s,
+            peak_rss=spent.peak_rss,
+            worker=spent.worker,
+        )
         if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
-            self._holdings.failed[step.stage, step.partition] = attempt.message
+            self._holdings.failed[attempt.stage, attempt.partition] = attempt.message
         event = Attempted(run=self._run, environment=self._plan.environment, attempt=attempt)
         parcel = done.parcel or Parcel(events=())
-        return Done(attempt=attempt, parcel=replace(parcel, events=(event, *parcel.events)))
+        parcel = replace(parcel, events=(event, *parcel.events))
+        return replace(done, attempt=attempt, parcel=parcel, key=begun.key)
 
-    def _act(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
-        if step.action is Action.REMOVE:
-            return self._remove(stage, step, attempt)
-        if step.action is Action.GATE:
-            return self._gate(stage, step, attempt)
+    def _prepare(self, stage: Stage, begun: Begun) -> Done | Begun:
+        step, recipe = begun.step, self._recipes[stage.name]
         inputs = self._inputs(stage, step)
-        recipe = self._recipes[stage.name]
-        handed = key_for(
-            recipe, "" if stage.kind is Kind.EVALUATE else step.partition, _contents(inputs)
-        )
+        partition = "" if stage.kind is Kind.EVALUATE else step.partition
+        handed = key_for(recipe, partition, _contents(inputs))
         assert handed.key is not None
+        begun.handed = handed
         held = self._holdings.get(stage.name, step.partition)
         same = not step.forced and held is not None and held.key == handed.key
         if same and held is not None and reuse_of(held, recipe) is Action.BIND:
             return Done(attempt=None)
-        made = None if step.forced else self._known_or_claimed(stage, step, handed.key, held)
-        if made is None:
-            made = self._make(stage, step, inputs)
-        at = self._tools.clock()
+        if not step.forced:
+            self._know_or_claim(stage, begun, held)
+        if begun.made is None:
+            begun.work = self._work(stage, step, inputs)
+        return begun
+
+    def _conclude(self, stage: Stage, begun: Begun, gave: Made | Failed | None) -> Done:
+        step = begun.step
+        if step.action is Action.REMOVE:
+            return self._remove(stage, step, begun.attempt)
+        if step.action is Action.GATE:
+            return self._gate(stage, step, begun.attempt)
+        if isinstance(gave, Failed):
+            return _fallen(stage, begun.attempt, gave)
+        made, recipe, at = begun.made or gave, self._recipes[stage.name], self._tools.clock()
+        assert made is not None
+        handed = begun.handed
         binding = Binding(
-            key=handed.key,
+            key=begun.key,
             inputs=dict(handed.inputs),
             seen={name: dict(seen) for name, seen in handed.seen.items()},
             touched=made.touched,
@@ -203,29 +232,32 @@ class Steps:
                 at=at,
             ),
         )
-        return self._publish(stage, step, binding, made, attempt)
+        return self._publish(stage, begun, binding, made)
 
-    def _publish(
-        self, stage: Stage, step: Step, binding: Binding, made: _Made, attempt: Attempt
-    ) -> Done:
+    def _publish(self, stage: Stage, begun: Begun, binding: Binding, made: Made) -> Done:
+        step, attempt, environment = begun.step, begun.attempt, self._plan.environment
         self._holdings.bind(stage.name, step.partition, binding)
-        published = Published(
-            environment=self._plan.environment,
-            stage=stage.name,
-            partition=step.partition,
-            binding=binding,
-        )
+        events: list[Event] = [
+            Published(
+                environment=environment,
+                stage=stage.name,
+                partition=step.partition,
+                binding=binding,
+            )
+        ]
         product = made.product
-        if made.bound:
+        if begun.how is Action.BIND:
             attempt = replace(attempt, outcome=Outcome.BOUND)
         else:
-            if made.rechecked:
+            if begun.how is Action.RECHECK:
                 attempt = replace(attempt, action=Action.RECHECK)
             rows, size = self._read(step)
             attempt = replace(attempt, rows_in=rows, bytes_in=size, bytes_out=product.bytes)
+        if stage.kind is Kind.DELIVER:
+            effect = effect_of(stage, step.partition, environment, self._run, product.objects[0])
+            events.append(EffectQueued(environment=environment, effect=effect))
         attempt = replace(attempt, rows_out=product.rows, quarantined=product.quarantined)
-        parcel = Parcel(events=(published, *made.events), objects=made.objects)
-        return Done(attempt=attempt, parcel=parcel)
+        return Done(attempt=attempt, parcel=Parcel(events=tuple(events), objects=made.objects))
 
     def _read(self, step: Step) -> tuple[int, int]:
         """Rows and bytes that a step was handed."""
@@ -239,35 +271,32 @@ class Steps:
             return step.rows, step.bytes
         return sum(p.rows for p in products), sum(p.bytes for p in products)
 
-    def _known_or_claimed(
-        self, stage: Stage, step: Step, key: str, held: Binding | None
-    ) -> _Made | None:
-        """What is known to come out; None when it is ours to make."""
-        planned = self._known(stage, step, key, held) if step.action is Action.BIND else None
-        if planned is not None or stage.kind is Kind.DELIVER:
-            return planned
-        if not self._claim(key):
-            raise _Claimed(key)
-        # Only now: whoever had the key until a moment ago has published what it stands for.
-        return self._known(stage, step, key, held)
-
-    def _known(self, stage: Stage, step: Step, key: str, held: Binding | None) -> _Made | None:
-        """What is known to come out, if its objects are all still there; judged again where it must be."""
+    def _know_or_claim(self, stage: Stage, begun: Begun, held: Binding | None) -> None:
+        """Find what is known to come out; what isn't is ours to make, or another run's."""
         if stage.kind is Kind.DELIVER:
-            return None
-        own = held is not None and held.key == key
-        found = held if own else self._tools.ledger.traces((key,)).get(key)
+            return
+        if begun.step.action is Action.BIND:
+            self._know(stage, begun, held)
+        if begun.made is None:
+            if not self._claim(begun.key):
+                raise _Claimed(begun.key)
+            # Only now: whoever had the key until a moment ago has published what it stands for.
+            self._know(stage, begun, held)
+
+    def _know(self, stage: Stage, begun: Begun, held: Binding | None) -> None:
+        """Find what is known to come out, if all of it is still there; judged again where it must be."""
+        own = held is not None and held.key == begun.key
+        found = held if own else self._tools.ledger.traces((begun.key,)).get(begun.key)
         if found is None or self._room.missing(found.product.pins):
-            return None
-        match reuse_of(found, self._recipes[stage.name], own=own):
-            case Action.BIND:
-                return _Made(product=found.product, bound=True)
-            case Action.RECHECK if found.check == self._recipes[stage.name].check:
-                return _Made(product=found.product, rechecked=True)
-            case Action.RECHECK:
-                product = self._room.recheck(stage, step.partition, found)
-                return None if product is None else _Made(product=product, rechecked=True)
-        return None
+            return
+        recipe = self._recipes[stage.name]
+        how = reuse_of(found, recipe, own=own)
+        if how is Action.BIND or (how is Action.RECHECK and found.check == recipe.check):
+            begun.made, begun.how = Made(product=found.product), how
+        elif how is Action.RECHECK:
+            product = self._room.recheck(stage, begun.step.partition, found)
+            if product is not None:
+                begun.made, begun.how = Made(product=product), how
 
     def _inputs(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
         """What each input hands the step: bindings, or for files and models the digest that names them."""
@@ -310,64 +339,31 @@ class Steps:
             raise Skip(f"{model} has no artifact")
         return binding.product.artifact
 
-    def _make(
+    def _work(
         self, stage: Stage, step: Step, inputs: Mapping[str, Mapping[str, Binding | str]]
-    ) -> _Made:
-        bound = {
-            name: {key: item for key, item in items.items() if isinstance(item, Binding)}
-            for name, items in inputs.items()
-        }
-        lists = {name: tuple(items.values()) for name, items in bound.items()}
-        match stage.kind:
-            case Kind.INGEST:
-                seen = self._plan.sources[stage.name]
-                files = {path: seen[path] for path in inputs[FILES]}
-                made = self._room.ingest(stage, step.partition, files, self._ruled(step))
-            case Kind.TRANSFORM:
-                return self._transform(stage, step, lists)
-            case Kind.MODEL:
-                made = self._trainer.train(stage, bound, self._recipes[stage.name].digest)
-            case Kind.EVALUATE:
-                return self._evaluate(stage, step, bound)
-            case Kind.DELIVER:
-                return self._deliver(stage, step, lists)
-        return _Made(product=made[0], objects=made[1])
-
-    def _transform(
-        self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
-    ) -> _Made:
-        reads, rulings = self._recipes[stage.name].reads, self._ruled(step)
-        product, objects, touched = self._room.transform(
-            stage, step.partition, inputs, reads, rulings
+    ) -> Work:
+        artifact = None
+        if stage.kind is Kind.EVALUATE:
+            model = next(item.name for item in stage.inputs if item.contract is None)
+            artifact = self._artifact(model, step.subject)
+        elif stage.kind is Kind.DELIVER:
+            artifact = self._holdings.live.get(stage.model)
+            if artifact is None:
+                raise Skip(f"{stage.model} has no approved model")
+        seen = self._plan.sources.get(stage.name, {}) if stage.kind is Kind.INGEST else {}
+        return Work(
+            stage=stage.name,
+            partition=step.partition,
+            recipe=self._recipes[stage.name].digest,
+            subject=step.subject,
+            inputs={
+                name: {key: item for key, item in items.items() if isinstance(item, Binding)}
+                for name, items in inputs.items()
+            },
+            files={path: seen[path] for path in inputs.get(FILES, ())} if seen else {},
+            rulings=self._ruled(step),
+            artifact=artifact,
         )
-        return _Made(product=product, objects=objects, touched=touched)
-
-    def _evaluate(
-        self, stage: Stage, step: Step, bound: Mapping[str, Mapping[str, Binding]]
-    ) -> _Made:
-        model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
-        frames = {name: items for name, items in bound.items() if name != model.name}
-        artifact = self._artifact(model.name, step.subject)
-        trivial = step.subject == BASELINE
-        return _Made(product=self._trainer.evaluate(stage, model, frames, artifact, trivial))
-
-    def _deliver(
-        self, stage: Stage, step: Step, inputs: Mapping[str, tuple[Binding, ...]]
-    ) -> _Made:
-        artifact = self._holdings.live.get(stage.model)
-        if artifact is None:
-            raise Skip(f"{stage.model} has no approved model")
-        source = self._flow[stage.inputs[0].name]
-        assert source.output is not None
-        model, binding = self._flow[stage.model], inputs[source.name][0]
-        scored = self._trainer.score(stage, step.partition, binding, source.output, model, artifact)
-        # Who reads delivered files, and how, isn't ours to know.
-        payload = encode(scored, statistics=True)
-        name = object_name(payload, PARQUET)
-        effect = effect_of(stage, step.partition, self._plan.environment, self._run, name)
-        product = Product(content=name, objects=(name,), rows=scored.height, bytes=len(payload))
-        queued = EffectQueued(environment=self._plan.environment, effect=effect)
-        return _Made(product=product, objects=((payload, PARQUET),), events=(queued,))
 
     def _remove(self, stage: Stage, step: Step, attempt: Attempt) -> Done:
         environment = self._plan.environment
@@ -405,15 +401,43 @@ class Steps:
         return Done(attempt=attempt, parcel=Parcel(events=events))
 
 
-def _coming(job: Job) -> dict[str, dict[str, SourceFile]]:
-    """By ingest stage, the files that are a partition each, in the order of their steps."""
-    found: dict[str, dict[str, SourceFile]] = {}
-    for step in job.plan.steps:
-        if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
-            file = job.plan.sources[step.stage][paths[0]]
-            if is_apart(step.partition, {file.path: file}):
-                found.setdefault(step.stage, {})[file.path] = file
-    return found
+def _attempt(step: Step, number: int = 1) -> Attempt:
+    return Attempt(
+        stage=step.stage,
+        partition=step.partition,
+        action=step.action,
+        outcome=Outcome.OK,
+        reasons=step.reasons,
+        number=number,
+    )
+
+
+def _fallen(stage: Stage, attempt: Attempt, why: Failed) -> Done:
+    """What becomes of a step when making it failed: it is tried again, or that was it."""
+    again_s = stage.retries.again_s(
+        attempt.number, transient=why.transient, lost=why.fate == Fate.LOST
+    )
+    attempt = _failed(attempt, why)
+    if again_s is not None:
+        attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
+    return Done(attempt=attempt, again_s=again_s)
+
+
+def _failed(attempt: Attempt, why: Failed) -> Attempt:
+    """The attempt with what went wrong, where."""
+    text = why.message
+    if not text.startswith(attempt.stage):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        text = f"{attempt.stage}{place}: {text}"
+    refused = why.exit_code == GateError.exit_code
+    return replace(
+        attempt,
+        outcome=Outcome.REFUSED if refused else Outcome.FAILED,
+        message=text,
+        trace=why.trace,
+        exit_code=why.exit_code,
+        fate=why.fate,
+    )
 
 
 def _contents(inputs: Mapping[str, Mapping[str, Binding | str]]) -> dict[str, Contents]:

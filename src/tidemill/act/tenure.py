@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from bisect import bisect_left, insort
@@ -177,12 +178,20 @@ def looks_further(stage: Stage) -> bool:
 
 
 class Meter:
-    """Wall and CPU seconds of this process since it was started."""
+    """Wall and CPU seconds since it was made: of this process, with `children` also of those it had."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, children: bool = False) -> None:
+        self._children = children
         self._wall = time.perf_counter()
-        self._cpu = time.process_time()
+        self._cpu = self._spent()
 
     def read(self) -> tuple[float, float]:
-        """(wall, CPU) seconds so far."""
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+        """(wall, CPU) seconds so far; processes count when they have ended."""
+        return time.perf_counter() - self._wall, self._spent() - self._cpu
+
+    def _spent(self) -> float:
+        own = time.process_time()
+        if not self._children:
+            return own
+        times = os.times()
+        return own + times.children_user + times.children_system

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Attempt
-from tidemill.ports import Artifacts, Claims, Ledger, ModelFormat, Probes, SinkWriter
+from tidemill.ports import Artifacts, Claims, Executor, Ledger, ModelFormat, Probes, SinkWriter
 
 
 class Progress(Protocol):
@@ -50,3 +50,29 @@ class Tools:
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
     clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What another process needs to open the same project; `path` is where it imports from."""
+
+    root: str = ""
+    workflow: str = ""
+    home: str = ""
+    environment: str = ""
+    run: str = ""
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """Where a run has steps made besides its own thread: engines by name, on so many CPUs.
+
+    There is no "process" where no other process could import the workflow. When it is `careful`, no step
+    that could take the run along is made in the run's own process.
+    """
+
+    engines: Mapping[str, Callable[[], Executor]] = field(default_factory=dict)
+    context: Context = Context()
+    cpus: int = 1
+    careful: bool = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
-from tidemill.act.frames import PARQUET, encode
+from tidemill.act.frames import PARQUET, Frames, encode
+from tidemill.act.intake import Intake
 from tidemill.act.modeling import Trainer
+from tidemill.act.profiling import Profiles
+from tidemill.act.tools import Tools
 from tidemill.act.work import Objects, Workroom
 from tidemill.decide.models import BASELINE
 from tidemill.decide.recipe import Recipe
@@ -43,12 +46,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Why nothing was made: in words, the user's own frames, and whether to try again makes sense."""
+    """Why nothing was made: in words, the user's own frames, and whether to try again makes sense.
+
+    `fate` is that of the attempt. `unlike`: it wasn't tried, because the process has other code.
+    """
 
     message: str
     trace: str = ""
     exit_code: int = 1
     transient: bool = False
+    fate: str = "error"
+    unlike: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,45 +69,68 @@ class Made:
 
 
 class Workshop:
-    """Makes what steps of a workflow give."""
+    """Makes what steps of a workflow give.
+
+    `settle` waits until all that was made so far is durable, `coming` are the files that an intake may
+    read ahead.
+    """
 
     def __init__(
-        self, flow: Flow, recipes: Mapping[str, Recipe], room: Workroom, trainer: Trainer
+        self,
+        tools: Tools,
+        flow: Flow,
+        recipes: Mapping[str, Recipe],
+        environment: str,
+        *,
+        settle: Callable[[], None] = lambda: None,
+        coming: Mapping[str, Mapping[str, SourceFile]] | None = None,
     ) -> None:
         self._flow = flow
         self._recipes = recipes
-        self._room = room
-        self._trainer = trainer
+
+        def head(stage: str) -> Mapping[str, Binding]:
+            # What the run found can't be read any more; what is published now doesn't move any more.
+            settle()
+            found = tools.ledger.state(environment).heads.get(stage)
+            return found.partitions if found else {}
+
+        self._artifacts = tools.artifacts
+        states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
+        self.frames = Frames(tools.artifacts, settle)
+        profiles = Profiles(tools.artifacts, head)
+        self.room = Workroom(Intake(tools.root, coming or {}), self.frames, profiles, states)
+        self._trainer = Trainer(self.room, tools.artifacts, tools.formats, settle)
 
     def make(self, work: Work) -> Made | Failed:
         """Do the work; whatever goes wrong in it is what became of it."""
         stage = self._flow[work.stage]
+        if self._recipes[stage.name].digest != work.recipe:
+            return Failed(message=f"{stage.name} does something else in this process", unlike=True)
         try:
-            self._refuse_changed(stage, work)
             return self._make(stage, work)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             return told(stage, work.partition, error)
 
-    def _refuse_changed(self, stage: Stage, work: Work) -> None:
-        if self._recipes[stage.name].digest != work.recipe:
-            raise StepError(
-                f"{stage.name} isn't what it was when this run was planned ({stage.place}): its code "
-                "was edited meanwhile; run again",
-                stage=stage.name,
-                partition=work.partition,
-            )
+    def store(self, work: Work) -> Made | Failed:
+        """Do the work, and store what it gave."""
+        gave = self.make(work)
+        if isinstance(gave, Failed):
+            return gave
+        try:
+            self._artifacts.put_all(gave.objects)
+        except TidemillError as error:
+            return told(self._flow[work.stage], work.partition, error)
+        return replace(gave, objects=())
 
     def _make(self, stage: Stage, work: Work) -> Made:
         inputs = {name: tuple(bound.values()) for name, bound in work.inputs.items()}
         match stage.kind:
             case Kind.INGEST:
-                product, objects = self._room.ingest(
-                    stage, work.partition, work.files, work.rulings
-                )
+                product, objects = self.room.ingest(stage, work.partition, work.files, work.rulings)
             case Kind.TRANSFORM:
                 reads = self._recipes[stage.name].reads
-                product, objects, touched = self._room.transform(
+                product, objects, touched = self.room.transform(
                     stage, work.partition, inputs, reads, work.rulings
                 )
                 return Made(product=product, objects=objects, touched=touched)
@@ -156,12 +187,3 @@ def transient(error: BaseException, retries: Retries) -> bool:
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     return False
-
-
-def lean(work: Work) -> Work:
-    """The same work, without what only the record of its inputs is for."""
-    inputs = {
-        name: {key: replace(held, inputs={}, seen={}, verdict=None) for key, held in bound.items()}
-        for name, bound in work.inputs.items()
-    }
-    return replace(work, inputs=inputs)

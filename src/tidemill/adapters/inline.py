@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from tidemill.adapters.local.making import made
-from tidemill.adapters.local.waiting import Waiting
+from tidemill.adapters.local.waiting import Waiting, refuse_limits
 from tidemill.adapters.local.wire import Call, told
 from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Capacity, Fate, Task, TaskEvent
@@ -32,8 +32,7 @@ class Inline:
         """Let a task wait until events are asked for; one whose id is at work already isn't run twice."""
         if self._closed:
             raise UsageError(f"task {task.id}: the engine is closed")
-        if task.timeout_s is not None or task.memory:
-            raise UsageError(f"task {task.id}: a task in this process can't be stopped by a limit")
+        refuse_limits(task)
         if task.id not in self._known:
             self._known.add(task.id)
             self._waiting.put(task)
@@ -79,11 +78,13 @@ class Inline:
             return False
         begun = time.time()
         self._tell(
-            TaskEvent(task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken[1])
+            TaskEvent(
+                task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken.queued_s
+            )
         )
         answer = made(Call(task.id, task.function, task.params, task.inputs, task.output), {})
         self._busy_s += answer.wall_s
-        self._tell(told(answer, worker=_NAME, queued_s=taken[1]))
+        self._tell(told(answer, worker=_NAME, queued_s=taken.queued_s))
         return True
 
     def _tell(self, event: TaskEvent) -> None:

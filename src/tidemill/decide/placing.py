@@ -7,7 +7,7 @@ long; and all of them do if together they would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -28,7 +28,10 @@ _QUICK_S = 0.5
 _LONG_S = 10.0
 # What a step should take that nobody has seen yet: so long, and as many bytes a second.
 _STEP_S, _BYTES_S = 0.005, 100e6
+# How much longer than to read its rows it takes to train a model that was never trained before.
+_ROUNDS = 20
 _HOURS = {"h": 1, "d": 24, "w": 168, "mo": 672}
+_NEVER = float("inf")
 _LAST = -(10**9)
 
 
@@ -43,40 +46,51 @@ class Place:
 
 
 class Placing:
-    """The places of a plan's steps on a machine with so many `cpus`.
+    """The places of a plan's steps on a machine with so many `cpus`, and their order.
 
-    Without `processes` (no other process could import the workflow) everything is done here.
+    `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
+    all are done there. When it is `careful`, all that have code of the user's go to processes.
     """
 
-    def __init__(self, flow: Flow, plan: Plan, *, cpus: int, processes: bool) -> None:
+    def __init__(
+        self, flow: Flow, plan: Plan, *, cpus: int, engines: frozenset[str], careful: bool = False
+    ) -> None:
         self._flow = flow
         self._cpus = cpus
-        self._processes = processes
+        self._engines = engines
         self._needs = needs_of(flow)
-        self._trains = any(step.action is Action.TRAIN for step in plan.steps)
-        lasting = sum(map(expected_s, filter(_quick, plan.steps)))
+        self._trains = any(
+            step.action is Action.TRAIN and not self._quick(step) for step in plan.steps
+        )
+        lasting = sum(self._expected_s(step) for step in plan.steps if self._quick(step))
         self._share = cpus > 1 and lasting > _LONG_S
+        self._careful = careful
         self._beside = _beside(flow, plan)
         self._stages: dict[str, Place] = {}
+        # What is needed soonest goes first. All that a step needs is needed as soon, and came before it.
+        self.order = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
+
+    @property
+    def shares(self) -> bool:
+        """Whether anything is done elsewhere than in the run's own thread."""
+        return any(self.of(step).where != "here" for step in self.order)
 
     def of(self, step: Step) -> Place:
         """The place of one step."""
-        stage = self._flow[step.stage]
-        where = self._where(stage, step)
-        place = self._stages.get(step.stage)
-        if place is None:
-            place = self._stages[step.stage] = self._place(stage)
+        where, place = self._where(self._flow[step.stage], step), self._place(step.stage)
         return place if where == "process" else replace(place, where=where)
 
     def _where(self, stage: Stage, step: Step) -> Where:
+        wanted = self._wanted(stage, step)
+        return wanted if wanted in self._engines else "here"
+
+    def _wanted(self, stage: Stage, step: Step) -> Where:
         if step.action in (Action.REMOVE, Action.GATE):
             return "here"
         asked = stage.resources
         if asked.lane == "thread":
             return "thread"
-        if not self._processes:
-            return "here"
-        if asked != Resources() or stage.kind is Kind.MODEL or not _quick(step):
+        if asked != Resources() or self._careful or not self._quick(step):
             return "process"
         if stage.kind is Kind.EVALUATE:
             # The worker that trained has all at hand by then.
@@ -85,7 +99,12 @@ class Placing:
         apart = stage.kind is not Kind.INGEST
         return "process" if self._share and apart else "here"
 
-    def _place(self, stage: Stage) -> Place:
+    def _place(self, name: str) -> Place:
+        if name not in self._stages:
+            self._stages[name] = self._placed(self._flow[name])
+        return self._stages[name]
+
+    def _placed(self, stage: Stage) -> Place:
         need = self._needs.get(stage.name)
         urgent = not self._flow.deferrable and (need is not None or not self._needs)
         learns = stage.kind in (Kind.MODEL, Kind.EVALUATE)
@@ -99,35 +118,56 @@ class Placing:
             priority=_LAST if need is None and self._needs else -int(need or 0),
         )
 
+    def _quick(self, step: Step) -> bool:
+        return self._expected_s(step) <= _QUICK_S
+
+    def _expected_s(self, step: Step) -> float:
+        """As `expected_s`; training goes over what it reads many times."""
+        unseen = step.wall_s is None and step.action is Action.TRAIN
+        return expected_s(step) * (_ROUNDS if unseen else 1)
+
 
 def needs_of(flow: Flow) -> Mapping[str, float]:
     """How fresh (hours) each stage has to be: what its contract says, and those of all made from it.
 
-    Stages that nothing fresh is made from aren't named.
+    A delivery has to be as fresh as what it delivers, and a model that is needed is needed with its
+    scores. Stages that nothing fresh is made from aren't named.
     """
     found: dict[str, float] = {}
-    for stage in reversed(flow.stages):
-        own = [
-            span.count * _HOURS[span.unit]
-            for rule in (stage.output.wider if stage.output else ())
-            if isinstance(rule, FreshnessRule)
-            for span in (parse_span(rule.within),)
-        ]
-        if own or stage.name in found:
-            hours = found[stage.name] = min([*own, found.get(stage.name, float("inf"))])
-            for name in needs(stage):
-                found[name] = min(hours, found.get(name, hours))
+    upstream = {stage.name: needs(stage) for stage in flow.stages}
+    for model, scores in _scored(flow):
+        upstream[model].add(scores)
+
+    def need(name: str, hours: float) -> None:
+        if hours < found.get(name, _NEVER):
+            found[name] = hours
+            for other in upstream[name]:
+                need(other, hours)
+
+    for stage in flow.stages:
+        need(stage.name, _own_need(stage))
+    for stage in flow.stages:
+        if stage.kind is Kind.DELIVER:
+            need(stage.name, min(found.get(item.name, _NEVER) for item in stage.inputs))
     return found
+
+
+def _scored(flow: Flow) -> Iterator[tuple[str, str]]:
+    """The models, each with the stages that score it."""
+    for stage in flow.stages:
+        if stage.kind is Kind.EVALUATE:
+            yield from ((item.name, stage.name) for item in stage.inputs if item.contract is None)
+
+
+def _own_need(stage: Stage) -> float:
+    rules = stage.output.wider if stage.output else ()
+    spans = (parse_span(rule.within) for rule in rules if isinstance(rule, FreshnessRule))
+    return min((span.count * _HOURS[span.unit] for span in spans), default=_NEVER)
 
 
 def expected_s(step: Step) -> float:
     """Seconds that a step should take: as such steps took before, else by what it reads."""
     return _STEP_S + step.bytes / _BYTES_S if step.wall_s is None else step.wall_s
-
-
-def _quick(step: Step) -> bool:
-    # Files that aren't read yet are only known by their bytes on disk.
-    return expected_s(step) <= _QUICK_S
 
 
 def _beside(flow: Flow, plan: Plan) -> Mapping[str, int]:

@@ -25,7 +25,8 @@ from tidemill.domain.stage import Flow, Input, Kind, Stage
 from tidemill.domain.window import written
 
 _KINDS = (Kind.INGEST, Kind.TRANSFORM, Kind.DELIVER)
-_GOOD = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
+# What was tried again counts as what came of it in the end.
+_GOOD = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT, Outcome.RETRIED)
 
 
 def may_settle(stage: Stage, recipe: Recipe) -> bool:

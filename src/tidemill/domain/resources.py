@@ -46,6 +46,19 @@ class Retries:
     delay_s: float = 1.0
     on: tuple[type[BaseException], ...] = TRANSIENT
 
+    def again_s(self, number: int, *, transient: bool, lost: bool) -> float | None:
+        """Seconds to wait before another try after that of `number` (the first is 1); None for no other.
+
+        `transient` is a failure of a kind that is tried again, `lost` one whose process died.
+        """
+        if lost and number == 1:
+            return 0.0
+        return self.pause_s(number) if (transient or lost) and number <= self.times else None
+
+    def covers(self, error: type[BaseException]) -> bool:
+        """Whether errors of a class are tried again."""
+        return issubclass(error, self.on)
+
     def pause_s(self, number: int) -> float:
         """Seconds to wait after the try of that number (the first is 1)."""
         grown = self.delay_s * 2.0 ** min(number - 1, 20) if self.backoff == "exponential" else 0.0

@@ -11,61 +11,92 @@ import os
 import selectors
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from socket import socketpair
 from types import TracebackType
 
-from tidemill.adapters.local.crew import Crew
+from tidemill.adapters.local.crew import Crew, Terms
+from tidemill.adapters.local.process import DEVICES
+from tidemill.adapters.local.sharing import Shares
 from tidemill.adapters.local.waiting import Waiting
+from tidemill.adapters.local.wire import sent
 from tidemill.domain.errors import UsageError
-from tidemill.domain.task import Capacity, Fate, Task, TaskEvent
+from tidemill.domain.task import Capacity, Fate, Task, TaskEvent, WorkerClass
 
 
 class ProcessLane:
     """Tasks in up to `max_workers` processes and `cpus` at once; close it, or use it in a `with`.
 
-    `idle_s`: how long a worker may be idle before its process ends. UsageError for no workers at all.
+    `idle_s`: how long a worker may be idle before its process ends. `gpus`: how many devices there are,
+    of those that CUDA_VISIBLE_DEVICES names if it is set. `memory` (bytes; 0 is no budget) is what the
+    caps of tasks at work may add up to; one that alone wants more is at work alone. `classes` say how
+    those of each worker class share the machine. All that the workers write goes into files of the folder
+    `output`, named by their process ids; without it, where what this process writes goes.
+
+    A memory cap is held to where /proc tells what a process holds: on macOS none is. UsageError for a
+    lane that can do nothing.
     """
 
     def __init__(
-        self, *, max_workers: int | None = None, cpus: float | None = None, idle_s: float = 1.0
+        self,
+        *,
+        max_workers: int | None = None,
+        cpus: float | None = None,
+        idle_s: float = 1.0,
+        gpus: int = 0,
+        memory: int = 0,
+        classes: Mapping[str, WorkerClass] | None = None,
+        output: Path | None = None,
     ) -> None:
         self._max = (os.cpu_count() or 1) if max_workers is None else max_workers
         if self._max < 1 or idle_s < 0:
             raise UsageError(f"a lane of {self._max} workers, idle for {idle_s} s, does nothing")
+        room = float(self._max if cpus is None else cpus)
+        if not room > 0 or memory < 0:
+            raise UsageError(f"a lane of {room:g} CPUs and {memory} bytes does nothing")
+        terms = Terms(
+            most=self._max,
+            idle_s=idle_s,
+            devices=_devices(gpus),
+            classes=dict(classes or {}),
+            output=None if output is None else output.absolute(),
+        )
+        shares = Shares(
+            workers=self._max, cpus=room, memory=memory, gpus=gpus, classes=terms.classes
+        )
         # All that follows is guarded by the lock.
+        self._gpus = gpus
         self._lock = threading.Condition()
-        self._waiting = Waiting()
+        self._waiting = Waiting(shares.later)
         self._events: deque[TaskEvent] = deque()
         self._known: set[str] = set()
-        self._closing = False
+        self._closing = self._rung = False
         self._selector = selectors.DefaultSelector()
-        self._crew = Crew(
-            self._waiting,
-            self._selector,
-            self._tell,
-            most=self._max,
-            cpus=float(self._max if cpus is None else cpus),
-            idle_s=idle_s,
-        )
+        self._crew = Crew(terms, shares, self._waiting, self._selector, self._tell)
         self._bell, self._ear = socketpair()
         for end in (self._bell, self._ear):
             end.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ)
-        # Workers are started by this thread only: Linux ends them when the thread ends that did.
         self._thread = threading.Thread(target=self._supervise, name="tidemill-lane", daemon=True)
         self._thread.start()
 
     def submit(self, task: Task) -> None:
-        """Let a task run as soon as it can; one whose id is at work already is not run twice."""
+        """Let a task run as soon as it can; one whose id is at work already is not run twice.
+
+        UsageError for one that wants more devices than there are, or that can't be sent to a worker.
+        """
+        if task.gpus > self._gpus:
+            raise UsageError(f"task {task.id}: gpus={task.gpus}, and the lane has {self._gpus}")
+        message = sent(task)
         with self._lock:
             if self._closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
             if task.id in self._known:
                 return
             self._known.add(task.id)
-            self._waiting.put(task)
+            self._waiting.put(task, message)
             self._crew.assign()
             if len(self._waiting):
                 self._ring()
@@ -105,15 +136,18 @@ class ProcessLane:
         What isn't done by then is cancelled; its events can still be read.
         """
         with self._lock:
-            self._lock.wait_for(lambda: not (len(self._waiting) or self._crew.busy), drain_s)
-            self._closing = True
-            while (task := self._waiting.next()) is not None:
-                self._crew.drop(task.id, Fate.CANCELLED)
-            for worker in self._crew.busy:
-                worker.kill(Fate.CANCELLED)
+            self._lock.wait_for(lambda: not len(self._waiting) and self._crew.done, drain_s)
+            self._end()
             with suppress(OSError):
                 self._ring()
         self._thread.join()
+
+    def _end(self) -> None:
+        self._closing = True
+        while (task := self._waiting.next()) is not None:
+            self._crew.drop(task.id, Fate.CANCELLED)
+        for worker in self._crew.busy:
+            worker.kill(Fate.CANCELLED)
 
     def __enter__(self) -> ProcessLane:
         return self
@@ -131,25 +165,47 @@ class ProcessLane:
         self._lock.notify_all()
 
     def _ring(self) -> None:
-        """Wake the supervisor; a bell that is full of rings was heard."""
-        with suppress(BlockingIOError):
+        """Wake the supervisor, once until it has heard."""
+        if not self._rung:
             self._bell.send(b"!")
+            self._rung = True
 
     def _supervise(self) -> None:
-        while True:
+        try:
+            while not self._look():
+                continue
+        finally:
+            # Also after a fault of the lane itself nobody waits for ever.
             with self._lock:
-                self._crew.look_after(closing=self._closing)
-                if self._closing and self._crew.gone:
-                    break
-                pause = self._crew.pause()
-            # Whoever submits may do so meanwhile.
-            ready = self._selector.select(pause)
-            with self._lock:
-                for key, _ in ready:
-                    if key.data is not None:
-                        self._crew.hear(key.data)
-                    else:
-                        with suppress(BlockingIOError):
-                            self._ear.recv(4096)
-        for held in (self._selector, self._bell, self._ear):
-            held.close()
+                self._end()
+                self._lock.notify_all()
+                for held in (self._selector, self._bell, self._ear):
+                    held.close()
+
+    def _look(self) -> bool:
+        """Do what is to be done now, and wait for what comes next; whether it was the last time."""
+        with self._lock:
+            self._crew.look_after(closing=self._closing)
+            if self._closing and self._crew.gone:
+                return True
+            pause = self._crew.pause()
+        # Whoever submits may do so meanwhile.
+        ready = self._selector.select(pause)
+        with self._lock:
+            for key, events in ready:
+                if key.data is not None:
+                    self._crew.hear(key.data, can_send=bool(events & selectors.EVENT_WRITE))
+                else:
+                    self._rung = False
+                    self._ear.recv(64)
+        return False
+
+
+def _devices(gpus: int) -> tuple[str, ...]:
+    """The names of the devices that a lane has."""
+    named = os.environ.get(DEVICES)
+    names = [str(number) for number in range(gpus)] if named is None else named.split(",")
+    names = [name.strip() for name in names if name.strip()]
+    if not 0 <= gpus <= len(names):
+        raise UsageError(f"gpus={gpus}: {DEVICES} names {len(names)} devices ({named})")
+    return tuple(names[:gpus])

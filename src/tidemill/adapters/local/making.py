@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -10,24 +12,35 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from tidemill.adapters.local.wire import Answer, Call, temporary
+from tidemill.adapters.local.wire import MOST, Answer, Call, temporary
 
 # Below this a task is too short to have touched much memory, and to ask for it would take longer.
 _WORTH_ASKING_S = 0.005
+# A message or a traceback that is longer (characters) tells nobody more.
+_LONGEST = 100_000
+
+_highest = 0
 
 
-def made(call: Call, functions: dict[str, Callable[..., Any]]) -> Answer:
-    """Call a task's function; whatever it raises is in the answer. `functions` keeps those imported."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result, error = b"", None
+def made(
+    call: Call,
+    functions: dict[str, Callable[..., Any]],
+    clock: Callable[[], float] = time.process_time,
+) -> Answer:
+    """Call a task's function; whatever it raises is in the answer. `functions` keeps those imported.
+
+    `clock` tells CPU seconds. With the process's own the answer tells its memory, too; a thread has none.
+    """
+    wall, cpu = time.perf_counter(), clock()
+    result, error, starved = b"", None, False
     try:
         result = _result(call, functions)
     # Whatever a task raises, SystemExit too, is its answer, and the worker goes on.
     except BaseException as raised:  # noqa: BLE001
-        error = _told(raised)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = _peak() if wall > _WORTH_ASKING_S else 0
-    return Answer(id=call.id, result=result, error=error, wall_s=wall, cpu_s=cpu, peak_rss=peak)
+        error, starved = _told(raised), isinstance(raised, MemoryError)
+    wall, cpu = time.perf_counter() - wall, clock() - cpu
+    peak = _peak() if wall > _WORTH_ASKING_S and clock is time.process_time else 0
+    return Answer(call.id, result, error, wall, cpu, peak, starved)
 
 
 def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
@@ -40,6 +53,8 @@ def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
         result = function(call.params, call.inputs, target)
         if result is not None and not isinstance(result, bytes):
             raise TypeError(f"{call.function} gave {type(result).__name__}, not bytes or None")
+        if result is not None and len(result) > MOST:
+            raise ValueError(f"{call.function} gave {len(result):,} bytes: data goes to its output")
         if target:
             os.replace(target, call.output)
     except BaseException:
@@ -53,10 +68,19 @@ def _told(raised: BaseException) -> tuple[str, str, str]:
     """An exception as text; one that can't even be printed is told by its type."""
     kind = type(raised).__qualname__
     try:
-        message, trace = str(raised), "".join(traceback.format_exception(raised))
-    except Exception as worse:  # noqa: BLE001 - `__str__` of the user's class
-        return kind, f"its message can't be shown: {type(worse).__name__}", ""
-    return kind, message, trace
+        message = str(raised)
+        trace = "".join(traceback.format_exception(raised))
+    # `__str__` is the user's own.
+    except BaseException as worse:  # noqa: BLE001
+        return _plain(kind), f"its message can't be shown: {type(worse).__qualname__}", ""
+    return _plain(kind), _plain(message), _plain(trace)
+
+
+def _plain(text: str) -> str:
+    """A text that can travel: of a huge one both ends, and no half characters (as in odd file names)."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _peak() -> int:
@@ -67,5 +91,14 @@ def _peak() -> int:
         with open("/proc/self/clear_refs", "wb") as refs:
             refs.write(b"5")
     except (OSError, StopIteration):
-        return 0
+        return _peak_of_all()
     return int(line.split()[1]) * 1024
+
+
+def _peak_of_all() -> int:
+    """The most that this process ever held, if that grew since it was asked last, else 0."""
+    global _highest
+    before = _highest
+    unit = 1 if sys.platform == "darwin" else 1024
+    _highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _highest if _highest > before else 0

@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from socket import SOCK_STREAM, socketpair
 
-from tidemill.adapters.local.wire import Call, Frames, framed
+from tidemill.adapters.local.causes import last_words, why_not
+from tidemill.adapters.local.waiting import Kind, Taken
+from tidemill.adapters.local.wire import Frames
 from tidemill.domain.task import Fate, Task
 
-_MODULE = "tidemill.adapters.local.worker"
+MODULE = "tidemill.adapters.local.worker"
 # What Polars and the usual BLAS libraries read to know how many threads they may have.
 _THREADS = (
     "POLARS_MAX_THREADS",
@@ -24,48 +26,78 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+DEVICES = "CUDA_VISIBLE_DEVICES"
 _LEAVE_S = 1.0
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Process:
-    """A worker with so many threads; `task` is what it is at work on, since `since` (monotonic)."""
+    """A worker of a kind; `task` is what it is at work on, since `since` (monotonic).
 
-    def __init__(self, worker_class: str, threads: int) -> None:
-        self.kind = (worker_class, threads)
+    OSError if the system can't start one more. What it writes goes into a file of the folder `output`.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        niceness: int = 0,
+        devices: tuple[str, ...] = (),
+        output: Path | None = None,
+    ) -> None:
+        self.kind, self.devices = kind, devices
         self.task: Task | None = None
         self.since = self.started = time.monotonic()
         self.ready = False
         self.peak = 0
-        self.cpus = self.queued_s = 0.0
-        # Why the lane killed it, if it did: the fate of its task.
+        self.queued_s = self.wall_s = 0.0
+        # Why the lane killed it, if it did: the fate of its task, or what it did wrong.
         self.ended_for: Fate | None = None
+        self.fault = ""
+        self.unsent = memoryview(b"")
         self.stream, theirs = socketpair(type=SOCK_STREAM)
-        with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env=_environment(threads),
-                # Its own group: what the user's code started goes with it.
-                start_new_session=True,
-            )
+        leash, self._leash = os.pipe()
+        try:
+            self._child = _started(kind, theirs.fileno(), leash, niceness, devices, output)
+        except OSError:
+            self.stream.close()
+            os.close(self._leash)
+            raise
+        finally:
+            theirs.close()
+            os.close(leash)
+        self.stream.setblocking(False)
         self.frames = Frames(self.stream)
+        self._written = None if output is None else output / f"{self.name}.out"
+        self._spoke = 0
 
     @property
     def name(self) -> str:
         return str(self._child.pid)
 
-    def call(self, task: Task, queued_s: float) -> None:
-        """Send a task; that the worker is gone shows when its answer is read."""
-        self.task, self.since, self.peak = task, time.monotonic(), 0
-        self.cpus, self.queued_s = task.cpus, queued_s
-        call = Call(task.id, task.function, task.params, task.inputs, task.output)
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.stream.sendall(framed(call))
+    def call(self, taken: Taken) -> None:
+        """Send a task, as far as the worker takes it now; `send` goes on with what is `unsent`."""
+        self.task, self.since, self.peak = taken.task, time.monotonic(), 0
+        self.queued_s = taken.queued_s
+        if self._written is not None:
+            self._spoke = self._size()
+        self.unsent = memoryview(taken.message)
+        self.send()
+
+    def send(self) -> None:
+        """Send what is left of a message; that the worker is gone shows when its answer is read."""
+        try:
+            self.unsent = self.unsent[self.stream.send(self.unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.unsent = memoryview(b"")
 
     def resident(self) -> int:
-        """Bytes of memory that the process holds by itself; what it only maps isn't counted."""
+        """Bytes of memory that the process holds by itself; what it only maps isn't counted.
+
+        Where there is no /proc, 0.
+        """
         try:
             total, shared = Path(f"/proc/{self._child.pid}/statm").read_text().split()[1:3]
         except (OSError, ValueError):
@@ -74,66 +106,76 @@ class Process:
         self.peak = max(self.peak, held)
         return held
 
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._child.poll() is not None
+
     def kill(self, why: Fate | None = None) -> None:
         """Kill the process and what it started."""
         self.ended_for = self.ended_for or why
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
-    def leave(self) -> None:
-        """Tell the process to end by itself."""
-        self.since = time.monotonic()
+    def hang_up(self) -> None:
+        """Close the connection: a process that is idle ends by itself then."""
         self.stream.close()
+        self.since = time.monotonic()
 
     def left(self) -> bool:
-        """Whether a process that was told to leave is gone; one that takes long is killed."""
-        if self._child.poll() is None and time.monotonic() - self.since > _LEAVE_S:
-            self.kill()
-            self._child.wait()
-        return self._child.returncode is not None
-
-    def end(self) -> int:
-        """The exit code of a process that closed its connection; what it started goes with it."""
-        self.stream.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout=_LEAVE_S)
+        """Whether a process that was hung up on is gone, and all that it started; late ones are killed."""
+        if not self.ended():
+            if time.monotonic() - self.since > _LEAVE_S:
+                self.fault = self.fault or "it closed its connection to the lane"
+                self.kill()
+            return False
         self.kill()
+        os.close(self._leash)
+        if self._written is not None and not self._size():
+            self._written.unlink(missing_ok=True)
+        return True
+
+    def last_words(self) -> str:
+        """What the worker wrote last while it was at work on its task; empty where nothing is kept."""
+        return "" if self._written is None else last_words(self._written, self._spoke)
+
+    @staticmethod
+    def why_not() -> str:
+        """Why no worker can be started."""
+        return why_not(MODULE)
+
+    @property
+    def code(self) -> int:
+        """The exit code of a process that is gone."""
         return self._child.wait()
 
-
-def _environment(threads: int) -> dict[str, str]:
-    return {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
-
-
-def cause(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"its process ended with exit code {code}"
-    try:
-        return f"its process was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"its process was ended by signal {-code}"
+    def _size(self) -> int:
+        assert self._written is not None
+        try:
+            return self._written.stat().st_size
+        except OSError:
+            return 0
 
 
-def machine_kills() -> int:
-    """How many processes this machine ended for lack of memory so far; 0 where that isn't told."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
-def why_not(timeout_s: float = 20.0) -> str:
-    """Why a worker can't start: what it says when it is tried once more, without a lane."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import {_MODULE}"],
+def _started(
+    kind: Kind,
+    stream: int,
+    leash: int,
+    niceness: int,
+    devices: tuple[str, ...],
+    output: Path | None,
+) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(kind.threads))}
+    if devices:
+        environment[DEVICES] = ",".join(devices)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    given = [str(stream), str(leash), str(niceness), str(output or "")]
+    return subprocess.Popen(
+        [sys.executable, "-m", MODULE, *given],
+        pass_fds=(stream, leash),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
+        env=environment,
+        # Its own group: what the user's code started goes with it. Not its own session: Linux shares
+        # the CPU between sessions first, and niceness would count for nothing.
+        process_group=0,
     )
-    return done.stderr.strip() or "it ended before it was ready, and said nothing"

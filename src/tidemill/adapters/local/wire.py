@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 
-from tidemill.domain.task import Fate, TaskError, TaskEvent
+from tidemill.domain.errors import UsageError
+from tidemill.domain.task import Fate, Task, TaskError, TaskEvent
 
 _LENGTH = struct.Struct("!I")
 _CHUNK = 1 << 16
+# Bytes of a message: what is larger is data, and data travels by path or URI.
+MOST = 1 << 30
 
 
 class Call(msgspec.Struct, array_like=True, gc=False):
@@ -27,7 +30,10 @@ class Call(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """What came of it; `error` is (type, message, traceback). A worker that is ready answers to "" first."""
+    """What came of it; `error` is (type, message, traceback), `starved` that memory couldn't be had.
+
+    A worker that is ready answers to "" first.
+    """
 
     id: str
     result: bytes = b""
@@ -35,6 +41,7 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss: int = 0
+    starved: bool = False
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -48,13 +55,29 @@ def framed(message: Any) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
+def sent(task: Task) -> bytes:
+    """A task as the message to its worker; UsageError for one that can't travel."""
+    try:
+        message = framed(Call(task.id, task.function, task.params, task.inputs, task.output))
+    except (UnicodeEncodeError, OverflowError, ValueError) as error:
+        raise UsageError(f"task {task.id!r} can't be sent to a worker: {error}") from None
+    if len(message) > MOST:
+        raise UsageError(
+            f"task {task.id}: {len(message):,} bytes are too many to be sent to a worker; write them "
+            "to a file, and name it in inputs"
+        )
+    return message
+
+
 def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> TaskEvent:
     """An answer as the event that ends its task; `peak_rss` is what was seen from outside."""
     error = None
     if answer.error is not None:
         kind, message, trace = answer.error
+        if answer.starved and not message:
+            message = "it asked for more memory than it could have"
         error = TaskError(type=kind, message=message, trace=trace)
-    raised = Fate.OOM if error is not None and error.type == "MemoryError" else Fate.ERROR
+    raised = Fate.OOM if answer.starved else Fate.ERROR
     return TaskEvent(
         task=answer.id,
         fate=Fate.OK if error is None else raised,
@@ -82,18 +105,27 @@ class Frames:
         self._held = bytearray()
 
     def receive(self) -> Iterator[bytes]:
-        """The frames that are complete after one more read; EOFError when the other side is gone."""
+        """The frames that are complete after one more read; EOFError when the other side is gone.
+
+        ValueError for one that is too long to be one.
+        """
         try:
             got = self._stream.recv(_CHUNK)
+        except BlockingIOError:
+            return
         except ConnectionError:
             got = b""
         if not got:
             raise EOFError
         self._held += got
         while len(self._held) >= _LENGTH.size:
-            end = _LENGTH.size + _LENGTH.unpack_from(self._held)[0]
+            length = _LENGTH.unpack_from(self._held)[0]
+            if length > 2 * MOST:
+                raise ValueError("a frame that is too long")
+            end = _LENGTH.size + length
             if len(self._held) < end:
                 return
-            frame = bytes(self._held[_LENGTH.size : end])
+            with memoryview(self._held) as held:
+                frame = bytes(held[_LENGTH.size : end])
             del self._held[:end]
             yield frame

@@ -1,0 +1,129 @@
+"""What a project is made of: the adapters behind the seams, and what asks Polars only when it must."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidemill.act.tools import Context, Elsewhere, Tools
+from tidemill.decide.recipe import Platform
+from tidemill.domain.contract import ContractSpec
+from tidemill.domain.errors import Fault, SourceError, StorageError
+from tidemill.domain.source import Source
+from tidemill.domain.stage import Stage
+from tidemill.domain.task import WorkerClass
+from tidemill.ports import Executor
+from tidemill.settings import Settings
+
+if TYPE_CHECKING:
+    from tidemill.decide.probe import Probe
+
+# Who trains waits for who serves, and what nobody waits for waits for both.
+_CLASSES = {
+    "training": WorkerClass(niceness=10, deferrable=True),
+    "deferrable": WorkerClass(niceness=15, deferrable=True),
+}
+
+
+def run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def count_rows(
+    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
+) -> Mapping[str, dict[str, int] | SourceError]:
+    # Only files that changed are opened, and only that needs Polars.
+    from tidemill.act.counting import count_rows
+
+    return count_rows(source, stage, root, paths)
+
+
+def probe(stage: Stage) -> Probe | None:
+    # Only a stage that changed is called, and only that needs Polars.
+    from tidemill.decide.probe import probe
+
+    return probe(stage)
+
+
+def compile_rules(spec: ContractSpec) -> list[Fault]:
+    # Only Polars can tell whether a rule can be evaluated.
+    from tidemill.decide.compiled import compile_faults
+
+    return compile_faults(spec)
+
+
+def this_platform() -> Platform:
+    return Platform(
+        engine=importlib.metadata.version("polars"),
+        python=sys.version.split()[0],
+        machine=f"{platform.machine()} {sys.platform}",
+        tidemill=importlib.metadata.version("tidemill"),
+    )
+
+
+def open_tools(root: Path, home: Path) -> Tools:
+    from tidemill.adapters import claims, files, probes, sqlite
+    from tidemill.adapters.formats.lightgbm import LightGBMText
+    from tidemill.adapters.sinks import parquet
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{home} can't be written: {error.strerror}") from error
+    return Tools(
+        root=root,
+        ledger=sqlite.SqliteLedger(home / "ledger.db"),
+        artifacts=files.FileArtifacts(home),
+        claims=claims.FileClaims(home / "claims.lock"),
+        probes=probes.FileProbes(home),
+        formats=(LightGBMText(),),
+        sinks={"parquet": parquet.deliver},
+        clock=time.time,
+    )
+
+
+def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
+    """Where a run's steps can be made besides its own thread."""
+    cpus = settings.workers or machine_cpus()
+
+    def processes() -> Executor:
+        from tidemill.adapters.local.lane import ProcessLane
+
+        return ProcessLane(max_workers=cpus, cpus=cpus, idle_s=settings.idle)
+
+    engines: dict[str, Callable[[], Executor]] = {}
+    # Only a workflow that has a name can be imported by others.
+    if ":" in settings.workflow:
+        engines["process"] = processes
+    context = Context(
+        root=str(settings.root),
+        workflow=settings.workflow,
+        home=settings.home,
+        environment=environment,
+        run=run,
+        path=tuple(sys.path),
+    )
+    return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
+
+
+def machine_cpus() -> int:
+    """How many CPUs this process may use: of the machine, and of the container that it is in."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, ceil(int(quota) / int(period)))
+    return max(1, count)
