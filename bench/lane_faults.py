@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +82,24 @@ def _loky_disturbed() -> int:
 class Chaos:
     """Tasks that are handed in again when they are lost, and workers that are killed at random."""
 
-    def __init__(self, lane: ProcessLane, folder: Path, tasks: int, kills: int) -> None:
-        self._lane, self._folder, self._tasks = lane, folder, tasks
+    def __init__(
+        self, lane: ProcessLane, folder: Path, function: str, *, tasks: int, kills: int
+    ) -> None:
+        self._lane, self._folder, self._function, self._tasks = lane, folder, function, tasks
         self._chance = random.Random(7)
         # One kill for each of these counts of tasks that are done.
-        self._moments = sorted(self._chance.sample(range(tasks), kills), reverse=True)
-        self.kills = 0
+        self._moments = sorted(self._chance.sample(range(tasks - 100), kills), reverse=True)
+        self.kills = self.disturbed = 0
+        self._killed: set[str] = set()
         self.attempts: Counter[int] = Counter()
         # Final events by attempt, and why what was lost was lost.
         self.fates: dict[str, list[Fate]] = {}
         self.reasons: Counter[str] = Counter()
 
     def play(self) -> None:
-        """Hand everything in, and kill, until all tasks are done."""
-        for number in range(self._tasks):
+        """Kill, and hand in a new task for each that is done, until all are."""
+        rest = iter(range(self._tasks))
+        for number in islice(rest, 20):
             self._submit(number)
         done = 0
         while done < self._tasks:
@@ -103,31 +108,33 @@ class Chaos:
             if not found:
                 raise TimeoutError(f"{self._tasks - done} tasks have no fate after 30 s")
             for event in found:
-                if event.fate is not Fate.STARTED:
-                    done += self._ended(event)
+                if event.fate is not Fate.STARTED and self._ended(event):
+                    done += 1
+                    for number in islice(rest, 1):
+                        self._submit(number)
 
     def _submit(self, number: int) -> None:
         self.attempts[number] += 1
         name = f"{number}.{self.attempts[number]}"
         output = str(self._folder / name)
-        self._lane.submit(task(name, "publish", name.encode(), output=output))
+        self._lane.submit(task(name, self._function, name.encode(), output=output))
 
     def _ended(self, event: TaskEvent) -> bool:
         self.fates.setdefault(event.task, []).append(event.fate)
         if event.error is not None:
             self.reasons[event.error.type] += 1
+        self.disturbed += event.fate is not Fate.OK and event.worker not in self._killed
         if event.fate is not Fate.OK:
             self._submit(int(event.task.split(".")[0]))
         return event.fate is Fate.OK
 
     def _kill(self, done: int) -> None:
-        while self._moments and self._moments[-1] <= done:
-            there = workers(ME)
-            if not there:
-                return
-            self._moments.pop()
+        if self._moments and self._moments[-1] <= done and (there := workers(ME)):
             with suppress(ProcessLookupError):
-                os.kill(self._chance.choice(there), signal.SIGKILL)
+                victim = self._chance.choice(there)
+                os.kill(victim, signal.SIGKILL)
+                self._killed.add(str(victim))
+                self._moments.pop()
                 self.kills += 1
 
     def found(self) -> dict[str, Any]:
@@ -138,6 +145,7 @@ class Chaos:
         counted = Counter(fate for fates in self.fates.values() for fate in fates)
         return {
             "kills": self.kills,
+            "disturbed": self.disturbed,
             "attempts": sum(self.attempts.values()),
             "fates": dict(counted),
             "reasons": dict(self.reasons),
@@ -153,13 +161,13 @@ class Chaos:
         }
 
 
-def chaos(folder: str) -> dict[str, Any]:
+def chaos(folder: str, function: str) -> dict[str, Any]:
     """200 random kills over 1,000 tasks, each of which writes a file."""
-    place = Path(folder) / "chaos"
+    place = Path(folder) / function
     place.mkdir()
     begun = time.monotonic()
     with ProcessLane(max_workers=4) as lane:
-        game = Chaos(lane, place, tasks=1000, kills=200)
+        game = Chaos(lane, place, function, tasks=1000, kills=200)
         game.play()
     return {**game.found(), "took_s": time.monotonic() - begun}
 
@@ -230,9 +238,11 @@ def orphans(folder: str) -> dict[str, Any]:
         raise RuntimeError("the parent that is to be killed didn't come as far")
     child = int(note.read_text())
     there = {each for each in map(seen, children(parent.pid)) if each is not None}
+    if not all(each.alive for each in there):
+        raise RuntimeError("not all that the parent started was there when it was killed")
+    killed = time.monotonic()
     parent.kill()
     parent.wait()
-    killed = time.monotonic()
     while _alive(there) and time.monotonic() - killed < 3.0:
         time.sleep(0.005)
     took, left = time.monotonic() - killed, _alive(there)

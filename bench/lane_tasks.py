@@ -37,17 +37,27 @@ def hold(params: bytes, inputs: Inputs = (), output: str = "") -> None:
     time.sleep(0.5)
 
 
+SIZE = 65_536
+
+
 def publish(params: bytes, inputs: Inputs = (), output: str = "") -> None:
     """Write `params` over and over, with a pause before the second half."""
-    half = whole(params)[: SIZE // 2]
+    _publish(params, output, pause_s=0.01)
+
+
+def publish_at_once(params: bytes, inputs: Inputs = (), output: str = "") -> None:
+    """The same without a pause."""
+    _publish(params, output, pause_s=0.0)
+
+
+def _publish(params: bytes, output: str, *, pause_s: float) -> None:
+    body = whole(params)
     with Path(output).open("wb") as target:
-        target.write(half)
+        target.write(body[: SIZE // 2])
         target.flush()
-        time.sleep(0.01)
-        target.write(whole(params)[SIZE // 2 :])
-
-
-SIZE = 65_536
+        if pause_s:
+            time.sleep(pause_s)
+        target.write(body[SIZE // 2 :])
 
 
 def whole(params: bytes) -> bytes:
