@@ -23,7 +23,7 @@ class TestInline(ExecutorSuite):
     pass
 
 
-@pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}])
+@pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])
 def test_limits_that_it_cannot_hold_are_refused(executor: Inline, limit: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="can't be stopped by a limit"):
+    with pytest.raises(UsageError, match="a task in this process can't"):
         executor.submit(task("one", **limit))

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from tidemill.adapters.local.causes import cause
+from tidemill.adapters.local import making
 from tidemill.adapters.local.lane import ProcessLane
+from tidemill.adapters.local.wire import Call
 from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Fate
-from tidemill.testing.executor_suite import ProcessesSuite, done, is_gone, task
+from tidemill.testing.executor_suite import done, fates, started, task
+from tidemill.testing.processes_suite import ProcessesSuite
+from tidemill.testing.sharing_suite import CLASSES, SharingSuite, most_at_once, until_ended
 
 
 @pytest.fixture
 def executor() -> Iterator[ProcessLane]:
-    with ProcessLane(max_workers=2, idle_s=0.3) as lane:
+    with ProcessLane(max_workers=2, idle_s=0.3, gpus=2, classes=CLASSES) as lane:
         yield lane
 
 
 class TestProcessLane(ProcessesSuite):
+    # A soak kills more of them.
+    chaos = (1_000, 200) if settings().max_examples > 1_000 else (150, 30)
+
+
+class TestSharing(SharingSuite):
     pass
 
 
@@ -42,40 +51,123 @@ def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None
         ProcessLane(max_workers=most, idle_s=idle_s)
 
 
-PARENT = """
-from tidemill.adapters.local.lane import ProcessLane
-from tidemill.domain.task import Task
-
-lane = ProcessLane(max_workers=1)
-lane.submit(Task(id="1", function="tidemill.testing.tasks:deaf"))
-while True:
-    for event in lane.events(1.0):
-        print(event.worker, flush=True)
-"""
+@pytest.mark.parametrize("limits", [{"cpus": 0.0}, {"memory": -1}, {"gpus": -1}])
+def test_a_lane_of_less_than_nothing_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        ProcessLane(max_workers=1, **limits)
 
 
-def test_no_worker_outlives_a_parent_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        worker = int(parent.stdout.readline())
-        parent.kill()
-    assert is_gone(worker)
+def test_devices_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
+    with ProcessLane(max_workers=1, gpus=2) as lane:
+        assert done(lane, task("1", "devices", params=b"0", gpus=2))[0].result == b"3,GPU-5"
+    with pytest.raises(UsageError, match="names 2 devices"):
+        ProcessLane(gpus=3)
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/fd").exists(), reason="/proc tells open files on Linux only"
-)
-def test_nothing_is_left_open(executor: ProcessLane) -> None:
-    done(executor, task("first"))
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for number in range(10):
-        done(executor, task(str(number), "vanish" if number % 2 else "echo"))
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+def test_caps_of_all_tasks_stay_in_the_budget_of_the_lane() -> None:
+    with ProcessLane(max_workers=3, memory=100_000_000) as lane:
+        for number in range(4):
+            lane.submit(task(str(number), "sleep", params=b"0.2", memory=60_000_000 * (number > 0)))
+        events = until_ended(lane, map(str, range(4)))
+    assert most_at_once(events) == 2
+    assert most_at_once(event for event in events if event.task != "0") == 1
 
 
-@pytest.mark.parametrize(
-    ("code", "says"),
-    [(3, "exit code 3"), (-9, "SIGKILL"), (-200, "signal 200")],
-)
-def test_how_a_process_ended(code: int, says: str) -> None:
-    assert says in cause(code)
+def test_a_worker_is_ready_before_anything_heavy_is_imported(executor: ProcessLane) -> None:
+    (event,) = done(executor, task("1", "imported", params=b"numpy polars tidemill"))
+    assert event.result == b"tidemill"
+
+
+def test_what_cannot_be_sent_is_refused(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="can't be sent"):
+        executor.submit(task("1", inputs=(os.fsdecode(b"\xff"),)))
+    monkeypatch.setattr("tidemill.adapters.local.wire.MOST", 100)
+    with pytest.raises(UsageError, match="in inputs"):
+        executor.submit(task("2", params=bytes(200)))
+    assert done(executor, task("3"))[0].fate is Fate.OK
+
+
+def test_a_worker_that_is_never_ready_is_given_up(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.adapters.local.crew._START_S", 0.0)
+    (lost,) = done(executor, task("1"))
+    assert lost.fate is Fate.LOST
+    assert lost.error is not None
+    assert lost.error.type == "WorkerStart"
+
+
+def test_that_the_system_has_no_room_for_a_process_is_told(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.Popen", refuse)
+        (lost,) = done(executor, task("1"))
+    assert lost.error is not None
+    assert lost.error.message == "no worker can be started: no more processes"
+    assert done(executor, task("2"))[0].fate is Fate.OK
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_lane_itself_fails_nobody_waits_for_ever(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1", "2", "3"):
+        executor.submit(task(name, "sleep", params=b"60"))
+    started(executor, "1", "2")
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("of the lane")
+
+    monkeypatch.setattr("tidemill.adapters.local.crew.Crew.look_after", fail)
+    found = fates(executor, ["1", "2", "3"])
+    assert {found["1"].fate, found["2"].fate} <= {Fate.LOST, Fate.CANCELLED}
+    assert found["3"].fate is Fate.CANCELLED
+    with pytest.raises(UsageError, match="closed"):
+        executor.submit(task("4"))
+
+
+def test_without_proc_only_the_peak_of_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(making, "open", refuse, raising=False)
+    call = Call("1", "tidemill.testing.tasks:sleep", b"0.01", (), "")
+    first, second = making.made(call, {}), making.made(call, {})
+    assert first.peak_rss > 1_000_000
+    # It didn't grow: how much of it this task held, nobody knows.
+    assert second.peak_rss == 0
+
+
+def test_without_proc_a_task_is_not_taken_to_hold_too_much(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_text = Path.read_text
+
+    def refuse(path: Path, *given: Any) -> str:
+        if str(path).startswith("/proc"):
+            raise FileNotFoundError(path)
+        return read_text(path, *given)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    (event,) = done(executor, task("1", "hold", params=b"30000000", memory=1))
+    assert event.fate is Fate.OK
+
+
+def test_a_kill_by_the_machine_is_told_as_out_of_memory(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter(range(1, 100))
+    monkeypatch.setattr("tidemill.adapters.local.crew.machine_kills", lambda: next(kills))
+    killed, other = done(
+        executor, task("1", "die", params=b"SIGKILL"), task("2", "die", params=b"SIGABRT")
+    )
+    assert (killed.fate, other.fate) == (Fate.OOM, Fate.LOST)
+    assert killed.error is not None
+    assert "the machine ran out of memory" in killed.error.message

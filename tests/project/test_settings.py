@@ -43,7 +43,10 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
     [
         ("[tool.tidemill]\n", 'needs workflow = "module:name"'),
         (PROJECT + "cpu_hours = 1\n", r"cpu_hours: did you mean 'cpu_hour'\?"),
-        (PROJECT + 'root = "x"\n', "root: there is: cpu_hour, currency, home, idle, workers, workflow"),
+        (
+            PROJECT + 'root = "x"\n',
+            "root: there is: cpu_hour, currency, home, idle, workers, workflow",
+        ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),
         ("[tool.tidemill]\nworkflow = 7\n", "workflow = 7 is not text"),

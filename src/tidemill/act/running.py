@@ -59,6 +59,7 @@ class Running:
             careful=where.careful,
         )
         self._order = self._placing.order
+        self._ahead = _AHEAD if self._placing.shares else 1
         self._turns = Turns(job.flow, self._order, self._wait_for_other)
         self._lanes = Lanes(where)
         self._context = context_of(where.context)
@@ -100,8 +101,7 @@ class Running:
 
     def _fill(self) -> None:
         """Begin steps whose turn it is. Where nothing goes to engines, one at a time."""
-        ahead = _AHEAD if self._placing.shares else 1
-        while len(self._here) < ahead and self._lanes.room:
+        while len(self._here) < self._ahead and self._lanes.room:
             at = self._turns.take()
             if at is None:
                 return

@@ -90,4 +90,4 @@ def last_words(path: Path, since: int) -> str:
     faults = [number for number, line in enumerate(lines) if line.startswith(_FAULT)]
     shown = lines[faults[-1] :][: _LINES + 1] if faults else lines[-_LINES:]
     words = "\n".join(shown).encode()
-    return (words[:_BYTES] if faults else words[-_BYTES:]).decode(errors="replace")
+    return (words[:_BYTES] if faults else words[-_BYTES:]).decode(errors="ignore")

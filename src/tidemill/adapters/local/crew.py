@@ -256,11 +256,9 @@ class Crew:
         else:
             self._busy_s += answer.wall_s
             self._shares.give(task)
-        queued_s, peak = worker.queued_s, worker.peak
-        # The worker goes on before anybody is told.
-        self.assign()
-        if task is not None:
+            queued_s, peak = worker.queued_s, worker.peak
             self._tell(told(answer, worker=worker.name, queued_s=queued_s, peak_rss=peak))
+        self.assign()
 
     def _lose(self, worker: Process) -> None:
         """A worker is gone, or about to be; what became of its task is told when it is."""
@@ -306,6 +304,17 @@ class Crew:
         )
         self._tell(event)
         return True
+
+    def abandon(self) -> None:
+        """Kill all, and tell what was at work that it is lost; what waits is left as it is."""
+        for worker in (*self.workers, *self._leaving):
+            worker.fault = worker.fault or "its lane failed"
+            worker.kill()
+        for worker in [*self.workers]:
+            self._lose(worker)
+        while self._leaving:
+            time.sleep(_LEAVING_S)
+            self._bury()
 
     def kill(self, task: str, why: Fate) -> None:
         """Kill the worker that is at work on a task, if one is."""

@@ -178,7 +178,7 @@ class ProcessLane:
             # Also after a fault of the lane itself nobody waits for ever.
             with self._lock:
                 self._end()
-                self._lock.notify_all()
+                self._crew.abandon()
                 for held in (self._selector, self._bell, self._ear):
                     held.close()
 

@@ -30,7 +30,9 @@ def refuse_limits(task: Task) -> None:
     if task.timeout_s is not None or task.memory:
         raise UsageError(f"task {task.id}: a task in this process can't be stopped by a limit")
     if task.gpus:
-        raise UsageError(f"task {task.id}: gpus={task.gpus}: devices are for worker processes only")
+        raise UsageError(
+            f"task {task.id}: a task in this process can't have {task.gpus} devices to itself"
+        )
 
 
 class Taken(NamedTuple):

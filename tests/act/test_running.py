@@ -1,0 +1,394 @@
+"""Steps that are made elsewhere: whatever becomes of them there, what is published is the same."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.act.test_claims import Meeting, foreseen
+from tests.act.test_models import MODEL, WINDOW, Sea
+from tests.act.tides import CHAIN, STAGES, Tides, day, rebuilt
+from tidemill.act import running
+from tidemill.act.errand import lent
+from tidemill.act.tools import Context, Elsewhere, Unwatched
+from tidemill.act.workshop import Failed, Made, Work, Workshop
+from tidemill.adapters.inline import Inline
+from tidemill.domain.errors import UsageError
+from tidemill.domain.event import Attempted, Published
+from tidemill.domain.plan import Step
+from tidemill.domain.run import Attempt, Outcome, Status
+from tidemill.domain.task import Capacity, Fate, Task, TaskError, TaskEvent
+
+DAYS = 4
+STRANGE = (Fate.LOST, Fate.OOM, Fate.TIMEOUT, Fate.CANCELLED)
+
+# Every rule makes the partitions of its table be judged one after the other.
+SERIAL = CHAIN.replace(
+    "    double = tm.Float64(nullable=True)\n",
+    "    double = tm.Float64(nullable=True)\n"
+    '    once = tm.Unique("day", "id")\n    rows = tm.Rows(vs_last=3, within=9.0)\n',
+)
+RETRIED = CHAIN.replace(
+    "@flow.transform\ndef doubled",
+    "@flow.transform(retries=tm.retries(3, delay=0.001))\ndef doubled",
+)
+
+
+class Erratic(Inline):
+    """Does tasks in an order of its own; what `mishap` names becomes of them, before or after."""
+
+    def __init__(self, rng: Random, mishap: Callable[[Task], tuple[Fate, bool] | None]) -> None:
+        super().__init__()
+        self._rng = rng
+        self._mishap = mishap
+        self._due: list[Task] = []
+        self.asked: list[Task] = []
+        self.closed = True
+
+    def open(self) -> Erratic:
+        """The engine, for another run."""
+        self.closed = False
+        return self
+
+    def submit(self, task: Task) -> None:
+        assert not self.closed
+        self._due.append(task)
+        self.asked.append(task)
+
+    def events(self, timeout_s: float) -> Iterator[TaskEvent]:
+        """Some of what is due, or all of it when the run has nothing else to do."""
+        most = len(self._due) if timeout_s else self._rng.randint(0, len(self._due))
+        self._rng.shuffle(self._due)
+        now, self._due = self._due[:most], self._due[most:]
+        for task in now:
+            yield TaskEvent(task=task.id, fate=Fate.STARTED, worker="7", at=0.0)
+            fate, made = self._mishap(task) or (Fate.OK, True)
+            if made:
+                super().submit(replace(task, memory=0))
+                found = [*super().events(0.0)][-1]
+            if fate is not Fate.OK:
+                error = TaskError(type=fate.name, message=f"it was {fate}")
+                found = TaskEvent(task=task.id, fate=fate, worker="7", at=0.0, error=error)
+            yield found
+
+    def close(self, drain_s: float = 0.0) -> None:
+        self.closed = True
+
+    def capacity(self) -> Capacity:
+        return Capacity(live=1, busy=0, waiting=0, max_workers=1, held_s=0.0, busy_s=0.0)
+
+
+def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
+    """All that could take a run along goes to an engine."""
+
+    def elsewhere(settings: object, environment: str, run: str, *, careful: bool) -> Elsewhere:
+        given: dict[str, Any] = {
+            "engines": {"process": engine.open},
+            "context": Context(run=run),
+            "cpus": 2,
+            "careful": True,
+        }
+        return Elsewhere(**given | options)
+
+    monkeypatch.setattr("tidemill.project.elsewhere", elsewhere)
+
+
+def no_mishap(task: Task) -> None:
+    return None
+
+
+def sent(tides: Tides, days: int = DAYS) -> Tides:
+    for number in range(days):
+        tides.send(number)
+    return tides
+
+
+def attempts(tides: Tides) -> list[Attempt]:
+    return [e.attempt for e in tides.events("Attempted") if isinstance(e, Attempted)]
+
+
+def published(tides: Tides) -> list[tuple[str, str]]:
+    events = tides.events("Published")
+    return [(e.stage, e.partition) for e in events if isinstance(e, Published)]
+
+
+def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path / "project"))
+    engine = Erratic(Random(1), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        tides.ok()
+
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    assert len(engine.asked) == DAYS * len(STAGES)
+    assert {a.worker for a in attempts(tides)} == {str(os.getpid())}
+    assert engine.closed
+    assert not lent
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    text=st.sampled_from([CHAIN, SERIAL]),
+    rate=st.sampled_from([0.0, 0.2, 0.6]),
+    ahead=st.sampled_from([1, 64]),
+)
+def test_whatever_happens_to_workers_nothing_is_lost_or_doubled(
+    seed: int, text: str, rate: float, ahead: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng = Random(seed)
+    tides = sent(Tides(tmp_path_factory.mktemp("project"), text))
+
+    def mishap(task: Task) -> tuple[Fate, bool] | None:
+        return (rng.choice(STRANGE), rng.random() < 0.5) if rng.random() < rate else None
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(running, "_AHEAD", ahead)
+        send_away(patched, Erratic(rng, mishap))
+        tides.run()
+
+    tried = attempts(tides)
+    ended = Counter((a.stage, a.partition) for a in tried if a.outcome is not Outcome.RETRIED)
+    # Every step has one end, and what ended well was published, once.
+    assert ended == Counter((stage, day(n)) for stage in STAGES for n in range(DAYS))
+    good = [(a.stage, a.partition) for a in tried if a.outcome is Outcome.OK]
+    assert Counter(published(tides)) == Counter(good)
+    for stage, partition in ended:
+        own = [a for a in tried if (a.stage, a.partition) == (stage, partition)]
+        assert [a.number for a in own] == [*range(1, len(own) + 1)]
+        # Only a process that died is tried again when nothing is declared, and only once.
+        assert [a.fate for a in own[:-1]] in ([], [Fate.LOST])
+    if text == SERIAL:
+        judged = [partition for stage, partition in published(tides) if stage == "doubled"]
+        assert judged == sorted(judged)
+    if rate == 0.0:
+        assert len(good) == len(tried)
+
+    # The next run, without mishaps, makes what is missing and nothing else.
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, tmp_path_factory.mktemp("fresh"))
+    assert set(Counter(published(tides)).values()) == {1}
+
+
+@pytest.mark.parametrize("fate", [Fate.TIMEOUT, Fate.LOST])
+def test_what_is_declared_is_tried_again(
+    fate: Fate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path, RETRIED), 1)
+    send_away(
+        monkeypatch,
+        Erratic(Random(1), lambda task: (fate, False) if task.id == "1" else None),
+    )
+    receipt = tides.run()
+
+    own = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert [(a.number, a.outcome, a.fate) for a in own] == [
+        *((number, Outcome.RETRIED, fate) for number in (1, 2, 3)),
+        (4, Outcome.FAILED, fate),
+    ]
+    assert receipt.exit_code == 1
+    assert [(s.failed, s.retried, s.skipped) for s in receipt.stages] == [
+        *((0, 0, 0), (1, 3, 0), (0, 0, 1))
+    ]
+    # The message says so once.
+    assert receipt.messages == (f"doubled {day(0)}: it was {fate}",)
+
+
+FAULTY = RETRIED.replace(
+    "    return raw.select(",
+    "    def fault(rows: pl.DataFrame) -> pl.DataFrame:\n"
+    "        if rows.height:\n"
+    "            TRIES.append(1)\n"
+    "            {fault}\n"
+    "        return rows\n\n"
+    "    return raw.map_batches(fault).select(",
+).replace("@flow.transform(", "TRIES = []\n\n\n@flow.transform(", 1)
+
+
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "outcomes"),
+    [
+        ("if len(TRIES) in (1, 2): raise ConnectionError('gone')", ["retried", "retried", "ok"]),
+        ("if TRIES: raise ConnectionError('gone')", ["retried"] * 3 + ["failed"]),
+        ("if TRIES: raise ValueError('bug')", ["failed"]),
+        ("if TRIES: raise ValueError('bug') from TimeoutError()", ["retried"] * 3 + ["failed"]),
+    ],
+)  # fmt: skip
+def test_transient_faults_are_tried_again_and_bugs_are_not(
+    fault: str, outcomes: list[str], away: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path, FAULTY.replace("{fault}", fault)), 1)
+    if away:
+        send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    tides.run()
+
+    own = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert [str(a.outcome) for a in own] == outcomes
+    assert all("tides.py" in a.trace for a in own if a.message)
+
+
+def test_rows_that_break_a_contract_are_never_tried_again(tmp_path: Path) -> None:
+    text = RETRIED.replace(
+        "double = tm.Float64(nullable=True)", "double = tm.Float64(max=1, on_fail='fail')"
+    )
+    tides = sent(Tides(tmp_path, text.replace("retries(3,", "retries(3, on=Exception,")), 1)
+    receipt = tides.run()
+
+    [own] = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert (own.outcome, own.exit_code, receipt.exit_code) == (Outcome.FAILED, 3, 3)
+
+
+def test_a_worker_with_other_code_leaves_the_work_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, own = Workshop.make, []
+
+    def make(shop: Workshop, work: Work) -> Made | Failed:
+        own.append(work.partition)
+        return real(shop, work)
+
+    monkeypatch.setattr(Workshop, "store", lambda *_: Failed(message="other", unlike=True))
+    monkeypatch.setattr(Workshop, "make", make)
+    tides = sent(Tides(tmp_path / "project"), 2)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    tides.ok()
+    assert sorted(own) == sorted([day(0), day(1)] * len(STAGES))
+    assert {a.worker for a in attempts(tides)} == {""}
+
+    # Unless it is held to limits, which wouldn't hold here.
+    held = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(memory="1GB"))\ndef doubled',
+    )
+    other = sent(Tides(tmp_path / "other", held), 1)
+    [message] = other.run().messages
+    assert message.startswith(f"doubled {day(0)}: its code isn't the same in a worker process")
+
+
+def test_what_an_engine_refuses_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Small(Erratic):
+        def submit(self, task: Task) -> None:
+            if task.id == "0":
+                raise UsageError("it wants 8 devices, and there is none")
+            super().submit(task)
+
+    tides = sent(Tides(tmp_path))
+    send_away(monkeypatch, Small(Random(1), no_mishap))
+    receipt = tides.run()
+    assert receipt.messages == (f"raw {day(0)}: it wants 8 devices, and there is none",)
+    assert len(published(tides)) == (DAYS - 1) * len(STAGES)
+
+
+def test_an_answer_that_is_an_error_of_the_worker_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(shop: Workshop, work: Work) -> Made:
+        raise ImportError("no module 'forecast'")
+
+    monkeypatch.setattr(Workshop, "store", broken)
+    tides = sent(Tides(tmp_path), 1)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    [message] = tides.run().messages
+    assert "couldn't do it: ImportError: no module 'forecast'" in message
+
+
+def test_models_are_trained_scored_and_delivered_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = Sea(tmp_path / "near", MODEL), Sea(tmp_path / "far", MODEL)
+    for sea in (near, far):
+        for number in range(WINDOW):
+            sea.flood(number)
+    near.ok()
+    with monkeypatch.context() as patched:
+        send_away(patched, Erratic(Random(3), no_mishap))
+        far.ok()
+
+    assert far.contents() == near.contents()
+    assert far.delivered() == near.delivered() != {}
+    assert {a.stage for a in attempts(far) if a.worker} == {
+        *("raw", "features", "labels", "model", "scores", "out")
+    }
+
+
+def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Unwatched):
+        def ended(self, step: Step, attempt: Attempt | None) -> None:
+            if step.stage == "doubled":
+                raise KeyboardInterrupt
+
+    tides, engine = sent(Tides(tmp_path / "project")), Erratic(Random(1), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        receipt = tides.run(progress=Stop())
+    assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
+    assert engine.closed
+    assert not lent
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    assert set(Counter(published(tides)).values()) == {1}
+
+
+def test_work_goes_on_while_another_run_has_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_OTHERS_S", 0.0)
+    tides, claims = sent(Tides(tmp_path / "project")), Meeting()
+    theirs = foreseen(tides, tmp_path / "first")[f"raw/{day(0)}"]
+    assert claims.other.take(theirs)
+    tides.use(claims=claims)
+    asked: list[str] = []
+
+    def mishap(task: Task) -> None:
+        asked.append(task.id)
+        if len(asked) == 5:
+            claims.other.give(theirs)
+
+    send_away(monkeypatch, Erratic(Random(1), mishap))
+    tides.ok()
+    # It was never waited for: there was always something else to do.
+    assert claims.waited == []
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+
+
+def test_inputs_that_were_made_here_are_stored_before_they_are_read_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(lane="process"))\ndef doubled',
+    )
+    tides = sent(Tides(tmp_path / "project", text))
+    seen: list[bool] = []
+    real = Workshop.store
+
+    def store(shop: Workshop, work: Work) -> Made | Failed:
+        pins = [
+            pin for bound in work.inputs.values() for b in bound.values() for pin in b.product.pins
+        ]
+        seen.append(not shop._artifacts.missing(pins))
+        return real(shop, work)
+
+    monkeypatch.setattr(Workshop, "store", store)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap), careful=False)
+    tides.ok()
+    assert seen == [True] * DAYS
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    by = {stage: {bool(a.worker) for a in attempts(tides) if a.stage == stage} for stage in STAGES}
+    assert by == {"raw": {False}, "doubled": {True}, "daily": {False}}

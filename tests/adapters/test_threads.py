@@ -1,0 +1,96 @@
+"""The engine of threads keeps what engines promise, and holds no thread that it doesn't need."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tidemill.adapters.threads import ThreadLane
+from tidemill.domain.errors import UsageError
+from tidemill.domain.task import Fate
+from tidemill.testing.executor_suite import (
+    PATIENCE_S,
+    ExecutorSuite,
+    done,
+    fates,
+    started,
+    task,
+)
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadLane]:
+    with ThreadLane(max_workers=2, idle_s=0.3) as lane:
+        yield lane
+
+
+class TestThreadLane(ExecutorSuite):
+    pass
+
+
+@pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])
+def test_limits_that_it_cannot_hold_are_refused(
+    executor: ThreadLane, limit: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match="a task in this process can't"):
+        executor.submit(task("one", **limit))
+
+
+@pytest.mark.parametrize(("most", "idle_s"), [(0, 1.0), (1, -1.0)])
+def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None:
+    with pytest.raises(UsageError, match="does nothing"):
+        ThreadLane(max_workers=most, idle_s=idle_s)
+
+
+def test_threads_come_with_tasks_and_go_when_idle(executor: ThreadLane) -> None:
+    before = threading.active_count()
+    executor.submit(task("1", "sleep", params=b"0.05"))
+    assert executor.capacity().live == 1
+    for number in range(5):
+        executor.submit(task(f"{number} of many", "sleep", params=b"0.05"))
+    fates(executor, ["1", *(f"{number} of many" for number in range(5))])
+    held = executor.capacity()
+    assert (held.live, held.waiting, held.max_workers) == (2, 0, 2)
+    end = time.monotonic() + PATIENCE_S
+    while executor.capacity().live and time.monotonic() < end:
+        time.sleep(0.05)
+    held = executor.capacity()
+    assert (held.live, held.busy, threading.active_count()) == (0, 0, before)
+    assert 0.3 <= held.busy_s <= held.held_s
+    assert done(executor, task("again"))[0].fate is Fate.OK
+
+
+def test_what_is_at_work_goes_on_when_it_is_cancelled(executor: ThreadLane) -> None:
+    executor.submit(task("1", "sleep", params=b"0.2"))
+    started(executor, "1")
+    executor.cancel("1")
+    assert fates(executor, ["1"])["1"].fate is Fate.OK
+
+
+def test_a_large_task_waits_for_room_and_has_it_to_itself(executor: ThreadLane) -> None:
+    sizes = {"1": 1, "2": 7, "3": 1}
+    events = done(
+        executor, *(task(n, "sleep", params=b"0.4", cpus=size) for n, size in sizes.items())
+    )
+    begun = [event.at - event.wall_s for event in events]
+    assert begun[1] >= events[0].at - 0.01
+    assert begun[2] >= events[1].at - 0.01
+
+
+def test_that_no_thread_can_start_is_told(
+    executor: ThreadLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        (lost,) = done(executor, task("1"))
+    assert lost.fate is Fate.LOST
+    assert lost.error is not None
+    assert lost.error.message == "can't start new thread"
+    assert done(executor, task("2"))[0].fate is Fate.OK
