@@ -11,6 +11,7 @@ and nothing is written. Nothing fails when a goal is missed.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -224,7 +225,7 @@ def serving(work: Path) -> list[Row]:
             unit="x", baseline="beside training at niceness 0"),
         Row(name="trees a second at niceness 10, while the model is served",
             value=trees["training"], unit="/s",
-            baseline=f"{trees['default']:.1f} at niceness 0, {found['trees_alone']:.1f} unserved"),
+            baseline=f"{trees['default']:.1f} at niceness 0, {trees['unserved']:.1f} at 10 unserved"),
     ]  # fmt: skip
 
 
@@ -234,7 +235,7 @@ def _told(found: Mapping[str, float]) -> str:
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name, in the order in which they are measured."""
-    return {
+    parts: dict[str, Callable[[], list[Row]]] = {
         "overhead": overhead,
         "tiny": tiny,
         "table": partial(table, work),
@@ -245,6 +246,33 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
         "leaks": partial(leaks, work),
         "serving": partial(serving, work),
     }
+    return {name: partial(_beside_others, name, part) for name, part in parts.items()}
+
+
+def _beside_others(name: str, part: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a part, and how busy others kept the machine meanwhile: figures suffer from that."""
+    machine, own = _machine_cpu(), _own_cpu()
+    rows = part()
+    total, busy = (after - before for before, after in zip(machine, _machine_cpu(), strict=True))
+    others = max(0.0, busy - (_own_cpu() - own)) / total
+    told = f"others' share of all CPU time while {name} was measured"
+    return [*rows, Row(name=told, value=100 * others, unit="%")]
+
+
+def _machine_cpu() -> tuple[float, float]:
+    """CPU seconds that all cores had so far, and those in which they did something."""
+    spent = [int(each) / os.sysconf("SC_CLK_TCK") for each in _cpu_line().split()[1:9]]
+    return sum(spent), sum(spent) - spent[3] - spent[4]
+
+
+def _cpu_line() -> str:
+    return Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
+
+
+def _own_cpu() -> float:
+    """CPU seconds of this process and of all that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == "__main__":
