@@ -310,6 +310,31 @@ def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> Non
         project.check()
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('raise __import__("asyncio").CancelledError("stopped")', "raised CancelledError: stopped"),
+        ("raise GeneratorExit", "raised GeneratorExit:"),
+        ('raise BaseExceptionGroup("two", [KeyboardInterrupt()])', "raised BaseExceptionGroup: two"),
+        # As Python gives the name of a file that isn't valid Unicode.
+        (r'raise ValueError("no \udcff\nhere")', "raised ValueError: no \\udcff\nhere at tides.py:"),
+        (
+            'raise type("Odd", (Exception,), {"__str__": lambda self: 1 / 0})()',
+            "raised Odd: (its message can't be shown: ZeroDivisionError)",
+        ),
+    ],
+)
+def test_whatever_a_stage_raises_is_told_as_its_own(tides: Tides, code: str, said: str) -> None:
+    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
+    tides.edit(body, code)
+    receipt = tides.run()
+    assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
+    assert len(receipt.messages) == 2
+    assert all(said in message for message in receipt.messages)
+    [run] = tides.events("RunEnded")
+    assert run.status is Status.FAILED
+
+
 RAISES = 'if frame.item(0, "day").day == 2:\n        raise ValueError("no Saturdays")\n    '
 
 

@@ -29,9 +29,10 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
     assert stage.function is not None
     try:
         return stage.function(**arguments)
-    except TidemillError:
+    except (TidemillError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    # Neither SystemExit nor the CancelledError of asyncio is an Exception.
+    except BaseException as error:
         raise failed(stage, partition, error) from error
 
 

@@ -110,3 +110,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not names:
         return "there are none"
     return f"there is: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+
+
+def said_by(error: BaseException) -> str:
+    """The kind of an error of the user's code, and its message; their `__str__` may raise as well.
+
+    Without half characters, as in odd file names: these can't be recorded.
+    """
+    kind = type(error).__name__
+    try:
+        text = f"{kind}: {error}"
+    except Exception as worse:  # noqa: BLE001
+        return f"{kind}: (its message can't be shown: {type(worse).__name__})"
+    return text.encode(errors="backslashreplace").decode()
