@@ -335,6 +335,17 @@ def test_whatever_a_stage_raises_is_told_as_its_own(tides: Tides, code: str, sai
     assert run.status is Status.FAILED
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("child", ["pass", "raise ValueError"])
+def test_what_a_stage_forked_does_not_go_on_with_the_run(tides: Tides, child: str) -> None:
+    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
+    forks = f"import os\n    raw.collect()\n    if (pid := os.fork()) == 0:\n        {child}\n    else:\n        "
+    tides.edit(body, f"{forks}assert os.waitpid(pid, 0)[1] == 0\n    {body}")
+    receipt = tides.run()
+    assert receipt.exit_code == 0
+    assert len(tides.events("RunEnded")) == 1
+
+
 RAISES = 'if frame.item(0, "day").day == 2:\n        raise ValueError("no Saturdays")\n    '
 
 
