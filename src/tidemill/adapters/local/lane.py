@@ -89,7 +89,10 @@ class ProcessLane:
         UsageError for one that wants more devices than there are, or that can't be sent to a worker.
         """
         if task.gpus > self._gpus:
-            raise UsageError(f"task {task.id}: gpus={task.gpus}, and the lane has {self._gpus}")
+            raise UsageError(
+                f"task {task.id}: gpus={task.gpus}, and there are {self._gpus} devices; how many there are, "
+                "the setting gpus says"
+            )
         message = sent(task)
         with self._lock:
             if self._closing:
