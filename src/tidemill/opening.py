@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.act.tools import Context, Elsewhere, Tools
+from tidemill.adapters import claims, files, probes, sqlite
+from tidemill.adapters.formats.lightgbm import LightGBMText
+from tidemill.adapters.sinks import parquet
 from tidemill.decide.recipe import Platform
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, SourceError, StorageError
@@ -73,10 +76,6 @@ def this_platform() -> Platform:
 
 
 def open_tools(root: Path, home: Path) -> Tools:
-    from tidemill.adapters import claims, files, probes, sqlite
-    from tidemill.adapters.formats.lightgbm import LightGBMText
-    from tidemill.adapters.sinks import parquet
-
     try:
         home.mkdir(parents=True, exist_ok=True)
         ignore = home / ".gitignore"
@@ -136,6 +135,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         environment=environment,
         run=run,
         path=tuple(sys.path),
+        argv=tuple(sys.argv),
     )
     return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
 

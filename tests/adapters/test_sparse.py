@@ -55,14 +55,17 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
+        "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
+        "columns": (),
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
     "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0},
+    "Failure": {"messages": (), "skipped": 0},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
-        "exit_code": 0, "messages": (),
+        "exit_code": 0, "messages": (), "failures": (),
     },
     "Ruling": {"rows": (), "fixed": ""},
     "RunEnded": {"receipt": None},
@@ -70,9 +73,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "SourceFile": {"reading": ""},
     "SourceSeen": {"files": (), "gone": ()},
     "Tally": {
-        "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "skipped": 0,
-        "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
-        "wall_s": 0.0, "cpu_s": 0.0,
+        "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "retried": 0,
+        "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
+        "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0,
     },
     "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
 }  # fmt: skip

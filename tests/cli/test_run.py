@@ -1,5 +1,6 @@
 """`tidemill run`: the receipt, the exit codes, one step by itself."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -53,14 +54,32 @@ def test_another_environment(built: Path) -> None:
     assert (sales["ran"], sales["bound"], sales["current"]) == (0, 28, 0)
 
 
+def test_what_a_step_prints_is_no_part_of_the_document(fresh: Path) -> None:
+    in_labels(
+        fresh,
+        "import subprocess, sys\n"
+        "print('by Python')\n"
+        "sys.__stdout__.write('past Tidemill\\n')\n"
+        "subprocess.run(['echo', 'by another program'])",
+    )
+    edit(fresh / "bakery.py", "import polars as pl", "import polars as pl\n\nprint('imported')")
+    ended = process("run", "labels", "--limit", "1", "--json", cwd=fresh)
+    assert json.loads(ended.stdout)["receipt"]["status"] == "ok"
+    for said in ("imported", "by Python", "past Tidemill", "by another program"):
+        assert f"{said}\n" in ended.stderr
+    broken = process("plan", "nowhere", "--json", cwd=fresh)
+    assert (broken.returncode, broken.stdout) == (2, "")
+
+
 class TestExitCodes:
     def test_a_stage_that_raises(self, fresh: Path) -> None:
         in_labels(fresh, "raise ZeroDivisionError('no')")
         ended = tidemill("run", "labels", "--limit", "1")
         assert ended.code == 1
-        assert "- labels 2026-01-05 raised ZeroDivisionError: no at bakery.py:" in ended.out
-        run = ended.out.rstrip().rpartition(" ")[2]
-        told = tidemill("runs", run).out
+        told = " ".join(ended.out.split())
+        assert "labels 2026-01-05 ZeroDivisionError: no at bakery.py:" in told
+        assert "`tidemill run labels 2026-01-05 --debug`" in told
+        told = tidemill("runs", "last").out
         assert "run labels 2026-01-05 failed: labels 2026-01-05 raised" in told
         assert "raise ZeroDivisionError('no')" in told
         assert "/tidemill/act/" not in told
@@ -70,7 +89,7 @@ class TestExitCodes:
         file.write_text(file.read_text().replace("harbour", "lighthouse"))
         ended = tidemill("run", "sales", "--limit", "1")
         assert ended.code == 3
-        assert "sales 2026-01-05 breaks its contract (contract Sales 1.0.0)" in ended.out
+        assert "sales 2026-01-05 breaks Sales 1.0.0: shop.type: " in " ".join(ended.out.split())
 
     def test_gates_that_refuse(self, built: Path) -> None:
         edit(built / "bakery.py", '"learning_rate": 0.1', '"learning_rate": 0.001')

@@ -59,7 +59,6 @@ def test_quick_steps_are_done_by_the_run_itself() -> None:
     for action in (Action.RUN, Action.BIND, Action.RECHECK, Action.REMOVE, Action.GATE):
         assert where(step("features", action=action)) == "here"
     assert where(step("raw", wall_s=0.5)) == "here"
-    assert not placing(step("raw"), step("features")).shares
 
 
 def test_long_steps_go_to_processes() -> None:
@@ -67,7 +66,6 @@ def test_long_steps_go_to_processes() -> None:
     assert where(step("raw", bytes=200_000_000)) == "process"
     # What such a step took before counts, not what it reads.
     assert where(step("raw", bytes=200_000_000, wall_s=0.1)) == "here"
-    assert placing(step("raw"), step("features", wall_s=0.6)).shares
 
 
 def test_what_no_other_process_could_import_stays() -> None:
@@ -155,6 +153,8 @@ def test_cpus_are_shared_by_what_is_side_by_side() -> None:
     train = step("mod", WHOLE, Action.TRAIN, wall_s=9.0)
     total = [step("total", WHOLE, wall_s=9.0)]
     assert placing(train, *total).of(train).cpus == 4
+    many = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=64)))
+    assert placing(*days, flow=many).of(days[0]).cpus == 4
     half = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=0.5)))
     assert placing(*days, flow=half).of(days[0]).cpus == 0.5
 

@@ -60,7 +60,11 @@ class Running:
             careful=where.careful,
         )
         self._order = self._placing.order
-        self._ahead = _AHEAD if self._placing.shares else 1
+        places = {self._placing.of(step).where for step in self._order}
+        self._ahead = _AHEAD if places - {"here"} else 1
+        if "thread" in places:
+            # What other threads take is theirs.
+            steps.clock = time.thread_time
         self._turns = Turns(job.flow, self._order, self._wait_for_other)
         self._lanes = Lanes(where)
         self._context = context_of(where.context)
@@ -145,7 +149,12 @@ class Running:
         try:
             self._lanes.submit(str(at), errand_of(self._context, work), place, limits)
         except UsageError as error:
-            self._made(at, self._begun.pop(at), Failed(message=str(error)), Spent())
+            self._made(
+                at,
+                self._begun.pop(at),
+                Failed(message=str(error).removeprefix(f"task {at}: ")),
+                Spent(),
+            )
 
     def _store(self, work: Work) -> None:
         """Wait until what the work reads is where others can read it."""
@@ -158,7 +167,7 @@ class Running:
 
     def _make(self, at: int) -> None:
         """Make what a step gives in this thread."""
-        begun, meter = self._begun.pop(at), Meter()
+        begun, meter = self._begun.pop(at), Meter(self._steps.clock)
         assert begun.work is not None
         gave = self._shop.make(begun.work)
         wall, cpu = meter.read()

@@ -80,11 +80,6 @@ class Placing:
         self.order = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
 
     @property
-    def shares(self) -> bool:
-        """Whether anything is done elsewhere than in the run's own thread."""
-        return any(self.of(step).where != "here" for step in self.order)
-
-    @property
     def unkept(self) -> tuple[str, ...]:
         """The stages whose limits don't hold, because no other process can do their steps."""
         if not self._engines or "process" in self._engines:
@@ -132,7 +127,8 @@ class Placing:
             cpus = self._cpus if learns else max(1, self._cpus // self._beside.get(stage.name, 1))
         return Place(
             where="process",
-            cpus=float(cpus),
+            # More threads than CPUs would only be in each other's way.
+            cpus=float(min(cpus, self._cpus)),
             worker_class=DEFERRABLE if not urgent else TRAINING if learns else ORDINARY,
             priority=_LAST if need is None and self._needs else -int(need or 0),
         )
