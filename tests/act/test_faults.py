@@ -315,15 +315,9 @@ def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> Non
     [
         ('raise __import__("asyncio").CancelledError("stopped")', "raised CancelledError: stopped"),
         ("raise GeneratorExit", "raised GeneratorExit:"),
-        (
-            'raise BaseExceptionGroup("two", [KeyboardInterrupt()])',
-            "raised BaseExceptionGroup: two",
-        ),
+        ('raise BaseExceptionGroup("two", [KeyboardInterrupt()])', "raised BaseExceptionGroup: two"),
         # As Python gives the name of a file that isn't valid Unicode.
-        (
-            r'raise ValueError("no \udcff\nhere")',
-            "raised ValueError: no \\udcff\nhere at tides.py:",
-        ),
+        (r'raise ValueError("no \udcff\nhere")', "raised ValueError: no \\udcff\nhere at tides.py:"),
         ('raise ValueError("a" * 10**6 + "z")', "aaa\n[...]\naaa"),
         (
             'raise type("Odd", (Exception,), {"__str__": lambda self: 1 / 0})()',

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.group import command_line, where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.progress import ProgressLine
+from tidemill.cli.progress import ProgressBars
 from tidemill.cli.render import render_receipt
 from tidemill.cli.request import duration
 from tidemill.domain.environment import PRODUCTION
@@ -28,7 +28,7 @@ def promote(source: str, target: str, wait: float, as_json: bool) -> None:
     Plans in TARGET with the code at hand, which must be what SOURCE ran; binds what is known, runs the
     rest, and publishes all at once, or nothing. What TARGET ingested meanwhile stays.
     """
-    with opened(target) as project, ProgressLine(sys.stderr) as progress:
+    with opened(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(source, wait_s=wait, command=command_line(), progress=progress)
-    tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    tell(render_receipt(receipt, room()), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
