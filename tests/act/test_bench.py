@@ -458,6 +458,7 @@ def test_a_branch_judges_by_its_own_heads(unique: Tides) -> None:
         assert "also in 2024-03-03" in finding.message
     flow = flow_of(unique.root, text)
     with open_project(unique.root, workflow=flow, env="strict") as project:
+        project.environments.create("strict", parent="")
         receipt = project.run()
         assert receipt.exit_code == 3
         assert set(project.state().heads["doubled"].partitions) == {day(0), day(1)}

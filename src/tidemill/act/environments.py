@@ -109,8 +109,10 @@ class Environments:
         now = self._tools.clock()
         expires = None if ttl is None else now + _length(ttl)
         event = replace(_branch(state, name, parent, share), expires=expires)
-        self._tools.ledger.append([event], now=now)
-        return self._tools.ledger.state(name).environments[name]
+        since = self._tools.ledger.append([event], now=now)
+        return Environment(
+            name=name, parent=event.parent, since=since, at=now, expires=expires, sample=share
+        )
 
     def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> Dropped:
         """End environments: those that are named, with `expired` all whose time is over.
