@@ -289,6 +289,7 @@ class Project:
         self,
         source: str,
         *,
+        train: Iterable[str] = (),
         wait_s: float = 0.0,
         command: str = "tm.open().promote()",
         progress: Progress | None = None,
@@ -297,12 +298,14 @@ class Project:
 
         Plans here with the code at hand, which must be what `source` ran (else UsageError), binds what is
         known, runs the rest, and publishes all of it in one transaction, or nothing when a step fails.
+        Models are trained when they are due here, or among `train`.
         Raises ConflictError when a head moved meanwhile, or as `run` does.
         """
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
             refuse_unlike(self.tools, self.flow, self.recipes, source, self.environment)
-            return self._run(Request(), lease, command, progress or Unwatched(), at_once=True)
+            request = Request(train=frozenset(train))
+            return self._run(request, lease, command, progress or Unwatched(), at_once=True)
         finally:
             lease.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.act.test_models import WINDOW, Sea
 from tests.act.tides import STAGES, Tides, day, flow_of, rows_of
 from tidemill.act.differing import StageApart
 from tidemill.act.explaining import explain
@@ -458,3 +459,57 @@ def in_dev(tides: Tides) -> Iterator[Project]:
 def apart(tides: Tides) -> tuple[StageApart, ...]:
     with in_dev(tides) as project:
         return project.diff(PRODUCTION)
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Sea:
+    made = Sea(tmp_path)
+    for number in range(WINDOW):
+        made.flood(number)
+    made.ok()
+    return made
+
+
+@contextmanager
+def in_branch(sea: Sea, env: str = DEV) -> Iterator[Project]:
+    with sea.open() as production, opened(sea, env) as project:
+        project._opened = production.tools
+        yield project
+
+
+def test_a_model_and_its_table_are_promoted_with_the_rest(sea: Sea) -> None:
+    assert set(sea.delivered().values()) == {9.0}
+    sea.edit('"value": 9.0', '"value": 9.5')
+    sea.edit('raw.select("day", "id", "x")', 'raw.select("day", "id", x=pl.col("x") + 1)')
+    with in_branch(sea) as project:
+        assert project.run(train=["model"]).exit_code == 0
+    assert set(sea.delivered().values()) == {9.0}
+    with sea.open() as project:
+        receipt = project.promote(DEV)
+    assert (receipt.exit_code, receipt.status) == (0, Status.OK)
+    found = {tally.stage: (tally.ran, tally.bound) for tally in receipt.stages}
+    # What ran of the model is its gate.
+    assert (found["features"], found["model"]) == ((0, WINDOW), (1, 1))
+    assert set(sea.delivered().values()) == {9.5}
+    with sea.open() as project:
+        assert project.plan().empty
+
+
+def test_nothing_is_delivered_by_a_promotion_that_fails(sea: Sea) -> None:
+    odd = 'x=pl.col("x").map_elements(odd, return_dtype=pl.Float64)'
+    sea.edit('raw.select("day", "id", "x")', f'raw.select("day", "id", {odd})')
+    body = "    if x > 5:\n        raise ValueError(x)\n    return x + 1\n"
+    sea.edit("flow = tm", f"def odd(x):\n{body}\n\nflow = tm")
+    with in_branch(sea) as project:
+        assert project.run().exit_code == 0
+    sea.flood(WINDOW, 7.0)
+    before = {name: path.stat().st_mtime_ns for name, path in files(sea)}
+    with sea.open() as project:
+        receipt = project.promote(DEV)
+    assert receipt.exit_code == 1
+    assert {name: path.stat().st_mtime_ns for name, path in files(sea)} == before
+    assert not project.tools.ledger.state(PRODUCTION).pending
+
+
+def files(sea: Sea) -> list[tuple[str, Path]]:
+    return [(path.name, path) for path in sorted((sea.root / "out").glob("*.parquet"))]

@@ -51,6 +51,10 @@ def test_a_price(fresh: Path) -> None:
 def test_another_environment(built: Path) -> None:
     receipt = tidemill("run", "sales", "--env", "dev-ana", "--json").document["receipt"]
     sales = receipt["stages"][0]
+    assert (sales["ran"], sales["bound"], sales["current"]) == (0, 0, 28)
+    assert tidemill("env", "create", "bare", "--empty").code == 0
+    receipt = tidemill("run", "sales", "--env", "bare", "--json").document["receipt"]
+    sales = receipt["stages"][0]
     assert (sales["ran"], sales["bound"], sales["current"]) == (0, 28, 0)
 
 
