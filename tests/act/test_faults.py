@@ -11,7 +11,7 @@ import pytest
 
 from tests.act.tides import CHAIN, FIRST, STAGES, Before, Tides, day, everything, rows_of
 from tidemill.domain.errors import DeclarationError
-from tidemill.domain.event import Attempted
+from tidemill.domain.event import Attempted, RunEnded
 from tidemill.domain.run import Outcome, Status
 
 
@@ -339,6 +339,7 @@ def test_whatever_a_stage_raises_is_told_as_its_own(tides: Tides, code: str, sai
     assert len(receipt.messages) == 2
     assert all(said in message and len(message) < 20_000 for message in receipt.messages)
     [run] = tides.events("RunEnded")
+    assert isinstance(run, RunEnded)
     assert run.status is Status.FAILED
 
 
