@@ -38,7 +38,8 @@ class Attempt:
 
     `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
-    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen).
+    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). Where it made only some
+    `columns`, the others stayed as they were.
     """
 
     stage: str
@@ -61,6 +62,7 @@ class Attempt:
     queued_s: float = 0.0
     peak_rss: int = 0
     worker: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
