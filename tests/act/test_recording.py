@@ -240,7 +240,7 @@ class TestStreams:
     ) -> None:
         with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
             sys.stdout.close()
-            print("still there")
+            sys.stdout.write("still there\n")
         assert not sys.stdout.closed
         assert said(tmp_path) == [("stdout", "still there")]
 

@@ -75,6 +75,12 @@ def test_what_a_step_prints_is_no_part_of_the_document(fresh: Path) -> None:
     assert (broken.returncode, broken.stdout) == (2, "")
 
 
+@pytest.mark.parametrize("how", ["", "--json"])
+def test_closed_streams_are_no_fault(fresh: Path, how: str) -> None:
+    command = f"{sys.executable} -m tidemill run labels --limit 1 {how} >&- 2>&-"
+    assert subprocess.run(command, shell=True, cwd=fresh, check=False).returncode == 0
+
+
 class TestExitCodes:
     def test_a_stage_that_raises(self, fresh: Path) -> None:
         in_labels(fresh, "raise ZeroDivisionError('no')")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tidemill.cli.failed import render_failures
 from tidemill.cli.tables import (
     count,
+    harmless_lines,
     markdown_table,
     money,
     plural,
@@ -104,7 +105,7 @@ def _cost(receipt: Receipt) -> str:
 
 
 def _bullet(message: str) -> str:
-    return "- " + message.replace("\n", "\n  ")
+    return "- " + harmless_lines(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
