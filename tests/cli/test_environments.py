@@ -1,7 +1,9 @@
 """`tidemill env` and `tidemill promote`: branch off, compare, take along, drop."""
 
+import time
 from pathlib import Path
 
+import tidemill as tm
 from tests.cli.commands import tidemill
 
 DAY = "2026-01-05"
@@ -82,3 +84,16 @@ def test_json(built: Path) -> None:
     assert (rows["rows"]["changed"], rows["examples"]) == (0, [])
     assert tidemill("promote", "dev", "--json").document["schema"] == "tidemill.receipt/1"
     assert tidemill("env", "drop", "dev", "--json").document["done"]["dropped"] == ["dev"]
+
+
+def test_another_run_is_a_conflict(built: Path) -> None:
+    tidemill("env", "create", "dev")
+    with tm.open(built) as project:
+        ledger, holder = project.tools.ledger, {"host": "elsewhere", "pid": "1"}
+        for name in ("prod", "dev"):
+            ledger.acquire(
+                f"run:{name}", holder, now=time.time(), ttl=60.0, dead=lambda holder: False
+            )
+    for command in (("promote", "dev"), ("env", "drop", "dev")):
+        ended = tidemill(*command)
+        assert (ended.code, "held by host elsewhere" in ended.err) == (6, True)
