@@ -513,3 +513,16 @@ def test_nothing_is_delivered_by_a_promotion_that_fails(sea: Sea) -> None:
 
 def files(sea: Sea) -> list[tuple[str, Path]]:
     return [(path.name, path) for path in sorted((sea.root / "out").glob("*.parquet"))]
+
+
+def test_a_branch_of_nothing_begins_empty(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    receipt = ran(tides, DEV)
+    assert receipt.messages == ("dev-ana is new and empty",)
+    assert did(receipt) == dict.fromkeys(STAGES, (1, 0))
+    assert did(promoted(tides)) == dict.fromkeys(STAGES, (0, 1))
+    with opened(tides) as project:
+        assert [(found.name, found.parent) for found in project.environments.list()] == [
+            (PRODUCTION, ""), (DEV, ""),
+        ]  # fmt: skip

@@ -62,7 +62,8 @@ def begin(tools: Tools, name: str, asked: float | None, lease: Heartbeat) -> lis
     event = _branch(state, name, PRODUCTION, sample)
     tools.ledger.append([event], now=tools.clock(), guard=Guard(lease=lease.lease))
     share = "" if sample == 1.0 else f", on a sample of {sample:g}"
-    return [f"{name} is a new branch of {PRODUCTION}{share}"]
+    kind = f"a new branch of {event.parent}" if event.parent else "new and empty"
+    return [f"{name} is {kind}{share}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
