@@ -72,8 +72,8 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path) -> Tools:
-    from tidemill.adapters import claims, files, probes, sqlite
+def open_tools(root: Path, home: Path, memo: Path) -> Tools:
+    from tidemill.adapters import claims, files, memos, probes, sqlite
     from tidemill.adapters.formats.lightgbm import LightGBMText
     from tidemill.adapters.sinks import parquet
 
@@ -91,6 +91,7 @@ def open_tools(root: Path, home: Path) -> Tools:
         artifacts=files.FileArtifacts(home),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
+        memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
         clock=time.time,
