@@ -12,8 +12,8 @@ from tidemill.adapters.memos import FileMemos
 from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.ports import Artifacts, Claims, Ledger, Memos
 from tidemill.testing.conformance import ArtifactsSuite, ClaimsSuite, LedgerSuite
-from tidemill.testing.memos_suite import MemosSuite
 from tidemill.testing.memory import MemoryArtifacts, MemoryClaims, MemoryLedger
+from tidemill.testing.memos_suite import MemosSuite
 
 
 class TestSqliteLedger(LedgerSuite):

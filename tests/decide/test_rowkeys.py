@@ -46,7 +46,10 @@ def nested(dtype: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[tupl
         [
             (dtype, values),
             (pl.List(dtype), st.none() | st.lists(values, max_size=3)),
-            (pl.List(pl.List(dtype)), st.none() | st.lists(st.none() | st.lists(values, max_size=2))),
+            (
+                pl.List(pl.List(dtype)),
+                st.none() | st.lists(st.none() | st.lists(values, max_size=2)),
+            ),
             (pl.Array(dtype, 2), st.none() | st.lists(values, min_size=2, max_size=2)),
             (
                 pl.Struct({"a": dtype, "b": pl.List(dtype)}),
@@ -88,7 +91,9 @@ def pairs(keys: Keys) -> list[tuple[int, int]]:
 
 
 @given(columns())
-def test_rows_have_the_same_key_where_they_are_equal_and_nowhere_else(made: list[pl.Series]) -> None:
+def test_rows_have_the_same_key_where_they_are_equal_and_nowhere_else(
+    made: list[pl.Series],
+) -> None:
     rows = [tuple(canon(value) for value in row) for row in zip(*made, strict=True)]
     keys = pairs(keys_of(made))
     assert [[one == other for other in rows] for one in rows] == [
@@ -122,7 +127,7 @@ def test_numbers_of_128_bits_count_in_full() -> None:
 
 def test_what_is_under_a_null_does_not_count() -> None:
     value = pl.Series([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}])
-    nulls = value.to_frame("v").select(pl.when(pl.lit(False)).then("v"))["v"]  # noqa: FBT003
+    nulls = value.to_frame("v").select(pl.when(pl.lit(False)).then("v"))["v"]
     assert len(set(pairs(keys_of([nulls])))) == 1
 
 
@@ -139,7 +144,10 @@ def test_a_key_is_as_it_always_was() -> None:
         ([pl.Series([1.5], dtype=pl.Float32)], "29e4828d0270e51aa6e14b5d3d7b2de0"),
         ([pl.Series([None], dtype=pl.String)], "397bda2aa05c9bbcc1a64f45239b09dd"),
         ([pl.Series([["a", None]])], "8dae4487e47924cf392b1a7016296343"),
-        ([pl.Series([{"x": 1, "y": "a"}]), pl.Series([date(2024, 1, 1)])], "221573f3fe8d283a0e5000e8ab712641"),
+        (
+            [pl.Series([{"x": 1, "y": "a"}]), pl.Series([date(2024, 1, 1)])],
+            "221573f3fe8d283a0e5000e8ab712641",
+        ),
         ([pl.Series([Decimal("1.50")])], "88ff89123ba8bd583dcac457b2a338cd"),
     ]
     found = [f"{int(k.high[0]):016x}{int(k.low[0]):016x}" for k in (keys_of(c) for c, _ in golden)]
@@ -161,7 +169,9 @@ def keys(halves: list[tuple[int, int]]) -> Keys:
 
 
 @given(HALVES, HALVES)
-def test_keys_are_found_by_both_halves(wanted: list[tuple[int, int]], held: list[tuple[int, int]]) -> None:
+def test_keys_are_found_by_both_halves(
+    wanted: list[tuple[int, int]], held: list[tuple[int, int]]
+) -> None:
     held = sorted(set(held), key=lambda half: half[0])
     found = keys(wanted).find(keys(held)).tolist()
     assert found == [held.index(half) if half in held else -1 for half in wanted]

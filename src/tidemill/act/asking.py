@@ -35,9 +35,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Raw:
-    """What the function returned, or the error that it ended in, after so many calls; None if none."""
+    """What the function `gave`, or the error that it ended in, after so many calls; it may not be asked."""
 
     rows: tuple[int, ...]
+    came: bool = False
     gave: Any = None
     error: BaseException | None = None
     calls: int = 0
@@ -81,7 +82,7 @@ class Asker:
         while self._fell < _ENOUGH and not self._stop.wait(self._turn()):
             calls += 1
             try:
-                return _Raw(rows=rows, gave=self._costly.function(*values), calls=calls)
+                return _Raw(rows=rows, came=True, gave=self._costly.function(*values), calls=calls)
             # Whatever the function raises is what became of the batch.
             except (Exception, PanicException, SystemExit) as error:  # noqa: BLE001
                 if not retries.covers(type(error)) or calls > retries.times:
@@ -91,7 +92,7 @@ class Asker:
         return _Raw(rows=rows, calls=calls)
 
     def _answer(self, raw: _Raw) -> Answer:
-        if raw.error is None and raw.gave is not None:
+        if raw.came:
             try:
                 return _settled(self._costly, raw)
             except (TypeError, ValueError) as error:

@@ -43,6 +43,7 @@ class Desk:
         self._lock = threading.Lock()
         self._shelves = {} if shelves is None else shelves
         self._usage = Usage()
+        self.wanted = False
         self.failure: Unanswered | None = None
 
     @property
@@ -66,18 +67,19 @@ class Desk:
             shelf = self._shelves.setdefault(space, Shelf(self._memos, space))
         shelf.refresh()
         keys = keys_of(columns)
-        found, search = shelf.find(keys), _Search(self._memos, space, shelf, costly, columns)
-        missing = found.missing
+        known = shelf.result(keys, costly.gives)
+        search = _Search(self._memos, space, shelf, costly, columns)
+        missing = known.missing
         try:
             if len(missing):
                 search.fill(keys, missing[keys.at(missing).distinct()])
-                found = shelf.find(keys)
+                known = shelf.result(keys, costly.gives)
         finally:
-            self._count(costly, len(keys) - len(found.missing), found.tokens, search)
-        if len(found.missing):
-            self.failure = search.failure(len(keys), found.missing)
+            self._count(costly, len(keys) - len(known.missing), known.tokens, search)
+        if known.values is None:
+            self.failure = search.failure(len(keys), known.missing)
             raise self.failure
-        return found.values(costly.gives)
+        return known.values
 
     def _count(self, costly: Costly, rows: int, tokens: int, search: _Search) -> None:
         fee, known, saved = costly.fee, max(rows - search.asked, 0), max(tokens - search.tokens, 0)
@@ -95,7 +97,15 @@ class Desk:
 
 def desk() -> Desk:
     """The desk of the step that is at work in this thread; outside of steps one of its own."""
-    return _open_desk.get() or Desk(Unkept())
+    found = _open_desk.get() or Desk(Unkept())
+    found.wanted = True
+    return found
+
+
+def is_wanted() -> bool:
+    """Whether the step that is at work in this thread has called a memo."""
+    found = _open_desk.get()
+    return found is not None and found.wanted
 
 
 class _Search:
@@ -173,6 +183,7 @@ class _Search:
         finally:
             self._shelf.refresh()
             self._shelf.compact()
+            self._shelf.refresh()
 
     def _keep(self, keys: Keys, answers: Sequence[Answer]) -> None:
         """Keep what came, durably, before anything else is waited for."""

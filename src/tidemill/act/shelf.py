@@ -9,7 +9,7 @@ that of two results for one row the older stays the one that is found.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -130,6 +130,15 @@ class Found:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The values of rows, None while some are `missing`; and the tokens that it took to get those known."""
+
+    missing: Positions
+    tokens: int
+    values: pl.Series | None
+
+
 class Shelf:
     """The results of rows of a space; for any thread."""
 
@@ -170,6 +179,18 @@ class Shelf:
         columns += [] if tokens is None else [tokens.alias("tokens")]
         self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
 
+    def result(self, keys: Keys, gives: pl.DataType) -> Result:
+        """What is known of rows, as far as was seen by `refresh`."""
+        while True:
+            found = self.find(keys)
+            missing = found.missing
+            try:
+                values = None if len(missing) else found.values(gives)
+                return Result(missing=missing, tokens=found.tokens, values=values)
+            except FileNotFoundError:
+                # A segment was merged away: another one has what it had.
+                self.refresh()
+
     def compact(self) -> None:
         """Merge the newest segments into one, if there are several small ones."""
         opened, sizes = self._open, self._memos.segments(self._space)
@@ -181,8 +202,10 @@ class Shelf:
                 break
             names.insert(0, name)
             total += size
-        if len(names) >= _SEVERAL:
-            self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
+        # What somebody else has merged is gone.
+        with suppress(FileNotFoundError):
+            if len(names) >= _SEVERAL:
+                self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
 
     def _read(self, name: str) -> Segment | None:
         source = self._memos.open(self._space, name)

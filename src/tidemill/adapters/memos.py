@@ -66,10 +66,17 @@ class FileMemos:
 
     def intend(self, space: str, payload: bytes) -> str:
         """Say what is about to be computed; the intent's name."""
-        name, claims = _unique(), self._claims()
-        claims.take(_key(name))
-        self._held[name] = claims
-        self._write(self._folder(space, "intents"), name, payload, durably=False)
+        claims, key = self._claims(), _key(f"{space} intent")
+        # One after the other: whoever has a later name then sees those of all before.
+        held = claims.wait(key, _LONGEST_S)
+        try:
+            name = _unique()
+            claims.take(_key(name))
+            self._held[name] = claims
+            self._write(self._folder(space, "intents"), name, payload, durably=False)
+        finally:
+            if held:
+                claims.give(key)
         return name
 
     def intents(self, space: str, before: str) -> Mapping[str, bytes]:
