@@ -99,7 +99,7 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
 ) -> Callable[[Callable[..., Any]], Memo]:
     """Keep what a costly function of rows gives, so that no row is ever computed twice.
 
-    The function takes a list of values for each argument, of equal length and without duplicates, and
+    The function takes a list of values for each argument, which make up rows that differ, and
     returns a list of as many values of the Polars type `gives`: up to `batch` of them at once, in up to
     `concurrency` threads, not more often than `rate` (`"60/m"`) says over all processes. An exception in
     the place of a value says that the row has none; `(values, tokens)` tells the tokens a row took too.
