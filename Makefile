@@ -58,6 +58,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench scale" $(PY) -m bench.scale
 	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
+	@$(STEP) "bench execution" $(PY) -m bench.execution
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak tests/decide/test_plan.py tests/decide/query tests/decide/test_poison.py tests/adapters/test_ledger_properties.py tests/adapters/test_sharing.py tests/adapters/test_lane.py tests/e2e/test_crash.py

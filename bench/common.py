@@ -37,7 +37,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured figure. `goal` is the most that it may be (None: told, not judged).
+    """One measured figure. `goal` is the most that it may be (None: told, not judged); `least`: the least.
 
     `baseline` says in words what it is held against, `runs` are the single measurements.
     """
@@ -48,11 +48,14 @@ class Row:
     goal: float | None = None
     baseline: str = ""
     runs: tuple[float, ...] = ()
+    least: bool = False
 
     @property
     def holds(self) -> bool | None:
         """Whether the goal is met; None without one."""
-        return None if self.goal is None else self.value <= self.goal
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.least else self.value <= self.goal
 
 
 def measure(
@@ -159,16 +162,16 @@ def save(name: str, about: Mapping[str, object], rows: Sequence[Row]) -> None:
 
 
 def show(about: Mapping[str, object], rows: Sequence[Row]) -> None:
-    """Print the machine and a table; `of goal` is the value as a share of the most it may be."""
+    """Print the machine and a table; `of goal` is the value as a share of the goal."""
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"\n{'':4} {'value':>9} {'unit':6} {'goal':>6} {'of goal':>8}  what (against what)")
+    print(f"\n{'':5} {'value':>9} {'unit':6} {'goal':>6} {'of goal':>8}  what (against what)")
     for row in rows:
-        mark = {True: "ok", False: "OVER", None: ""}[row.holds]
+        mark = {True: "ok", False: "UNDER" if row.least else "OVER", None: ""}[row.holds]
         goal = "" if row.goal is None else f"{row.goal:g}"
         share = f"{row.value / row.goal:.2f} x" if row.goal else ""
         against = f" ({row.baseline})" if row.baseline else ""
         value = f"{row.value:.3g}" if row.value < 1000 else f"{row.value:.0f}"
-        print(f"{mark:4} {value:>9} {row.unit:6} {goal:>6} {share:>8}  {row.name}{against}")
+        print(f"{mark:5} {value:>9} {row.unit:6} {goal:>6} {share:>8}  {row.name}{against}")
 
 
 def _rounded(row: Row) -> dict[str, object]:

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.act.tools import Context, Elsewhere, Tools
+from tidemill.adapters import claims, files, memos, probes, sqlite
+from tidemill.adapters.formats.lightgbm import LightGBMText
+from tidemill.adapters.sinks import parquet
 from tidemill.decide.recipe import Platform
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, SourceError, StorageError
@@ -73,10 +76,6 @@ def this_platform() -> Platform:
 
 
 def open_tools(root: Path, home: Path, memo: Path) -> Tools:
-    from tidemill.adapters import claims, files, memos, probes, sqlite
-    from tidemill.adapters.formats.lightgbm import LightGBMText
-    from tidemill.adapters.sinks import parquet
-
     try:
         home.mkdir(parents=True, exist_ok=True)
         ignore = home / ".gitignore"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,19 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.act.erratic import Erratic, away_to
 from tests.act.test_claims import Meeting, foreseen
 from tests.act.test_models import MODEL, WINDOW, Sea
 from tests.act.tides import CHAIN, STAGES, Tides, day, rebuilt
 from tidemill.act import running
 from tidemill.act.errand import lent
-from tidemill.act.tools import Context, Elsewhere, Unwatched
+from tidemill.act.tools import Unwatched
 from tidemill.act.workshop import Failed, Made, Work, Workshop
-from tidemill.adapters.inline import Inline
 from tidemill.domain.errors import UsageError
 from tidemill.domain.event import Attempted, Published
 from tidemill.domain.plan import Step
 from tidemill.domain.run import Attempt, Outcome, Status
-from tidemill.domain.task import Capacity, Fate, Task, TaskError, TaskEvent
+from tidemill.domain.task import Fate, Task
 
 DAYS = 4
 STRANGE = (Fate.LOST, Fate.OOM, Fate.TIMEOUT, Fate.CANCELLED)
@@ -43,63 +41,9 @@ RETRIED = CHAIN.replace(
 )
 
 
-class Erratic(Inline):
-    """Does tasks in an order of its own; what `mishap` names becomes of them, before or after."""
-
-    def __init__(self, rng: Random, mishap: Callable[[Task], tuple[Fate, bool] | None]) -> None:
-        super().__init__()
-        self._rng = rng
-        self._mishap = mishap
-        self._due: list[Task] = []
-        self.asked: list[Task] = []
-        self.closed = True
-
-    def open(self) -> Erratic:
-        """The engine, for another run."""
-        self.closed = False
-        return self
-
-    def submit(self, task: Task) -> None:
-        assert not self.closed
-        self._due.append(task)
-        self.asked.append(task)
-
-    def events(self, timeout_s: float) -> Iterator[TaskEvent]:
-        """Some of what is due, or all of it when the run has nothing else to do."""
-        most = len(self._due) if timeout_s else self._rng.randint(0, len(self._due))
-        self._rng.shuffle(self._due)
-        now, self._due = self._due[:most], self._due[most:]
-        for task in now:
-            yield TaskEvent(task=task.id, fate=Fate.STARTED, worker="7", at=0.0)
-            fate, made = self._mishap(task) or (Fate.OK, True)
-            if made:
-                super().submit(replace(task, memory=0))
-                found = [*super().events(0.0)][-1]
-            if fate is not Fate.OK:
-                error = TaskError(type=fate.name, message=f"it was {fate}")
-                found = TaskEvent(task=task.id, fate=fate, worker="7", at=0.0, error=error)
-            yield found
-
-    def close(self, drain_s: float = 0.0) -> None:
-        self.closed = True
-
-    def capacity(self) -> Capacity:
-        return Capacity(live=1, busy=0, waiting=0, max_workers=1, held_s=0.0, busy_s=0.0)
-
-
 def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
     """All that could take a run along goes to an engine."""
-
-    def elsewhere(settings: object, environment: str, run: str, *, careful: bool) -> Elsewhere:
-        given: dict[str, Any] = {
-            "engines": {"process": engine.open},
-            "context": Context(run=run),
-            "cpus": 2,
-            "careful": True,
-        }
-        return Elsewhere(**given | options)
-
-    monkeypatch.setattr("tidemill.project.elsewhere", elsewhere)
+    monkeypatch.setattr("tidemill.project.elsewhere", away_to(engine, **options))
 
 
 def no_mishap(task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from tidemill.adapters.local import making
 from tidemill.adapters.local.lane import ProcessLane
+from tidemill.adapters.local.process import Process
 from tidemill.adapters.local.wire import Call
 from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Fate
@@ -106,6 +108,22 @@ def test_a_worker_that_is_never_ready_is_given_up(
     assert lost.error is not None
     assert lost.error.type == "WorkerStart"
     assert done(executor, task("2"))[0].fate is Fate.OK
+
+
+def test_that_somebody_kills_workers_before_they_are_ready_costs_no_task(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, killed = Process.__init__, list[str]()
+
+    def start(worker: Process, *given: Any, **named: Any) -> None:
+        real(worker, *given, **named)
+        if len(killed) < 8:
+            killed.append(worker.name)
+            os.kill(int(worker.name), signal.SIGKILL)
+
+    monkeypatch.setattr(Process, "__init__", start)
+    assert done(executor, task("1"))[0].fate is Fate.OK
+    assert len(killed) == 8
 
 
 def test_that_the_system_has_no_room_for_a_process_is_told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,3 +95,37 @@ def test_that_no_thread_can_start_is_told(
     assert lost.error is not None
     assert lost.error.message == "can't start new thread"
     assert done(executor, task("2"))[0].fate is Fate.OK
+
+
+def helped(params: bytes, inputs: tuple[str, ...], output: str) -> None:
+    """Have another thread compute for so many CPU seconds, and wait for it."""
+
+    def spin() -> None:
+        end = time.thread_time() + float(params)
+        while time.thread_time() < end:
+            pass
+
+    helper = threading.Thread(target=spin)
+    helper.start()
+    helper.join()
+
+
+@pytest.mark.skipif(
+    not hasattr(time, "pthread_getcpuclockid"), reason="no thread here can read another's clock"
+)
+def test_what_others_compute_for_a_task_is_its_own(executor: ThreadLane) -> None:
+    one, both = task("1", "helped", params=b"0.3"), [task(n, "helped", params=b"0.2") for n in "23"]
+    one, *both = (replace(each, function=f"{__name__}:helped") for each in (one, *both))
+    begun = time.process_time()
+    [event] = done(executor, one)
+    assert 0.25 <= event.cpu_s <= time.process_time() - begun
+    begun = time.process_time()
+    found = sum(event.cpu_s for event in done(executor, *both))
+    assert 0.35 <= found <= time.process_time() - begun
+
+    # What the thread that made the lane takes meanwhile isn't for the task.
+    executor.submit(task("4", "sleep", params=b"0.4"))
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
+        pass
+    assert fates(executor, ["4"])["4"].cpu_s < 0.15

@@ -1,120 +1,94 @@
-"""How far a run is: a line that changes on a terminal, else lines in a log."""
+"""How far a run of the command line is, on a real terminal and without one."""
 
-import errno
-import io
 import os
 import pty
+import re
+import signal
 import subprocess
-import threading
+import sys
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.cli.commands import held_run, process
-from tidemill.cli.progress import ProgressLine
-from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import Action, Plan, Step
+from tests.cli.screen import Screen
+from tidemill.cli.interrupt import INTERRUPTED
 
 
-class Stream(io.StringIO):
-    """A stream that tells when the first text came."""
-
-    def __init__(self, terminal: bool, broken: bool = False) -> None:
-        super().__init__()
-        self._terminal = terminal
-        self._broken = broken
-        self.told = threading.Event()
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-    def write(self, text: str) -> int:
-        self.told.set()
-        if self._broken:
-            raise OSError(errno.EPIPE, "Broken pipe")
-        return super().write(text)
+def read_until(terminal: int, pattern: bytes) -> bytes:
+    """What was written to a terminal until there is something in it."""
+    seen = b""
+    while not re.search(pattern, seen, re.DOTALL):
+        seen += os.read(terminal, 4096)
+    return seen
 
 
-PLAN = partial(Plan, workflow="w", environment="prod", heads={}, recipes={})
+def shown(terminal: int, seen: bytes) -> list[str]:
+    """What stands on a terminal after the last process left it."""
+    # On Linux a terminal whose other side is closed is an error (EIO), elsewhere its end.
+    with suppress(OSError):
+        while more := os.read(terminal, 4096):
+            seen += more
+    os.close(terminal)
+    screen = Screen()
+    screen.feed(seen.decode().replace("\r\n", "\n"))
+    return screen.text
 
 
-def step(partition: str) -> Step:
-    return Step(stage="features", partition=partition, action=Action.RUN, reasons=())
-
-
-def drawn(stream: Stream, partition: str = "2026-01-05") -> str:
-    """What is on the stream after one step that was long enough to be seen."""
-    with ProgressLine(stream, every_s=0.001) as progress:
-        steps = [step(partition)] * 365
-        progress.begin(PLAN(steps=tuple(steps)))
-        for one in steps[:12]:
-            progress.ended(one, None)
-        progress.started(steps[12])
-        assert stream.told.wait(60)
-    return stream.getvalue()
-
-
-def test_a_log_gets_whole_lines() -> None:
-    first = drawn(Stream(terminal=False)).split("\n")[0]
-    assert first.startswith("12/365 run features 2026-01-05, 0.")
-    assert first.endswith(" s")
-
-
-def test_an_unpartitioned_stage_names_no_partition() -> None:
-    assert "run features, " in drawn(Stream(terminal=False), WHOLE)
-
-
-def test_a_terminal_gets_one_line_that_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "20")
-    text = drawn(Stream(terminal=True))
-    assert "\n" not in text
-    assert text.startswith("\r\x1b[K12/365 run features")
-    assert text.endswith("\r\x1b[K")
-    assert {len(line) for line in text.split("\r\x1b[K")[1:-1]} == {19}  # never wraps
-
-
-def test_a_dumb_terminal_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    assert "\x1b" not in drawn(Stream(terminal=True))
-
-
-def test_nothing_happened_nothing_is_shown() -> None:
-    stream = Stream(terminal=True)
-    with ProgressLine(stream, every_s=0.001):
-        assert not stream.told.wait(0.05)
-    assert stream.getvalue() == ""
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_the_work_goes_on_when_nobody_watches(terminal: bool) -> None:
-    assert drawn(Stream(terminal=terminal, broken=True)) == ""
+# The day at which the stage stands that is held up, and the end of what was drawn.
+BAR = rb"labels [^\n]* 2026-.*\x1b\[3A"
 
 
 def test_a_run_draws_on_a_real_terminal(fresh: Path) -> None:
-    """Through a pty, with a stage that waits until its line was drawn."""
-    main, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    """Through a pty, with a stage that waits until its bar was drawn."""
+    terminal, side = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
     with held_run(fresh, env=environment, stdout=subprocess.PIPE, stderr=side) as running:
         os.close(side)
-        seen = b""
-        while b" run labels 2026-" not in seen:
-            seen += os.read(main, 4096)
+        seen = read_until(terminal, BAR)
         (fresh / "hold").unlink()
-        # On Linux a terminal whose other side is closed is an error (EIO), elsewhere its end.
-        with suppress(OSError):
-            while more := os.read(main, 4096):
-                seen += more
+        # Both at once: a terminal that nobody reads from stops who writes to it.
+        left = shown(terminal, seen)
         out, _ = running.communicate()
-    os.close(main)
     assert running.returncode == 0
     assert b" ok: wall " in out
-    assert seen.count(b"\r\x1b[K") > 1
-    assert b"\n" not in seen
+    assert left == []
 
 
-def test_no_progress_line_without_a_terminal(fresh: Path) -> None:
+def test_a_run_that_leaves_at_once_leaves_no_bars(fresh: Path) -> None:
+    """A long query hears no interrupt, so the process just ends, with its bars on the terminal."""
+    terminal, side = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    with held_run(fresh, deaf=True, env=environment, stdout=side, stderr=side) as running:
+        os.close(side)
+        seen = read_until(terminal, BAR)
+        running.send_signal(signal.SIGINT)
+        left = shown(terminal, seen)
+        assert running.wait() == INTERRUPTED
+    assert left == ["", "interrupted; whatever was published is kept"]
+
+
+def test_no_progress_without_a_terminal(fresh: Path) -> None:
     done = process("run", "sales", cwd=fresh)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_whose_stderr_is_closed(fresh: Path) -> None:
+    command = f"exec {sys.executable} -m tidemill run sales 2>&-"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=fresh, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert " ok: wall " in done.stdout
+
+
+def test_a_run_with_nothing_to_do_loads_nothing_for_it(fresh: Path) -> None:
+    process("run", "sales", cwd=fresh)
+    code = (
+        "import sys; from tidemill.cli import cli\n"
+        "cli.main(['run', 'sales'], standalone_mode=False)\n"
+        "print([m for m in ('live', 'bars', 'terminal') if f'tidemill.cli.{m}' in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=fresh, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")

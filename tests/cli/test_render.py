@@ -10,7 +10,7 @@ from tidemill.cli.render import NO_PRICE, markdown_plan, render_plan, render_rec
 from tidemill.decide.measure import Price
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, ModelState, Plan, Step, Waiting
-from tidemill.domain.run import Receipt, Status, Tally
+from tidemill.domain.run import Failure, Receipt, Status, Tally
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
@@ -71,6 +71,29 @@ class TestReceipt:
     def test_totals(self, changes: dict[str, object], cost: str) -> None:
         told = render_receipt(receipt(**changes)).split("\n")[-1]
         assert told == f"run r1 ok: wall 2.00 s, CPU 3.00 s, peak RSS 138 MB, {cost}"
+
+    def test_what_the_failures_tell_is_said_once(self) -> None:
+        failure = Failure(
+            stage="sales",
+            partitions=("1",),
+            why="E: x",
+            advice="correct it",
+            messages=("sales 1: x",),
+        )
+        failed = Tally(stage="sales", failed=1)
+        told = receipt(stages=(failed,), messages=("sales 1: x", "note"), failures=(failure,))
+        assert lines(render_receipt(told))[-7:] == [
+            "",
+            "failed partitions why what to do",
+            "sales 1 E: x correct it",
+            "",
+            "- note",
+            "attempts and traces: tidemill runs r1",
+            "what was printed: tidemill runs logs r1 sales",
+        ]
+        both = (failure, replace(failure, stage="features"))
+        last = render_receipt(receipt(failures=both)).split("\n")[-1]
+        assert last == "what was printed: tidemill runs logs r1"
 
     def test_messages_and_where_the_traces_are(self) -> None:
         failed = Tally(stage="sales", failed=1)

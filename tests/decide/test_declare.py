@@ -441,3 +441,46 @@ def test_a_workflow_in_a_module_with_postponed_annotations_and_without(
         assert flow["a"].output is not None
         assert flow["a"].place == f"{name}.py:{place}"
         del sys.modules[name]
+
+
+def test_what_steps_may_use_and_what_is_tried_again_is_kept() -> None:
+    limits, tries = tm.resources(cpus=2, timeout="1m"), tm.retries(2)
+    flow = tm.Workflow("tides", deferrable=True)
+    flow.ingest(resources=limits, retries=tries)(raw)
+    flow.transform(resources=limits, retries=tries)(wide)
+    flow.model(window=tm.last("7d", before=tm.last("3d")), resources=limits, retries=tries)(mod)
+    flow.evaluate(window=tm.last("3d"), resources=limits, retries=tries)(scored)
+    live = flow.approve(mod, gates=[tm.beats_live("mae")])
+    flow.table(
+        "out", model=live, features=wide, sink=tm.parquet("out"), resources=limits, retries=tries
+    )
+    sealed = seal(flow)
+    assert sealed.deferrable
+    assert {stage.resources for stage in sealed.stages} == {limits}
+    assert {stage.retries for stage in sealed.stages} == {tries}
+    assert not seal(full()).deferrable
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"resources": "2 cpus"}, "resources='2 cpus' is not what tm.resources() gives"),
+        ({"retries": 3}, "retries=3 is not what tm.retries() gives"),
+    ],
+)
+def test_what_is_neither_limits_nor_retries(options: dict[str, Any], says: str) -> None:
+    flow = tm.Workflow("tides")
+    flow.ingest(**options)(raw)
+    flow.transform(wide)
+    flow.model(**options)(mod)
+    live = flow.approve(mod, gates=[])
+    flow.table("out", model=live, features=wide, sink=tm.parquet("out"), **options)
+    with pytest.raises(DeclarationError) as caught:
+        seal(flow)
+    found = [fault for fault in caught.value.faults if says in fault.message]
+    assert [fault.message.split(":")[0] for fault in found] == [
+        "ingest 'raw'",
+        "model 'mod'",
+        "deliver 'out'",
+    ]
+    assert {fault.hint for fault in found} == {f"write {name}=tm.{name}(...)" for name in options}

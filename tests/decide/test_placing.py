@@ -59,7 +59,6 @@ def test_quick_steps_are_done_by_the_run_itself() -> None:
     for action in (Action.RUN, Action.BIND, Action.RECHECK, Action.REMOVE, Action.GATE):
         assert where(step("features", action=action)) == "here"
     assert where(step("raw", wall_s=0.5)) == "here"
-    assert not placing(step("raw"), step("features")).shares
 
 
 def test_long_steps_go_to_processes() -> None:
@@ -67,7 +66,6 @@ def test_long_steps_go_to_processes() -> None:
     assert where(step("raw", bytes=200_000_000)) == "process"
     # What such a step took before counts, not what it reads.
     assert where(step("raw", bytes=200_000_000, wall_s=0.1)) == "here"
-    assert placing(step("raw"), step("features", wall_s=0.6)).shares
 
 
 def test_what_no_other_process_could_import_stays() -> None:

@@ -13,6 +13,7 @@ def test_names_that_are_recorded() -> None:
         "bound",
         "current",
         "failed",
+        "retried",
         "refused",
         "skipped",
     ]
@@ -23,7 +24,12 @@ def test_what_did_nothing_costs_nothing() -> None:
     attempt = Attempt(stage="a", partition="p", action="run", outcome=Outcome.OK)
     receipt = Receipt(run="r", status=Status.OK)
     for record in (attempt, receipt, Tally(stage="a")):
-        numbers = [getattr(record, f.name) for f in fields(record) if f.type in ("int", "float")]
+        numbers = [
+            getattr(record, f.name)
+            for f in fields(record)
+            # The first try has the number 1.
+            if f.type in ("int", "float") and f.name != "number"
+        ]
         assert numbers
         assert not any(numbers)
 

@@ -11,7 +11,7 @@ from tidemill.domain.contract import Contract
 from tidemill.domain.gate import beats_live
 from tidemill.domain.stage import Kind, parquet
 from tidemill.domain.window import last
-from tidemill.domain.workflow import Workflow, contract_of
+from tidemill.domain.workflow import FREE, ONCE, Workflow, contract_of
 
 
 class Table(Contract):
@@ -40,6 +40,7 @@ def stage(raw: Any) -> Any:
     ],
 )
 def test_decorators(kind: Kind, options: dict[str, Any], noted: dict[str, Any]) -> None:
+    noted |= {"resources": FREE, "retries": ONCE}
     flow = Workflow("tides", owner="ops")
     assert getattr(flow, kind)(stage) is stage
     assert getattr(flow, kind)(**options)(stage) is stage

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
+from tests.act.erratic import Erratic, away_to
 from tests.soundness import edits, oracle
 from tests.soundness.counting import Scenario, Tally, Unsound
 from tests.soundness.files import Files, random_files, store
@@ -28,6 +30,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.event import Attempted
 from tidemill.domain.plan import Action
 from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.task import Fate, Task
 from tidemill.project import Project, open_project
 from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
 
@@ -106,9 +109,23 @@ class Player:
 
     def run(self, options: Options) -> tuple[int, str]:
         """One run; its exit code, and what it said."""
-        with self.open() as project:
+        with self.open() as project, self._anywhere():
             receipt = project.run(**options)
         return receipt.exit_code, str(receipt.messages)
+
+    def _anywhere(self) -> AbstractContextManager[object]:
+        """Every second run has its steps made by an engine that loses some of them, once."""
+        rng, lost = Random(self._seq), set[str]()
+
+        def mishap(task: Task) -> tuple[Fate, bool] | None:
+            if task.id in lost or rng.random() < 0.8:
+                return None
+            lost.add(task.id)
+            return Fate.LOST, rng.random() < 0.5
+
+        if rng.random() < 0.5:
+            return nullcontext()
+        return patch("tidemill.project.elsewhere", away_to(Erratic(rng, mishap)))
 
     def crash(self, rng: Random) -> bool:
         """A run that dies somewhere, if it gets that far."""

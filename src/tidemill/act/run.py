@@ -13,10 +13,11 @@ from tidemill.act.publish import Publisher
 from tidemill.act.recording import Recorder
 from tidemill.act.running import Running
 from tidemill.act.steps import Steps
-from tidemill.act.tenure import Heartbeat, Holdings, Meter
+from tidemill.act.tenure import Heartbeat, Holdings, Meter, with_children
 from tidemill.act.turns import Claimed
 from tidemill.act.workshop import Workshop
 from tidemill.decide.changes import FILES
+from tidemill.decide.failures import failures_of
 from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
@@ -33,7 +34,7 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     can't be written; everything published before stays.
     """
     _refuse_moved(job)
-    meter = Meter(children=True)
+    meter = Meter(with_children)
     holdings = Holdings.of(job)
     claimed = Claimed(job.tools.claims)
     publisher = _begin(job, lease, claimed)
@@ -157,6 +158,7 @@ def _receipt(
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_told(attempts), *age.messages),
+        failures=failures_of(attempts, job.plan.steps),
     )
 
 

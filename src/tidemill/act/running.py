@@ -60,7 +60,11 @@ class Running:
             careful=where.careful,
         )
         self._order = self._placing.order
-        self._ahead = _AHEAD if self._placing.shares else 1
+        places = {self._placing.of(step).where for step in self._order}
+        self._ahead = _AHEAD if places - {"here"} else 1
+        if "thread" in places:
+            # What other threads take is theirs.
+            steps.clock = time.thread_time
         self._turns = Turns(job.flow, self._order, self._wait_for_other)
         self._lanes = Lanes(where)
         self._context = context_of(where.context)
@@ -158,7 +162,7 @@ class Running:
 
     def _make(self, at: int) -> None:
         """Make what a step gives in this thread."""
-        begun, meter = self._begun.pop(at), Meter()
+        begun, meter = self._begun.pop(at), Meter(self._steps.clock)
         assert begun.work is not None
         gave = self._shop.make(begun.work)
         wall, cpu = meter.read()

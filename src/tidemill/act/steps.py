@@ -6,6 +6,7 @@ that gave to `finish`. Several steps can be at work between the two.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -112,8 +113,10 @@ class _Claimed(Exception):
 class Steps:
     """Begins and finishes steps, against what is published so far.
 
-    `claim` says whether a key is ours to work on.
+    `claim` says whether a key is ours to work on, `clock` tells what the work here takes in CPU seconds.
     """
+
+    clock: Callable[[], float] = staticmethod(time.process_time)
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class Steps:
 
     def _tried(self, begun: Begun, act: Callable[[], Done | Begun]) -> Done | Begun:
         """What `act` gives, metered; what it raises is what became of the step."""
-        meter, step = Meter(), begun.step
+        meter, step = Meter(self.clock), begun.step
         try:
             done = act()
         except _Claimed as other:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.act.holder import is_dead
@@ -178,20 +178,19 @@ def looks_further(stage: Stage) -> bool:
 
 
 class Meter:
-    """Wall and CPU seconds since it was made: of this process, with `children` also of those it had."""
+    """Wall and CPU seconds since it was made; `clock` tells CPU seconds, by default those of this process."""
 
-    def __init__(self, *, children: bool = False) -> None:
-        self._children = children
+    def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
+        self._clock = clock
         self._wall = time.perf_counter()
-        self._cpu = self._spent()
+        self._cpu = clock()
 
     def read(self) -> tuple[float, float]:
-        """(wall, CPU) seconds so far; processes count when they have ended."""
-        return time.perf_counter() - self._wall, self._spent() - self._cpu
+        """(wall, CPU) seconds so far."""
+        return time.perf_counter() - self._wall, self._clock() - self._cpu
 
-    def _spent(self) -> float:
-        own = time.process_time()
-        if not self._children:
-            return own
-        times = os.times()
-        return own + times.children_user + times.children_system
+
+def with_children() -> float:
+    """CPU seconds of this process and of all that it had and that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system

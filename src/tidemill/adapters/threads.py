@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -23,12 +24,62 @@ from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Capacity, Fate, Task, TaskError, TaskEvent
 
 
+class Helpers:
+    """The CPU time of threads that aren't the lane's, divided among those of the lane that are at work.
+
+    Where a thread's clock can't be read by others nothing is divided.
+    """
+
+    def __init__(self) -> None:
+        find = getattr(time, "pthread_getcpuclockid", None)
+        self._find: Callable[[int], int] | None = find
+        self._clocks: dict[threading.Thread, int] = {}
+        self._known: dict[threading.Thread, float] = {}
+        self._shares: dict[threading.Thread, float] = {}
+        self._gone_s = 0.0
+        self.join(threading.current_thread())
+        self._spent_s = self._spent()
+
+    def join(self, thread: threading.Thread) -> None:
+        """What the thread that calls takes itself is known from now on."""
+        if self._find is not None:
+            self._clocks[thread] = self._find(threading.get_ident())
+
+    def leave(self, thread: threading.Thread) -> None:
+        """The thread that calls ends; what it took stays known."""
+        self._clocks.pop(thread, None)
+        self._known.pop(thread, None)
+        self._gone_s += time.thread_time()
+        self._shares.pop(thread, None)
+
+    def share(self, busy: Collection[threading.Thread]) -> None:
+        """Divide what was taken since the last time among those that were at work."""
+        before, self._spent_s = self._spent_s, self._spent()
+        for thread in busy:
+            share = max(0.0, self._spent_s - before) / len(busy)
+            self._shares[thread] = self._shares.get(thread, 0.0) + share
+
+    def of(self, thread: threading.Thread) -> float:
+        """What was its part so far."""
+        return self._shares.get(thread, 0.0)
+
+    def _spent(self) -> float:
+        if self._find is None:
+            return 0.0
+        for thread, clock in self._clocks.items():
+            # The one that made the lane may have ended.
+            with suppress(OSError):
+                self._known[thread] = time.clock_gettime(clock)
+        return time.process_time() - self._gone_s - sum(self._known.values())
+
+
 class ThreadLane:
     """Tasks in up to `max_workers` threads, of one CPU each; close it, or use it in a `with`.
 
     Threads begin when tasks come, and end when they were idle for `idle_s`. `cpu_s` of a task is what its
-    own thread took: what Polars' threads did for it isn't told, nor is its memory. Worker classes don't
-    count: threads share everything. UsageError for no threads at all.
+    own thread took, and an equal part of what other threads took meanwhile, as Polars' do; what the thread
+    took that made the lane is left out. Its memory isn't told. Worker classes don't count: threads share
+    everything. UsageError for no threads at all.
     """
 
     def __init__(self, *, max_workers: int | None = None, idle_s: float = 1.0) -> None:
@@ -48,6 +99,7 @@ class ThreadLane:
         self._busy: dict[threading.Thread, float] = {}
         self._held_s = self._busy_s = 0.0
         self._closing = False
+        self._helpers = Helpers()
 
     def submit(self, task: Task) -> None:
         """Let a task run as soon as it can; one whose id is at work already is not run twice."""
@@ -134,12 +186,21 @@ class ThreadLane:
         """Take one task after the other, until there was none for `idle_s`."""
         thread = threading.current_thread()
         with self._lock:
+            self._helpers.join(thread)
             while (taken := self._next()) is not None:
+                self._helpers.share(self._busy)
                 self._busy[thread] = time.monotonic()
                 self._make(taken)
                 self._busy_s += time.monotonic() - self._busy.pop(thread)
             self._held_s += time.monotonic() - self._threads.pop(thread)
+            self._helpers.leave(thread)
             self._lock.notify_all()
+
+    def _clock(self) -> float:
+        """CPU seconds of this thread, and of its helpers."""
+        with self._lock:
+            self._helpers.share(self._busy)
+            return time.thread_time() + self._helpers.of(threading.current_thread())
 
     def _next(self) -> Taken | None:
         """The next task that there is room for; None if none comes for too long."""
@@ -166,7 +227,7 @@ class ThreadLane:
         call = Call(task.id, task.function, task.params, task.inputs, task.output)
         self._lock.release()
         try:
-            answer = made(call, self._functions, time.thread_time)
+            answer = made(call, self._functions, self._clock)
         finally:
             self._lock.acquire()
             self._shares.give(task)

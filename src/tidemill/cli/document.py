@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -28,6 +30,11 @@ def tell(text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, 
         click.echo(document(schema, body()))
     else:
         click.echo(text)
+
+
+def room() -> int:
+    """How many columns text may have: those of the terminal; 120 in a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
 
 
 def plain(value: Any) -> Any:

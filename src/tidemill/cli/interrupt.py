@@ -43,6 +43,7 @@ def _watch(reader: int, grace_s: float, leave: Callable[[int], object]) -> None:
     while received := os.read(reader, 1):
         if received[0] == signal.SIGINT:
             time.sleep(grace_s)
-            # Without a newline the shell's prompt would stand on the progress line.
-            os.write(2, b"\ninterrupted; whatever was published is kept\n")
+            # What is below is bars of progress, which nobody draws any more.
+            below = b"\x1b[J" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""
+            os.write(2, b"\n" + below + b"interrupted; whatever was published is kept\n")
             leave(INTERRUPTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import RECHECKED, render_receipt
@@ -68,7 +68,7 @@ def _told(info: RunInfo, attempts: list[Attempt]) -> str:
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
     parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
     if info.receipt is not None:
-        parts += ["", render_receipt(info.receipt)]
+        parts += ["", render_receipt(info.receipt, room())]
     else:
         parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
     bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from tidemill.cli.failed import render_failures
 from tidemill.cli.tables import (
     count,
     markdown_table,
@@ -36,16 +37,26 @@ FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
-def render_receipt(receipt: Receipt) -> str:
-    """What a run did and cost: a line a stage, the totals, and what has to be said."""
+def render_receipt(receipt: Receipt, width: int = 120) -> str:
+    """What a run did and cost: a line a stage, the totals, what failed, and what has to be said.
+
+    Of the tables the one of failures is fitted into so many columns.
+    """
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
     parts += [_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
-    parts += [_bullet(message) for message in receipt.messages]
+    if receipt.failures:
+        parts += ["", render_failures(receipt.failures, width), ""]
+    told = {message for failure in receipt.failures for message in failure.messages}
+    parts += [_bullet(message) for message in receipt.messages if message not in told]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
+    if receipt.failures:
+        stages = {failure.stage for failure in receipt.failures}
+        only = f" {stages.pop()}" if len(stages) == 1 else ""
+        parts.append(f"what was printed: tidemill runs logs {receipt.run}{only}")
     return "\n".join(parts)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.document import json_option, tell
+from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.frames import head_table
 from tidemill.cli.group import command_line, where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.progress import ProgressLine
+from tidemill.cli.progress import ProgressBars
 from tidemill.cli.render import render_receipt
 from tidemill.cli.request import duration, request_options
 from tidemill.domain.errors import StepError
@@ -37,7 +38,8 @@ def run(
 ) -> None:
     """Do what `tidemill plan` with the same arguments says, and print a receipt.
 
-    PARTITION is for --debug.
+    On a terminal a bar for each stage shows how far it is, elsewhere a line now and then. When something
+    failed, a table says what, why, and what to do. PARTITION is for --debug.
     """
     if debug:
         _debug(request, partition, as_json)
@@ -46,11 +48,14 @@ def run(
         raise click.UsageError(
             f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
         )
-    with opened() as project, ProgressLine(sys.stderr) as progress:
+    # Whoever asks for it wants to stop somewhere, and bars would be drawn over the debugger.
+    bars = nullcontext() if inline else ProgressBars(sys.stderr)
+    with opened() as project, bars as progress:
         receipt = project.run(
             **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
         )
-    tell(render_receipt(receipt), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    text = render_receipt(receipt, room())
+    tell(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
 
 

@@ -80,11 +80,6 @@ class Placing:
         self.order = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
 
     @property
-    def shares(self) -> bool:
-        """Whether anything is done elsewhere than in the run's own thread."""
-        return any(self.of(step).where != "here" for step in self.order)
-
-    @property
     def unkept(self) -> tuple[str, ...]:
         """The stages whose limits don't hold, because no other process can do their steps."""
         if not self._engines or "process" in self._engines:

@@ -69,12 +69,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What went wrong in the same way in some partitions of a stage, why, and what to do about it."""
+    """What went wrong in the same way in some partitions of a stage, why, and what to do about it.
+
+    `why` is one line, `messages` are those of the attempts (none where gates refused: their verdict is
+    for everybody to see). So many steps were `skipped` because of it.
+    """
 
     stage: str
     partitions: tuple[str, ...]
     why: str
     advice: str
+    messages: tuple[str, ...] = ()
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

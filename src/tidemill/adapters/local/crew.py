@@ -22,9 +22,10 @@ from tidemill.domain.task import Fate, TaskError, TaskEvent, WorkerClass
 # Memory and time are looked at so often; a process rarely takes more than some 100 MB between.
 _POLL_S = 0.05
 _LEAVING_S = 0.005
-# A worker that isn't ready after so long never will be, and so many in a row mean that none will.
+# A worker that isn't ready after so long never will be, and so many in a row mean that none will. One
+# that somebody else killed says less.
 _START_S = 60.0
-_HOPELESS = 3
+_HOPELESS, _KILLED = 3.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Crew:
         # Those of the workers that are idle, the one that was so last at the end.
         self._free: dict[Kind, list[Process]] = {}
         self._leaving: list[Process] = []
-        self._failed_starts = 0
+        self._failed_starts = 0.0
         self._looked = 0.0
         self._kills = machine_kills()
         self._held_s = self._busy_s = 0.0
@@ -144,7 +145,7 @@ class Crew:
         task, taken_s = worker.task, now - worker.since
         if task is None:
             if taken_s >= _START_S:
-                worker.kill()
+                worker.kill(Fate.TIMEOUT)
         elif task.timeout_s is not None and taken_s >= task.timeout_s:
             worker.kill(Fate.TIMEOUT)
         elif due:
@@ -258,7 +259,7 @@ class Crew:
         worker.task, worker.since, worker.ready = None, time.monotonic(), True
         self._free.setdefault(worker.kind, []).append(worker)
         if task is None:
-            self._failed_starts = 0
+            self._failed_starts = 0.0
         else:
             self._busy_s += answer.wall_s
             self._shares.give(task)
@@ -287,14 +288,14 @@ class Crew:
                 kills, self._kills = self._kills, machine_kills()
                 self._tell(ended(worker, worker.task, starved=self._kills > kills))
             elif not worker.ready:
-                self._failed("")
+                self._failed("", 1.0 if worker.ended_for or worker.code >= 0 else _KILLED)
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, weight: float = 1.0) -> None:
         """A worker couldn't be started; when that goes on, what waits is told, rather than to wait on."""
-        self._failed_starts += 1
+        self._failed_starts += weight
         if self._failed_starts < _HOPELESS or any(worker.ready for worker in self.workers):
             return
-        self._failed_starts = 0
+        self._failed_starts = 0.0
         for worker in self.workers:
             worker.kill()
         why = why or Process.why_not()
