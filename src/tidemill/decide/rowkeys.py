@@ -66,12 +66,16 @@ class Keys:
 
         It is fastest when these are in that order, too.
         """
-        found = np.full(len(self), -1, np.intp)
         if not len(among):
-            return found
+            return np.full(len(self), -1, np.intp)
         at = np.searchsorted(among.high, self.high)
-        rows = np.arange(len(self))
-        # Mostly once: two keys of which one half is the same are rare.
+        np.minimum(at, len(among) - 1, out=at)
+        near = among.high[at] == self.high
+        same = near & (among.low[at] == self.low)
+        found = np.where(same, at, -1)
+        # Two keys that share a half are rare: those behind the first of them.
+        rows = np.flatnonzero(near & ~same)
+        at = at[rows] + 1
         while len(rows):
             open_ = at < len(among)
             rows, at = rows[open_], at[open_]
@@ -88,8 +92,8 @@ def keys_of(columns: Sequence[pl.Series]) -> Keys:
     parts = [_part(series) for series in columns]
     whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     digests = whole if whole.shape[1] == _WIDTH else _hashed(_rows(whole))
-    halves = digests.reshape(-1, _WIDTH).view(">u8").astype(np.uint64)
-    return Keys(np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1]))
+    halves = digests.view(">u8")
+    return Keys(halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64))
 
 
 def _part(series: pl.Series) -> Bytes2D:
@@ -158,7 +162,7 @@ def _struct(series: pl.Series) -> Bytes2D:
 
 def _with_nulls(digests: Bytes2D, series: pl.Series) -> Bytes2D:
     if series.null_count():
-        digests[series.is_null().to_numpy()] = _NULL
+        return np.where(series.is_null().to_numpy()[:, None], _NULL, digests)
     return digests
 
 
@@ -170,5 +174,4 @@ def _rows(whole: Bytes2D) -> list[bytes]:
 
 
 def _hashed(pieces: Sequence[bytes]) -> Bytes2D:
-    packed = bytearray(b"".join(map(xxh3_128_digest, pieces)))
-    return np.frombuffer(packed, np.uint8).reshape(-1, _WIDTH)
+    return np.frombuffer(b"".join(map(xxh3_128_digest, pieces)), np.uint8).reshape(-1, _WIDTH)
