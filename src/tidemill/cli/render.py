@@ -114,7 +114,7 @@ def _memo(used: Usage, currency: str) -> str:
     if used.tokens or used.tokens_saved:
         told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
     if used.spent or used.saved:
-        told.append(f"{money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+        told.append(f"cost {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
     return f"memo: {', '.join(told)}"
 
 
