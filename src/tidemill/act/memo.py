@@ -34,7 +34,7 @@ class Memo:
         """The function's value of each row of some columns (names or expressions), in its arguments' order.
 
         Rows whose value is known aren't computed. The expression is one of Polars': it has its type without
-        a call, and rows that a query filters out aren't computed either.
+        a call, and the name of the function; rows that a query filters out aren't computed either.
         """
         names = self._costly.arguments
         if len(columns) != len(names):
@@ -46,9 +46,10 @@ class Memo:
             for name, column in zip(names, columns, strict=True)
         ]
         call = _Call(self._costly, self.__tidemill_digest__(), desk())
-        return pl.struct(parts).map_batches(
+        made = pl.struct(parts).map_batches(
             call, return_dtype=self._costly.gives, is_elementwise=True
         )
+        return made.alias(self._costly.function.__name__)
 
     @property
     def function(self) -> Callable[..., Any]:
