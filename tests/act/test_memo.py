@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
-from tests.act.tides import Tides, day
+from tests.act.tides import Tides, day, flow_of, rows_of
 from tidemill.act.memo import Memo
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Shelf
@@ -111,8 +111,6 @@ class TestInAWorkflow:
         tides.send(0)
         tides.ok()
         asked(tides.root)
-        from tests.act.tides import flow_of
-
         tides.edit("square=square", "square=1 * square")  # so that the stage itself runs
         project = tm.open(tides.root, workflow=flow_of(tides.root, tides.text), env="dev")
         receipt = project.run()
@@ -172,12 +170,40 @@ class TestInAWorkflow:
         assert "ok run squared" in tides.ok()
         assert asked(tides.root) == ["1.0", "2.0", "3.0"]
 
+    def test_a_stage_is_judged_by_what_its_memo_reads(self, tides: Tides) -> None:
+        tides.edit(
+            "value = tm.Float64(nullable=True, max=1000)",
+            "value = tm.Float64(nullable=True)\n    note = tm.Int64()",
+        )
+        rows = rows_of(0).with_columns(note=pl.lit(1))
+        tides.put("one.parquet", rows)
+        tides.ok()
+        tides.put("one.parquet", rows.with_columns(note=pl.lit(2)))
+        assert tides.ok() == {"ok run raw": [day(0)]}
+        tides.edit("    return raw.select(", "    known = raw\n    return known.select(")
+        assert tides.ok() == {}
+        project = tides.open()
+        assert project.recipes["squared"].lineage["square"] == {"raw": ("value",)}
+        project.close()
+
+    def test_code_that_cannot_be_told_is_a_fault_without_a_version(self, tides: Tides) -> None:
+        tides.edit('version="1", ', "")
+        tides.edit(
+            "def answer(item):",
+            "class Odd:\n    pass\n\n\nODD = Odd()\nODD.reader = open\n\n\ndef answer(item):",
+        )
+        tides.edit("item * item", "item * item if ODD else 0")
+        project = tides.open()
+        with pytest.raises(
+            DeclarationError, match=r"memo tides.square has 1 fault[\s\S]*@tm.memo\(version"
+        ):
+            project.check()
+        project.close()
+
     def test_a_plan_asks_for_nothing(self, tides: Tides) -> None:
         tides.send(0)
         project = tides.open()
-        assert project.check() == (
-            "squared is opaque: a Python function in its query; its code and all columns count",
-        )
+        assert project.check() == ()
         assert project.plan().steps
         project.close()
         assert asked(tides.root) == []

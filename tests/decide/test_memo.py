@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.decide.memo import recipe_of_memo, space_of
+from tidemill.decide.memo import is_probing, probing, recipe_of_memo, space_of, stand_in
+from tidemill.decide.query import marked, numbered
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.memo import Costly, Fee
 
@@ -91,6 +92,36 @@ def test_without_a_version_the_code_counts_and_what_it_runs_on() -> None:
     }
     assert len(found) == 3
     assert recipe_of_memo(costly(one, version=""), HERE) in found
+
+
+def digest(call: Callable[[pl.LazyFrame], pl.LazyFrame]) -> str:
+    frame = marked("frame", {"a": pl.String(), "b": pl.String(), "c": pl.String()})
+    found = numbered(call(frame))
+    assert found.hits == ()
+    assert found.columns["v"].reads == {"frame": ("a", "b")}
+    return found.columns["v"].digest
+
+
+def test_in_a_query_it_stands_for_what_it_gives() -> None:
+    def stands(recipe: str, one: str, other: str, gives: Any = pl.Int64) -> str:
+        columns = [pl.col(one).alias("x"), pl.col(other).alias("y")]
+        return digest(lambda frame: frame.select(v=stand_in(recipe, columns, gives)))
+
+    same = stands("r", "a", "b")
+    assert stands("r", "a", "b") == same
+    others = {stands("s", "a", "b"), stands("r", "b", "a"), stands("r", "a", "b", pl.List(pl.Int8))}
+    assert len({same, *others}) == 4
+    schema = pl.LazyFrame(schema={"a": pl.Int64}).select(
+        v=stand_in("r", [pl.col("a")], pl.Categorical())
+    )
+    assert schema.collect_schema() == {"v": pl.Categorical()}
+
+
+def test_it_stands_so_only_while_a_query_is_looked_at() -> None:
+    assert not is_probing()
+    with probing():
+        assert is_probing()
+    assert not is_probing()
 
 
 def test_code_that_cannot_be_told_needs_a_version() -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from tidemill.act.remembering import Desk, desk
-from tidemill.decide.memo import recipe_of_memo
+from tidemill.decide.memo import is_probing, recipe_of_memo, stand_in
 from tidemill.domain.errors import DeclarationError, Fault, UsageError
 from tidemill.domain.memo import Costly, Fee, every_of, fee_of
 from tidemill.domain.place import caller
@@ -45,10 +45,12 @@ class Memo:
             (pl.col(column) if isinstance(column, str) else column).alias(name)
             for name, column in zip(names, columns, strict=True)
         ]
-        call = _Call(self._costly, self.__tidemill_digest__(), desk())
-        made = pl.struct(parts).map_batches(
-            call, return_dtype=self._costly.gives, is_elementwise=True
-        )
+        gives, recipe = self._costly.gives, self.__tidemill_digest__()
+        if is_probing():
+            made = stand_in(recipe, parts, gives)
+        else:
+            call = _Call(self._costly, recipe, desk())
+            made = pl.struct(parts).map_batches(call, return_dtype=gives, is_elementwise=True)
         return made.alias(self._costly.function.__name__)
 
     @property
