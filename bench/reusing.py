@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from bench.scenes import (
     attempts,
     cost_row,
     median_of,
+    spent,
     state_bytes,
     step_rows,
 )
@@ -206,7 +208,30 @@ def feature(year: Year, times: int) -> list[Row]:
         name="one feature's expression", change=_edited(FEATURE),
         needed={"features": DAYS, "model": 1}, elsewhere="elsewhere 1 node over the whole table",
     )  # fmt: skip
-    return _both(year, scene, times)
+    return [*_both(year, scene, times), _one_column(year, scene, times)]
+
+
+def _one_column(year: Year, scene: Scene, times: int) -> Row:
+    """The row of what the transforms take when one column changed, of what they take for all."""
+    shares, told = [], ""
+    for _ in range(times):
+        project = projects.delays(year.work / "columns", year.data)
+        projects.forget(project)
+        whole = spent(project, measure(RUN, project))
+        scene.change(project)
+        one = spent(project, measure(scene.command, project))
+        sums = [sum(each[stage] for stage in A_DAY if stage != "flights") for each in (one, whole)]
+        shares.append(100 * sums[0] / sums[1])
+        told = f"{sums[0]:.2f} s against {sums[1]:.2f} s"
+        shutil.rmtree(project)
+    return Row(
+        name=f"{scene.name}: CPU of the transforms, of what they take in a full build",
+        value=statistics.median(shares),
+        unit="%",
+        goal=15,
+        baseline=told,
+        runs=tuple(shares),
+    )
 
 
 def unread(year: Year, times: int) -> list[Row]:

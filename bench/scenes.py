@@ -154,6 +154,16 @@ def attempts(project: Path, used: Used) -> tuple[Counter[str], Counter[str]]:
     return ran, others
 
 
+def spent(project: Path, used: Used) -> Counter[str]:
+    """CPU seconds of the steps of a run, by stage."""
+    run: str = json.loads(used.out)["receipt"]["run"]
+    told: dict[str, Any] = json.loads(measure((TIDEMILL, "runs", run, "--json"), project).out)
+    found: Counter[str] = Counter()
+    for each in told["attempts"]:
+        found[each["stage"]] += each["cpu_s"]
+    return found
+
+
 def step_rows(scene: Scene, seen: Seen) -> list[Row]:
     """Rows of the steps that could have been spared, and of those that were forgotten."""
     stages = {*seen.ran, *scene.needed}

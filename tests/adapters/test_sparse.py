@@ -55,7 +55,8 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Attempt": {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
-        "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "", "memo": None,
+        "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
+        "memo": None, "columns": (),
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},

@@ -265,3 +265,20 @@ def test_several_commands_at_once_with_workers_share_the_work(tmp_path: Path) ->
     )
     assert set(done) == {(stage, day(n)) for stage in STAGES for n in range(DAYS)}
     assert done.total() <= 1.2 * len(done)
+
+
+@pytest.mark.parametrize("lane", ["process", "thread"])
+def test_every_lane_gives_the_same_values(lane: str, tmp_path: Path) -> None:
+    text = CHAIN.replace(
+        "@flow.transform\n", f'@flow.transform(resources=tm.resources(lane="{lane}"))\n'
+    )
+    tides = command_line(tmp_path / "project", text, DAYS)
+    process = start(tides.root)
+    out = "".join(process.communicate())
+    assert process.returncode == 0, out
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    elsewhere = {a.stage for a in attempts(tides) if a.worker}
+    assert elsewhere == {"doubled", "daily"}
+    # Threads are in the run's process, and have its number before theirs.
+    apart = {a.worker.partition("/")[0] for a in attempts(tides) if a.worker}
+    assert (apart == {str(process.pid)}) == (lane == "thread")

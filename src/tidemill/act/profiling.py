@@ -59,11 +59,14 @@ def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
 def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
     """The profile that is stored of a partition, which may be in several objects; None without one."""
     columns: dict[str, ColumnProfile] = {}
+    # An object may hold columns that were made anew since then, and are in another.
+    of = {part.object: part.columns for part in product.parts}
     for name in product.objects:
         profile = decode_profile(pl.read_parquet_metadata(artifacts.uri(name)))
         if profile is None:
             return None
-        columns.update((column.name, column) for column in profile.columns)
+        wanted = of.get(name, tuple(product.columns))
+        columns.update((column.name, column) for column in profile.columns if column.name in wanted)
     held = [columns[name] for name in product.columns if name in columns]
     return Profile(rows=product.rows, columns=tuple(held))
 
@@ -77,7 +80,11 @@ def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[P
     for product in products:
         profile = profile_in(artifacts, product)
         if profile is None:
-            parts = [pl.read_parquet(artifacts.uri(name)) for name in product.objects]
+            columns = {part.object: list(part.columns) for part in product.parts}
+            parts = [
+                pl.read_parquet(artifacts.uri(name), columns=columns.get(name))
+                for name in product.objects
+            ]
             frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
             profile = profile_of(frame, grids)
         grids = profile.grids | grids

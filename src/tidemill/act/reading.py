@@ -20,11 +20,10 @@ from tidemill.ports import State
 
 def read(tools: Tools, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
     """The rows of a partition, or of all, in the order of partitions."""
-    bound = _bound(stage, state, partition)
-    names = [
-        name for key in bound for name in state.heads[stage.name].partitions[key].product.objects
-    ]
-    return _scan(tools, stage, names)
+    products = _products(tools, stage, state, _bound(stage, state, partition))
+    if any(product.parts for product in products):
+        return pl.concat([_beside(tools, product) for product in products])
+    return _scan(tools, stage, [name for product in products for name in product.objects])
 
 
 def read_quarantine(
@@ -95,14 +94,24 @@ def _bound(stage: Stage, state: State, partition: str | None) -> list[str]:
 
 def _products(tools: Tools, stage: Stage, state: State, bound: list[str]) -> list[Product]:
     products = [state.heads[stage.name].partitions[key].product for key in bound]
-    _scan(tools, stage, [name for product in products for name in product.objects])
-    return products
-
-
-def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
+    names = [name for product in products for name in product.objects]
     if not all(name.endswith(".parquet") for name in names) or not names:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no rows to read")
     _require(tools, stage, names)
+    return products
+
+
+def _beside(tools: Tools, product: Product) -> pl.LazyFrame:
+    """The rows of a partition whose columns may be in several objects, in the order of its columns."""
+    columns = {part.object: list(part.columns) for part in product.parts}
+    scans = [
+        pl.scan_parquet(tools.artifacts.uri(name), glob=False).select(columns.get(name, pl.all()))
+        for name in product.objects
+    ]
+    return pl.concat(scans, how="horizontal").select(list(product.columns))
+
+
+def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
     paths = [tools.artifacts.uri(name) for name in names]
     if stage.output is not None and stage.output.unknown_columns == "keep":
         # Columns that are kept differ from partition to partition.

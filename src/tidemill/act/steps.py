@@ -19,6 +19,7 @@ from tidemill.act.job import Job
 from tidemill.act.publish import Parcel
 from tidemill.act.tenure import Holdings, Meter
 from tidemill.act.workshop import Failed, Made, Work, Workshop, told
+from tidemill.decide.anew import columns_anew
 from tidemill.decide.changes import FILES
 from tidemill.decide.contents import RULINGS, Contents
 from tidemill.decide.models import LIVE
@@ -132,6 +133,7 @@ class Steps:
         self._plan = job.plan
         self._run = job.run
         self._rulings = job.state.rulings
+        self._before = job.state.recipes
         self._holdings = holdings
         self._room = shop.room
         self._bench = bench
@@ -205,7 +207,19 @@ class Steps:
             self._know_or_claim(stage, begun, held)
         if begun.made is None:
             begun.work = self._work(stage, step, inputs)
+            if held is not None and not step.forced:
+                begun.work = self._narrowed(stage, begun.work, held, _contents(inputs))
         return begun
+
+    def _narrowed(
+        self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Contents]
+    ) -> Work:
+        """The work, of only some columns where the others can stay as they are."""
+        before = self._before.get(stage.name, {})
+        columns = columns_anew(stage, self._recipes[stage.name], before, held, inputs)
+        if not columns or self._room.missing(held.product.objects):
+            return work
+        return replace(work, held=held.product, columns=columns)
 
     def _conclude(self, stage: Stage, begun: Begun, gave: Made | Failed | None) -> Done:
         step = begun.step
@@ -264,7 +278,12 @@ class Steps:
         if stage.kind is Kind.DELIVER:
             effect = effect_of(stage, step.partition, environment, self._run, product.objects[0])
             events.append(EffectQueued(environment=environment, effect=effect))
-        attempt = replace(attempt, rows_out=product.rows, quarantined=product.quarantined)
+        attempt = replace(
+            attempt,
+            rows_out=product.rows,
+            quarantined=product.quarantined,
+            columns=made.columns,
+        )
         return Done(attempt=attempt, parcel=Parcel(events=tuple(events), objects=made.objects))
 
     def _read(self, step: Step) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import polars as pl
@@ -12,6 +12,7 @@ from tidemill.act.calling import Caller, collected
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.profiling import Profiles, due, encode_profile
+from tidemill.decide.anew import narrowed, with_part
 from tidemill.decide.check import Judged, checker_of
 from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
@@ -34,6 +35,16 @@ T = TypeVar("T")
 Objects = tuple[tuple[bytes, str], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Some columns of a partition that are to be computed anew, beside the others that are `held`."""
+
+    stage: Stage
+    partition: str
+    held: Product
+    columns: tuple[str, ...]
+
+
 class Workroom:
     """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
@@ -43,7 +54,8 @@ class Workroom:
         self._intake = intake
         self._frames = frames
         self._profiles = profiles
-        self._hashers: dict[str, Hasher] = {}
+        self._hashers: dict[object, Hasher] = {}
+        self._narrowed: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
         self._ordered: dict[str, bool] = {}
         self._caller = Caller(states)
 
@@ -88,6 +100,50 @@ class Workroom:
         rows = sum(held.product.rows for bound in inputs.values() for held in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         return (*self._judged(stage, partition, frame, rulings), touched)
+
+    def columns(
+        self,
+        work: Again,
+        inputs: Mapping[str, Sequence[Binding]],
+        reads: Reads,
+    ) -> tuple[Product, Objects] | None:
+        """Compute some columns of a partition anew, and put them beside those that it has.
+
+        None when all have to be computed: the rows aren't those that are there, or not all pass.
+        """
+        stage, partition, held = work.stage, work.partition, work.held
+        narrow = self._narrow(stage, work.columns)
+        frames = self.frames_for(stage, inputs)
+        query, touched = self._sound(
+            inputs, lambda: self._caller.query(stage, partition, frames, reads)
+        )
+        given = set(query.collect_schema())
+        query = query.select([name for name in narrow.names if name in given])
+        rows = sum(binding.product.rows for bound in inputs.values() for binding in bound)
+        frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
+        judged = checker_of(narrow).judge(frame, partition=partition)
+        if touched or judged.bad is not None or judged.findings:
+            return None
+        hashes = self._hashes(narrow, judged.good)
+        other = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
+        if rowset_hash(judged.good, narrow.key, hashes) != held.rowset or not other.keys() <= {
+            *work.columns
+        }:
+            return None
+        if not other:
+            return held, ()
+        good = judged.good.select(list(other))
+        name, payload = self._frames.encode(good, self._profile(stage, good, other))
+        product = with_part(held, name, len(payload), other)
+        return None if product is None else (product, ((payload, PARQUET),))
+
+    def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
+        if (stage.name, columns) not in self._narrowed:
+            assert stage.output is not None
+            spec = narrowed(stage.output, columns)
+            assert spec is not None
+            self._narrowed[stage.name, columns] = spec
+        return self._narrowed[stage.name, columns]
 
     def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
         """What is published, judged anew by the contract as it is now; None when the step has to run.
@@ -152,7 +208,7 @@ class Workroom:
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
-        hashes = self._hashes(stage, judged.good)
+        hashes = self._hashes(stage.output, judged.good)
         profile = self._profile(stage, judged.good, hashes)
         name, payload = self._frames.encode(judged.good, profile)
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
@@ -181,13 +237,14 @@ class Workroom:
             return None
         return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
-    def _hashes(self, stage: Stage, good: pl.DataFrame) -> dict[str, str]:
-        assert stage.output is not None
-        if stage.output.unknown_columns == "keep":
+    def _hashes(self, spec: ContractSpec, good: pl.DataFrame) -> dict[str, str]:
+        if spec.unknown_columns == "keep":
             return column_hashes(good)
-        if stage.name not in self._hashers:
-            self._hashers[stage.name] = Hasher(schema_of(stage.output))
-        return self._hashers[stage.name].hashes(good)
+        # Of one contract there may be several: all of its columns, and some.
+        of = (spec.name, spec.version, spec.names)
+        if of not in self._hashers:
+            self._hashers[of] = Hasher(schema_of(spec))
+        return self._hashers[of].hashes(good)
 
 
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:

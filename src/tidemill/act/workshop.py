@@ -16,7 +16,7 @@ from tidemill.act.recording import Recorder
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Shelf
 from tidemill.act.tools import Tools
-from tidemill.act.work import Objects, Workroom
+from tidemill.act.work import Again, Objects, Workroom
 from tidemill.decide.models import BASELINE
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.binding import Binding, Product
@@ -37,7 +37,7 @@ class Work:
 
     `recipe` names what the stage did when the step was planned. `inputs` are partitions by stage,
     `files` those of an ingest, `artifact` the model that is scored, or delivered with. It is tried for
-    the `number`-th time.
+    the `number`-th time. Of what is `held`, only some `columns` have to be made anew, if that can be.
     """
 
     stage: str
@@ -49,6 +49,8 @@ class Work:
     files: Mapping[str, SourceFile] = field(default_factory=dict)
     rulings: tuple[Ruling, ...] = ()
     artifact: Artifact | None = None
+    held: Product | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,15 @@ class Failed:
 class Made:
     """What a step gave, what else its code reached for, and the bytes of objects that aren't stored.
 
-    `memo` is what its memos spared and took.
+    Where only some `columns` were made, the others are those that were there. `memo` is what
+    its memos spared and took.
     """
 
     product: Product
     touched: tuple[str, ...] = ()
     objects: Objects = ()
     memo: Usage | None = None
+    columns: tuple[str, ...] = ()
 
 
 class Workshop:
@@ -150,6 +154,17 @@ class Workshop:
                 product, objects = self.room.ingest(stage, work.partition, work.files, work.rulings)
             case Kind.TRANSFORM:
                 reads = self._recipes[stage.name].reads
+                if work.held is not None:
+                    again = Again(
+                        stage=stage,
+                        partition=work.partition,
+                        held=work.held,
+                        columns=work.columns,
+                    )
+                    found = self.room.columns(again, inputs, reads)
+                    if found is not None:
+                        product, objects = found
+                        return Made(product=product, objects=objects, columns=work.columns)
                 product, objects, touched = self.room.transform(
                     stage, work.partition, inputs, reads, work.rulings
                 )

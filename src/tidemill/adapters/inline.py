@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from tidemill.adapters.local.making import made
+from tidemill.adapters.local.making import made, placed
 from tidemill.adapters.local.waiting import Waiting, refuse_limits
 from tidemill.adapters.local.wire import Call, told
 from tidemill.domain.errors import UsageError
@@ -82,7 +82,8 @@ class Inline:
                 task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken.queued_s
             )
         )
-        answer = made(Call(task.id, task.function, task.params, task.inputs, task.output), {})
+        call = Call(task.id, task.function, task.params, task.inputs, task.output)
+        answer = placed(made(call, {}), task)
         self._busy_s += answer.wall_s
         self._tell(told(answer, worker=_NAME, queued_s=taken.queued_s))
         return True

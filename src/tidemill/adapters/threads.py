@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from tidemill.adapters.local.making import made
+from tidemill.adapters.local.making import made, placed
 from tidemill.adapters.local.sharing import Round, Shares
 from tidemill.adapters.local.waiting import Taken, Waiting, refuse_limits
 from tidemill.adapters.local.wire import Call, told
@@ -227,7 +227,7 @@ class ThreadLane:
         call = Call(task.id, task.function, task.params, task.inputs, task.output)
         self._lock.release()
         try:
-            answer = made(call, self._functions, self._clock)
+            answer = placed(made(call, self._functions, self._clock), task)
         finally:
             self._lock.acquire()
             self._shares.give(task)

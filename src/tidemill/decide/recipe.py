@@ -42,7 +42,7 @@ class Recipe:
     column depends on, as far as the query tells; `check` names all that the contract checks in a
     partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
     are readers that the code calls: what they read must be declared as an ingest. `code` is what the
-    stage's code was when this was made.
+    stage's code was when this was made. A `stable` one gives the same rows for the same inputs.
     """
 
     digest: str
@@ -54,6 +54,7 @@ class Recipe:
     opaque: str = ""
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    stable: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
 
 
@@ -109,6 +110,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         opaque=opaque,
         unproven=_unproven(stage, code, query) if code is not None else (),
         faults=reader_faults(stage, code) if code is not None else (),
+        stable=clear is not None and not clear.unstable,
         code=code,
     )
 
@@ -243,6 +245,11 @@ def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[st
         return frozenset()
     same = [name for name in new if name.startswith(_COLUMN) and old.get(name) == new[name]]
     return frozenset(name.removeprefix(_COLUMN) for name in same)
+
+
+def columns_in(parts: Mapping[str, str]) -> frozenset[str]:
+    """The output columns that a recipe says how to compute."""
+    return frozenset(n.removeprefix(_COLUMN) for n in parts if n.startswith(_COLUMN))
 
 
 def _columns_changed(columns: Sequence[str]) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ class Attempt:
 
     `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
-    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). `memo` is what its memos
-    spared and took, if it asked any.
+    run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). Where it made only some
+    `columns`, the others stayed as they were. `memo` is what its memos spared and took.
     """
 
     stage: str
@@ -65,6 +65,7 @@ class Attempt:
     peak_rss: int = 0
     worker: str = ""
     memo: Usage | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 
 from tidemill.adapters.local.causes import machine_kills
 from tidemill.adapters.local.ending import ended
+from tidemill.adapters.local.making import placed
 from tidemill.adapters.local.process import Process
 from tidemill.adapters.local.sharing import Round, Shares
 from tidemill.adapters.local.waiting import Kind, Taken, Waiting
@@ -256,6 +257,8 @@ class Crew:
         task, ready = worker.task, worker.ready
         if answer.id != (task.id if task else "") or (task is None and ready):
             raise ValueError(f"an answer to {answer.id!r}")
+        if task is not None:
+            answer = placed(answer, task)
         worker.task, worker.since, worker.ready = None, time.monotonic(), True
         self._free.setdefault(worker.kind, []).append(worker)
         if task is None:

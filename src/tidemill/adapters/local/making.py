@@ -12,7 +12,10 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+import msgspec
+
 from tidemill.adapters.local.wire import MOST, Answer, Call, temporary
+from tidemill.domain.task import Task
 
 # Below this a task is too short to have touched much memory, and to ask for it would take longer.
 _WORTH_ASKING_S = 0.005
@@ -28,6 +31,8 @@ def made(
     clock: Callable[[], float] = time.process_time,
 ) -> Answer:
     """Call a task's function; whatever it raises is in the answer. `functions` keeps those imported.
+
+    Its output has a temporary name until it is `placed`.
 
     `clock` tells CPU seconds. With the process's own the answer tells its memory, too; a thread has none.
     """
@@ -55,13 +60,25 @@ def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
             raise TypeError(f"{call.function} gave {type(result).__name__}, not bytes or None")
         if result is not None and len(result) > MOST:
             raise ValueError(f"{call.function} gave {len(result):,} bytes: data goes to its output")
-        if target:
-            os.replace(target, call.output)
     except BaseException:
         with suppress(OSError):
             os.unlink(target)
         raise
     return result or b""
+
+
+def placed(answer: Answer, task: Task) -> Answer:
+    """The answer of a task, once its output is where it belongs: at the very moment that it is known.
+
+    A worker that died in between would leave the output of a task that is taken for lost.
+    """
+    if not task.output or answer.error is not None:
+        return answer
+    try:
+        os.replace(temporary(task.output, task.id), task.output)
+    except OSError as error:
+        return msgspec.structs.replace(answer, result=b"", error=_told(error))
+    return answer
 
 
 def _told(raised: BaseException) -> tuple[str, str, str]:

@@ -1,0 +1,210 @@
+"""Which columns a step computes anew: only those that changed, and all of them where that isn't sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.decide.anew import columns_anew, narrowed, with_part
+from tidemill.decide.contents import Contents, Expected, input_digest, shares_of, shortened
+from tidemill.decide.recipe import Recipe
+from tidemill.domain.binding import Binding, Product, content_of
+from tidemill.domain.column import Column
+from tidemill.domain.contract import ContractSpec, Rule
+from tidemill.domain.dtype import DType
+from tidemill.domain.finding import Finding
+from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.partition import Grain
+from tidemill.domain.stage import Kind, Stage
+from tidemill.domain.table_rules import Rows
+
+NAMES = ("day", "id", "a", "b", "c", "d")
+INT = DType("Int64")
+SPEC = ContractSpec(
+    name="Table",
+    version="1",
+    columns=(
+        Column(name="day", dtype=DType("Date"), partition=Grain("day")),
+        *(Column(name=name, dtype=INT) for name in NAMES[1:]),
+    ),
+    key=("id",),
+    rules=(Rule(expr=pl.col("b") < pl.col("c"), name="order"),),
+)
+RAW = Product(content="raw", objects=("raw.parquet",), columns={"x": "11", "y": "22"}, rows=3)
+KNOWN: dict[str, dict[str, Product | str]] = {"raw": {"1": RAW}}
+INPUTS: dict[str, Contents] = {"raw": {"1": RAW}}
+PARTS = {f"column {name}": f"how {name}" for name in NAMES} | {"contract": "same"}
+HELD = Product(
+    content="made",
+    objects=("old.parquet",),
+    columns={name: f"hash {name}" for name in NAMES},
+    rowset="rows",
+    rows=3,
+    bytes=100,
+)
+
+
+def stage(spec: ContractSpec | None = SPEC, kind: Kind = Kind.TRANSFORM) -> Stage:
+    return Stage(name="made", kind=kind, function=None, inputs=(), output=spec, place="here")
+
+
+def recipe(parts: Mapping[str, str], **more: Any) -> Recipe:
+    digest = fingerprint("recipe", dict(parts))
+    lineage = {name: {"raw": ("x",)} for name in NAMES}
+    usual: dict[str, Any] = {"reads": {"raw": ("x",)}, "lineage": lineage, "stable": True}
+    return Recipe(digest=digest, parts=dict(parts), **usual | more)
+
+
+def binding(
+    parts: Mapping[str, str] = PARTS,
+    inputs: Mapping[str, Mapping[str, Product | str]] = KNOWN,
+    **more: Any,
+) -> Binding:
+    shares = {name: shares_of(contents, ("x",)) for name, contents in inputs.items()}
+    usual: dict[str, Any] = {
+        "key": "key",
+        "inputs": {name: input_digest(contents, ("x",)) for name, contents in inputs.items()},
+        "seen": {name: shortened(share) for name, share in shares.items()},
+        "recipe": recipe(parts).digest,
+        "contract": "1", "check": "", "product": HELD, "run": "r", "at": 0.0,
+    }  # fmt: skip
+    return Binding(**usual | more)
+
+
+def changed(*columns: str) -> dict[str, str]:
+    return PARTS | {f"column {name}": f"otherwise {name}" for name in columns}
+
+
+def anew(
+    *columns: str,
+    held: Binding | None = None,
+    inputs: Mapping[str, Contents] = INPUTS,
+    before: Mapping[str, str] = PARTS,
+    of: Stage | None = None,
+    **more: Any,
+) -> tuple[str, ...]:
+    now = recipe(changed(*columns), **more)
+    return columns_anew(of or stage(), now, before, held or binding(), inputs)
+
+
+def test_only_what_is_computed_otherwise_is_computed() -> None:
+    assert anew("a") == ("a",)
+    assert anew("c", "a") == ("a", "c")
+    # What a rule takes to judge it is computed with it: that is all that there is.
+    assert anew("a", "c", "d") == ()
+    assert anew() == ()
+
+
+@pytest.mark.parametrize("name", ["id", "day"])
+def test_another_key_or_partition_is_another_row(name: str) -> None:
+    assert anew(name) == anew(name, "a") == ()
+
+
+def test_only_where_rows_are_sure_to_be_the_same() -> None:
+    assert anew("a", of=stage(replace(SPEC, key=()))) == ()
+    assert anew("a", of=stage(replace(SPEC, unknown_columns="keep"))) == ()
+    assert anew("a", of=stage(replace(SPEC, rows=Rows(vs_last=3, within=0.5)))) == ()
+    assert anew("a", of=stage(None)) == ()
+    assert anew("a", of=stage(kind=Kind.INGEST)) == ()
+    assert anew("a", stable=False) == ()
+    assert anew("a", unproven=("it reads the clock",)) == ()
+    assert anew("a", lineage={}) == ()
+    assert anew("a", held=binding(touched=("the clock",))) == ()
+
+
+def test_only_where_all_rows_passed() -> None:
+    finding = Finding(rule="a.min", severity="warn", rows=1)
+    for product in (replace(HELD, quarantined=1), replace(HELD, findings=(finding,))):
+        assert anew("a", held=binding(product=product)) == ()
+
+
+def test_only_when_it_is_known_how_the_rest_was_made() -> None:
+    assert anew("a", before={}) == ()
+    assert anew("a", before=changed("b")) == ()
+    assert anew("a", held=binding(recipe="another")) == ()
+    # More than columns changed: the contract, or which columns there are.
+    other = PARTS | {"contract": "another"}
+    assert anew("a", before=other, held=binding(other)) == ()
+    fewer = {name: part for name, part in PARTS.items() if name != "column b"}
+    assert anew("a", before=fewer, held=binding(fewer)) == ()
+    gone = replace(HELD, columns={n: h for n, h in HELD.columns.items() if n != "a"})
+    assert anew("a", held=binding(product=gone)) == ()
+
+
+def test_only_on_the_same_inputs() -> None:
+    other = replace(RAW, columns={"x": "12", "y": "22"})
+    assert anew("a", inputs={"raw": {"1": other}}) == ()
+    assert anew("a", inputs={"raw": {"1": RAW, "2": RAW}}) == ()
+    assert anew("a", inputs={"raw": {"2": RAW}}) == ()
+    assert anew("a", inputs={**INPUTS, "more": {"1": RAW}}) == ()
+    assert anew("a", inputs={"raw": {"1": Expected(product=RAW, columns=frozenset("xy"))}}) == ()
+    assert anew("a", inputs={"raw": {"1": None}}) == ()
+    # What the columns that stay don't depend on may be another.
+    unread = replace(RAW, columns={"x": "11", "y": "99"})
+    assert anew("a", inputs={"raw": {"1": unread}}) == ("a",)
+
+
+@pytest.mark.parametrize("expr", [pl.all_horizontal(pl.all() > 0), pl.lit(True), pl.col("z") > 0])
+def test_a_rule_over_whatever_there_is_takes_all_columns(expr: pl.Expr) -> None:
+    loose = replace(SPEC, rules=(Rule(expr=expr, name="loose"),))
+    assert narrowed(loose, ("a",)) is None
+    assert anew("a", of=stage(loose)) == ()
+
+
+def test_a_contract_of_some_columns() -> None:
+    alone = narrowed(SPEC, ("a",))
+    assert alone is not None
+    assert (alone.names, alone.rules, alone.key) == (("day", "id", "a"), (), ("id",))
+    coupled = narrowed(SPEC, ("c",))
+    assert coupled is not None
+    assert (coupled.names, coupled.rules) == (("day", "id", "b", "c"), SPEC.rules)
+
+
+def test_a_part_takes_the_place_of_the_columns_that_it_has() -> None:
+    one = with_part(HELD, "new.parquet", 7, {"a": "other"})
+    assert one is not None
+    assert one.columns == HELD.columns | {"a": "other"}
+    assert one.content == content_of(one.columns, "rows")
+    assert [(part.object, part.columns) for part in one.parts] == [
+        ("old.parquet", ("day", "id", "b", "c", "d")),
+        ("new.parquet", ("a",)),
+    ]
+    assert (one.objects, one.bytes, one.rows) == (("old.parquet", "new.parquet"), 107, 3)
+    # An object of which nothing is left isn't needed any more.
+    two = with_part(one, "newer.parquet", 5, {"a": "again", "c": "too"})
+    assert two is not None
+    assert two.objects == ("old.parquet", "newer.parquet")
+    assert with_part(HELD, "old.parquet", 5, {"a": "other"}) is None
+
+
+@given(edits=st.lists(st.sets(st.sampled_from("abc"), min_size=1), min_size=1, max_size=12))
+def test_however_often_columns_are_made_anew_each_is_in_one_place(edits: list[set[str]]) -> None:
+    product = HELD
+    for number, names in enumerate(edits):
+        hashes = {name: f"hash {name} {number}" for name in sorted(names)}
+        after = with_part(product, f"{number}.parquet", 1, hashes)
+        assert after is not None
+        # Parts that don't fit are refused by the product itself.
+        for name in NAMES:
+            [where] = [part.object for part in after.parts if name in part.columns]
+            if name in names:
+                assert where == f"{number}.parquet"
+        assert after.columns == product.columns | hashes
+        product = after
+
+
+def test_in_too_many_objects_all_is_written_anew() -> None:
+    names = tuple(f"c{number}" for number in range(12))
+    product = replace(HELD, columns={name: "old" for name in names})
+    for number, name in enumerate(names):
+        after = with_part(product, f"{number}.parquet", 1, {name: "new"})
+        assert (after is None) == (number == 7)
+        if after is None:
+            return
+        product = after
