@@ -22,6 +22,7 @@ from tidemill.act.shelf import Shelf
 from tidemill.act.unkept import Unkept
 from tidemill.adapters.memos import FileMemos
 from tidemill.domain.errors import DeclarationError, StorageError, UsageError
+from tidemill.domain.event import Attempted
 from tidemill.domain.memo import Usage
 from tidemill.domain.run import Outcome, Receipt
 from tidemill.ports import Memos
@@ -185,6 +186,24 @@ class TestInAWorkflow:
         project = tides.open()
         assert project.recipes["squared"].lineage["square"] == {"raw": ("value",)}
         project.close()
+
+    def test_columns_are_asked_for_one_by_one(self, tides: Tides) -> None:
+        column = "    square = tm.Float64(nullable=True)\n"
+        tides.edit(column, f"{column}    double = tm.Float64(nullable=True)\n")
+        tides.edit('square("value"))', 'square("value"), double=2 * pl.col("value"))')
+        tides.send(0)
+        tides.ok()
+        asked(tides.root)
+        for old, new, made, memo in (
+            ("2 * pl", "3 * pl", "double", None),
+            ("version=", 'model="2", version=', "square", Usage(asked=3, calls=2, spent=1.5)),
+        ):
+            tides.edit(old, new)
+            receipt = tides.run()
+            assert receipt.memo == memo
+            [event] = tides.events("Attempted", run=receipt.run)
+            assert isinstance(event, Attempted)
+            assert event.attempt.columns == (made,)
 
     def test_code_that_cannot_be_told_is_a_fault_without_a_version(self, tides: Tides) -> None:
         tides.edit('version="1", ', "")
