@@ -20,6 +20,9 @@ from tidemill.domain.resources import Retries
 
 IntoColumn: TypeAlias = "str | pl.Expr"
 
+# What else decides about what code gives.
+_HERE = ("{}.{}".format(*sys.version_info[:2]), platform.machine(), sys.platform)
+
 
 class Memo:
     """A costly function of rows, to be called with columns: `reviews.select(vector=embed("text"))`."""
@@ -61,9 +64,7 @@ class Memo:
     def __tidemill_digest__(self) -> str:
         """What the function gives, for stages that call it; DeclarationError if that can't be told."""
         if not self._recipe:
-            version = "{}.{}".format(*sys.version_info[:2])
-            here = (version, platform.machine(), sys.platform)
-            self._recipe = recipe_of_memo(self._costly, here)
+            self._recipe = recipe_of_memo(self._costly, _HERE)
         return self._recipe
 
     def __repr__(self) -> str:

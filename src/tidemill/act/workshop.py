@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
@@ -133,8 +133,9 @@ class Workshop:
                 return replace(self._make(stage, work), memo=desk.usage)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            why = _unanswered(stage, work.partition, desk.failure) if desk.failure else error
-            return replace(told(stage, work.partition, why), memo=desk.usage)
+            if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):
+                error = _unanswered(stage, work.partition, desk.failure)
+            return replace(told(stage, work.partition, error), memo=desk.usage)
 
     def store(self, work: Work) -> Made | Failed:
         """Do the work, and store what it gave."""
@@ -226,11 +227,14 @@ def transient(error: BaseException, retries: Retries) -> bool:
     """Whether an error, or one that it was raised from, is of a kind that is tried again."""
     if isinstance(error, ContractError):
         return False
+    return any(isinstance(cause, retries.on) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it was raised from."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
-        if isinstance(cause, retries.on):
-            return True
+        yield cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return False
