@@ -18,9 +18,10 @@ import tidemill as tm
 from tests.act.tides import Tides, day, flow_of, rows_of
 from tidemill.act.memo import Memo
 from tidemill.act.remembering import Desk, Unanswered
-from tidemill.act.shelf import Shelf
+from tidemill.act.shelf import Segment, Shelf
 from tidemill.act.unkept import Unkept
 from tidemill.adapters.memos import FileMemos
+from tidemill.decide.rowkeys import keys_of
 from tidemill.domain.errors import DeclarationError, StorageError, UsageError
 from tidemill.domain.event import Attempted
 from tidemill.domain.memo import Usage
@@ -478,6 +479,31 @@ class TestAsking:
         )
 
 
+class Fleeting(Unkept):
+    """Memos whose segments are gone for the first times that they are opened."""
+
+    gone = 0
+
+    def open(self, space: str, segment: str) -> bytes | None:
+        if self.gone:
+            self.gone -= 1
+            return None
+        return super().open(space, segment)
+
+
+def segment(rows: int) -> Segment:
+    """One that holds each number's own."""
+    memos, numbers = Unkept(), pl.Series(range(rows))
+    Shelf(memos, "s").add(keys_of([numbers]), numbers, None)
+    [name] = memos.segments("s")
+    payload = memos.open("s", name)
+    assert payload is not None
+    return Segment(payload)
+
+
+SCATTERED = segment(50_000)
+
+
 class TestStoring:
     @given(st.lists(st.lists(st.integers(0, 60), max_size=12), max_size=12), st.booleans())
     @settings(max_examples=15)
@@ -504,8 +530,6 @@ class TestStoring:
 
     def test_of_two_results_the_older_stays(self) -> None:
         memos = Unkept()
-        from tidemill.decide.rowkeys import keys_of
-
         shelf = Shelf(memos, "s")
         key = keys_of([pl.Series([1])])
         for number in range(9):
@@ -517,6 +541,34 @@ class TestStoring:
         assert len(memos.segments("s")) == 1
         found = shelf.find(key)
         assert (found.values(pl.Int64()).to_list(), found.tokens) == ([0], 0)
+
+    @given(st.lists(st.integers(0, 49_999), min_size=1, max_size=30))
+    def test_values_are_read_from_where_they_are(self, places: list[int]) -> None:
+        found = SCATTERED.find(keys_of([pl.Series(places)]))
+        assert SCATTERED.at(found, "value").to_list() == places
+
+    def test_what_was_merged_away_is_found_where_it_went(self, tmp_path: Path) -> None:
+        memos = FileMemos(tmp_path)
+        one, other, keys = Shelf(memos, "s"), Shelf(memos, "s"), keys_of([pl.Series(range(9))])
+        for number in range(9):
+            one.add(keys_of([pl.Series([number])]), pl.Series([number * 10]), None)
+        one.refresh()
+        other.refresh()
+        other.compact()
+        assert len(memos.segments("s")) == 1
+        one.compact()  # there is nothing left to merge
+        values = one.result(keys, pl.Int64()).values
+        assert values is not None
+        assert values.to_list() == [n * 10 for n in range(9)]
+
+    def test_a_segment_that_vanishes_while_it_is_listed_is_looked_for_again(self) -> None:
+        memos, key = Fleeting(), keys_of([pl.Series([1])])
+        shelf = Shelf(memos, "s")
+        shelf.add(key, pl.Series([10]), None)
+        memos.gone = 2
+        shelf.refresh()
+        assert shelf.find(key).missing.tolist() == []
+        assert memos.gone == 0
 
     def test_a_damaged_segment_is_named(self, tmp_path: Path) -> None:
         counted = Counted()
