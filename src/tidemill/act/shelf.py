@@ -107,6 +107,8 @@ class Found:
 
     def values(self, gives: pl.DataType) -> pl.Series:
         """The values of rows that were all found."""
+        if len(self.segments) == 1 and len(self.place):
+            return self.segments[0].at(self.place, "value").cast(gives)
         rows = [np.flatnonzero(self.segment == number) for number in range(len(self.segments))]
         pieces = [
             held.at(self.place[own], "value").cast(gives)
