@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,28 @@ def test_intents_of_the_dead_vanish(tmp_path: Path) -> None:
         other.wait()
     assert dict(memos.intents(SPACE, mine)) == {}
     assert [path.name for path in (tmp_path / SPACE / "intents").iterdir()] == [mine]
+
+
+def test_nothing_is_overlooked_while_others_merge(tmp_path: Path) -> None:
+    # Each segment has a byte for each that it was made of.
+    memos, added, done = FileMemos(tmp_path), [0], threading.Event()
+
+    def busy() -> None:
+        other = FileMemos(tmp_path)
+        for number in range(400):
+            other.append(SPACE, b"x")
+            added[0] = number + 1
+            held = other.segments(SPACE)
+            if len(held) >= 4:
+                assert other.merge(SPACE, list(held), b"x" * sum(held.values()))
+        done.set()
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    while not done.is_set():
+        before = added[0]
+        assert sum(memos.segments(SPACE).values()) >= before
+    thread.join()
 
 
 def test_only_one_merges_at_a_time(tmp_path: Path) -> None:

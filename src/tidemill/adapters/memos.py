@@ -31,7 +31,12 @@ class FileMemos:
 
     def segments(self, space: str) -> Mapping[str, int]:
         """The names of a space's segments, oldest first, with their sizes in bytes."""
-        return dict(sorted(self._listed(self._folder(space, "segments")).items(), key=_place))
+        folder, found = self._folder(space, "segments"), dict[str, int]()
+        # A listing isn't of one moment: one that others merge in meanwhile may have neither the segments
+        # that were there nor the one in their place. Two that are the same had nobody in between.
+        while found != (again := self._listed(folder)):
+            found = again
+        return dict(sorted(found.items(), key=_place))
 
     def open(self, space: str, segment: str) -> str | None:
         """The path of a segment's file; None when it has been merged into another."""
