@@ -136,6 +136,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         environment=environment,
         run=run,
         path=tuple(sys.path),
+        argv=tuple(sys.argv),
     )
     return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
 

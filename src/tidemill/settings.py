@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _table(file: Path) -> Mapping[str, Any] | None:
 
 def _check_type(file: Path, name: str, value: object) -> None:
     kinds = {
-        "float": (isinstance(value, int | float), "a number, such as 0.04"),
+        "float": (isinstance(value, int | float) and isfinite(value), "a number, such as 0.04"),
         "int": (isinstance(value, int), "a whole number, such as 4"),
         "str": (isinstance(value, str), "text"),
     }

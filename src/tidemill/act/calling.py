@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,12 +29,18 @@ _IN_MEMORY = 4_000
 def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
     """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
     assert stage.function is not None
+    process = os.getpid()
     try:
         return stage.function(**arguments)
-    except TidemillError:
+    except (TidemillError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    # Neither SystemExit nor the CancelledError of asyncio is an Exception.
+    except BaseException as error:
         raise failed(stage, partition, error) from error
+    finally:
+        # A function that forked returns twice, and only one of the two is the run.
+        if os.getpid() != process:
+            os._exit(0)
 
 
 def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:

@@ -36,9 +36,9 @@ def source_of(stage: Stage) -> Source[Any]:
     assert stage.function is not None
     try:
         source = stage.function()
-    except TidemillError:
+    except (TidemillError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise SourceError(str(failed(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__

@@ -65,7 +65,10 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What another process needs to open the same project; `path` is where it imports from."""
+    """What another process needs to open the same project.
+
+    `path` is where it imports from, `argv` what the program was called with: modules may read both.
+    """
 
     root: str = ""
     workflow: str = ""
@@ -73,6 +76,7 @@ class Context:
     environment: str = ""
     run: str = ""
     path: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

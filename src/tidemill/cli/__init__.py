@@ -7,6 +7,7 @@ pending or said no, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 n
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import click
@@ -47,6 +48,10 @@ def cli(**_: object) -> None:
 
 def main() -> None:
     """The `tidemill` program."""
+    for name in ("stdout", "stderr"):
+        # Whoever started this closed it: `tidemill run >&-`.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
     leave_when_interrupted()
     # A plan reads thousands of small records that all live: looking among them for garbage every 700
     # costs as much as reading them.

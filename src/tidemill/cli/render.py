@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tidemill.cli.failed import render_failures
 from tidemill.cli.tables import (
     count,
+    harmless_lines,
     markdown_table,
     money,
     plural,
@@ -119,7 +120,7 @@ def _memo(used: Usage, currency: str) -> str:
 
 
 def _bullet(message: str) -> str:
-    return "- " + message.replace("\n", "\n  ")
+    return "- " + harmless_lines(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:

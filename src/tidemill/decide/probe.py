@@ -20,7 +20,7 @@ from tidemill.decide.reads import Asked, columns_read
 from tidemill.decide.recipe import all_columns, undeclared, words
 from tidemill.decide.schema import schema_faults, schema_of
 from tidemill.decide.watch import Watch
-from tidemill.domain.errors import Fault
+from tidemill.domain.errors import Fault, said_by
 from tidemill.domain.query import Query, Reads
 from tidemill.domain.stage import Input, Kind, Stage
 
@@ -83,7 +83,9 @@ def _probe(stage: Stage) -> Probe | None:
     try:
         with Watch(stage.place) as watched, probing():
             result = function(**frames)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - its code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - its code may raise anything
         return _opaque(noted) if noted else _raised(stage, error)
     if noted:
         return _opaque(noted)
@@ -193,9 +195,9 @@ def _opaque(noted: list[str]) -> Probe:
 
 
 def _raised(stage: Stage, error: BaseException) -> Probe:
-    text = str(error).strip().partition("\n")[0]
+    said = said_by(error).partition("\n")[0].strip()
     fault = Fault(
-        message=f"transform {stage.name!r} raised {type(error).__name__}: {text}",
+        message=f"transform {stage.name!r} raised {said}",
         where=stage.place,
         hint="it was called on frames without rows that have the columns of its inputs' contracts",
     )
