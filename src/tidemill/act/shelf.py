@@ -48,8 +48,11 @@ class Segment:
     def find(self, keys: Keys) -> Positions:
         """Where each key is in the file, -1 for one that isn't."""
         found = keys.find(self._keys)
-        # The last one stands for those that aren't there.
-        return np.where(found < 0, -1, self._places[found]) if len(self._places) else found
+        if not len(self._places):
+            return found
+        places = self._places[found]
+        places[found < 0] = -1
+        return places
 
     def at(self, places: Positions, column: str) -> pl.Series:
         """A column's values in some rows."""
@@ -174,13 +177,15 @@ class Shelf:
         for number, held in enumerate(segments):
             places = held.find(rest)
             here = places >= 0
-            if not here.all():
-                where, places, order = order[here], places[here], order[~here]
-                rest = keys.at(order)
-            else:
-                where, order, rest = order, order[:0], keys.at(order[:0])
-            segment[where] = number
-            place[where] = places
+            if here.all():
+                # What isn't known by now is here.
+                segment[segment < 0] = number
+                place[order] = places
+                break
+            segment[order[here]] = number
+            place[order[here]] = places[here]
+            order = order[~here]
+            rest = keys.at(order)
         return Found(segments=segments, segment=segment, place=place)
 
     def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
