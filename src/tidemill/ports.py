@@ -181,6 +181,38 @@ class Claims(Protocol):
         """Let others have the key; nothing happens when it isn't ours."""
 
 
+class Memos(Protocol):
+    """Results of costly functions, in spaces: immutable segments, and who is about to compute what.
+
+    A segment is named so that older ones come first, and the one that takes the place of several where
+    the first of them was. Intents only spare work; those of whoever dies vanish.
+    """
+
+    def segments(self, space: str) -> Mapping[str, int]:
+        """The names of a space's segments, oldest first, with their sizes in bytes."""
+
+    def open(self, space: str, segment: str) -> str | bytes | None:
+        """The path of a segment's file, or its bytes; None when it has been merged into another."""
+
+    def append(self, space: str, payload: bytes) -> None:
+        """Add a segment, durably."""
+
+    def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
+        """Put one segment in the place of several that are neighbours; False if some are gone."""
+
+    def intend(self, space: str, payload: bytes) -> str:
+        """Say what is about to be computed; the intent's name."""
+
+    def intents(self, space: str, before: str) -> Mapping[str, bytes]:
+        """What others that came `before` an intent are about to compute."""
+
+    def withdraw(self, space: str, intent: str) -> None:
+        """That was computed, or won't be."""
+
+    def turn(self, space: str, every_s: float) -> float:
+        """Seconds to wait for one's turn, where all turns of a space are so far apart."""
+
+
 class Executor(Protocol):
     """Runs tasks, and tells the fate of each exactly once; it never runs one again by itself."""
 

@@ -157,7 +157,8 @@ class Project:
     def tools(self) -> Tools:
         """The adapters, opened when they are first needed; a new home ignores itself in git."""
         if self._opened is None:
-            self._opened = open_tools(self.root, self.home)
+            memo = self.settings.memo or self.home / "memo"
+            self._opened = open_tools(self.root, self.home, self.root / memo)
         return self._opened
 
     def stage(self, name: str) -> Stage:

@@ -22,7 +22,7 @@ class Settings:
 
     Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
     seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
-    such as "16GB".
+    such as "16GB". What memos gave is kept in the folder `memo` (default: in `home`), which others may share.
     """
 
     root: Path
@@ -34,6 +34,7 @@ class Settings:
     idle: float = 2.0
     gpus: int = 0
     memory: str = ""
+    memo: str = ""
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:

@@ -10,6 +10,7 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
+from tidemill.act.remembering import is_wanted
 from tidemill.decide.code.state import State
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
@@ -44,8 +45,10 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
 
 def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
     """The rows of a query over so many rows; what the stage's code raises in it becomes a StepError."""
+    # A memo is asked once for all rows: streamed, it would be for some at a time, in smaller batches.
+    whole = rows <= _IN_MEMORY or is_wanted()
     try:
-        return frame.collect(engine="in-memory" if rows <= _IN_MEMORY else "auto")
+        return frame.collect(engine="in-memory" if whole else "auto")
     except (Exception, PanicException) as error:
         raise failed(stage, partition, error) from error
 

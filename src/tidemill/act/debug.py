@@ -11,6 +11,7 @@ from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_files
 from tidemill.act.profiling import Profiles
+from tidemill.act.remembering import Desk
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible
@@ -49,7 +50,9 @@ def attempt(
         product, objects = room.ingest(stage, partition, files, rulings)
     elif stage.kind is Kind.TRANSFORM:
         inputs = _inputs(flow, stage, state, partition)
-        product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
+        # What was paid for is kept, also by a trial.
+        with Desk(tools.memos).open():
+            product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"

@@ -9,7 +9,16 @@ from typing import Protocol
 
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Attempt
-from tidemill.ports import Artifacts, Claims, Executor, Ledger, ModelFormat, Probes, SinkWriter
+from tidemill.ports import (
+    Artifacts,
+    Claims,
+    Executor,
+    Ledger,
+    Memos,
+    ModelFormat,
+    Probes,
+    SinkWriter,
+)
 
 
 class Progress(Protocol):
@@ -48,6 +57,7 @@ class Tools:
     artifacts: Artifacts
     claims: Claims
     probes: Probes
+    memos: Memos
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
     clock: Callable[[], float]

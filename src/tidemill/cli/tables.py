@@ -55,7 +55,7 @@ def money(amount: float, currency: str) -> str:
     """`1.25 USD`; small amounts keep two digits that tell something."""
     if amount >= 0.01:
         return f"{amount:.2f} {currency}"
-    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0") + f" {currency}"
+    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
 def moment(unix: float) -> str:

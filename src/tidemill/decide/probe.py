@@ -14,6 +14,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.leaves import Leaves, noting
+from tidemill.decide.memo import probing
 from tidemill.decide.query import Numbered, Unreadable, marked, numbered
 from tidemill.decide.reads import Asked, columns_read
 from tidemill.decide.recipe import all_columns, undeclared, words
@@ -80,7 +81,7 @@ def _probe(stage: Stage) -> Probe | None:
     schemas = {item.name: _schema(item) for item in stage.frames}
     frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
-        with Watch(stage.place) as watched:
+        with Watch(stage.place) as watched, probing():
             result = function(**frames)
     except KeyboardInterrupt:
         raise
@@ -134,7 +135,8 @@ def _queried(
             query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
         )
     try:
-        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
+        with probing():
+            again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
         found = numbered(again.lazy().select(names), _unique(stage))
         return _numbered(stage, found, _reads(stage, asked))
     except Unreadable as reason:
