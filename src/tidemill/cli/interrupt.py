@@ -15,6 +15,9 @@ from collections.abc import Callable
 
 GRACE_SECONDS = 0.7
 INTERRUPTED = 130
+# Held by who draws on the terminal; a program that leaves takes it, if it comes soon.
+drawing = threading.Lock()
+_SOON_S = 0.2
 
 
 def leave_when_interrupted(
@@ -43,7 +46,10 @@ def _watch(reader: int, grace_s: float, leave: Callable[[int], object]) -> None:
     while received := os.read(reader, 1):
         if received[0] == signal.SIGINT:
             time.sleep(grace_s)
+            held = drawing.acquire(timeout=_SOON_S)
             # What is below is bars of progress, which nobody draws any more.
             below = b"\x1b[J" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""
             os.write(2, b"\n" + below + b"interrupted; whatever was published is kept\n")
             leave(INTERRUPTED)
+            if held:
+                drawing.release()

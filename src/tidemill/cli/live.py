@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TextIO
 
 from tidemill.cli.bars import ascii_only, live_lines, log_line
+from tidemill.cli.interrupt import drawing
 from tidemill.cli.terminal import Block, size
 from tidemill.decide.standing import Seen, Standing
 from tidemill.domain.plan import Plan, Step
@@ -90,7 +91,8 @@ class Live:
     def _show(self, seen: Seen) -> float:
         """Write how far the run is; gives the seconds until it is to be written again."""
         if self._block is not None:
-            self._block.draw(self._lines(seen))
+            with drawing:
+                self._block.draw(self._lines(seen))
             return self._every
         self._stream.write(log_line(seen) + "\n")
         self._stream.flush()
