@@ -16,7 +16,7 @@ from tidemill.act.history import History
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job
-from tidemill.act.listing import list_files
+from tidemill.act.listing import list_source
 from tidemill.act.origins import Facts
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
@@ -47,6 +47,7 @@ from tidemill.opening import (
     compile_rules,
     count_rows,
     elsewhere,
+    look,
     open_tools,
     probe,
     run_id,
@@ -170,7 +171,10 @@ class Project:
         they are current, and the models in `train` although no trigger says so.
         """
         request = _request(stage, since, until, limit, again, train)
-        return self._look(lambda state: self._plan(request, state))
+        try:
+            return self._look(lambda state: self._plan(request, state))
+        finally:
+            self.tools.outside.close()
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
@@ -225,7 +229,7 @@ class Project:
     def _scan(self, stage: Stage, state: State) -> Scan:
         known = state.sources.get(stage.name, {})
         try:
-            return list_files(stage, self.root, known, self.tools.clock(), count_rows)
+            return list_source(stage, self.tools, known, count_rows, look)
         except SourceError as error:
             return Scan(files={}, broken={stage.name: str(error)})
 
@@ -255,6 +259,7 @@ class Project:
         try:
             return self._run(request, lease, command, progress or Unwatched(), inline=inline)
         finally:
+            self.tools.outside.close()
             lease.close()
 
     def _run(
@@ -348,9 +353,12 @@ class Project:
         subject = self.stage(stage)
         # A probe would stop at the stage's breakpoints before there is any row to look at.
         reads = all_columns(subject)
-        return self._look(
-            lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
-        )
+        try:
+            return self._look(
+                lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
+            )
+        finally:
+            self.tools.outside.close()
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""

@@ -18,6 +18,7 @@ from tidemill.act.publish import Parcel, Publisher
 from tidemill.act.tools import Tools
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EffectDone, EffectQueued, Event, Published
+from tidemill.outside import OpenedOutside
 from tidemill.ports import Lease
 from tidemill.testing import samples
 from tidemill.testing.memory import MemoryArtifacts, MemoryClaims, MemoryLedger, MemoryProbes
@@ -64,6 +65,7 @@ class Watched:
             probes=MemoryProbes(),
             formats=(),
             sinks={"parquet": self.deliver},
+            outside=OpenedOutside(Path()),
             clock=lambda: 1.0,
         )
         give = self.told.append

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tidemill.domain.source import SUFFIXES, Source, files
+from tidemill.domain.source import SUFFIXES, Files, files
 
 
 def test_files() -> None:
     source = files("data/*.csv", separator=";", null_values=["-"])
-    assert source == Source(pattern="data/*.csv", options={"separator": ";", "null_values": ["-"]})
+    assert source == Files(pattern="data/*.csv", options={"separator": ";", "null_values": ["-"]})
     assert files("data/*", format="ndjson").format == "ndjson"
 
 

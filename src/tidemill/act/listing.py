@@ -12,19 +12,24 @@ from stat import S_ISDIR
 from typing import Any
 
 from tidemill.act.failing import failed
+from tidemill.act.tools import Tools
 from tidemill.decide.draft import Scan
 from tidemill.decide.reading import reading_digest
 from tidemill.domain.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
+from tidemill.ports import Outside
 
 # Opens files and counts the rows of each by partition, or says why that can't be; it needs Polars, so
 # it is handed in by who has it.
 Count = Callable[
-    [Source[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
+    [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
 ]
+
+# Finds what a source has that isn't files, which needs Polars too.
+Look = Callable[[Source[Any], Stage, Outside], Mapping[str, SourceFile]]
 
 # A file that changes twice within the clock's grain keeps its modification time: a hint as young as
 # this isn't trusted.
@@ -45,21 +50,34 @@ def source_of(stage: Stage) -> Source[Any]:
         fault = Fault(
             message=f"ingest {stage.name!r} returned {kind}",
             where=stage.place,
-            hint="return tm.files('data/*.parquet')",
+            hint="return tm.files('data/*.parquet'), tm.sql(...) or tm.output(...)",
         )
         raise DeclarationError("the workflow", [fault])
     return source
 
 
-def list_files(
-    stage: Stage, root: Path, known: Mapping[str, SourceFile], now: float, count: Count
+def list_source(
+    stage: Stage, tools: Tools, known: Mapping[str, SourceFile], count: Count, look: Look
 ) -> Scan:
-    """The files of a stage's source, and those that can't be read with what is wrong.
+    """What a stage's source has now, and what of it can't be read with what is wrong.
 
-    Raises SourceError when no file matches: an empty folder is more likely a mistake than a wish to
-    remove everything.
+    Raises SourceError when it has nothing: an empty folder, or table, is more likely a mistake than a
+    wish to remove everything.
     """
     source = source_of(stage)
+    if isinstance(source, Files):
+        return _list_files(stage, source, tools, known, count)
+    return Scan(files=look(source, stage, tools.outside))
+
+
+def _list_files(
+    stage: Stage,
+    source: Files[Any],
+    tools: Tools,
+    known: Mapping[str, SourceFile],
+    count: Count,
+) -> Scan:
+    root, now = tools.root, tools.clock()
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
     reading = reading_of(source, stage)
     files: dict[str, SourceFile] = {}

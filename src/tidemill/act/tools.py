@@ -9,7 +9,16 @@ from typing import Protocol
 
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Attempt
-from tidemill.ports import Artifacts, Claims, Executor, Ledger, ModelFormat, Probes, SinkWriter
+from tidemill.ports import (
+    Artifacts,
+    Claims,
+    Executor,
+    Ledger,
+    ModelFormat,
+    Outside,
+    Probes,
+    SinkWriter,
+)
 
 
 class Progress(Protocol):
@@ -50,6 +59,7 @@ class Tools:
     probes: Probes
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
+    outside: Outside
     clock: Callable[[], float]
 
 
