@@ -424,6 +424,7 @@ class Project:
     def close(self) -> None:
         """Let go of files and connections."""
         if self._opened is not None:
+            self._opened.outside.close()
             self._opened.ledger.close()
 
 

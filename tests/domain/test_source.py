@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tidemill.domain.source import SUFFIXES, Files, files
+import pytest
+
+from tidemill.domain.errors import DeclarationError, UsageError
+from tidemill.domain.source import SUFFIXES, Files, files, output, sql
 
 
 def test_files() -> None:
@@ -14,3 +17,52 @@ def test_files() -> None:
 def test_suffixes() -> None:
     assert set(SUFFIXES.values()) == {"parquet", "csv", "ndjson", "arrow"}
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1",
+        " -- why\n/* and\nhow */ with a as (select 1) select * from a;",
+        "(VALUES (1))",
+        "table orders",
+    ],
+)
+def test_a_query_only_reads(query: str) -> None:
+    assert sql(query, "sqlite:///shop.db", cursor="at").query == query.strip().removesuffix(";")
+
+
+@pytest.mark.parametrize(
+    ("query", "url", "faults"),
+    [
+        ("", "sqlite:///a.db", ["the query begins with ''"]),
+        ("-- SELECT", "sqlite:///a.db", ["the query begins with ''"]),
+        ("DELETE FROM a", "sqlite:///a.db", ["the query begins with 'DELETE'"]),
+        ("SELECT 1", "postgre://sesame@host/a", ["did you mean 'postgresql'?"]),
+        ("SELECT 1", "sesame", ["there is: sqlite, postgresql, env"]),
+        ("SELECT 1", "env:", ["the url env: names nothing (write env:DATABASE_URL)"]),
+        ("DROP", "sqlite:///", ["the query begins with 'DROP'", "the url sqlite: names nothing"]),
+    ],
+)
+def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        sql(query, url)
+    assert len(caught.value.faults) == len(faults)
+    assert all(word in str(caught.value) for word in faults)
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_address_is_not_shown() -> None:
+    assert "sesame" not in repr(sql("SELECT 1", "postgresql://me:sesame@host/a"))
+
+
+def test_faults_of_an_output() -> None:
+    assert output("../shop", "orders").env == "prod"
+    with pytest.raises(DeclarationError) as caught:
+        output(" ", "")
+    assert [fault.message for fault in caught.value.faults] == [
+        "project is empty",
+        "stage is empty",
+    ]
+    with pytest.raises(UsageError):
+        output("../shop", "orders", env="a b")

@@ -41,6 +41,9 @@ def source_of(stage: Stage) -> Source[Any]:
     assert stage.function is not None
     try:
         source = stage.function()
+    except DeclarationError as error:
+        placed = [replace(fault, where=fault.where or stage.place) for fault in error.faults]
+        raise DeclarationError("the workflow", placed) from error
     except TidemillError:
         raise
     except (Exception, SystemExit) as error:

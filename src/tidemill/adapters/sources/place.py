@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from tidemill.domain.errors import SourceError
 
 _ENV = "env:"
+# Parameters whose values let nobody in.
+_TOLD = ("host", "hostaddr", "port", "dbname", "sslmode", "connect_timeout")
 
 
 def resolved(url: str) -> str:
@@ -31,7 +33,8 @@ def without_secrets(text: str, url: str) -> str:
     """A message without any word of the url that lets one in."""
     parts = _split(url)
     password = parts.netloc.rpartition("@")[0].partition(":")[2]
-    given = [password, *(item.partition("=")[2] for item in parts.query.split("&"))]
+    asked = [item.partition("=") for item in parts.query.split("&")]
+    given = [password, *(value for name, _, value in asked if name not in _TOLD)]
     for secret in sorted({*given, *map(unquote, given)} - {""}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text.replace(url, place_of(url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 from tidemill.adapters.sources.statements import CHUNK, select
 from tidemill.domain.errors import SourceError
 from tidemill.ports import Within
+
+_RENAMED = re.compile(r":\d+$")
 
 
 class SqliteDatabase:
@@ -37,7 +40,9 @@ class SqliteDatabase:
         """The columns that a query gives."""
         with self._lock, self._explained():
             found = self._connected().execute(f"SELECT * FROM (\n{query}\n) LIMIT 0")
-            return [name for name, *_ in found.description]
+            names = [name for name, *_ in found.description]
+            # A second `id` comes out of an inner query as `id:1`.
+            return [_RENAMED.sub("", n) if _RENAMED.sub("", n) in names else n for n in names]
 
     def rows(
         self,
