@@ -28,7 +28,7 @@ from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
 from tidemill.domain.task import WorkerClass
 from tidemill.outside import OpenedOutside
-from tidemill.ports import Executor, Outside
+from tidemill.ports import Executor
 from tidemill.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def count_rows(
     return count_rows(source, stage, root, paths)
 
 
-def look(source: Source[Any], stage: Stage, outside: Outside) -> Mapping[str, SourceFile]:
+def look(
+    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+) -> Mapping[str, SourceFile]:
     # Only a source that isn't files needs Polars to be listed.
     from tidemill.act.tables import look
 
-    return look(source, stage, outside)
+    return look(source, stage, tools, known)
 
 
 def probe(stage: Stage) -> Probe | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.domain.errors import DeclarationError, UsageError
-from tidemill.domain.source import SUFFIXES, Files, files, output, sql
+from tidemill.domain.source import SUFFIXES, Files, files, output, pull, sql
 
 
 def test_files() -> None:
@@ -66,3 +66,8 @@ def test_faults_of_an_output() -> None:
     ]
     with pytest.raises(UsageError):
         output("../shop", "orders", env="a b")
+
+
+def test_what_is_pulled_by() -> None:
+    with pytest.raises(DeclarationError, match="3 is no function"):
+        pull(3)  # type: ignore[arg-type]

@@ -38,9 +38,7 @@ def attempt(
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
     held = Frames(tools.artifacts, lambda: None)
-    room = Workroom(
-        Intake(tools.root, {}, tools.outside), held, Profiles(tools.artifacts, lambda stage: {}), {}
-    )
+    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,12 +12,12 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.act.calling import call
 from tidemill.act.sources import format_of, read_file
 from tidemill.act.tables import Table, table_of
+from tidemill.act.tools import Tools
 from tidemill.decide.check import checker_of
 from tidemill.domain.errors import SourceError
 from tidemill.domain.partition import UNPLACED, WHOLE
 from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
-from tidemill.ports import Outside
 
 # One query over many small files costs a third of as many queries.
 _TOGETHER = 32
@@ -31,11 +30,9 @@ class Intake:
     `coming` are, by stage and in their order, the files that are a partition each.
     """
 
-    def __init__(
-        self, root: Path, coming: Mapping[str, Mapping[str, SourceFile]], outside: Outside
-    ) -> None:
-        self._root = root
-        self._outside = outside
+    def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
+        self._tools = tools
+        self._root = tools.root
         self._tables: dict[str, Table] = {}
         self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
         self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
@@ -81,7 +78,7 @@ class Intake:
     def _table(self, stage: Stage, source: Source[Any]) -> Table:
         if stage.name not in self._tables:
             coming = self._coming.get(stage.name, ())
-            self._tables[stage.name] = table_of(source, stage, self._outside, coming)
+            self._tables[stage.name] = table_of(source, stage, self._tools, coming=coming)
         return self._tables[stage.name]
 
     def _source(self, stage: Stage, partition: str) -> Source[Any]:

@@ -20,7 +20,6 @@ from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
-from tidemill.ports import Outside
 
 # Opens files and counts the rows of each by partition, or says why that can't be; it needs Polars, so
 # it is handed in by who has it.
@@ -29,7 +28,7 @@ Count = Callable[
 ]
 
 # Finds what a source has that isn't files, which needs Polars too.
-Look = Callable[[Source[Any], Stage, Outside], Mapping[str, SourceFile]]
+Look = Callable[[Source[Any], Stage, Tools, Mapping[str, SourceFile]], Mapping[str, SourceFile]]
 
 # A file that changes twice within the clock's grain keeps its modification time: a hint as young as
 # this isn't trusted.
@@ -53,7 +52,7 @@ def source_of(stage: Stage) -> Source[Any]:
         fault = Fault(
             message=f"ingest {stage.name!r} returned {kind}",
             where=stage.place,
-            hint="return tm.files('data/*.parquet'), tm.sql(...) or tm.output(...)",
+            hint="return tm.files('data/*.parquet'), tm.sql(...), tm.output(...) or tm.pull(...)",
         )
         raise DeclarationError("the workflow", [fault])
     return source
@@ -70,7 +69,7 @@ def list_source(
     source = source_of(stage)
     if isinstance(source, Files):
         return _list_files(stage, source, tools, known, count)
-    return Scan(files=look(source, stage, tools.outside))
+    return Scan(files=look(source, stage, tools, known))
 
 
 def _list_files(

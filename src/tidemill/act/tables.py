@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import polars as pl
 
 from tidemill.act.outputs import OutputTable
+from tidemill.act.pulls import PullTable
 from tidemill.act.queries import QueryTable
-from tidemill.domain.source import Output, Query, Source, SourceFile
+from tidemill.act.tools import Tools
+from tidemill.domain.source import Output, Pull, Query, Source, SourceFile
 from tidemill.domain.stage import Stage
-from tidemill.ports import Outside
 
 
 class Table(Protocol):
@@ -27,17 +28,27 @@ class Table(Protocol):
         """The rows of a partition; SourceError when they aren't those that were planned with."""
 
 
-def look(source: Source[Any], stage: Stage, outside: Outside) -> Mapping[str, SourceFile]:
-    """What the source of an ingest has now."""
-    return table_of(source, stage, outside).listed()
+def look(
+    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+) -> Mapping[str, SourceFile]:
+    """What the source of an ingest has now; `known` is what the ledger knows of it."""
+    return table_of(source, stage, tools, known=known).listed()
 
 
 def table_of(
-    source: Source[Any], stage: Stage, outside: Outside, coming: Sequence[SourceFile] = ()
+    source: Source[Any],
+    stage: Stage,
+    tools: Tools,
+    *,
+    known: Mapping[str, SourceFile] | None = None,
+    coming: Sequence[SourceFile] = (),
 ) -> Table:
     """The rows of a source; those that are `coming` may be read ahead."""
     assert stage.output is not None
+    outside = tools.outside
     if isinstance(source, Query):
         return QueryTable(source, stage.output, outside.database(source.url), coming)
+    if isinstance(source, Pull):
+        return PullTable(source, stage, tools.artifacts, known or {})
     assert isinstance(source, Output), f"{type(source).__name__} is no source of rows"
     return OutputTable(source, stage.output, outside)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -83,6 +83,13 @@ class Output(Source[C]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pull(Source[C]):
+    """What a function gives from where it left off: it is handed its last state, and gives the next."""
+
+    function: Callable[[Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
     """A file as it was last read: its content's digest, and the partitions that it feeds.
 
@@ -151,3 +158,21 @@ def output(project: str, stage: str, *, env: str = PRODUCTION) -> Output[Any]:
     A partition is read again when one of these columns has other values.
     """
     return Output(project=project, stage=stage, env=env)
+
+
+def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:
+    """The rows that `function(state)` gives, each exactly once: it returns `(rows, state)`.
+
+    `state` is None at first, then what the call before returned: anything that JSON has. `rows` are a
+    frame, a list of dicts, or an iterator of such. They are kept; of rows with one key in a partition
+    the last one counts. Rows and state are recorded together, when a run begins to publish: what fails
+    or crashes before is pulled again from the same state. Plans call the function, too.
+    """
+    given: object = function
+    if not callable(given):
+        fault = Fault(
+            message=f"{function!r} is no function",
+            hint="hand one of state that returns (rows, state)",
+        )
+        raise DeclarationError("tm.pull", [fault])
+    return Pull(function=function)
