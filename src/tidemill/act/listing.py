@@ -69,7 +69,7 @@ def list_source(
     source = source_of(stage)
     if isinstance(source, Files):
         return _list_files(stage, source, tools, known, count)
-    return Scan(files=look(source, stage, tools, known))
+    return Scan(files=look(source, stage, tools, known), called="rows")
 
 
 def _list_files(
