@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters.sources.delta import open_delta
 from tidemill.adapters.sources.place import place_of, resolved
 from tidemill.adapters.sources.postgres import PostgresDatabase
 from tidemill.adapters.sources.sqlite import SqliteDatabase
 from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.domain.errors import SourceError, UsageError
-from tidemill.ports import Artifacts, Database, Ledger
+from tidemill.ports import Artifacts, Database, Lake, Ledger
 from tidemill.settings import find_settings
 
 
@@ -20,6 +21,7 @@ class OpenedOutside:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._databases: dict[str, Database] = {}
+        self._lakes: dict[tuple[str, int | None], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
     def database(self, url: str) -> Database:
@@ -52,6 +54,12 @@ class OpenedOutside:
             self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
         return self._projects[folder]
 
+    def lake(self, path: str, version: int | None) -> Lake:
+        """The files of a Delta table at a version, or now; the same ones until `close`."""
+        if (path, version) not in self._lakes:
+            self._lakes[path, version] = open_delta(self._root / path, version)
+        return self._lakes[path, version]
+
     def close(self) -> None:
         """Let go of all of it; what is asked for afterwards is opened anew."""
         for database in self._databases.values():
@@ -60,3 +68,4 @@ class OpenedOutside:
             ledger.close()
         self._databases.clear()
         self._projects.clear()
+        self._lakes.clear()

@@ -184,6 +184,25 @@ class Database(Protocol):
         """Let go of the moment, and of the connection."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeFile:
+    """A Parquet file of a table, and the `values` of columns that aren't in it."""
+
+    name: str
+    path: Path
+    size: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lake:
+    """The files and columns that a table has at a version."""
+
+    version: int
+    columns: tuple[str, ...]
+    files: tuple[LakeFile, ...]
+
+
 class Outside(Protocol):
     """What sources reach for besides files: databases, and other projects."""
 
@@ -192,6 +211,9 @@ class Outside(Protocol):
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """The ledger and the store of another project; SourceError when there is none."""
+
+    def lake(self, path: str, version: int | None) -> Lake:
+        """The files of a Delta table at a version, or now; the same ones until `close`."""
 
     def close(self) -> None:
         """Let go of all of it; what is asked for afterwards is opened anew."""

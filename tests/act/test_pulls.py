@@ -182,7 +182,7 @@ def test_wherever_it_is_cut_off_no_row_is_lost_or_doubled(
             feed.send(*rows)
 
             def cut(tools: Tools, at: int = at, after: bool = after) -> Tools:
-                return replace(tools, ledger=Failing(tools, at, after=after))  # type: ignore[arg-type]
+                return replace(tools, ledger=Failing(tools, at, after=after))
 
             feed.tides.change = cut
             with suppress(Cut):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.domain.errors import DeclarationError, UsageError
-from tidemill.domain.source import SUFFIXES, Files, files, output, pull, sql
+from tidemill.domain.source import SUFFIXES, Files, delta, files, output, pull, sql
 
 
 def test_files() -> None:
@@ -71,3 +71,8 @@ def test_faults_of_an_output() -> None:
 def test_what_is_pulled_by() -> None:
     with pytest.raises(DeclarationError, match="3 is no function"):
         pull(3)  # type: ignore[arg-type]
+
+
+def test_a_version_of_a_table() -> None:
+    assert delta("lake").version is None
+    assert delta("lake", version=3).version == 3

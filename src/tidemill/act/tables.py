@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from tidemill.act.lakes import LakeTable
 from tidemill.act.outputs import OutputTable
 from tidemill.act.pulls import PullTable
 from tidemill.act.queries import QueryTable
 from tidemill.act.tools import Tools
-from tidemill.domain.source import Output, Pull, Query, Source, SourceFile
+from tidemill.domain.source import Delta, Output, Pull, Query, Source, SourceFile
 from tidemill.domain.stage import Stage
 
 
@@ -48,6 +49,8 @@ def table_of(
     outside = tools.outside
     if isinstance(source, Query):
         return QueryTable(source, stage.output, outside.database(source.url), coming)
+    if isinstance(source, Delta):
+        return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
         return PullTable(source, stage, tools.artifacts, known or {})
     assert isinstance(source, Output), f"{type(source).__name__} is no source of rows"

@@ -83,6 +83,14 @@ class Output(Source[C]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delta(Source[C]):
+    """A Delta table in a folder, at a version; None is the newest."""
+
+    path: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pull(Source[C]):
     """What a function gives from where it left off: it is handed its last state, and gives the next."""
 
@@ -158,6 +166,15 @@ def output(project: str, stage: str, *, env: str = PRODUCTION) -> Output[Any]:
     A partition is read again when one of these columns has other values.
     """
     return Output(project=project, stage=stage, env=env)
+
+
+def delta(path: str, *, version: int | None = None) -> Delta[Any]:
+    """The rows of the Delta table in the folder `path`, relative to the project's; needs the extra `delta`.
+
+    Without a `version` it is the newest one. Only files that came or went between the last version that
+    was read and this one are looked into, and only partitions that they feed are read.
+    """
+    return Delta(path=path, version=version)
 
 
 def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:
