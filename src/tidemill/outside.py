@@ -24,6 +24,11 @@ class OpenedOutside:
         self._lakes: dict[tuple[str, int | None], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a database is open, of which another process couldn't see the same moment."""
+        return bool(self._databases)
+
     def database(self, url: str) -> Database:
         """The one that `url` names, the same one until `close`."""
         url = resolved(url)

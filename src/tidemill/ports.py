@@ -206,6 +206,10 @@ class Lake:
 class Outside(Protocol):
     """What sources reach for besides files: databases, and other projects."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a database is open, of which another process couldn't see the same moment."""
+
     def database(self, url: str) -> Database:
         """The one that `url` names, the same one until `close`."""
 
