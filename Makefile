@@ -58,6 +58,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench scale" $(PY) -m bench.scale
 	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
+	@$(STEP) "bench memo" $(PY) -m bench.memo
 	@$(STEP) "bench execution" $(PY) -m bench.execution
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes

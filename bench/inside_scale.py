@@ -4,6 +4,7 @@ inside_scale.py lay HOURS       files of a thousand hours each, a row an hour; o
 inside_scale.py build           publish made-up products for every step of the workflow
 inside_scale.py change          other values in the file of one hour
 inside_scale.py plan TIMES      open the project and plan, so many times
+inside_scale.py branch TIMES    branch off, plan there, compare, promote, drop, so many times
 inside_scale.py commit SAMPLE   publish every partition of the first stage in a commit of its own
 
 Only the products are made up: keys, bindings and what the ledger holds come from the code that a run
@@ -226,6 +227,37 @@ def plan(times: str) -> dict[str, Any]:
     return {"runs": runs, "shown": shown, "peak_rss": peak_rss()}
 
 
+def branch(times: str) -> dict[str, Any]:
+    """Seconds of each act on an environment that is like production, of several times."""
+    importlib.import_module("scaled")
+    import tidemill as tm
+
+    took: dict[str, list[float]] = {}
+
+    def timed(name: str, act: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        found = act()
+        took.setdefault(name, []).append(time.perf_counter() - start)
+        return found
+
+    for number in range(int(times) + 1):
+        name = f"dev-{number}"
+        with tm.open() as project:
+            project.state()  # the ledger is open
+            timed("branch", lambda: project.environments.create(name))  # noqa: B023
+        with tm.open(env=name) as dev:
+            if timed("plan", dev.plan).steps:
+                raise RuntimeError(f"{name} isn't like production")
+            timed("diff", lambda: dev.diff("prod"))
+        with tm.open() as project:
+            receipt = timed("promote", lambda: project.promote(name))  # noqa: B023
+            if receipt.exit_code or any(stage.ran or stage.bound for stage in receipt.stages):
+                raise RuntimeError(f"{name} promoted something: {receipt}")
+            timed("drop", lambda: project.environments.drop([name]))  # noqa: B023
+    # The first time also imports what the others find imported.
+    return {name: each[1:] for name, each in took.items()}
+
+
 def commit(sample: str) -> dict[str, Any]:
     """Milliseconds of the first and of the last commits, and how many there were."""
     from tidemill.act.holder import this_process
@@ -265,6 +297,7 @@ COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "build": build,
     "change": change,
     "plan": plan,
+    "branch": branch,
     "commit": commit,
 }
 

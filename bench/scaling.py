@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class States:
         project = self._laid(f"plan-{partitions}", partitions, stages)
         inside(project, "build", script=SCRIPT)
         still = _planned(project, 0)
+        acts = inside(project, "branch", "3", script=SCRIPT) if judged else {}
         inside(project, "change", script=SCRIPT)
         changed = _planned(project, stages)
         shutil.rmtree(project)
@@ -35,6 +37,7 @@ class States:
         size = f"{partitions:,} partitions x {stages} stages x {COLUMNS} columns"
         peak = max(still["peak_rss"], changed["peak_rss"]) / 1e6
         return [
+            *_branches(size, acts),
             _plan(f"open + plan, {size}, nothing changed", still, 0.1 if judged else None),
             _plan(f"open + plan, {size}, one changed", changed, 0.5 if judged else None),
             Row(
@@ -93,6 +96,27 @@ class States:
         inside(project, "lay", str(partitions), script=SCRIPT)
         projects.age(project / "data")
         return project
+
+
+def _branches(size: str, acts: dict[str, list[float]]) -> list[Row]:
+    """Rows of what environments cost that hold what production holds."""
+    told = {
+        "branch": ("branch off production", 50.0),
+        "plan": ("open + plan in a branch", None),
+        "diff": ("compare a branch that is the same", None),
+        "promote": ("promote with nothing to run", 500.0),
+        "drop": ("drop a branch", None),
+    }
+    return [
+        Row(
+            name=f"{told[act][0]}, {size}, wall",
+            value=statistics.median(runs) * 1000,
+            unit="ms",
+            goal=told[act][1],
+            runs=tuple(run * 1000 for run in runs),
+        )
+        for act, runs in acts.items()
+    ]
 
 
 def _planned(project: Path, steps: int) -> dict[str, Any]:

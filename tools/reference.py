@@ -42,7 +42,7 @@ COLUMNS = (
     "Decimal String Enum Categorical Binary Date Datetime Time Duration List Array Struct"
 )
 GROUPS: Mapping[str, str] = {
-    "Workflow": "Workflow impure resources retries",
+    "Workflow": "Workflow impure memo resources retries",
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",

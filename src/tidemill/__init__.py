@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.act.memo import memo
     from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
     from tidemill.decide.frame import Frame, Predictor
@@ -130,6 +131,7 @@ __all__ = [
     "fitted",
     "impure",
     "last",
+    "memo",
     "new_data",
     "no_slice_worse",
     "open",
@@ -154,6 +156,7 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.act.memo": "memo",
     "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
     "tidemill.decide.review.compare": "diff",

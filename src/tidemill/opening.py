@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.act.tools import Context, Elsewhere, Tools
-from tidemill.adapters import claims, files, probes, sqlite
+from tidemill.adapters import claims, files, memos, probes, sqlite
 from tidemill.adapters.formats.lightgbm import LightGBMText
 from tidemill.adapters.sinks import parquet
 from tidemill.adapters.threads import ThreadLane
@@ -86,7 +86,7 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path) -> Tools:
+def open_tools(root: Path, home: Path, memo: Path) -> Tools:
     try:
         home.mkdir(parents=True, exist_ok=True)
         ignore = home / ".gitignore"
@@ -101,6 +101,7 @@ def open_tools(root: Path, home: Path) -> Tools:
         artifacts=files.FileArtifacts(home),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
+        memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
         outside=OpenedOutside(root),
@@ -145,6 +146,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         environment=environment,
         run=run,
         path=tuple(sys.path),
+        argv=tuple(sys.argv),
     )
     return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
 

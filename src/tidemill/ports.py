@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.environment import Environment
 from tidemill.domain.event import Event, Recorded
 from tidemill.domain.query import Query
 from tidemill.domain.ruling import Ruling
@@ -44,13 +45,21 @@ class Guard:
     present: Callable[[Collection[str]], Collection[str]] | None = None
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """Partitions of a head that can tell which facts bound them, without reading what is bound."""
+
+    def facts(self) -> Mapping[str, int]:
+        """By partition, the number of the fact that bound it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The view of now in one environment, derived from the events up to `seq`.
 
     `rulings` are those in force, by stage and partition, in the order in which they were said. `costs`
     are what steps cost so far, by stage and action: in all environments, for a stage costs the
-    same in each.
+    same in each. `environments` are all that there are, by name.
 
     The partitions of a head may be read only when they are asked for. They are those of its version:
     once it moved, what wasn't read before raises ConflictError.
@@ -68,6 +77,7 @@ class State:
     pending: tuple[Effect, ...]
     open_runs: tuple[RunInfo, ...]
     costs: Mapping[str, Mapping[str, Cost]]
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
 class Ledger(Protocol):
@@ -248,6 +258,38 @@ class Claims(Protocol):
 
     def give(self, key: str) -> None:
         """Let others have the key; nothing happens when it isn't ours."""
+
+
+class Memos(Protocol):
+    """Results of costly functions, in spaces: immutable segments, and who is about to compute what.
+
+    A segment is named so that older ones come first, and the one that takes the place of several where
+    the first of them was. Intents only spare work; those of whoever dies vanish.
+    """
+
+    def segments(self, space: str) -> Mapping[str, int]:
+        """The names of a space's segments, oldest first, with their sizes in bytes."""
+
+    def open(self, space: str, segment: str) -> str | bytes | None:
+        """The path of a segment's file, or its bytes; None when it has been merged into another."""
+
+    def append(self, space: str, payload: bytes) -> None:
+        """Add a segment, durably."""
+
+    def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
+        """Put one segment in the place of several that are neighbours; False if some are gone."""
+
+    def intend(self, space: str, payload: bytes) -> str:
+        """Say what is about to be computed; the intent's name."""
+
+    def intents(self, space: str, before: str) -> Mapping[str, bytes]:
+        """What others that came `before` an intent are about to compute."""
+
+    def withdraw(self, space: str, intent: str) -> None:
+        """That was computed, or won't be."""
+
+    def turn(self, space: str, every_s: float) -> float:
+        """Seconds to wait for one's turn, where all turns of a space are so far apart."""
 
 
 class Executor(Protocol):

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, TypeVar
 from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
 from tidemill.act.checking import check, every_fault
+from tidemill.act.differing import StageApart, differ, differ_in_rows
+from tidemill.act.environments import Environments, begin, foreseen, sample_of, standing
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import History
-from tidemill.act.holder import this_process
+from tidemill.act.holder import this_process, this_user
 from tidemill.act.idle import recover, rest
-from tidemill.act.job import Job
-from tidemill.act.listing import list_source
+from tidemill.act.job import Job, absent_from
+from tidemill.act.listing import scan
 from tidemill.act.origins import Facts
+from tidemill.act.promote import refuse_unlike
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
-from tidemill.decide.draft import Now, Request, Scan
+from tidemill.decide.draft import Now, Request, request_of
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, all_columns, recipe_of
@@ -29,16 +32,16 @@ from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.review.consequences import Consumer, readers
 from tidemill.decide.review.discipline import review
 from tidemill.decide.review.roster import Against, earlier, members, moved
+from tidemill.decide.sampling import sampled
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
     Fault,
-    SourceError,
     UsageError,
     did_you_mean,
 )
-from tidemill.domain.partition import bounds_of
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
 from tidemill.domain.stage import Flow, Kind, Stage
@@ -61,25 +64,32 @@ if TYPE_CHECKING:
 
     from tidemill.act.debug import Trial
     from tidemill.act.quarantine import Quarantine
+    from tidemill.decide.apart import RowsApart
     from tidemill.domain.profile import Profile
 
 T = TypeVar("T")
 
 
 def open_project(
-    path: str | Path | None = None, *, workflow: str | Workflow | None = None, env: str = PRODUCTION
+    path: str | Path | None = None,
+    *,
+    workflow: str | Workflow | None = None,
+    env: str = PRODUCTION,
+    sample: float | None = None,
 ) -> Project:
     """Open the project in `path` (default: the current folder, or the nearest one above with settings).
 
-    `workflow` is `module:name` or a Workflow, and overrides the settings. Raises UsageError when there
-    is no project or `env` is no name, DeclarationError when the workflow has faults.
+    `workflow` is `module:name` or a Workflow, and overrides the settings. An environment `env` that isn't
+    there yet begins with its first run, as a branch of production; if a `sample` is given, on that share
+    of the rows of its sources. Raises UsageError when there is no project or `env` is no name,
+    DeclarationError when the workflow has faults.
     """
     environment = environment_of(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
-        return Project(Settings(root=start, workflow=workflow.name), workflow, environment)
+        return Project(Settings(root=start, workflow=workflow.name), workflow, environment, sample)
     settings = find_settings(start, workflow)
-    return Project(settings, load_workflow(settings), environment)
+    return Project(settings, load_workflow(settings), environment, sample)
 
 
 def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
@@ -93,10 +103,22 @@ def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
 class Project:
     """A workflow with its state: what is published, what would run, and running it."""
 
-    def __init__(self, settings: Settings, workflow: Workflow, environment: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        workflow: Workflow,
+        environment: str,
+        sample: float | None = None,
+    ) -> None:
+        if sample is not None and environment == PRODUCTION:
+            raise UsageError(
+                f"{PRODUCTION} never runs on a sample: say --env NAME, such as --env dev-{this_user()}"
+            )
         self.settings = settings
         self.environment = environment
-        self.flow: Flow = seal(workflow)
+        self._declared: Flow = seal(workflow)
+        self._flow: Flow | None = self._declared if environment == PRODUCTION else None
+        self._asked = sample
         self._opened: Tools | None = None
         self._known: Known | None = None
         self._recipes: dict[str, Recipe] | None = None
@@ -110,6 +132,14 @@ class Project:
     def home(self) -> Path:
         """Where the state is."""
         return self.root / self.settings.home
+
+    @property
+    def flow(self) -> Flow:
+        """The workflow's stages; in an environment that works on a sample, as they are on that."""
+        if self._flow is None:
+            self._foresee()
+        assert self._flow is not None
+        return self._flow
 
     @property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -127,7 +157,8 @@ class Project:
     def tools(self) -> Tools:
         """The adapters, opened when they are first needed; a new home ignores itself in git."""
         if self._opened is None:
-            self._opened = open_tools(self.root, self.home)
+            memo = self.settings.memo or self.home / "memo"
+            self._opened = open_tools(self.root, self.home, self.root / memo)
         return self._opened
 
     def stage(self, name: str) -> Stage:
@@ -143,15 +174,22 @@ class Project:
         return Price(cpu_hour=self.settings.cpu_hour, currency=self.settings.currency)
 
     def state(self) -> State:
-        """What is published now."""
-        return self.tools.ledger.state(self.environment)
+        """What is published now; UsageError when there is no such environment."""
+        return standing(self.tools.ledger, self.environment)
+
+    def _foresee(self, *, whole: bool = False) -> State:
+        """What a run finds; one in an environment that isn't there yet begins with what production has."""
+        state = foreseen(self.tools.ledger, self.environment, whole=whole)
+        if self._flow is None:
+            self._flow = sampled(self._declared, sample_of(state, self._asked))
+        return state
 
     def _look(self, use: Callable[[State], T]) -> T:
         """What `use` makes of the state; once more, of all of it, when a run publishes meanwhile."""
         try:
             return use(self.state())
         except ConflictError:
-            return use(self.tools.ledger.state(self.environment, whole=True))
+            return use(standing(self.tools.ledger, self.environment, whole=True))
 
     def plan(
         self,
@@ -170,16 +208,18 @@ class Project:
         (both inclusive, such as "2013-03"), at most `limit` partitions a stage, `again` although
         they are current, and the models in `train` although no trigger says so.
         """
-        request = _request(stage, since, until, limit, again, train)
+        request = request_of(stage, since, until, limit, again, train)
         try:
-            return self._look(lambda state: self._plan(request, state))
+            return self._plan(request, self._foresee())
+        except ConflictError:
+            return self._plan(request, self._foresee(whole=True))
         finally:
             self.tools.outside.close()
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
         scans = {
-            stage.name: self._scan(stage, state)
+            stage.name: scan(stage, self.tools, state.sources, count_rows, look)
             for stage in self.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
@@ -196,25 +236,12 @@ class Project:
         )
         known = self.tools.ledger.traces
         plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
-        absent = self._absent(plan, state)
+        absent = absent_from(self.tools.artifacts, plan, state)
         if absent:
             now = replace(now, absent=absent)
             plan = make_plan(self.flow, self.recipes, now, scans, known, request, self.environment)
         self._refuse(plan)
         return plan
-
-    def _absent(self, plan: Plan, state: State) -> frozenset[str]:
-        """Objects that the plan's steps would read or bind, and that aren't stored any more."""
-        bound = {name: head.partitions for name, head in state.heads.items()}
-        wanted = {
-            pin
-            for step in plan.steps
-            for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
-            for key in keys
-            if (held := bound.get(name, {}).get(key)) is not None
-            for pin in held.product.pins
-        }
-        return frozenset(self.tools.artifacts.missing(wanted)) if wanted else frozenset()
 
     def _refuse(self, plan: Plan) -> None:
         """DeclarationError when a stage that would run doesn't give what its contract says."""
@@ -225,13 +252,6 @@ class Project:
         faults += [fault for name in running for fault in recipes[name].faults]
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
-
-    def _scan(self, stage: Stage, state: State) -> Scan:
-        known = state.sources.get(stage.name, {})
-        try:
-            return list_source(stage, self.tools, known, count_rows, look)
-        except SourceError as error:
-            return Scan(files={}, broken={stage.name: str(error)})
 
     def run(  # noqa: PLR0913 - a request, said in keywords
         self,
@@ -254,7 +274,7 @@ class Project:
         Raises ConflictError when another run holds the environment for longer than `wait_s` seconds.
         A failed step doesn't raise: see the receipt's `exit_code` and `messages`.
         """
-        request = _request(stage, since, until, limit, again, train)
+        request = request_of(stage, since, until, limit, again, train)
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
             return self._run(request, lease, command, progress or Unwatched(), inline=inline)
@@ -262,14 +282,47 @@ class Project:
             self.tools.outside.close()
             lease.close()
 
-    def _run(
-        self, request: Request, lease: Heartbeat, command: str, watch: Progress, *, inline: bool
+    def promote(
+        self,
+        source: str,
+        *,
+        train: Iterable[str] = (),
+        wait_s: float = 0.0,
+        command: str = "tm.open().promote()",
+        progress: Progress | None = None,
     ) -> Receipt:
+        """Take what the environment `source` does into this one, with all that is published here.
+
+        Plans here with the code at hand, which must be what `source` ran (else UsageError), binds what is
+        known, runs the rest, and publishes all of it in one transaction, or nothing when a step fails.
+        Models are trained when they are due here, or among `train`.
+        Raises ConflictError when a head moved meanwhile, or as `run` does.
+        """
+        lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
+        try:
+            refuse_unlike(self.tools, self.flow, self.recipes, source, self.environment)
+            request = Request(train=frozenset(train))
+            return self._run(request, lease, command, progress or Unwatched(), at_once=True)
+        finally:
+            self.tools.outside.close()
+            lease.close()
+
+    def _run(
+        self,
+        request: Request,
+        lease: Heartbeat,
+        command: str,
+        watch: Progress,
+        *,
+        inline: bool = False,
+        at_once: bool = False,
+    ) -> Receipt:
+        words = [] if at_once else begin(self.tools, self.environment, self._asked, lease)
         state = self.state()
         died = bool(state.open_runs)
-        words = recover(self.tools, state, lease)
-        if words:
-            state = self.state()
+        recovered = recover(self.tools, state, lease)
+        if recovered:
+            words, state = [*words, *recovered], self.state()
         plan, run = self._plan(request, state), run_id()
         job = Job(
             tools=self.tools,
@@ -285,12 +338,30 @@ class Project:
             elsewhere=Elsewhere()
             if inline
             else elsewhere(self.settings, self.environment, run, careful=died),
+            at_once=at_once,
         )
         if plan.empty and not plan.broken:
             return rest(job, lease, words)
         from tidemill.act.run import execute
 
         return execute(job, lease, words)
+
+    @property
+    def environments(self) -> Environments:
+        """The environments of the project: to list, create and drop."""
+        return Environments(self.tools)
+
+    def diff(self, other: str, stage: str = "") -> tuple[StageApart, ...]:
+        """What this environment holds or makes differently than `other`, of one stage or of all.
+
+        Compares partitions and hashes of columns; no rows are read. UsageError when either isn't there.
+        """
+        stages = [self.stage(stage).name] if stage else self.flow.names
+        return differ(self.tools, stages, self.environment, other)
+
+    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowsApart:
+        """How the rows of a partition differ from those in the environment `other`, by their key."""
+        return differ_in_rows(self.tools, self.stage(stage), self.environment, other, partition)
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Hold every transform against its contract without data; notes on what can't be reused.
@@ -343,7 +414,7 @@ class Project:
     def facts(self) -> Facts:
         """What explanations are made of: the flow, its recipes, the state, the ledger."""
         # All of it at once, so that no run can move it while it is being explained.
-        state = self.tools.ledger.state(self.environment, whole=True)
+        state = standing(self.tools.ledger, self.environment, whole=True)
         return Facts(flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger)
 
     def debug(self, stage: str, partition: str) -> Trial:
@@ -353,12 +424,9 @@ class Project:
         subject = self.stage(stage)
         # A probe would stop at the stage's breakpoints before there is any row to look at.
         reads = all_columns(subject)
-        try:
-            return self._look(
-                lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
-            )
-        finally:
-            self.tools.outside.close()
+        return self._look(
+            lambda state: attempt(self.tools, self.flow, subject, state, partition, reads)
+        )
 
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all of them; UsageError names what there is."""
@@ -404,7 +472,7 @@ class Project:
         # Only who asks for rows needs Polars.
         kind: type[Quarantine] = import_module("tidemill.act.quarantine").Quarantine
         ledger, where = self.tools.ledger, self.environment
-        return kind(self.tools, where, self.stage, lambda: ledger.state(where, whole=True))
+        return kind(self.tools, where, self.stage, lambda: standing(ledger, where, whole=True))
 
     @property
     def history(self) -> History:
@@ -426,27 +494,3 @@ class Project:
         if self._opened is not None:
             self._opened.outside.close()
             self._opened.ledger.close()
-
-
-def _request(
-    stage: str,
-    since: str | None,
-    until: str | None,
-    limit: int | None,
-    again: bool,
-    train: Iterable[str],
-) -> Request:
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
-    first = bounds_of(since)[0] if since else None
-    end = bounds_of(until)[1] if until else None
-    if first is not None and end is not None and first >= end:
-        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
-    return Request(
-        stage=stage,
-        since=first,
-        until=end,
-        limit=limit,
-        again=again,
-        train=frozenset(train),
-    )

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class Settings:
 
     Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
     seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
-    such as "16GB".
+    such as "16GB". What memos gave is kept in the folder `memo` (default: in `home`), which others may share.
     """
 
     root: Path
@@ -33,6 +34,7 @@ class Settings:
     idle: float = 2.0
     gpus: int = 0
     memory: str = ""
+    memo: str = ""
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:
@@ -66,7 +68,7 @@ def _table(file: Path) -> Mapping[str, Any] | None:
 
 def _check_type(file: Path, name: str, value: object) -> None:
     kinds = {
-        "float": (isinstance(value, int | float), "a number, such as 0.04"),
+        "float": (isinstance(value, int | float) and isfinite(value), "a number, such as 0.04"),
         "int": (isinstance(value, int), "a whole number, such as 4"),
         "str": (isinstance(value, str), "text"),
     }

@@ -47,6 +47,7 @@ def _shop(context: bytes) -> Workshop:
 def _opened(context: bytes) -> Workshop:
     found = contexts.decode(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
+    sys.argv[:] = found.argv
     settings = Settings(root=Path(found.root), workflow=found.workflow, home=found.home)
     project = Project(settings, load_workflow(settings), found.environment)
     recipes = project.recipes

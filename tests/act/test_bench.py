@@ -448,6 +448,7 @@ def test_a_branch_judges_by_its_own_heads(unique: Tides) -> None:
     unique.ok()
     flow = flow_of(unique.root, unique.text)
     with open_project(unique.root, workflow=flow, env="trial") as project:
+        project.environments.create("trial", parent="")
         project.run(since=day(2))
         bound = project.state().heads["doubled"].partitions
         assert list(bound) == [day(2)]
@@ -457,6 +458,7 @@ def test_a_branch_judges_by_its_own_heads(unique: Tides) -> None:
         assert "also in 2024-03-03" in finding.message
     flow = flow_of(unique.root, text)
     with open_project(unique.root, workflow=flow, env="strict") as project:
+        project.environments.create("strict", parent="")
         receipt = project.run()
         assert receipt.exit_code == 3
         assert set(project.state().heads["doubled"].partitions) == {day(0), day(1)}

@@ -22,10 +22,12 @@ DAYS = 3
 
 
 class Branch(Tides):
-    """The same project in another environment."""
+    """The same project in another environment, which begins empty."""
 
     def open(self) -> Project:
         project = open_project(self.root, workflow=flow_of(self.root, self.text), env="dev")
+        if len(project.environments.list()) == 1:
+            project.environments.create("dev", parent="")
         project._opened = self.change(project.tools)
         return project
 

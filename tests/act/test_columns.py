@@ -291,6 +291,7 @@ def test_another_environment_holds_sizes_against_its_own_partitions(tmp_path: Pa
     for number in range(3):
         tides.send(number, [1.0] * 20)
     with open_project(tides.root, workflow=flow_of(tides.root, text), env="trial") as project:
+        project.environments.create("trial", parent="")
         receipt = project.run()
     assert receipt.exit_code == 3
     (message,) = [text for text in receipt.messages if text.startswith("doubled")]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.act.tides import CHAIN, FIRST, STAGES, Before, Tides, day, everything, rows_of
 from tidemill.domain.errors import DeclarationError
-from tidemill.domain.event import Attempted
+from tidemill.domain.event import Attempted, RunEnded
 from tidemill.domain.run import Outcome, Status
 
 
@@ -308,6 +308,52 @@ def test_a_stage_that_ends_the_process_fails_like_any_other(tides: Tides) -> Non
     assert all(" raised SystemExit: 3" in message for message in receipt.messages)
     with tides.open() as project, pytest.raises(DeclarationError, match="raised SystemExit: 3"):
         project.check()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('raise __import__("asyncio").CancelledError("stopped")', "raised CancelledError: stopped"),
+        ("raise GeneratorExit", "raised GeneratorExit:"),
+        (
+            'raise BaseExceptionGroup("two", [KeyboardInterrupt()])',
+            "raised BaseExceptionGroup: two",
+        ),
+        # As Python gives the name of a file that isn't valid Unicode.
+        (
+            r'raise ValueError("no \udcff\nhere")',
+            "raised ValueError: no \\udcff\nhere at tides.py:",
+        ),
+        ('raise ValueError("a" * 10**6 + "z")', "aaa\n[...]\naaa"),
+        (
+            'raise type("Odd", (Exception,), {"__str__": lambda self: 1 / 0})()',
+            "raised Odd: (its message can't be shown: ZeroDivisionError)",
+        ),
+    ],
+)
+def test_whatever_a_stage_raises_is_told_as_its_own(tides: Tides, code: str, said: str) -> None:
+    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
+    tides.edit(body, code)
+    receipt = tides.run()
+    assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
+    assert len(receipt.messages) == 2
+    assert all(said in message and len(message) < 20_000 for message in receipt.messages)
+    [run] = tides.events("RunEnded")
+    assert isinstance(run, RunEnded)
+    assert run.status is Status.FAILED
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("child", ["pass", "raise ValueError"])
+def test_what_a_stage_forked_does_not_go_on_with_the_run(tides: Tides, child: str) -> None:
+    body = 'return raw.select("day", "id", double=times(pl.col("value")))'
+    forks = (
+        f"import os\n    raw.collect()\n    pid = os.fork()\n    if not pid:\n        {child}\n    "
+    )
+    tides.edit(body, f"{forks}assert not pid or os.waitpid(pid, 0)[1] == 0\n    {body}")
+    receipt = tides.run()
+    assert receipt.exit_code == 0
+    assert len(tides.events("RunEnded")) == 1
 
 
 RAISES = 'if frame.item(0, "day").day == 2:\n        raise ValueError("no Saturdays")\n    '

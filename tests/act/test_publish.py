@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tidemill.act import publish
 from tidemill.act.publish import Parcel, Publisher
 from tidemill.act.tools import Tools
+from tidemill.act.unkept import Unkept
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EffectDone, EffectQueued, Event, Published
 from tidemill.outside import OpenedOutside
@@ -63,6 +64,7 @@ class Watched:
             artifacts=self,  # type: ignore[arg-type]
             claims=MemoryClaims(),
             probes=MemoryProbes(),
+            memos=Unkept(),
             formats=(),
             sinks={"parquet": self.deliver},
             outside=OpenedOutside(Path()),

@@ -235,6 +235,15 @@ class TestStreams:
             sys.stdout.write("kept\n")
         assert said(tmp_path) == [("stdout", "kept")]
 
+    def test_a_step_does_not_close_what_its_run_writes_to(
+        self, tmp_path: Path, terminal: Terminal
+    ) -> None:
+        with Recorder(tmp_path) as recorder, recorder.step("a", "b", 1):
+            sys.stdout.close()
+            sys.stdout.write("still there\n")
+        assert not sys.stdout.closed
+        assert said(tmp_path) == [("stdout", "still there")]
+
     def test_no_stream_no_stand_in(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stderr", None)
         monkeypatch.setattr(sys, "stdout", io.StringIO())

@@ -227,7 +227,7 @@ def test_what_an_engine_refuses_fails_alone(
     class Small(Erratic):
         def submit(self, task: Task) -> None:
             if task.id == "0":
-                raise UsageError("it wants 8 devices, and there is none")
+                raise UsageError("task 0: it wants 8 devices, and there is none")
             super().submit(task)
 
     tides = sent(Tides(tmp_path))

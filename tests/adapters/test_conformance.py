@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.act.unkept import Unkept
 from tidemill.adapters.claims import FileClaims
 from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters.memos import FileMemos
 from tidemill.adapters.sqlite import SqliteLedger
-from tidemill.ports import Artifacts, Claims, Ledger
+from tidemill.ports import Artifacts, Claims, Ledger, Memos
 from tidemill.testing.conformance import ArtifactsSuite, ClaimsSuite, LedgerSuite
 from tidemill.testing.memory import MemoryArtifacts, MemoryClaims, MemoryLedger
+from tidemill.testing.memos_suite import MemosSuite
 
 
 class TestSqliteLedger(LedgerSuite):
@@ -52,3 +55,16 @@ class TestMemoryClaims(ClaimsSuite):
     def claimant(self) -> Callable[[], Claims]:
         first = MemoryClaims()
         return lambda: MemoryClaims(first)
+
+
+class TestFileMemos(MemosSuite):
+    @pytest.fixture
+    def memoist(self, tmp_path: Path) -> Callable[[], Memos]:
+        return lambda: FileMemos(tmp_path / "memo")
+
+
+class TestUnkept(MemosSuite):
+    @pytest.fixture
+    def memoist(self) -> Callable[[], Memos]:
+        memos = Unkept()
+        return lambda: memos

@@ -178,10 +178,12 @@ def test_megabytes_that_are_written_hold_up_nobody(tmp_path: Path) -> None:
     assert path.stat().st_size > 2_000_000
 
 
-def test_an_output_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_where_no_output_can_be_kept_it_is_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     taken = tmp_path / "taken"
     taken.write_text("")
     with ProcessLane(max_workers=1, output=taken) as lane:
-        (lost,) = done(lane, task("1"))
-    assert lost.error is not None
-    assert str(taken) in lost.error.message
+        (event,) = done(lane, task("1", "shout", params=b"3"))
+    assert event.fate is Fate.OK
+    assert "line" in "".join(capfd.readouterr())

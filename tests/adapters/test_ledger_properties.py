@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,23 +14,40 @@ from hypothesis import strategies as st
 from tests.adapters.tables import earlier, tables
 from tidemill.adapters.sqlite import SqliteLedger, rebuild
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
+from tidemill.domain.event import (
+    Computed,
+    EnvironmentCreated,
+    EnvironmentDropped,
+    Event,
+    RecipeChanged,
+    RunEnded,
+    Ticked,
+)
 from tidemill.domain.run import Outcome, Status
 from tidemill.ports import Guard, Ledger
 from tidemill.testing import samples
 from tidemill.testing.memory import MemoryLedger
 
 # Few names, so that sequences run into each other's traces.
-ENVIRONMENTS = st.sampled_from(["prod", "dev"])
+ENVIRONMENTS = st.sampled_from(["prod", "dev", "trial"])
 NAMES = st.sampled_from(["a", "b"])
 KEYS = st.sampled_from(["key-1", "key-2", "key-3"])
 PRODUCTS = st.builds(samples.product, NAMES, quarantined=st.sampled_from([0, 2]))
 BINDINGS = st.builds(samples.binding, KEYS, PRODUCTS, run=NAMES)
+SAMPLED = st.builds(replace, BINDINGS, sample=st.just(0.5))
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(samples.published, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=BINDINGS),
+    st.builds(samples.published, NAMES, stage=NAMES, environment=ENVIRONMENTS, bound=SAMPLED),
     st.builds(samples.removed, NAMES, stage=NAMES, environment=ENVIRONMENTS),
-    st.builds(EnvironmentCreated, environment=ENVIRONMENTS, parent=ENVIRONMENTS),
+    st.builds(
+        EnvironmentCreated,
+        environment=ENVIRONMENTS,
+        parent=ENVIRONMENTS,
+        sample=st.sampled_from([1.0, 0.5]),
+    ),
+    st.builds(EnvironmentDropped, environment=ENVIRONMENTS),
+    st.builds(Computed, stage=NAMES, partition=NAMES, binding=BINDINGS),
     st.builds(samples.run_started, NAMES, ENVIRONMENTS),
     st.builds(RunEnded, run=NAMES, status=st.sampled_from([Status.OK, Status.LOST])),
     st.builds(
@@ -60,7 +78,10 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     ),
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
-        lambda seen, gone: samples.source_seen(*seen, digest="x" * len(seen), gone=gone),
+        lambda where, seen, gone: replace(
+            samples.source_seen(*seen, digest="x" * len(seen), gone=gone), environment=where
+        ),
+        ENVIRONMENTS,
         st.lists(NAMES, max_size=2),
         st.tuples(NAMES),
     ),
@@ -141,7 +162,7 @@ def _outcome(ledger: Ledger, act: Act, now: float, leases: dict[str, Any]) -> ob
 def _look(ledger: Ledger) -> object:
     """Everything that can be asked of a ledger."""
     return (
-        [ledger.state(environment) for environment in ("prod", "dev", "unheard")],
+        [ledger.state(environment) for environment in ("prod", "dev", "trial", "unheard")],
         ledger.traces(["key-1", "key-2", "key-3"]),
         list(ledger.events()),
         list(ledger.events(run="a", after=1)),
@@ -186,17 +207,29 @@ def test_bindings_of_an_earlier_schema_are_derived_from_the_facts(events: list[E
             with suppress(TidemillError):
                 accepted.append([event], now=1.0)
         ledger.append([fact.event for fact in accepted.events()], now=1.0)
-        states = [ledger.state(name) for name in ("prod", "dev", "trial")]
+        heads = _partitions(ledger)
         ledger.close()
         with earlier(before, 2) as execute:
             execute("ATTACH ? AS made", str(made))
-            for table in set(tables(made)) - {"bindings"}:
+            for table in ("events", "traces", "pins"):
                 execute(f"INSERT INTO {table} SELECT * FROM made.{table}")
+            had = {"environments": "name, parent", "heads": "environment, stage, version"}
+            for table, columns in had.items():
+                execute(f"INSERT INTO {table} SELECT {columns} FROM made.{table}")
             execute("INSERT INTO bindings VALUES ('prod', 'a', 'a', 'key', 'forgotten')")
         brought_up = SqliteLedger(before)
-        assert [brought_up.state(name) for name in ("prod", "dev", "trial")] == states
+        assert _partitions(brought_up) == heads
         brought_up.close()
-        assert tables(before) == tables(made)
+        # A branch was a copy then.
+        if not any(parent for parent, *_ in (row[1:] for row in tables(made)["environments"])):
+            assert tables(before) == tables(made)
+
+
+def _partitions(ledger: Ledger) -> object:
+    return [
+        {stage: dict(head.partitions) for stage, head in ledger.state(name).heads.items()}
+        for name in ("prod", "dev", "trial")
+    ]
 
 
 @given(st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=8))

@@ -56,11 +56,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
         "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
-        "columns": (),
+        "memo": None, "columns": (),
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
-    "EnvironmentCreated": {"parent": ""},
+    "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0},
     "Failure": {"messages": (), "skipped": 0},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {
@@ -75,7 +75,10 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Tally": {
         "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "retried": 0,
         "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
-        "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0,
+        "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
+    },
+    "Usage": {
+        "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
     },
     "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
 }  # fmt: skip

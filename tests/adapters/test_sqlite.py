@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,15 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 5, "application_id": 0x54444D4C, "journal_mode": "wal"}
-    assert made == [(1, "0.1.0"), (2, "0.1.0"), (3, "0.1.0"), (4, "0.1.0"), (5, "0.1.0")]
+    assert found == {"user_version": 6, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert made == [
+        (1, "0.1.0"),
+        (2, "0.1.0"),
+        (3, "0.1.0"),
+        (4, "0.1.0"),
+        (5, "0.1.0"),
+        (6, "0.1.0"),
+    ]
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
@@ -120,12 +128,12 @@ def test_a_ledger_of_an_earlier_schema_is_brought_up(path: Path, version: int) -
     settled = samples.settled()
     with earlier(path, version) as execute:
         facts: list[Event] = [first, second, second, samples.removed("2013-03-07")]
-        facts += [EnvironmentCreated(environment="dev", parent=PROD), first]
+        facts += [replace(second, environment="dev"), first]
         for seq, fact in enumerate(facts, 1):
             said = (type(fact).__name__, *address(fact), encode_event(fact))
             execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seq, seq, 1.0, *said)
-        for environment, parent, count in ((PROD, "", 5), ("dev", PROD, 4)):
-            execute("INSERT INTO environments VALUES (?, ?)", environment, parent)
+        for environment, count in ((PROD, 5), ("dev", 1)):
+            execute("INSERT INTO environments VALUES (?, '')", environment)
             execute("INSERT INTO heads VALUES (?, 'features', ?)", environment, count)
         for environment, event in ((PROD, first), (PROD, second), ("dev", second)):
             row = (environment, "features", event.partition, event.binding.key)
@@ -290,7 +298,7 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 5: pip"):
+    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 6: pip"):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (7, '3.2.1')")
     with pytest.raises(

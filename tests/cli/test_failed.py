@@ -44,6 +44,13 @@ def test_a_row_says_what_failed_why_and_what_to_do() -> None:
     ]
 
 
+def test_what_comes_from_data_moves_no_cursor() -> None:
+    [_, row] = lines(
+        [FAILURE(partitions=("a\x1b]0;b\x07",), why="no\x1b[2J\n\x00", advice="see it")]
+    )
+    assert row == r"labels a\x1b]0;b\x07 no \x00 see it"
+
+
 def test_columns_that_say_nothing_are_left_out() -> None:
     assert lines([FAILURE(partitions=(WHOLE,))])[0] == "failed why what to do"
 

@@ -8,6 +8,7 @@ import pytest
 
 from tidemill.cli.render import NO_PRICE, markdown_plan, render_plan, render_receipt
 from tidemill.decide.measure import Price
+from tidemill.domain.memo import Usage
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, ModelState, Plan, Step, Waiting
 from tidemill.domain.run import Failure, Receipt, Status, Tally
@@ -55,6 +56,24 @@ class TestReceipt:
             "features - - - 28 - - - - - - -",
             "total - - 28 28 - - - - - - -",
         ]
+
+    @pytest.mark.parametrize(
+        ("used", "told"),
+        [
+            (Usage(known=1_234, asked=1, calls=1), "1,234 rows known, 1 row asked for in 1 call"),
+            (
+                Usage(known=2, asked=3, calls=2, tokens=1, tokens_saved=5_000),
+                "2 rows known, 3 rows asked for in 2 calls, 1 token (5,000 saved)",
+            ),
+            (
+                Usage(known=2, saved=2.0),
+                "2 rows known, 0 rows asked for in 0 calls, cost 0 USD (2.00 USD saved)",
+            ),
+        ],
+    )
+    def test_what_memos_took_and_spared(self, used: Usage, told: str) -> None:
+        stages = (Tally(stage="sales", ran=1, memo=used), Tally(stage="features"))
+        assert f"memo: {told}" in lines(render_receipt(receipt(stages=stages)))
 
     def test_one_stage_needs_no_sum(self) -> None:
         text = render_receipt(receipt(stages=(Tally(stage="sales", ran=1),)))

@@ -1,5 +1,6 @@
 """`tidemill run`: the receipt, the exit codes, one step by itself."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,34 @@ def test_a_price(fresh: Path) -> None:
 def test_another_environment(built: Path) -> None:
     receipt = tidemill("run", "sales", "--env", "dev-ana", "--json").document["receipt"]
     sales = receipt["stages"][0]
+    assert (sales["ran"], sales["bound"], sales["current"]) == (0, 0, 28)
+    assert tidemill("env", "create", "bare", "--empty").code == 0
+    receipt = tidemill("run", "sales", "--env", "bare", "--json").document["receipt"]
+    sales = receipt["stages"][0]
     assert (sales["ran"], sales["bound"], sales["current"]) == (0, 28, 0)
+
+
+def test_what_a_step_prints_is_no_part_of_the_document(fresh: Path) -> None:
+    in_labels(
+        fresh,
+        "import subprocess, sys\n"
+        "print('by Python')\n"
+        "sys.__stdout__.write('past Tidemill\\n')\n"
+        "subprocess.run(['echo', 'by another program'])",
+    )
+    edit(fresh / "bakery.py", "import polars as pl", "import polars as pl\n\nprint('imported')")
+    ended = process("run", "labels", "--limit", "1", "--json", cwd=fresh)
+    assert json.loads(ended.stdout)["receipt"]["status"] == "ok"
+    for said in ("imported", "by Python", "past Tidemill", "by another program"):
+        assert f"{said}\n" in ended.stderr
+    broken = process("plan", "nowhere", "--json", cwd=fresh)
+    assert (broken.returncode, broken.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("how", ["", "--json"])
+def test_closed_streams_are_no_fault(fresh: Path, how: str) -> None:
+    command = f"{sys.executable} -m tidemill run labels --limit 1 {how} >&- 2>&-"
+    assert subprocess.run(command, shell=True, cwd=fresh, check=False).returncode == 0
 
 
 class TestExitCodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -200,3 +201,18 @@ def test_stages_without_a_required_input_of_their_kind_take_the_optional_ones() 
     world.feed("raw", "a", DAY1)
     world.feed("lookup", "l", WHOLE)
     assert f"run joined[{DAY1}]" in shown(world.run())
+
+
+def test_what_was_computed_on_a_sample_is_neither_current_nor_bound() -> None:
+    world = tides()
+    world.run()
+    held = replace(world.heads["wide"][DAY1], sample=0.5)
+    world.heads["wide"][DAY1] = held
+    [step] = [step for step in world.plan(marks=False).steps if step.stage == "wide"]
+    assert (step.partition, step.action, step.forced) == (DAY1, Action.RUN, True)
+    assert step.reasons == ("it was computed on another sample",)
+    # Under the very key that it would have.
+    del world.heads["wide"][DAY1]
+    assert {s.action for s in world.plan(marks=False).steps if s.stage == "wide"} == {Action.BIND}
+    world.traces[held.key] = held
+    assert {s.action for s in world.plan(marks=False).steps if s.stage == "wide"} == {Action.RUN}

@@ -161,6 +161,8 @@ def test_cpus_are_shared_by_what_is_side_by_side() -> None:
     train = step("mod", WHOLE, Action.TRAIN, wall_s=9.0)
     total = [step("total", WHOLE, wall_s=9.0)]
     assert placing(train, *total).of(train).cpus == 4
+    many = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=64)))
+    assert placing(*days, flow=many).of(days[0]).cpus == 4
     half = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=0.5)))
     assert placing(*days, flow=half).of(days[0]).cpus == 0.5
 

@@ -259,3 +259,12 @@ def test_only_transforms_are_called(other: Stage) -> None:
 def test_an_input_without_a_contract_is_not_handed() -> None:
     bare = replace(stage(passed_on), inputs=())
     assert found_in(bare).raised[0].message.startswith("transform 'next' raised TypeError: ")
+
+
+def interrupted(raw: pl.LazyFrame, lookup: pl.LazyFrame) -> pl.LazyFrame:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_nobodys_fault() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        probe(stage(interrupted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.domain.environment import PRODUCTION, environment_of
+from tidemill.domain.environment import PRODUCTION, Environment, environment_of
 from tidemill.domain.errors import UsageError
 
 
@@ -26,3 +26,10 @@ def test_what_is_no_name(name: str) -> None:
 def test_a_name_that_is_far_too_long_is_cut() -> None:
     with pytest.raises(UsageError, match=r"^'a{40}'\.\.\. \(300 characters\) is no name"):
         environment_of("a" * 300)
+
+
+def test_one_expires_when_its_time_is_over() -> None:
+    assert not Environment(name="dev").expired(1e12)
+    assert [Environment(name="dev", expires=5.0).expired(now) for now in (4.9, 5.0, 6.0)] == [
+        False, True, True,
+    ]  # fmt: skip

@@ -20,6 +20,7 @@ from tidemill.domain.errors import (
     TidemillError,
     UsageError,
     did_you_mean,
+    said_by,
 )
 
 CODES: dict[type[TidemillError], int] = {
@@ -74,3 +75,24 @@ def test_an_error_of_a_step_knows_where() -> None:
 )  # fmt: skip
 def test_did_you_mean(name: str, known: list[str], advice: str) -> None:
     assert did_you_mean(name, known) == advice
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("shop"), "KeyError: 'shop'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("\udcff"), r"ValueError: \udcff"),
+        (Mute(), "Mute: (its message can't be shown: ZeroDivisionError)"),
+        (ValueError("a" * 20_000), f"ValueError: {'a' * 4_988}\n[...]\n{'a' * 5_000}"),
+    ],
+)
+def test_errors_of_users_are_told_in_text_that_can_be_recorded(
+    error: BaseException, said: str
+) -> None:
+    assert said_by(error) == said

@@ -13,9 +13,9 @@ from tidemill.domain.event import Event, Recorded, Ticked
 
 KINDS: tuple[Any, ...] = get_args(Event)
 NAMES = [
-    "EnvironmentCreated", "RunStarted", "RunEnded", "Attempted", "Published", "Removed",
-    "RecipeChanged", "SourceSeen", "Settled", "Judged", "Ruled", "Decided", "Delivered", "EffectQueued",
-    "EffectDone", "Ticked",
+    "EnvironmentCreated", "EnvironmentDropped", "RunStarted", "RunEnded", "Attempted", "Published",
+    "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "Ruled", "Decided",
+    "Delivered", "EffectQueued", "EffectDone", "Ticked",
 ]  # fmt: skip
 
 
@@ -36,9 +36,9 @@ def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
-    # A run's end is known by its run; schedules belong to the project.
+    # A run's end is known by its run; what is computed is known in all, and schedules belong to the project.
     named = {item.name: item.default for item in fields(kind)}
-    bare = kind.__name__ in ("RunEnded", "Ticked")
+    bare = kind.__name__ in ("RunEnded", "Ticked", "Computed")
     assert ("environment" in named) != bare
     assert bare or named["environment"] is MISSING
 

@@ -25,7 +25,7 @@ def stage(raw: Any) -> Any:
 @pytest.mark.parametrize(
     ("kind", "options", "noted"),
     [
-        (Kind.INGEST, {"start": "2013"}, {"start": "2013", "version": None}),
+        (Kind.INGEST, {"start": "2013"}, {"start": "2013", "sample_by": None, "version": None}),
         (
             Kind.TRANSFORM,
             {"optional": ["raw"]},

@@ -18,7 +18,7 @@ from tidemill.domain.event import Attempted, RunEnded
 from tidemill.domain.run import Attempt, Outcome, Status
 
 DAYS = 6
-LIMITED = 'resources=tm.resources(lane="process", timeout="3s", memory="500MB")'
+LIMITED = 'resources=tm.resources(lane="process", timeout="15s", memory="500MB")'
 
 # What befalls a day is in a file of its name.
 BEFALLEN = CHAIN.replace(
@@ -112,7 +112,7 @@ def test_one_bad_task_never_takes_anything_else_with_it(tmp_path: Path) -> None:
         day(n): 1 for n in range(3)
     }
     for n, words in enumerate(
-        ["SIGABRT", "SIGKILL", "exit code 0", "timeout of 3 s", "memory cap of 500 MB", "TwoWords"]
+        ["SIGABRT", "SIGKILL", "exit code 0", "timeout of 15 s", "memory cap of 500 MB", "TwoWords"]
     ):
         assert words in ends[day(n)].message, ends[day(n)].message
         # In the table lines are broken where there is a space.

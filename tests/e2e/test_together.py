@@ -65,6 +65,7 @@ def until(happened: Callable[[], bool], *processes: subprocess.Popen[str]) -> No
 def test_two_environments_share_the_work(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", STEADY, DAYS)
     branch, watch = Branch(tides.root, tides.text), Watch(tides)
+    branch.open().close()  # which lets it begin, empty
     # Neither gets far before the other has begun: both plan to do everything.
     (tides.root / "slow").touch()
     both = [start(tides.root), start(tides.root, "--env", "dev")]
@@ -88,6 +89,7 @@ def test_two_environments_share_the_work(tmp_path: Path) -> None:
 def test_who_waits_for_one_that_is_killed_takes_over(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", SLOW, 5)
     branch, watch = Branch(tides.root, tides.text), Watch(tides)
+    branch.open().close()  # which lets it begin, empty
     stuck = [("doubled", day(2)), ("daily", day(2))]
     (tides.root / "slow").touch()
     first = start(tides.root)

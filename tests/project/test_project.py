@@ -105,6 +105,7 @@ def test_a_workflow_may_be_handed_over(tides: Tides) -> None:
 def test_environments_share_what_was_computed(tides: Tides) -> None:
     tides.ok()
     project = open_project(tides.root, workflow=flow_of(tides.root, tides.text), env="dev-ana")
+    project.environments.create("dev-ana", parent="")
     receipt = project.run()
     assert (receipt.status, receipt.exit_code) == (Status.OK, 0)
     assert [(s.stage, s.ran, s.bound) for s in receipt.stages] == [

@@ -45,11 +45,12 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (PROJECT + "cpu_hours = 1\n", r"cpu_hours: did you mean 'cpu_hour'\?"),
         (
             PROJECT + 'root = "x"\n',
-            "root: there is: cpu_hour, currency, gpus, home, idle, memory, workers, workflow",
+            "root: there is: cpu_hour, currency, gpus, home, idle, memo, memory, workers, workflow",
         ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),
         (PROJECT + "workers = 1.5\n", "workers = 1.5 is not a whole number"),
+        (PROJECT + "idle = nan\n", "idle = nan is not a number"),
         (PROJECT + "workers = -1\n", "workers = -1 is less than nothing"),
         (PROJECT + 'memory = "lots"\n', "memory = 'lots' is no amount of memory"),
         ("[tool.tidemill]\nworkflow = 7\n", "workflow = 7 is not text"),

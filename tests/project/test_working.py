@@ -30,6 +30,7 @@ def tides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tides]:
         tides.send(number)
     tides.ok("raw")
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["worker", "7"])
     mine = working.Mine()
     monkeypatch.setattr(working, "_mine", mine)
     flow_of(tmp_path, tides.text)
@@ -59,7 +60,7 @@ def asked(tides: Tides, work: Work) -> Made | Failed:
     """What a worker answers."""
     context = Context(
         root=str(tides.root), workflow="tides:flow", home=".tidemill", environment="prod",
-        run="r", path=(str(tides.root),),
+        run="r", path=(str(tides.root),), argv=("mine.py", "--fast"),
     )  # fmt: skip
     result = working.make(errand_of(context_of(context), work), (), "")
     event = TaskEvent(task="1", fate=Fate.OK, worker="7", at=0.0, result=result)
@@ -73,6 +74,8 @@ def test_what_it_made_is_stored_and_named(tides: Tides) -> None:
     assert found.product.rows == 3
     assert FileArtifacts(tides.root / ".tidemill").missing(found.product.pins) == []
     assert str(tides.root) in sys.path
+    # As the run was called: a module that reads its arguments is the same there.
+    assert sys.argv == ["mine.py", "--fast"]
     tides.ok()
     assert tides.contents()["doubled"][day(1)] == found.product.content
 

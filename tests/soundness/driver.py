@@ -26,7 +26,7 @@ from tests.soundness.reference import UNPLACED, Part, World, interpret
 from tidemill.act import calling
 from tidemill.act.tools import Tools
 from tidemill.domain.environment import PRODUCTION
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.domain.event import Attempted
 from tidemill.domain.plan import Action
 from tidemill.domain.run import Attempt, Outcome
@@ -157,11 +157,45 @@ class Player:
             thread.join()
         return ends
 
-    def elsewhere(self) -> tuple[int, str]:
-        """A run in an environment that shares all that was ever computed; how it ended."""
+    def elsewhere(self, rng: Random) -> tuple[int, str]:
+        """A run in a branch, which may be a new one; how it ended."""
+        with self.fresh() as project:
+            known = [found.name for found in project.environments.list()]
+            if ELSEWHERE in known and rng.random() < 0.3:
+                project.environments.drop([ELSEWHERE])
+                known.remove(ELSEWHERE)
+        if ELSEWHERE not in known:
+            # It begins with what production holds.
+            self._held = {
+                place: held for place, held in self._held.items() if place[0] != ELSEWHERE
+            }
+            self._held |= {(ELSEWHERE, place): held for (_, place), held in self._held.items()}
+        return self.run_elsewhere()
+
+    def run_elsewhere(self) -> tuple[int, str]:
+        """A run in the branch."""
         with self.fresh(ELSEWHERE) as project:
             receipt = project.run()
         return receipt.exit_code, str(receipt.messages)
+
+    def promoted(self) -> tuple[int, str]:
+        """Promote the branch; how that ended. What doesn't succeed must have changed nothing."""
+        with self.fresh() as project:
+            before = self._bound(project)
+            try:
+                receipt = project.promote(ELSEWHERE)
+                code, said = receipt.exit_code, str(receipt.messages)
+            except UsageError as error:
+                code, said = error.exit_code, str(error)
+            if code and self._bound(project) != before:
+                raise Unsound(f"a promotion that failed published something: {said}")
+        return code, said
+
+    def _bound(self, project: Project) -> dict[str, dict[str, str]]:
+        heads = project.state().heads
+        return {
+            name: {k: b.key for k, b in head.partitions.items()} for name, head in heads.items()
+        }
 
     def save(self) -> None:
         """Make the folder hold what the files are now."""
@@ -184,12 +218,25 @@ class Player:
             stage = rng.choice(self.now.flow.names)
             day = "2024-05-02"
             self.run(rng.choice(({"stage": stage}, {"limit": 1}, {"since": day}, {"until": day})))
-        elif kind == "other environment":
-            code, said = self.elsewhere()
+        elif kind in ("other environment", "promotion"):
+            code, said = self.elsewhere(rng)
             if code != (3 if tainted else 0):
                 raise Unsound(f"{kind}: exit code {code}: {said}")
             with self.fresh(ELSEWHERE) as project:
                 self._compare(project, kind, world, tainted)
+            if kind == "promotion":
+                self._promote(kind, world, tainted)
+
+    def _promote(self, kind: str, world: World, tainted: set[Place]) -> None:
+        code, said = self.promoted()
+        # Of a stage that fails in all partitions nothing was made by the code at hand.
+        if code not in ((2, 3) if tainted else (0,)):
+            raise Unsound(f"{kind}: exit code {code}: {said}")
+        if not tainted:
+            with self.fresh() as project:
+                self._compare(project, kind, world, tainted)
+                if steps := project.plan().steps:
+                    raise Unsound(f"{kind}: then the plan has {[step.id for step in steps][:5]}")
 
     def _settle(self, kind: str, rng: Random) -> None:
         self.save()

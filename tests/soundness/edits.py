@@ -367,7 +367,7 @@ DATA: Mapping[str, Edit] = {
 # Nothing is edited, or the engine; what matters is how it is run (see the driver).
 RUNS: Mapping[str, Edit] = {"polars upgrade": _upgraded, "again": _same, "nothing": _same}
 # The same edits, under a run that is disturbed, or comes second.
-UPSETS = ("crash", "two at once", "partial", "other environment")
+UPSETS = ("crash", "two at once", "partial", "other environment", "promotion")
 
 EDITS: Mapping[str, Edit] = {
     **MUST,

@@ -72,7 +72,7 @@ class Commands(Player):
         both = [self._start(rng, "--wait", "120s"), self._start(rng, "--wait", "120s")]
         return [_ended(process) for process in both]
 
-    def elsewhere(self) -> tuple[int, str]:
+    def run_elsewhere(self) -> tuple[int, str]:
         """`tidemill run` in another environment."""
         return _ended(self._start(Random(self._writes), "--env", ELSEWHERE))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
+from tidemill.act.remembering import is_wanted
 from tidemill.decide.code.state import State
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
@@ -27,18 +29,26 @@ _IN_MEMORY = 4_000
 def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
     """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
     assert stage.function is not None
+    process = os.getpid()
     try:
         return stage.function(**arguments)
-    except TidemillError:
+    except (TidemillError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    # Neither SystemExit nor the CancelledError of asyncio is an Exception.
+    except BaseException as error:
         raise failed(stage, partition, error) from error
+    finally:
+        # A function that forked returns twice, and only one of the two is the run.
+        if os.getpid() != process:
+            os._exit(0)
 
 
 def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
     """The rows of a query over so many rows; what the stage's code raises in it becomes a StepError."""
+    # A memo is asked once for all rows: streamed, it would be for some at a time, in smaller batches.
+    whole = rows <= _IN_MEMORY or is_wanted()
     try:
-        return frame.collect(engine="in-memory" if rows <= _IN_MEMORY else "auto")
+        return frame.collect(engine="in-memory" if whole else "auto")
     except (Exception, PanicException) as error:
         raise failed(stage, partition, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,6 +12,7 @@ from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_source
 from tidemill.act.profiling import Profiles
+from tidemill.act.remembering import Desk
 from tidemill.act.tables import look
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
@@ -37,6 +39,13 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
+    with closing(tools.outside):
+        return _attempt(tools, flow, stage, state, partition, reads)
+
+
+def _attempt(
+    tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
+) -> Trial:
     held = Frames(tools.artifacts, lambda: None)
     room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
@@ -52,7 +61,9 @@ def attempt(
         product, objects = room.ingest(stage, partition, files, rulings)
     elif stage.kind is Kind.TRANSFORM:
         inputs = _inputs(flow, stage, state, partition)
-        product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
+        # What was paid for is kept, also by a trial.
+        with Desk(tools.memos).open():
+            product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from tidemill.act.environments import lineage_of
 from tidemill.act.history import passed
 from tidemill.act.origins import Facts, Origin, origins_of
 from tidemill.decide.recipe import Recipe, changes
@@ -216,11 +217,12 @@ def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
     """The artifact that was live when a delivery was made."""
     if stage.kind is not Kind.DELIVER:
         return ""
+    ours = lineage_of(facts.state.environments, facts.state.environment)
     lives = [
         fact.event.delivery.artifact.id
         for fact in facts.ledger.events(kinds=("Delivered",))
         if isinstance(fact.event, Delivered)
-        and fact.event.environment == facts.state.environment
+        and ours(fact.event.environment, fact.seq)
         and fact.event.delivery.name == stage.model
         and fact.event.delivery.at <= binding.at
     ]
@@ -264,9 +266,10 @@ def _contracted(contract: ContractSpec, name: str) -> Column:
 def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
     """Every time that the column's values became others, oldest first."""
     versions: list[Version] = []
+    ours = lineage_of(facts.state.environments, facts.state.environment)
     for fact in facts.ledger.events(kinds=("Published",)):
         event = fact.event
-        if not isinstance(event, Published) or event.environment != facts.state.environment:
+        if not isinstance(event, Published) or not ours(event.environment, fact.seq):
             continue
         if (event.stage, event.partition) != (stage.name, partition):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from tidemill.domain.errors import StepError
+from tidemill.domain.errors import StepError, said_by
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.stage import Stage
 
@@ -21,7 +21,8 @@ def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
         for frame in traceback.extract_tb(error.__traceback__)
         if not any(part in frame.filename.replace("\\", "/") for part in _OURS)
     ]
-    trace = "".join(traceback.format_list(frames)) + f"{type(error).__name__}: {error}"
+    said = said_by(error)
+    trace = "".join(traceback.format_list(frames)) + said
     at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""
-    message = f"{stage.name}{place} raised {type(error).__name__}: {error}{at}"
+    message = f"{stage.name}{place} raised {said}{at}"
     return StepError(message, stage=stage.name, partition=partition, trace=trace)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tidemill.act.environments import lineage_of
 from tidemill.act.holder import is_dead
 from tidemill.act.logs import LogReader
 from tidemill.decide.ends import with_ends
@@ -197,11 +198,12 @@ def list_versions(
 ) -> list[Held]:
     """The versions of a stage's contract in the order in which they came; `now` is what is bound."""
     found: dict[str, Held] = {}
+    ours = lineage_of(ledger.state(environment).environments, environment)
     for recorded in ledger.events(kinds=("Published",)):
         event = recorded.event
         if not isinstance(event, Published):
             continue
-        if (event.environment, event.stage) != (environment, stage):
+        if event.stage != stage or not ours(event.environment, recorded.seq):
             continue
         bound = event.binding
         made = Publication(partition=event.partition, run=bound.run, at=recorded.at)

@@ -18,12 +18,12 @@ from tidemill.domain.plan import Plan
 from tidemill.domain.run import Attempt
 from tidemill.domain.source import SourceFile
 from tidemill.domain.stage import Flow, Kind
-from tidemill.ports import Lease, State
+from tidemill.ports import Artifacts, Lease, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A plan with all that it takes to execute it."""
+    """A plan with all that it takes to execute it; `at_once` all is published at its end, or nothing."""
 
     tools: Tools
     flow: Flow
@@ -35,6 +35,21 @@ class Job:
     price: Price
     progress: Progress
     elsewhere: Elsewhere
+    at_once: bool = False
+
+
+def absent_from(artifacts: Artifacts, plan: Plan, state: State) -> frozenset[str]:
+    """Objects that a plan's steps would read or bind, and that aren't stored any more."""
+    bound = {name: head.partitions for name, head in state.heads.items()}
+    wanted = {
+        pin
+        for step in plan.steps
+        for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
+        for key in keys
+        if (held := bound.get(name, {}).get(key)) is not None
+        for pin in held.product.pins
+    }
+    return frozenset(artifacts.missing(wanted)) if wanted else frozenset()
 
 
 def beginning(job: Job, lease: Lease) -> list[Event]:

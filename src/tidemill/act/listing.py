@@ -43,9 +43,9 @@ def source_of(stage: Stage) -> Source[Any]:
     except DeclarationError as error:
         placed = [replace(fault, where=fault.where or stage.place) for fault in error.faults]
         raise DeclarationError("the workflow", placed) from error
-    except TidemillError:
+    except (TidemillError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise SourceError(str(failed(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__
@@ -56,6 +56,20 @@ def source_of(stage: Stage) -> Source[Any]:
         )
         raise DeclarationError("the workflow", [fault])
     return source
+
+
+def scan(
+    stage: Stage,
+    tools: Tools,
+    known: Mapping[str, Mapping[str, SourceFile]],
+    count: Count,
+    look: Look,
+) -> Scan:
+    """What a stage's source has now, of which `known` is known; when it can't be read at all, why."""
+    try:
+        return list_source(stage, tools, known.get(stage.name, {}), count, look)
+    except SourceError as error:
+        return Scan(files={}, broken={stage.name: str(error)})
 
 
 def list_source(

@@ -9,6 +9,7 @@ from tidemill.act.bench import Bench
 from tidemill.act.idle import peak_rss
 from tidemill.act.intake import is_apart
 from tidemill.act.job import Job, beginning, marks_settled, recipes_settled
+from tidemill.act.promote import Holding
 from tidemill.act.publish import Publisher
 from tidemill.act.recording import Recorder
 from tidemill.act.running import Running
@@ -44,7 +45,8 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
     try:
         running.all()
         publisher.close()
-        status, broke = Status.OK, False
+        status = _committed(publisher, attempts)
+        broke = False
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
         publisher.close()
@@ -54,10 +56,28 @@ def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
         claimed.give_all()
         done = status is Status.OK
         age = aged(job, holdings.published, publisher.heads) if done else Aged()
-        receipt = _receipt(job, attempts, status, meter, [*messages, *running.notes], age)
+        words = [*messages, *running.notes, *_withheld(job, status)]
+        receipt = _receipt(job, attempts, status, meter, words, age)
         settled = _settled(job, holdings, attempts, publisher) if done else []
         _end(job, lease, receipt, [*settled, *age.events], quiet=broke)
     return receipt
+
+
+def _committed(publisher: Publisher, attempts: Sequence[Attempt]) -> Status:
+    """How a run ends whose steps were all tried. One that publishes at once does it if all went well."""
+    if isinstance(publisher, Holding):
+        if any(attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED) for attempt in attempts):
+            return Status.FAILED
+        publisher.commit()
+    return Status.OK
+
+
+def _withheld(job: Job, status: Status) -> Iterator[str]:
+    if job.at_once and status is not Status.OK:
+        yield (
+            f"nothing was published: {job.plan.environment} is as it was; what was computed is kept, and "
+            "bound when this is done again"
+        )
 
 
 def _refuse_moved(job: Job) -> None:
@@ -77,7 +97,8 @@ def _begin(job: Job, lease: Heartbeat, claimed: Claimed) -> Publisher:
     guard = Guard(lease=lease.lease)
     job.tools.ledger.append(beginning(job, lease.lease), now=job.tools.clock(), guard=guard)
     heads = {name: head.version for name, head in job.state.heads.items()}
-    return Publisher(job.tools, job.plan.environment, lease.lease, heads, claimed.give)
+    kind = Holding if job.at_once else Publisher
+    return kind(job.tools, job.plan.environment, lease.lease, heads, claimed.give)
 
 
 def _running(job: Job, holdings: Holdings, publisher: Publisher, claimed: Claimed) -> Running:

@@ -151,7 +151,12 @@ class Running:
         try:
             self._lanes.submit(str(at), errand_of(self._context, work), place, limits)
         except UsageError as error:
-            self._made(at, self._begun.pop(at), Failed(message=str(error)), Spent())
+            self._made(
+                at,
+                self._begun.pop(at),
+                Failed(message=str(error).removeprefix(f"task {at}: ")),
+                Spent(),
+            )
 
     def _store(self, work: Work) -> None:
         """Wait until what the work reads is where others can read it."""

@@ -227,6 +227,8 @@ class Steps:
             return self._remove(stage, step, begun.attempt)
         if step.action is Action.GATE:
             return self._gate(stage, step, begun.attempt)
+        if gave is not None and gave.memo is not None:
+            begun.attempt = replace(begun.attempt, memo=gave.memo)
         if isinstance(gave, Failed):
             return _fallen(stage, begun, gave)
         made, recipe, at = begun.made or gave, self._recipes[stage.name], self._tools.clock()
@@ -251,6 +253,7 @@ class Steps:
                 rules=recipe.wider,
                 at=at,
             ),
+            sample=recipe.sample,
         )
         return self._publish(stage, begun, binding, made)
 

@@ -66,6 +66,10 @@ class _Tap:
         for line in lines:
             self.write(line)
 
+    def close(self) -> None:
+        """Nothing but a flush: a step doesn't end what its run still writes to."""
+        self._inner.flush()
+
 
 class Taps:
     """The stand-ins, which are there once, however many have opened them."""

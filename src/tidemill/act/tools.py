@@ -14,6 +14,7 @@ from tidemill.ports import (
     Claims,
     Executor,
     Ledger,
+    Memos,
     ModelFormat,
     Outside,
     Probes,
@@ -57,6 +58,7 @@ class Tools:
     artifacts: Artifacts
     claims: Claims
     probes: Probes
+    memos: Memos
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
     outside: Outside
@@ -65,7 +67,10 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What another process needs to open the same project; `path` is where it imports from."""
+    """What another process needs to open the same project.
+
+    `path` is where it imports from, `argv` what the program was called with: modules may read both.
+    """
 
     root: str = ""
     workflow: str = ""
@@ -73,6 +78,7 @@ class Context:
     environment: str = ""
     run: str = ""
     path: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from tidemill.decide.code.state import State
 from tidemill.decide.digest import Hasher, column_hashes, rowset_hash
 from tidemill.decide.findings import unknown_finding
 from tidemill.decide.ordered import depends_on_order
+from tidemill.decide.portion import portion
 from tidemill.decide.ruled import spoken
 from tidemill.decide.schema import schema_of
 from tidemill.domain.binding import Binding, Product, content_of
@@ -69,17 +70,19 @@ class Workroom:
         """Read one partition's rows from its files and publish those that pass, or that were released."""
         assert stage.output is not None
         if not is_apart(partition, files):
-            rows = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, rows, rulings)
+            return self._judged(stage, partition, self._whole(stage, partition, files), rulings)
         # Columns that the contract drops are only read when there are rows to quarantine as they came.
         narrow, dropped = self._intake.kept(stage, partition, files)
+        narrow = _sampled(stage, narrow)
         judged = checker_of(stage.output).judge(narrow, partition=partition)
         if judged.bad is not None and (rulings or stage.output.unknown_columns == "drop"):
-            wide = self._intake.whole(stage, partition, files)
-            return self._judged(stage, partition, wide, rulings)
+            return self._judged(stage, partition, self._whole(stage, partition, files), rulings)
         found = unknown_finding(stage.output, dropped, narrow.height)
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
+
+    def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+        return _sampled(stage, self._intake.whole(stage, partition, files))
 
     def transform(
         self,
@@ -245,6 +248,10 @@ class Workroom:
         if of not in self._hashers:
             self._hashers[of] = Hasher(schema_of(spec))
         return self._hashers[of].hashes(good)
+
+
+def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows if stage.sample == 1.0 else portion(rows, stage.sampled_by, stage.sample)
 
 
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
@@ -13,6 +13,8 @@ from tidemill.act.intake import Intake
 from tidemill.act.modeling import Trainer
 from tidemill.act.profiling import Profiles
 from tidemill.act.recording import Recorder
+from tidemill.act.remembering import Desk, Unanswered
+from tidemill.act.shelf import Shelf
 from tidemill.act.tools import Tools
 from tidemill.act.work import Again, Objects, Workroom
 from tidemill.decide.models import BASELINE
@@ -20,7 +22,9 @@ from tidemill.decide.recipe import Recipe
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import ContractError, StepError, TidemillError
 from tidemill.domain.fingerprint import object_name
+from tidemill.domain.memo import Usage
 from tidemill.domain.model import Artifact
+from tidemill.domain.partition import WHOLE
 from tidemill.domain.resources import Retries
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.source import SourceFile
@@ -53,7 +57,8 @@ class Work:
 class Failed:
     """Why nothing was made: in words, the user's own frames, and whether to try again makes sense.
 
-    `fate` is that of the attempt. `unlike`: it wasn't tried, because the process has other code.
+    `fate` is that of the attempt. `unlike`: it wasn't tried, because the process has other code. `memo` is
+    what its memos took all the same.
     """
 
     message: str
@@ -62,18 +67,21 @@ class Failed:
     transient: bool = False
     fate: str = "error"
     unlike: bool = False
+    memo: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """What a step gave, what else its code reached for, and the bytes of objects that aren't stored.
 
-    Where only some `columns` were made, the others are those that were there.
+    Where only some `columns` were made, the others are those that were there. `memo` is what
+    its memos spared and took.
     """
 
     product: Product
     touched: tuple[str, ...] = ()
     objects: Objects = ()
+    memo: Usage | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -106,6 +114,8 @@ class Workshop:
             return found.partitions if found else {}
 
         self._artifacts = tools.artifacts
+        self._memos = tools.memos
+        self._shelves: dict[str, Shelf] = {}
         states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
         self.frames = Frames(tools.artifacts, settle)
         profiles = Profiles(tools.artifacts, head)
@@ -117,12 +127,15 @@ class Workshop:
         stage = self._flow[work.stage]
         if self._recipes[stage.name].digest != work.recipe:
             return Failed(message=f"{stage.name} does something else in this process", unlike=True)
+        desk = Desk(self._memos, self._shelves)
         try:
-            with self.recorder.step(stage.name, work.partition, work.number):
-                return self._make(stage, work)
+            with self.recorder.step(stage.name, work.partition, work.number), desk.open():
+                return replace(self._make(stage, work), memo=desk.usage)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            return told(stage, work.partition, error)
+            if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):
+                error = _unanswered(stage, work.partition, desk.failure)
+            return replace(told(stage, work.partition, error), memo=desk.usage)
 
     def store(self, work: Work) -> Made | Failed:
         """Do the work, and store what it gave."""
@@ -198,15 +211,30 @@ def told(stage: Stage, partition: str, error: BaseException) -> Failed:
     )
 
 
+def _unanswered(stage: Stage, partition: str, failure: Unanswered) -> StepError:
+    """What a memo failed at as it was, and not as Polars passed it on."""
+    cause = failure.__cause__
+    place = "" if partition == WHOLE else f" {partition}"
+    trace = failed(stage, partition, cause).trace if cause is not None else ""
+    error = StepError(
+        f"{stage.name}{place}: {failure}", stage=stage.name, partition=partition, trace=trace
+    )
+    error.__cause__ = cause
+    return error
+
+
 def transient(error: BaseException, retries: Retries) -> bool:
     """Whether an error, or one that it was raised from, is of a kind that is tried again."""
     if isinstance(error, ContractError):
         return False
+    return any(isinstance(cause, retries.on) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it was raised from."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
-        if isinstance(cause, retries.on):
-            return True
+        yield cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    return False

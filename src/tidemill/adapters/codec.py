@@ -19,11 +19,13 @@ from tidemill.domain.delivery import Delivery
 from tidemill.domain.errors import StorageError
 from tidemill.domain.event import (
     Attempted,
+    Computed,
     Decided,
     Delivered,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
+    EnvironmentDropped,
     Event,
     Judged,
     Published,
@@ -41,8 +43,9 @@ T = TypeVar("T")
 
 VERSION = 1
 KINDS: tuple[type[Event], ...] = (
-    *(Attempted, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated, Judged),
-    *(Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted, Settled, SourceSeen, Ticked),
+    *(Attempted, Computed, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated),
+    *(EnvironmentDropped, Judged, Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted),
+    *(Settled, SourceSeen, Ticked),
 )
 
 
@@ -104,7 +107,7 @@ def decode(kind: type[T], text: str) -> T:
 def encode_event(event: Event) -> str:
     """The text of an event, with its kind and the version of its shape."""
     # Bindings are read by the thousand, and to fill defaults in takes msgspec a third of the time.
-    written = event if isinstance(event, Published) else sparse(event)
+    written = event if isinstance(event, Published | Computed) else sparse(event)
     fields = written if _finite(event) else _spelled(msgspec.to_builtins(written))
     return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
 
@@ -126,7 +129,7 @@ def decode_event(text: str) -> Event:
 
 
 def decode_binding(text: str) -> Binding:
-    """What the `Published` bound that `encode_event` made `text` of.
+    """What the `Published` or `Computed` binds that `encode_event` made `text` of.
 
     Bindings are read by the thousand, and in one go that takes less than half as long as their events.
     """
@@ -150,7 +153,8 @@ def address(event: Event) -> Address:
         inner = event.attempt
     elif isinstance(event, EffectQueued):
         inner = event.effect
-    run = event.binding.run if isinstance(event, Published) else getattr(event, "run", None)
+    bound = event.binding if isinstance(event, Published | Computed) else None
+    run = bound.run if bound else getattr(event, "run", None)
     return Address(
         getattr(event, "environment", None),
         run,
@@ -178,8 +182,10 @@ def _text(value: Any) -> str:
 
 def _finite(value: Any) -> bool:
     """Whether every measured figure (a model's baseline, its scores) is a number that JSON has."""
-    if isinstance(value, Published | Delivered):
-        value = value.binding if isinstance(value, Published) else value.delivery
+    if isinstance(value, Published | Computed):
+        value = value.binding
+    elif isinstance(value, Delivered):
+        value = value.delivery
     if isinstance(value, Binding):
         value = value.product
     if not isinstance(value, Product | Delivery):

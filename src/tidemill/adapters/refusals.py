@@ -52,6 +52,26 @@ def environment_exists(name: str) -> ConflictError:
     return ConflictError(f"the environment {name!r} exists already; use it or take another name")
 
 
+def environment_unknown(name: str) -> ConflictError:
+    return ConflictError(
+        f"there is no environment {name!r}; tidemill env list shows those there are"
+    )
+
+
+def environment_has_branches(name: str, branches: Collection[str]) -> ConflictError:
+    return ConflictError(
+        f"{', '.join(sorted(branches))} branched off the environment {name!r} and read what it had: "
+        "drop them first"
+    )
+
+
+def sampled(environment: str, stage: str, partition: str, sample: float) -> ConflictError:
+    return ConflictError(
+        f"{stage} {partition} was computed on a sample of {sample:g} and can't be bound in "
+        f"{environment!r}, which isn't an environment of that sample: run it there"
+    )
+
+
 def run_exists(run: str) -> ConflictError:
     return ConflictError(f"the run {run!r} was started already; a run's id is used once")
 

@@ -12,7 +12,7 @@ from tidemill.adapters.codec import address, decode_event, encode, encode_event
 from tidemill.adapters.refusals import check_present
 from tidemill.adapters.sqlite_connection import Connections
 from tidemill.adapters.sqlite_derive import Derivation
-from tidemill.adapters.sqlite_heads import Partitions
+from tidemill.adapters.sqlite_heads import Layer, Partitions
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding
 from tidemill.domain.event import Event, Recorded
@@ -81,8 +81,8 @@ class SqliteLedger:
         moved; with `whole` they are all read at once.
         """
 
-        def opened(stage: str, version: int) -> Partitions:
-            return Partitions(self._connections, environment, stage, version)
+        def opened(layers: tuple[Layer, ...], stage: str, version: int, moved: int) -> Partitions:
+            return Partitions(self._connections, layers, stage, version, moved)
 
         with self._connections.reading() as connection:
             return sqlite_read.state(connection, environment, opened, whole=whole)

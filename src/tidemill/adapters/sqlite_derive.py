@@ -12,11 +12,13 @@ from tidemill.adapters.codec import encode
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.event import (
     Attempted,
+    Computed,
     Decided,
     Delivered,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
+    EnvironmentDropped,
     Event,
     Judged,
     Published,
@@ -46,12 +48,14 @@ class Derivation:
     bound: dict[str, None] = field(default_factory=dict)
     _moved: set[tuple[str, str]] = field(default_factory=set)
     _noted: set[str] = field(default_factory=set)
+    # By environment, whether it is a branch, and when the newest branch of it began.
+    _families: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     def apply(self, seq: int, at: float, event: Event) -> None:
         """Bring the tables up to this event; ConflictError when it contradicts them."""
         self.seq, self.at = seq, at
         environment = getattr(event, "environment", None)
-        if environment is not None and not isinstance(event, EnvironmentCreated):
+        if environment is not None and not isinstance(event, _LIVES):
             self.note(environment)
         _RULES[type(event)](self, event)
 
@@ -63,13 +67,32 @@ class Derivation:
         """An environment exists from the first event that names it."""
         if environment not in self._noted:
             self._noted.add(environment)
-            self.run("note_environment", environment, "")
+            self.run("note_environment", environment, "", self.seq, self.at, None, 1.0)
 
     def move(self, environment: str, stage: str) -> None:
         """A head moves by one an append, however many of its partitions change."""
         if (environment, stage) not in self._moved:
             self._moved.add((environment, stage))
-            self.run("move_head", environment, stage)
+            self.run("move_head", environment, stage, self.seq)
+
+    def family(self, environment: str) -> tuple[bool, int]:
+        """Whether an environment is a branch, and when the newest branch of it began, or 0."""
+        if environment not in self._families:
+            parent, newest, _ = self.known(environment) or ("", None, 1.0)
+            self._families[environment] = bool(parent), newest or 0
+        return self._families[environment]
+
+    def known(self, environment: str) -> tuple[str, int | None, float] | None:
+        """The parent, newest branch and sample of an environment, if there is one."""
+        found: tuple[str, int | None, float] | None
+        found = self.connection.execute(queries()["family"], (environment,)).fetchone()
+        return found
+
+    def forget(self) -> None:
+        """Environments come or go: what was noted of them doesn't hold any more."""
+        self._moved.clear()
+        self._noted.clear()
+        self._families.clear()
 
     def pin(self, objects: Iterable[str], key: str) -> None:
         """These objects must exist for the sake of `key`."""
@@ -78,11 +101,42 @@ class Derivation:
 
 
 def _created(now: Derivation, event: EnvironmentCreated) -> None:
-    if now.run("note_environment", event.environment, event.parent) == 0:
-        raise refusals.environment_exists(event.environment)
-    copies = ("copy_recipes", "copy_heads", "copy_bindings", "copy_deliveries", "copy_rulings")
-    for part in copies:
-        now.run(part, event.environment, event.parent)
+    name, parent = event.environment, event.parent
+    if parent and now.known(parent) is None:
+        raise refusals.environment_unknown(parent)
+    row = (name, parent, now.seq, now.at, event.expires, event.sample)
+    if now.run("note_environment", *row) == 0:
+        raise refusals.environment_exists(name)
+    now.forget()
+    for part in ("recipes", "heads", "settled", "deliveries", "decisions"):
+        now.run(f"copy_{part}", name, parent)
+
+
+def _dropped(now: Derivation, event: EnvironmentDropped) -> None:
+    name, known = event.environment, now.known(event.environment)
+    if known is None:
+        raise refusals.environment_unknown(name)
+    branches = [
+        n for n, parent, *_ in now.connection.execute(queries()["environments"]) if parent == name
+    ]
+    if branches:
+        raise refusals.environment_has_branches(name, branches)
+    now.forget()
+    own = (
+        "recipes",
+        "heads",
+        "settled",
+        "deliveries",
+        "decisions",
+        "bindings",
+        "sources",
+        "rulings",
+    )
+    for part in (*own, "effects", "environment"):
+        now.run(f"drop_{part}", name)
+    for owner in filter(None, (name, known[0])):
+        now.run("forget_past_bindings", owner)
+        now.run("forget_past_sources", owner)
 
 
 def _run_started(now: Derivation, event: RunStarted) -> None:
@@ -110,18 +164,38 @@ def _attempted(now: Derivation, event: Attempted) -> None:
 
 
 def _published(now: Derivation, event: Published) -> None:
-    binding = event.binding
-    place = (event.environment, event.stage, event.partition)
+    binding, environment = event.binding, event.environment
+    if binding.sample != 1.0 and (now.known(environment) or ("", None, 1.0))[2] != binding.sample:
+        raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
+    place = (environment, event.stage, event.partition)
+    _keep(now, place)
     now.run("bind", *place, now.seq)
+    _traced(now, event)
+    now.move(environment, event.stage)
+
+
+def _traced(now: Derivation, event: Published | Computed) -> None:
+    binding = event.binding
     now.run("trace", binding.key, event.stage, now.seq)
     now.pin(binding.product.pins, binding.key)
     now.bound.update(dict.fromkeys(binding.product.pins))
-    now.move(event.environment, event.stage)
 
 
 def _removed(now: Derivation, event: Removed) -> None:
-    now.run("unbind", event.environment, event.stage, event.partition)
+    place = (event.environment, event.stage, event.partition)
+    _keep(now, place)
+    if now.family(event.environment)[0]:
+        now.run("hide", *place, now.seq)
+    else:
+        now.run("unbind", *place)
     now.move(event.environment, event.stage)
+
+
+def _keep(now: Derivation, place: tuple[str, str, str]) -> None:
+    """Keep what is bound to a place for the branches that read it."""
+    newest = now.family(place[0])[1]
+    if newest:
+        now.run("keep_binding", now.seq, *place, newest)
 
 
 def _recipe_changed(now: Derivation, event: RecipeChanged) -> None:
@@ -130,9 +204,17 @@ def _recipe_changed(now: Derivation, event: RecipeChanged) -> None:
 
 def _source_seen(now: Derivation, event: SourceSeen) -> None:
     place = (event.environment, event.stage)
-    seen = [(*place, file.path, encode(file)) for file in event.files]
-    now.connection.executemany(queries()["see_source"], seen)
-    now.connection.executemany(queries()["forget_source"], [(*place, path) for path in event.gone])
+    is_branch, newest = now.family(event.environment)
+    many = now.connection.executemany
+    if newest:
+        paths = (*(file.path for file in event.files), *event.gone)
+        many(queries()["keep_source"], [(*place, path, now.seq, newest) for path in paths])
+    seen = [(*place, file.path, encode(file), now.seq) for file in event.files]
+    many(queries()["see_source"], seen)
+    if is_branch:
+        many(queries()["hide_source"], [(*place, path, now.seq) for path in event.gone])
+    else:
+        many(queries()["forget_source"], [(*place, path) for path in event.gone])
     now.run("unsettle", *place)
 
 
@@ -182,12 +264,17 @@ def _ticked(now: Derivation, event: Ticked) -> None:
         raise refusals.tick_taken(event.schedule, event.tick)
 
 
+# What environments begin and end with.
+_LIVES = (EnvironmentCreated, EnvironmentDropped)
+
 _RULES: Mapping[type[Event], Callable[[Derivation, Any], None]] = {
     EnvironmentCreated: _created,
+    EnvironmentDropped: _dropped,
     RunStarted: _run_started,
     RunEnded: _run_ended,
     Attempted: _attempted,
     Published: _published,
+    Computed: _traced,
     Removed: _removed,
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,

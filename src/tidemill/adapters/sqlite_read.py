@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from tidemill.adapters.codec import decode, decode_binding, decode_event
-from tidemill.adapters.sqlite_heads import Partitions
+from tidemill.adapters.sqlite_heads import Layer, Partitions, lineage
 from tidemill.adapters.sqlite_statements import queries
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.environment import Environment
 from tidemill.domain.event import Recorded, Ruled
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo, Status
@@ -22,26 +23,28 @@ from tidemill.ports import State
 
 T = TypeVar("T")
 
-# The partitions that the head of a stage has at a version.
-Open = Callable[[str, int], Partitions]
+# The partitions that a stage's head has: of layers, the stage, its version, the fact that moved it.
+Open = Callable[[tuple[Layer, ...], str, int, int], Partitions]
 
 
 def state(connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool) -> State:
     """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
+    layers = lineage(connection, environment)
     return State(
         environment=environment,
         seq=last_seq(connection),
-        heads=_heads(connection, environment, opened, whole=whole),
+        heads=_heads(connection, layers, opened, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
-        sources=_by_stage(connection, "sources", environment, SourceFile),
+        sources=_sources(connection, layers),
         settled=_settled(connection, environment),
-        rulings=_rulings(connection, environment),
+        rulings=_rulings(connection, layers),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending=tuple(decode(Effect, body) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
         costs=_costs(connection),
+        environments=_environments(connection),
     )
 
 
@@ -62,15 +65,42 @@ def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
 
 
 def _heads(
-    connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool
+    connection: sqlite3.Connection, layers: tuple[Layer, ...], opened: Open, *, whole: bool
 ) -> dict[str, Head]:
     found: dict[str, Head] = {}
-    for stage, version in _rows(connection, "heads", environment).fetchall():
-        partitions = opened(stage, version)
+    for stage, version, moved in _rows(connection, "heads", layers[0].environment).fetchall():
+        partitions = opened(layers, stage, version, moved)
         if whole:
             partitions.load(connection)
-        found[stage] = Head(version=version, partitions=partitions)
+        found[stage] = Head(version=version, moved=moved, partitions=partitions)
     return found
+
+
+def _sources(
+    connection: sqlite3.Connection, layers: Sequence[Layer]
+) -> dict[str, dict[str, SourceFile]]:
+    found: dict[tuple[str, str], str] = {}
+    for layer in reversed(layers):
+        for stage, path, gone, body in connection.execute(queries()["sources_before"], layer):
+            if gone:
+                found.pop((stage, path), None)
+            else:
+                found[stage, path] = body
+    grouped: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
+    for (stage, path), body in found.items():
+        grouped[stage][path] = decode(SourceFile, body)
+    return dict(grouped)
+
+
+def _environments(connection: sqlite3.Connection) -> dict[str, Environment]:
+    return {
+        name: Environment(
+            name=name, parent=parent, since=since, at=at, expires=expires, sample=sample
+        )
+        for name, parent, since, at, expires, sample in connection.execute(
+            queries()["environments"]
+        )
+    }
 
 
 def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
@@ -81,13 +111,14 @@ def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark
 
 
 def _rulings(
-    connection: sqlite3.Connection, environment: str
+    connection: sqlite3.Connection, layers: Sequence[Layer]
 ) -> dict[str, dict[str, tuple[Ruling, ...]]]:
     found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
-    for stage, partition, body in _rows(connection, "rulings", environment):
-        event, held = decode_event(body), found.setdefault(stage, {})
-        assert isinstance(event, Ruled)
-        held[partition] = (*held.get(partition, ()), event.ruling)
+    for layer in reversed(layers):
+        for stage, partition, body in connection.execute(queries()["rulings_before"], layer):
+            event, held = decode_event(body), found.setdefault(stage, {})
+            assert isinstance(event, Ruled)
+            held[partition] = (*held.get(partition, ()), event.ruling)
     return found
 
 
@@ -124,15 +155,6 @@ def _by_name(
     connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
 ) -> dict[str, T]:
     return {name: decode(kind, body) for name, body in _rows(connection, query, environment)}
-
-
-def _by_stage(
-    connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
-) -> dict[str, dict[str, T]]:
-    grouped: defaultdict[str, dict[str, T]] = defaultdict(dict)
-    for stage, name, body in _rows(connection, query, environment):
-        grouped[stage][name] = decode(kind, body)
-    return dict(grouped)
 
 
 def _rows(connection: sqlite3.Connection, query: str, environment: str) -> sqlite3.Cursor:

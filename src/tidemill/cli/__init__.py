@@ -7,6 +7,7 @@ pending or said no, 5 a budget is exceeded, 6 a conflict, 130 interrupted, 141 n
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import click
@@ -30,6 +31,14 @@ INTERRUPTED = 130
         "check": ("tidemill.cli.check:check", "Check contracts and wiring, without any data."),
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why; change nothing."),
         "run": ("tidemill.cli.run:run", "Do what the plan says, and print what it cost."),
+        "promote": (
+            "tidemill.cli.promote:promote",
+            "Take what an environment does into another: all of it at once.",
+        ),
+        "env": (
+            "tidemill.cli.env:env",
+            "List, create, compare and drop environments.",
+        ),
         "show": ("tidemill.cli.show:show", "Show data, a model, or scores."),
         "quarantine": (
             "tidemill.cli.quarantine:quarantine",
@@ -47,6 +56,10 @@ def cli(**_: object) -> None:
 
 def main() -> None:
     """The `tidemill` program."""
+    for name in ("stdout", "stderr"):
+        # Whoever started this closed it: `tidemill run >&-`.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
     leave_when_interrupted()
     # A plan reads thousands of small records that all live: looking among them for garbage every 700
     # costs as much as reading them.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tidemill.cli.dictionary import markdown
-from tidemill.cli.document import document, json_option
+from tidemill.cli.document import answer, document, json_option
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.page import page
@@ -32,7 +32,7 @@ def docs(folder: str | None, form: str | None, as_json: bool) -> None:
     with opened() as project:
         book = dictionary(project.flow, project.recipes)
     if as_json:
-        click.echo(document("tidemill.contract.docs/1", {"dictionary": book}))
+        answer(document("tidemill.contract.docs/1", {"dictionary": book}))
     if folder is None:
         if not as_json:
             click.echo(_WRITERS[form or "markdown"][0](book), nl=False)

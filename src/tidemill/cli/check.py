@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.document import document, json_option, tell
+from tidemill.cli.document import answer, document, json_option, tell
 from tidemill.cli.group import where, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.reviews import reviews
@@ -100,7 +100,7 @@ def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
     if as_json:
         body = {"workflow": error.subject, "faults": faults}
         none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
-        click.echo(document("tidemill.check/1", {**body, **none}))
+        answer(document("tidemill.check/1", {**body, **none}))
     return DeclarationError(error.subject, faults)
 
 

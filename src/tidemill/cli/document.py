@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from math import isfinite
@@ -13,9 +15,20 @@ from typing import Any
 
 import click
 
+_META = "tidemill.printed"
+
+
+def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Until the document is written, what anybody else prints goes to stderr."""
+    if value:
+        ctx.meta[_META] = ctx.with_resource(_printed_to_stderr())
+    return value
+
+
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout; text goes to stderr."
-)
+    "--json", "as_json", is_flag=True, callback=_keep_apart,
+    help="One JSON document on stdout; text goes to stderr.",
+)  # fmt: skip
 
 
 def document(schema: str, body: Mapping[str, Any]) -> str:
@@ -27,9 +40,15 @@ def tell(text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, 
     """Show `text`; or it on stderr and the document that `body` gives on stdout."""
     if as_json:
         click.echo(text, err=True)
-        click.echo(document(schema, body()))
+        answer(document(schema, body()))
     else:
         click.echo(text)
+
+
+def answer(text: str) -> None:
+    """Write the document of a command to stdout."""
+    click.get_current_context().meta[_META].close()
+    click.echo(text)
 
 
 def room() -> int:
@@ -54,3 +73,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+@contextmanager
+def _printed_to_stderr() -> Iterator[ExitStack]:
+    """Let stdout be stderr until what this gives is closed, also for subprocesses and C code."""
+    with ExitStack() as undo:
+        stdout = sys.stdout
+        with suppress(OSError, ValueError):
+            number = stdout.fileno()
+            stdout.flush()
+            undo.callback(os.close, kept := os.dup(number))
+            undo.callback(os.dup2, kept, number)
+            # What somebody who kept the stream wrote to it isn't the document either.
+            undo.callback(stdout.flush)
+            os.dup2(sys.stderr.fileno(), number)
+        undo.enter_context(redirect_stdout(sys.stderr))
+        yield undo

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.document import document, json_option
+from tidemill.cli.document import answer, document, json_option
 from tidemill.cli.group import where_options
 from tidemill.cli.named import chosen, contract_named
 from tidemill.decide.odcs.read import Imported
@@ -47,7 +47,7 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
     listed = (*found.unrepresented, *written.left_out)
     if as_json:
         body = {"file": str(file), "unrepresented": listed, "source": written.text}
-        click.echo(document("tidemill.contract.import/1", body))
+        answer(document("tidemill.contract.import/1", body))
     else:
         click.echo((written.text + _remark(file, found, listed)).strip())
     if listed:

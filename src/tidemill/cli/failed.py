@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 from textwrap import wrap
 
-from tidemill.cli.tables import count, plural, table
+from tidemill.cli.tables import count, harmless, plural, table
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.run import Failure
 
@@ -72,5 +72,6 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _whole(text: str) -> str:
-    """The text with hard spaces in commands, which are to be copied."""
+    """The text in one line that may come from data, with hard spaces in commands, which are to be copied."""
+    text = harmless(" ".join(text.split()))
     return _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)

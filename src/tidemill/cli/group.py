@@ -24,11 +24,12 @@ _META = "tidemill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """Which project, workflow and environment a command is about."""
+    """Which project, workflow and environment a command is about, and which sample a new one works on."""
 
     project: str = "."
     workflow: str | None = None
     environment: str = PRODUCTION
+    sample: float | None = None
 
 
 class LazyGroup(click.Group):
@@ -107,7 +108,16 @@ def where_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def _note(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def sample_option(function: F) -> F:
+    """`--sample`, of commands that may be about an environment that isn't there yet."""
+    decorated: Any = click.option(
+        "--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
+        help="The share of rows that a new environment works on, such as 0.05; for as long as it is there.",
+    )(function)  # fmt: skip
+    return decorated  # type: ignore[no-any-return]
+
+
+def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     if value is not None:
         ctx.meta[f"{_META}.{param.name}"] = value
     return value
@@ -116,7 +126,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 def where() -> Where:
     """What the options of the command line say."""
     meta = click.get_current_context().meta
-    names = ("project", "workflow", "environment")
+    names = ("project", "workflow", "environment", "sample")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
     return Where(**given)
 

@@ -12,7 +12,7 @@ import click
 import polars as pl
 
 from tidemill.act.sources import READERS
-from tidemill.cli.document import document, json_option
+from tidemill.cli.document import answer, document, json_option
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.decide import infer as inference
@@ -79,7 +79,10 @@ def infer(
         seen.frame, named, about=seen.about, known=seen.known, remarks=seen.remarks
     )
     body = {"name": named, **seen.body, "source": text}
-    click.echo(document("tidemill.contract/1", body) if as_json else text.rstrip())
+    if as_json:
+        answer(document("tidemill.contract/1", body))
+    else:
+        click.echo(text.rstrip())
 
 
 def _files(path: str) -> list[Path]:

@@ -10,9 +10,12 @@ from tidemill.act.history import LAST
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.tables import moment
+from tidemill.cli.tables import harmless, moment
 from tidemill.domain.line import END, Line
 from tidemill.domain.partition import WHOLE
+
+# The texts of other steps don't stand further to the right for one with a long name.
+_WIDEST = 60
 
 
 @click.command()
@@ -46,7 +49,7 @@ def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> N
 def _told(lines: Sequence[Line]) -> str:
     """A line each: when, which step, of which kind unless it was printed, and the text."""
     places = [_place(line) for line in lines]
-    width = max(map(len, places))
+    width = min(max(map(len, places)), _WIDEST)
     return "\n".join(
         f"{moment(line.at)}  {place:{width}}  {text}"
         for line, place in zip(lines, places, strict=True)
@@ -57,25 +60,13 @@ def _told(lines: Sequence[Line]) -> str:
 def _place(line: Line) -> str:
     partition = "" if line.partition == WHOLE else f" {line.partition}"
     again = f" (try {line.attempt})" if line.attempt > 1 else ""
-    return _plain(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
+    return harmless(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
 
 
 def _texts(line: Line) -> Iterator[str]:
-    first, *more = map(_plain, line.text.split("\n"))
+    first, *more = map(harmless, line.text.split("\n"))
     yield f"{_kind(line)}{first}".rstrip()
     yield from (f"  {text}".rstrip() for text in more)
-
-
-def _plain(text: str) -> str:
-    """Text without what would move the cursor or colour the rest: it may come from data."""
-    if text.isprintable():
-        return text
-    text = click.unstyle(text)
-    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
 
 
 def _kind(line: Line) -> str:

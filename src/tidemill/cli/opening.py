@@ -22,11 +22,15 @@ _PACKAGE = str(Path(__file__).parent.parent)
 
 
 @contextmanager
-def opened() -> Iterator[Project]:
-    """The project, closed at the end; exits 1 when importing its workflow raised."""
+def opened(environment: str = "") -> Iterator[Project]:
+    """The project, closed at the end; exits 1 when importing its workflow raised.
+
+    `environment` is the one that the command is about, if not that of `--env`.
+    """
     at = where()
+    env = environment or at.environment
     try:
-        project = open_project(at.project, workflow=at.workflow, env=at.environment)
+        project = open_project(at.project, workflow=at.workflow, env=env, sample=at.sample)
     except TidemillError:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything

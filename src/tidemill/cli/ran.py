@@ -8,7 +8,7 @@ from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import RECHECKED, render_receipt
-from tidemill.cli.tables import count, moment, seconds, table, without_empty
+from tidemill.cli.tables import count, harmless_lines, moment, seconds, table, without_empty
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.run import Attempt, Outcome, RunInfo
 
@@ -77,8 +77,10 @@ def _told(info: RunInfo, attempts: list[Attempt]) -> str:
         place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
         parts += [
             "",
-            f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}",
+            harmless_lines(
+                f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}"
+            ),
         ]
         if attempt.trace:
-            parts.append("  " + attempt.trace.rstrip().replace("\n", "\n  "))
+            parts.append("  " + harmless_lines(attempt.trace.rstrip()).replace("\n", "\n  "))
     return "\n".join(parts)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tidemill.cli.failed import render_failures
 from tidemill.cli.tables import (
     count,
+    harmless_lines,
     markdown_table,
     money,
     plural,
@@ -18,6 +19,7 @@ from tidemill.cli.tables import (
 )
 from tidemill.decide.measure import Price
 from tidemill.decide.why import common, only_if, planned
+from tidemill.domain.memo import Usage
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import ModelState, Plan, Step, estimate_of, spread
 from tidemill.domain.run import Receipt, Tally
@@ -45,6 +47,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
+    parts += [_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
     told = {message for failure in receipt.failures for message in failure.messages}
@@ -103,8 +106,21 @@ def _cost(receipt: Receipt) -> str:
     return NO_PRICE if receipt.currency else "cost nothing"
 
 
+def _memo(used: Usage, currency: str) -> str:
+    """What memos spared and took."""
+    told = [
+        f"{plural(used.known, 'row')} known",
+        f"{plural(used.asked, 'row')} asked for in {plural(used.calls, 'call')}",
+    ]
+    if used.tokens or used.tokens_saved:
+        told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
+    if used.spent or used.saved:
+        told.append(f"cost {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+    return f"memo: {', '.join(told)}"
+
+
 def _bullet(message: str) -> str:
-    return "- " + message.replace("\n", "\n  ")
+    return "- " + harmless_lines(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:

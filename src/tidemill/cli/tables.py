@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import click
+
 from tidemill.decide.grid import markdown_table as markdown_table
 from tidemill.decide.grid import table as table
 from tidemill.decide.grid import without_empty as without_empty
@@ -53,7 +55,7 @@ def money(amount: float, currency: str) -> str:
     """`1.25 USD`; small amounts keep two digits that tell something."""
     if amount >= 0.01:
         return f"{amount:.2f} {currency}"
-    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0") + f" {currency}"
+    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
 def moment(unix: float) -> str:
@@ -64,3 +66,20 @@ def moment(unix: float) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def harmless(text: str) -> str:
+    """Text without what would move the cursor or colour the rest: it may come from data."""
+    if text.isprintable():
+        return text
+    text = click.unstyle(text)
+    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
+
+
+def harmless_lines(text: str) -> str:
+    """The same for text of several lines."""
+    return "\n".join(map(harmless, text.split("\n")))
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()

@@ -156,6 +156,7 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         version=options.get("version"),
         impure=impure_of(declared.function),
         start=_start(declared, output, faults),
+        sample_by=_sample_by(declared, output, faults),
         training=_training(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
         **_how(declared),
@@ -356,6 +357,25 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
         message = f"ingest {declared.name!r}: start={start!r}: {error}"
         faults.append(Fault(message=message, where=declared.place))
     return start
+
+
+def _sample_by(
+    declared: Declared, output: ContractSpec | None, faults: list[Fault]
+) -> tuple[str, ...] | None:
+    said = declared.options.get("sample_by")
+    if said is None or output is None:
+        return None
+    wrong = [said] if isinstance(said, str) else [name for name in said if name not in output.names]
+    if wrong:
+        faults.append(
+            Fault(
+                message=f"ingest {declared.name!r}: sample_by={said!r}: {wrong[0]!r} is no column of "
+                f"{output.name}",
+                where=declared.place,
+                hint=f"name columns, such as sample_by={output.names[:1]!r}",
+            )
+        )
+    return tuple(said)
 
 
 def _training(declared: Declared) -> Training:

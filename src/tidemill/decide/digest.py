@@ -188,14 +188,14 @@ def _spelled(dtype: pl.DataType) -> pl.DataType:
 
 
 def _head(dtype: pl.DataType) -> bytes:
-    return ascii(("column", 1, _tag(dtype))).encode()
+    return ascii(("column", 1, type_tag(dtype))).encode()
 
 
-def _tag(dtype: pl.DataType) -> Tag:
+def type_tag(dtype: pl.DataType) -> Tag:
     """The type with everything that makes it another type."""
     kind = dtype.base_type()
     parameters = _PARAMETERS[kind](dtype) if kind in _PARAMETERS else ()
-    parts = map(_tag, _parts(dtype)) if kind in _NESTED else ()
+    parts = map(type_tag, _parts(dtype)) if kind in _NESTED else ()
     return (kind.__name__, *parameters, *parts)
 
 

@@ -14,10 +14,12 @@ from tidemill.decide.rulings import InForce
 from tidemill.domain.binding import Binding, Head, Product
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery
+from tidemill.domain.errors import UsageError
 from tidemill.domain.partition import (
     UNPLACED,
     WHOLE,
     Partitioning,
+    bounds_of,
     end_of,
     fits,
     start_of,
@@ -44,6 +46,31 @@ class Request:
     limit: int | None = None
     again: bool = False
     train: frozenset[str] = frozenset()
+
+
+def request_of(
+    stage: str,
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    again: bool,
+    train: Iterable[str],
+) -> Request:
+    """A request as users say it, times as text; UsageError for one that leaves nothing to do."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
+    first = bounds_of(since)[0] if since else None
+    end = bounds_of(until)[1] if until else None
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
+    return Request(
+        stage=stage,
+        since=first,
+        until=end,
+        limit=limit,
+        again=again,
+        train=frozenset(train),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +230,8 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
         return f"impure: {stage.impure}"
     if draft.lost(bound):
         return "its object is missing"
+    if bound.sample != recipe.sample:
+        return "it was computed on another sample"
     return "its contract checks something else"
 
 

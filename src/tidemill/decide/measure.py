@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tidemill.domain.memo import Usage
 from tidemill.domain.plan import Action, Plan
 from tidemill.domain.run import Attempt, Outcome, Tally
 
@@ -48,6 +49,12 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 quarantined=sum(a.quarantined for a in own),
                 wall_s=sum(a.wall_s for a in own),
                 cpu_s=sum(a.cpu_s for a in own),
+                memo=_memo(own),
             )
         )
     return tuple(found)
+
+
+def _memo(attempts: Sequence[Attempt]) -> Usage | None:
+    used = [attempt.memo for attempt in attempts if attempt.memo is not None]
+    return sum(used, Usage()) if used else None

@@ -49,7 +49,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     unlikely = handed.key is None and bound is not None and hoped == bound.key
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
-    known = _known(draft, handed.key, forced)
+    known = _known(draft, stage, handed.key, forced)
     artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
     if any(_unfit(stage, artifact) for artifact in artifacts):
         # Of the same rows, and of another contract than they have now.
@@ -91,12 +91,14 @@ def is_same(live: Artifact | None, artifact: Artifact) -> bool:
     return live is not None and (live.id, live.reads) == (artifact.id, artifact.reads)
 
 
-def _known(draft: Draft, key: str | None, forced: bool) -> Binding | None:
+def _known(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding | None:
     """What was made under this key before and is still there."""
     if key is None or forced:
         return None
     found = draft.known([key]).get(key)
-    return None if found is None or found.touched or draft.lost(found) else found
+    if found is None or found.sample != draft.recipes[stage.name].sample:
+        return None
+    return None if found.touched or draft.lost(found) else found
 
 
 def _due(
@@ -244,7 +246,7 @@ def _evaluate(
         draft.current[stage.name] += 1
         return ""
     reasons = reasons_for(draft, stage, bound, inputs, handed)
-    known = _known(draft, handed.key, bool(recipe.unproven))
+    known = _known(draft, stage, handed.key, bool(recipe.unproven))
     action = Action.BIND if known else Action.EVALUATE
     unlikely = model.name in draft.unlikely
     if subject == LIVE and bound is not None:

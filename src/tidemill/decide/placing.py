@@ -131,7 +131,8 @@ class Placing:
             cpus = self._cpus if learns else max(1, self._cpus // self._beside.get(stage.name, 1))
         return Place(
             where="process",
-            cpus=float(cpus),
+            # More threads than CPUs would only be in each other's way.
+            cpus=float(min(cpus, self._cpus)),
             worker_class=DEFERRABLE if not urgent else TRAINING if learns else ORDINARY,
             priority=_LAST if need is None and self._needs else -int(need or 0),
         )

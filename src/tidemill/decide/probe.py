@@ -14,12 +14,13 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.leaves import Leaves, noting
+from tidemill.decide.memo import probing
 from tidemill.decide.query import Numbered, Unreadable, marked, numbered
 from tidemill.decide.reads import Asked, columns_read
 from tidemill.decide.recipe import all_columns, undeclared, words
 from tidemill.decide.schema import schema_faults, schema_of
 from tidemill.decide.watch import Watch
-from tidemill.domain.errors import Fault
+from tidemill.domain.errors import Fault, said_by
 from tidemill.domain.query import Query, Reads
 from tidemill.domain.stage import Input, Kind, Stage
 
@@ -80,9 +81,11 @@ def _probe(stage: Stage) -> Probe | None:
     schemas = {item.name: _schema(item) for item in stage.frames}
     frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
-        with Watch(stage.place) as watched:
+        with Watch(stage.place) as watched, probing():
             result = function(**frames)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - its code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - its code may raise anything
         return _opaque(noted) if noted else _raised(stage, error)
     if noted:
         return _opaque(noted)
@@ -132,7 +135,8 @@ def _queried(
             query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
         )
     try:
-        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
+        with probing():
+            again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
         found = numbered(again.lazy().select(names), _unique(stage))
         return _numbered(stage, found, _reads(stage, asked))
     except Unreadable as reason:
@@ -191,9 +195,9 @@ def _opaque(noted: list[str]) -> Probe:
 
 
 def _raised(stage: Stage, error: BaseException) -> Probe:
-    text = str(error).strip().partition("\n")[0]
+    said = said_by(error).partition("\n")[0].strip()
     fault = Fault(
-        message=f"transform {stage.name!r} raised {type(error).__name__}: {text}",
+        message=f"transform {stage.name!r} raised {said}",
         where=stage.place,
         hint="it was called on frames without rows that have the columns of its inputs' contracts",
     )

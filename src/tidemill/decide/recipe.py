@@ -9,6 +9,7 @@ from tidemill.decide.code import Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
 from tidemill.decide.parameters import params_part, with_params
+from tidemill.decide.sampling import SAMPLE, sample_part
 from tidemill.domain.contract import check_digest, value_digest, wider_digest
 from tidemill.domain.errors import Fault
 from tidemill.domain.fingerprint import Part, fingerprint
@@ -27,6 +28,7 @@ _LABELS = {
     "platform": "Python or the processor changed",
     "engine": "Polars changed",
     "sink": "its sink changed",
+    SAMPLE: "its sample changed",
 }
 # The part of one output column's query.
 _COLUMN = "column "
@@ -42,7 +44,8 @@ class Recipe:
     column depends on, as far as the query tells; `check` names all that the contract checks in a
     partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
     are readers that the code calls: what they read must be declared as an ingest. `code` is what the
-    stage's code was when this was made. A `stable` one gives the same rows for the same inputs.
+    stage's code was when this was made, `sample` the share of rows that it is for. A `stable` one gives the
+    same rows for the same inputs.
     """
 
     digest: str
@@ -56,6 +59,7 @@ class Recipe:
     faults: tuple[Fault, ...] = ()
     stable: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
+    sample: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,8 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     # A declared version stands for code that can't be fingerprinted, and only for that.
     parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}
+    if stage.sample != 1.0:
+        digests[SAMPLE] = sample_part(stage, stage.sample)
     return Recipe(
         digest=fingerprint("recipe", digests),
         parts=digests,
@@ -112,6 +118,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
         code=code,
+        sample=stage.sample,
     )
 
 

@@ -96,9 +96,10 @@ def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
     A contract that only checks otherwise makes no other values, so the published rows are judged
     again. Where some went to quarantine, or values that couldn't be cast to null, they aren't the rows
     that were judged: the step runs. What looks beyond the partition is asked anew wherever a result is
-    bound; for the partition's `own` that is a recheck when it asks something else.
+    bound; for the partition's `own` that is a recheck when it asks something else. Nothing that was
+    computed on another sample is taken, whatever its key says.
     """
-    if found.touched:
+    if found.touched or found.sample != recipe.sample:
         return Action.RUN
     if found.check == recipe.check:
         asked = found.verdict.rules if found.verdict else ""

@@ -77,7 +77,9 @@ class Binding:
     `inputs` holds a digest of what each input handed over, `seen` the start of one for each column
     that was read of it, so that a change can be named. `touched` is what the step reached for besides
     its inputs: no key sees that, so what it gave is never reused. `product` is the same wherever it is
-    bound, the `verdict` is that of this head at this time; None without rules that look further.
+    bound, the `verdict` is that of this head at this time; None without rules that look further. A
+    `sample` below 1 is the share of the sources' rows that it was computed on: such a one is bound
+    only in environments of that sample.
     """
 
     key: str
@@ -91,6 +93,7 @@ class Binding:
     run: str
     at: float
     verdict: Verdict | None = None
+    sample: float = 1.0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -100,9 +103,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The current snapshot of one stage: its version counts publications, its partitions are bound."""
+    """The current snapshot of one stage: its version counts publications, its partitions are bound.
+
+    `moved` is the fact that moved it last. A branch begins with its parent's heads, so two environments
+    whose heads of a stage were moved by the same fact hold the same.
+    """
 
     version: int = 0
+    moved: int = 0
     partitions: Mapping[str, Binding] = field(default_factory=dict)
 
 

@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from tidemill.domain.errors import UsageError
 
 PRODUCTION = "prod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An environment as it began: with what its parent had before the fact `since`, or with nothing.
+
+    Times are Unix seconds; one without `expires` stays until it is dropped. A `sample` below 1 says
+    which share of the rows of its sources its runs take.
+    """
+
+    name: str
+    parent: str = ""
+    since: int = 0
+    at: float = 0.0
+    expires: float | None = None
+    sample: float = 1.0
+
+    def expired(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and self.expires <= now
+
 
 # It becomes part of the name of a folder, and of a lease.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")

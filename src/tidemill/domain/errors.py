@@ -20,6 +20,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+# A message that is longer (characters) tells nobody more, and every reader of the ledger would carry it.
+_LONGEST = 10_000
+
 
 class TidemillError(Exception):
     """Something the user can act on; the message says how."""
@@ -110,3 +113,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not names:
         return "there are none"
     return f"there is: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+
+
+def said_by(error: BaseException) -> str:
+    """The kind of an error of the user's code, and its message: of a huge one both ends.
+
+    Their `__str__` may raise as well. Half characters, as in odd file names, can't be recorded.
+    """
+    kind = type(error).__name__
+    try:
+        text = f"{kind}: {error}"
+    except Exception as worse:  # noqa: BLE001
+        return f"{kind}: (its message can't be shown: {type(worse).__name__})"
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()

@@ -21,10 +21,19 @@ from tidemill.domain.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentCreated:
-    """An environment began, empty or as a branch of `parent`."""
+    """An environment began, empty or as a branch of `parent`: with all that it had until then."""
 
     environment: str
     parent: str = ""
+    expires: float | None = None
+    sample: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentDropped:
+    """An environment is no more; what was computed in it stays known, and its name is free."""
+
+    environment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +70,15 @@ class Published:
     """A partition of a stage was bound; the binding's key and product become a trace."""
 
     environment: str
+    stage: str
+    partition: str
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A step gave something that isn't bound anywhere yet; the binding's key and product become a trace."""
+
     stage: str
     partition: str
     binding: Binding
@@ -169,10 +187,12 @@ class Ticked:
 
 Event: TypeAlias = (
     EnvironmentCreated
+    | EnvironmentDropped
     | RunStarted
     | RunEnded
     | Attempted
     | Published
+    | Computed
     | Removed
     | RecipeChanged
     | SourceSeen

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tidemill.domain.memo import Usage
+
 
 class Outcome(StrEnum):
     """How an attempt ended; CURRENT turned out to have nothing to do, and is no event.
@@ -39,7 +41,7 @@ class Attempt:
     `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
     run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). Where it made only some
-    `columns`, the others stayed as they were.
+    `columns`, the others stayed as they were. `memo` is what its memos spared and took.
     """
 
     stage: str
@@ -62,6 +64,7 @@ class Attempt:
     queued_s: float = 0.0
     peak_rss: int = 0
     worker: str = ""
+    memo: Usage | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -100,13 +103,15 @@ class Tally:
     quarantined: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    memo: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a run did, what it spared, and what it cost.
 
-    `cost` is money: CPU seconds at the project's price, in its currency; 0 while no price is set.
+    `cost` is money: CPU seconds at the project's price, in its currency; 0 while no price is set. What
+    memos spent isn't in it.
     """
 
     run: str
@@ -120,6 +125,12 @@ class Receipt:
     exit_code: int = 0
     messages: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+
+    @property
+    def memo(self) -> Usage | None:
+        """What the memos of all stages spared and took; None if none was asked."""
+        used = [tally.memo for tally in self.stages if tally.memo is not None]
+        return sum(used, Usage()) if used else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ class Sink:
 class Stage:
     """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
 
-    `refers` maps the references of its contract, by rule, to the stages whose tables they mean.
+    `refers` maps the references of its contract, by rule, to the stages whose tables they mean. A
+    `sample` below 1 is the share of rows that ingests take, told by the columns `sample_by`.
     """
 
     name: str
@@ -105,6 +106,15 @@ class Stage:
     refers: Mapping[str, str] = field(default_factory=dict, hash=False)
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)
+    sample: float = 1.0
+    sample_by: tuple[str, ...] | None = None
+
+    @property
+    def sampled_by(self) -> tuple[str, ...]:
+        """The columns of an ingest that tell which rows are in a sample: its key unless it says so."""
+        if self.kind is not Kind.INGEST or self.output is None:
+            return ()
+        return (self.output.key or self.output.names) if self.sample_by is None else self.sample_by
 
     @property
     def vouched(self) -> bool:

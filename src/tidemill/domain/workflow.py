@@ -70,6 +70,7 @@ class Workflow:
         self,
         *,
         start: str | None = None,
+        sample_by: Sequence[str] | None = None,
         version: str | None = None,
         resources: Resources = FREE,
         retries: Retries = ONCE,
@@ -79,16 +80,18 @@ class Workflow:
         function: Function | None = None,
         *,
         start: str | None = None,
+        sample_by: Sequence[str] | None = None,
         version: str | None = None,
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Any:
         """Declare a stage that takes rows from a source; `start` is the first partition that is taken.
 
-        `resources=tm.resources(...)` says what each step may use, `retries=tm.retries(...)` what is
+        `sample_by` are the columns that tell which rows are in a sample (default: the key); with none
+        all are. `resources=tm.resources(...)` says what each step may use, `retries=tm.retries(...)` what is
         tried again.
         """
-        options = {"start": start, "version": version}
+        options = {"start": start, "sample_by": sample_by, "version": version}
         return self._stage(Kind.INGEST, function, options | _how(resources, retries))
 
     @overload

@@ -12,11 +12,20 @@ import pytest
 
 from tidemill.domain.binding import Binding
 from tidemill.domain.delivery import Effect
+from tidemill.domain.environment import Environment
 from tidemill.domain.errors import ConflictError, StorageError, UsageError
-from tidemill.domain.event import EnvironmentCreated, Event, RecipeChanged, RunEnded, Ticked
+from tidemill.domain.event import (
+    EnvironmentCreated,
+    EnvironmentDropped,
+    Event,
+    RecipeChanged,
+    RunEnded,
+    Ticked,
+)
 from tidemill.domain.run import Status
 from tidemill.ports import Guard, Ledger, State
 from tidemill.testing import samples
+from tidemill.testing.branch_suite import BranchSuite
 from tidemill.testing.cost_suite import CostSuite
 from tidemill.testing.samples import HOLDER, PROD, everything, published, queued, removed
 
@@ -44,6 +53,7 @@ class AppendSuite:
             pending=(),
             open_runs=(),
             costs={},
+            environments={},
         )
         assert ledger.traces(["key"]) == {}
         assert ledger.append([], now=1.0) == 0
@@ -65,11 +75,11 @@ class AppendSuite:
 
         assert kinds(kinds=("Ticked", "Published", "Unheard")) == ["Published"] * 2 + ["Ticked"]
         assert kinds(kinds=["Published"], after=6) == ["Published"]
-        assert kinds(after=15) == ["Ticked", "RunEnded"]
+        assert kinds(after=18) == ["Ticked", "RunEnded"]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
-        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "RunEnded"]
-        assert kinds(run="run-1") == own
+        own = ["RunStarted", "Attempted", *["Published"] * 2, "Removed", "Judged", "Computed"]
+        assert kinds(run="run-1") == [*own, "RunEnded"]
         assert kinds(run="run-1", kinds=("Attempted", "Ticked"), after=2) == ["Attempted"]
         assert kinds(run="run-2") == []
 
@@ -93,6 +103,8 @@ class AppendSuite:
         "wrong",
         [
             EnvironmentCreated(environment=PROD),
+            EnvironmentCreated(environment="dev", parent="unheard"),
+            EnvironmentDropped(environment="unheard"),
             samples.run_started(),
             RunEnded(run="run-1", status=Status.LOST),  # ended already
             RunEnded(run="unheard", status=Status.OK),
@@ -177,7 +189,7 @@ class StateSuite:
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
         state = ledger.state(PROD)
-        assert state.seq == 17
+        assert state.seq == 20
         assert state.settled == {"features": samples.settled().mark}
         assert list(state.heads) == ["features"]
         assert state.heads["features"].version == 1
@@ -192,6 +204,7 @@ class StateSuite:
         assert state.decisions == {"subject": samples.decided().decision}
         assert state.pending == ()
         assert state.open_runs == ()
+        assert state.environments == {PROD: Environment(name=PROD, since=1, at=1.0)}
         assert state.costs == {"features": {"run": samples.cost(1)}}
 
     def test_a_head_moves_once_an_append_and_stage(self, ledger: Ledger) -> None:
@@ -342,25 +355,18 @@ class StateSuite:
         assert self._pending(ledger) == [samples.effect("a")]
         assert ledger.state("dev").pending == (samples.effect("c"),)
 
-    def test_a_branch_begins_as_its_parent_and_goes_its_own_way(self, ledger: Ledger) -> None:
-        events = everything()
-        ledger.append([*events, queued("pending"), samples.run_started("run-9")], now=1.0)
-        ledger.append([EnvironmentCreated(environment="dev", parent=PROD)], now=2.0)
-        prod, dev = ledger.state(PROD), ledger.state("dev")
-        assert (dev.heads, dev.recipes, dev.live) == (prod.heads, prod.recipes, prod.live)
-        assert dev.rulings == prod.rulings != {}
-        assert (dev.sources, dev.decisions, dev.pending, dev.open_runs) == ({}, {}, (), ())
-        assert (set(prod.settled), dev.settled) == ({"features"}, {})
-        ledger.append([published("2014-01-01", environment="dev")], now=3.0)
-        assert replace(ledger.state(PROD), seq=prod.seq) == prod
-        assert ledger.state("dev").heads["features"].version == 2
-
     def test_an_environment_that_was_written_to_exists(self, ledger: Ledger) -> None:
         ledger.append([published()], now=1.0)
         with pytest.raises(ConflictError, match="'prod' exists already"):
             ledger.append([EnvironmentCreated(environment=PROD)], now=1.0)
-        ledger.append([EnvironmentCreated(environment="dev", parent="unheard")], now=1.0)
-        assert ledger.state("dev").heads == {}
+        with pytest.raises(ConflictError, match="no environment 'unheard'"):
+            ledger.append([EnvironmentCreated(environment="dev", parent="unheard")], now=1.0)
+        ledger.append([EnvironmentCreated(environment="dev", expires=9.0, sample=0.5)], now=1.0)
+        state = ledger.state("dev")
+        assert state.heads == {}
+        assert state.environments["dev"] == Environment(
+            name="dev", since=2, at=1.0, expires=9.0, sample=0.5
+        )
 
     @staticmethod
     def _pending(ledger: Ledger) -> list[Effect]:
@@ -433,5 +439,5 @@ class LeaseSuite:
             ledger.append([published()], now=101.0, guard=Guard(lease=replace(lease, name="other")))
 
 
-class LedgerSuite(AppendSuite, StateSuite, CostSuite, LeaseSuite):
+class LedgerSuite(AppendSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite):
     """Every promise of a ledger; the fixture `ledger` gives an empty one."""

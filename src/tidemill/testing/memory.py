@@ -119,7 +119,7 @@ class MemoryLedger:
             raise refusals.heads_without_environment(guard.heads)
         for environment in sorted(environments):
             for stage, expected in guard.heads.items():
-                found = self._view.heads.get((environment, stage), 0)
+                found, _ = self._view.heads.get((environment, stage), (0, 0))
                 if found != expected:
                     raise refusals.head_moved(environment, stage, expected, found)
 

@@ -10,11 +10,13 @@ from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
 from tidemill.domain.event import (
     Attempted,
+    Computed,
     Decided,
     Delivered,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
+    EnvironmentDropped,
     Event,
     Judged,
     Published,
@@ -278,6 +280,9 @@ def everything() -> list[Event]:
         done(),
         settled(),
         judged(),
+        Computed(stage="features", partition="2013-03-09", binding=binding("computed")),
+        EnvironmentCreated(environment="gone", parent=PROD),
+        EnvironmentDropped(environment="gone"),
         Ticked(schedule="nightly", tick="2013-03-08T02"),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
     ]

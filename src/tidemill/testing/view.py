@@ -11,13 +11,16 @@ from tidemill.adapters import refusals
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
 from tidemill.domain.delivery import Decision, Delivery, Effect
+from tidemill.domain.environment import Environment
 from tidemill.domain.event import (
     Attempted,
+    Computed,
     Decided,
     Delivered,
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
+    EnvironmentDropped,
     Event,
     Judged,
     Published,
@@ -49,9 +52,9 @@ _MEMORY = 16
 class View:
     """Everything derived, keyed by environment first (but for what all environments share)."""
 
-    environments: set[str] = field(default_factory=set)
+    environments: dict[str, Environment] = field(default_factory=dict)
     recipes: dict[Pair, Mapping[str, str]] = field(default_factory=dict)
-    heads: dict[Pair, int] = field(default_factory=dict)
+    heads: dict[Pair, tuple[int, int]] = field(default_factory=dict)
     bindings: dict[Triple, Binding] = field(default_factory=dict)
     sources: dict[Triple, SourceFile] = field(default_factory=dict)
     settled: dict[Pair, Mark] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class View:
 
     moved: set[Pair] = field(default_factory=set)
     bound: dict[str, None] = field(default_factory=dict)
+    seq: int = 0
 
     def copy(self) -> View:
         """A view that changes by itself."""
@@ -78,8 +82,12 @@ class View:
         self.moved, self.bound = set(), {}
         for fact in facts:
             environment = getattr(fact.event, "environment", None)
-            if environment is not None and not isinstance(fact.event, EnvironmentCreated):
-                self.environments.add(environment)
+            self.seq = fact.seq
+            lives = isinstance(fact.event, EnvironmentCreated | EnvironmentDropped)
+            if environment is not None and not lives and environment not in self.environments:
+                self.environments[environment] = Environment(
+                    name=environment, since=fact.seq, at=fact.at
+                )
             _RULES[type(fact.event)](self, fact.at, fact.event)
         return tuple(self.bound)
 
@@ -92,7 +100,10 @@ class View:
         return State(
             environment=environment,
             seq=seq,
-            heads={s: Head(version=v, partitions=bindings.get(s, {})) for s, v in heads.items()},
+            heads={
+                stage: Head(version=version, moved=moved, partitions=bindings.get(stage, {}))
+                for stage, (version, moved) in heads.items()
+            },
             recipes=_of(self.recipes, environment),
             sources=sources,
             settled=_of(self.settled, environment),
@@ -109,13 +120,23 @@ class View:
                 stage: {action: cost for (at, action), cost in self.costs.items() if at == stage}
                 for stage, _ in self.costs
             },
+            environments=self.environments,
         )
 
     def move(self, environment: str, stage: str) -> None:
         """A head moves by one an append, however many of its partitions change."""
         if (environment, stage) not in self.moved:
             self.moved.add((environment, stage))
-            self.heads[environment, stage] = self.heads.get((environment, stage), 0) + 1
+            version, _ = self.heads.get((environment, stage), (0, 0))
+            self.heads[environment, stage] = (version + 1, self.seq)
+
+    @property
+    def own(self) -> tuple[dict[Any, Any], ...]:
+        """The tables of which each environment has its own part, and a branch begins with its parent's."""
+        return (
+            *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
+            *(self.rulings, self.live, self.decisions),
+        )
 
 
 def _of(table: Mapping[Pair, T], environment: str) -> dict[str, T]:
@@ -131,14 +152,35 @@ def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, 
 
 
 def _created(now: View, at: float, event: EnvironmentCreated) -> None:
-    if event.environment in now.environments:
-        raise refusals.environment_exists(event.environment)
-    now.environments.add(event.environment)
-    handed = (now.recipes, now.heads, now.bindings, now.live, now.rulings)
-    tables: tuple[dict[Any, Any], ...] = handed
-    for table in tables:
-        copied = {key[1:]: value for key, value in table.items() if key[0] == event.parent}
-        table.update({(event.environment, *rest): value for rest, value in copied.items()})
+    name, parent = event.environment, event.parent
+    if parent and parent not in now.environments:
+        raise refusals.environment_unknown(parent)
+    if name in now.environments:
+        raise refusals.environment_exists(name)
+    now.moved = set()
+    now.environments[name] = Environment(
+        name=name, parent=parent, since=now.seq, at=at, expires=event.expires, sample=event.sample
+    )
+    for table in now.own:
+        copied = {key[1:]: value for key, value in table.items() if key[0] == parent}
+        table.update({(name, *rest): value for rest, value in copied.items()})
+
+
+def _dropped(now: View, at: float, event: EnvironmentDropped) -> None:
+    name = event.environment
+    if name not in now.environments:
+        raise refusals.environment_unknown(name)
+    branches = [other.name for other in now.environments.values() if other.parent == name]
+    if branches:
+        raise refusals.environment_has_branches(name, branches)
+    now.moved = set()
+    del now.environments[name]
+    for table in now.own:
+        for key in [key for key in table if key[0] == name]:
+            del table[key]
+    for key in [key for key, (at_, _) in now.pending.items() if at_ == name]:
+        now.finished.add(key)
+        del now.pending[key]
 
 
 def _run_started(now: View, at: float, event: RunStarted) -> None:
@@ -181,11 +223,17 @@ def _attempted(now: View, at: float, event: Attempted) -> None:
 
 
 def _published(now: View, at: float, event: Published) -> None:
-    binding = event.binding
+    binding, environment = event.binding, event.environment
+    if binding.sample not in (1.0, now.environments[environment].sample):
+        raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
     now.bindings[event.environment, event.stage, event.partition] = binding
-    now.traces.setdefault(binding.key, binding)
-    now.bound.update(dict.fromkeys(binding.product.pins))
+    _traced(now, at, event)
     now.move(event.environment, event.stage)
+
+
+def _traced(now: View, at: float, event: Published | Computed) -> None:
+    now.traces.setdefault(event.binding.key, event.binding)
+    now.bound.update(dict.fromkeys(event.binding.product.pins))
 
 
 def _removed(now: View, at: float, event: Removed) -> None:
@@ -250,10 +298,12 @@ def _ticked(now: View, at: float, event: Ticked) -> None:
 
 _RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
     EnvironmentCreated: _created,
+    EnvironmentDropped: _dropped,
     RunStarted: _run_started,
     RunEnded: _run_ended,
     Attempted: _attempted,
     Published: _published,
+    Computed: _traced,
     Removed: _removed,
     RecipeChanged: _recipe_changed,
     SourceSeen: _source_seen,

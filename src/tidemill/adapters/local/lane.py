@@ -33,7 +33,8 @@ class ProcessLane:
     of those that CUDA_VISIBLE_DEVICES names if it is set. `memory` (bytes; 0 is no budget) is what the
     caps of tasks at work may add up to; one that alone wants more is at work alone. `classes` say how
     those of each worker class share the machine. All that the workers write goes into files of the folder
-    `output`, named by their process ids; without it, where what this process writes goes.
+    `output`, named by their process ids; without it, or where it can't be written, where what this process
+    writes goes.
 
     A memory cap is held to where /proc tells what a process holds: on macOS none is. What a task starts
     besides ends with its worker, and isn't counted to what it holds. UsageError for a lane that can do
@@ -89,7 +90,10 @@ class ProcessLane:
         UsageError for one that wants more devices than there are, or that can't be sent to a worker.
         """
         if task.gpus > self._gpus:
-            raise UsageError(f"task {task.id}: gpus={task.gpus}, and the lane has {self._gpus}")
+            raise UsageError(
+                f"task {task.id}: gpus={task.gpus}, and there are {self._gpus} devices; how many there are, "
+                "the setting gpus says"
+            )
         message = sent(task)
         with self._lock:
             if self._closing:

@@ -149,7 +149,8 @@ class Process:
         self.kill()
         os.close(self._leash)
         if self._written is not None and not self._size():
-            self._written.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._written.unlink()
         return True
 
     def last_words(self) -> str:
@@ -186,7 +187,9 @@ def _started(
     if devices:
         environment[DEVICES] = ",".join(devices)
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+        # Where it can't be kept, what the worker writes goes where this process writes.
+        with suppress(OSError):
+            output.mkdir(parents=True, exist_ok=True)
     given = [str(stream), str(leash), str(niceness), str(output or "")]
     return subprocess.Popen(
         [sys.executable, "-m", MODULE, *given],

@@ -31,7 +31,8 @@ def main(descriptor: int, leash: int, niceness: int, output: str) -> None:
     if niceness:
         os.nice(niceness)
     if output:
-        _write_to(os.path.join(output, f"{os.getpid()}.out"))
+        with suppress(OSError):
+            _write_to(os.path.join(output, f"{os.getpid()}.out"))
     # Ctrl-C reaches all processes of a terminal; what becomes of a worker, its lane decides. One that
     # asks the terminal something is told that there is none, rather than stopped for ever.
     for number in (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):

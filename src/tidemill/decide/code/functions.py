@@ -13,6 +13,9 @@ from tidemill.decide.code.refs import Around, loose_part, ref_part
 from tidemill.decide.code.source import NO_SOURCE, Function, SourceFile, source_file
 from tidemill.domain.fingerprint import Part
 
+# Where `tm.memo` is.
+_MEMO = "tidemill.act.memo"
+
 
 def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
     """A function by its text, defaults and what its names stand for; by its name if `named`."""
@@ -66,7 +69,7 @@ def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
 
 
 def _is_workflows(decorator: ast.expr, around: Around) -> bool:
-    """Does a workflow declare the function with it? What it says there is in other parts."""
+    """Does a workflow, or a memo, declare the function with it? What it says there is in other parts."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     path: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -77,5 +80,7 @@ def _is_workflows(decorator: ast.expr, around: Around) -> bool:
     found = around.lookup(node.id)
     while isinstance(found, ModuleType) and path:
         found = getattr(found, path.pop(0), None)
+    if getattr(found, "__module__", "") == _MEMO and isinstance(found, FunctionType):
+        return True
     kind = type(found)
     return bool(path) and kind.__name__ == "Workflow" and kind.__module__.startswith("tidemill.")

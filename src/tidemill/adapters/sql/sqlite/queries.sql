@@ -75,46 +75,108 @@ UPDATE leases SET holder = NULL, expires = 0 WHERE name = ? AND token = ?;
 
 -- name: note_environment
 -- One row if the environment is new.
-INSERT INTO environments (name, parent) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+INSERT INTO environments (name, parent, since, at, expires, sample) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: family
+-- The parent of an environment, and when its newest branch began.
+SELECT parent, (SELECT max(since) FROM environments AS branch WHERE branch.parent = own.name), sample
+FROM environments AS own WHERE name = ?;
 
 -- name: copy_recipes
--- A new environment begins with what its parent does ...
+-- A new environment begins with what its parent does, with its heads (of which the partitions are read
+-- as they were then), with the marks of stages that are wholly current, ...
 INSERT INTO recipes (environment, stage, recipe, parts)
 SELECT ?, stage, recipe, parts FROM recipes WHERE environment = ?;
 
 -- name: copy_heads
-INSERT INTO heads (environment, stage, version)
-SELECT ?, stage, version FROM heads WHERE environment = ?;
+INSERT INTO heads (environment, stage, version, moved)
+SELECT ?, stage, version, moved FROM heads WHERE environment = ?;
 
--- name: copy_bindings
--- ... with what it published (facts and objects are shared) ...
-INSERT INTO bindings (environment, stage, partition, seq)
-SELECT ?, stage, partition, seq FROM bindings WHERE environment = ?;
+-- name: copy_settled
+INSERT INTO settled (environment, stage, signature, partitions)
+SELECT ?, stage, signature, partitions FROM settled WHERE environment = ?;
 
 -- name: copy_deliveries
--- ... with what is live there ...
+-- ... and with what is live there, and what was decided.
 INSERT INTO deliveries (environment, name, body)
 SELECT ?, name, body FROM deliveries WHERE environment = ?;
 
--- name: copy_rulings
--- ... and with the rulings that it was published under.
-INSERT INTO rulings (environment, stage, partition, seq)
-SELECT ?, stage, partition, seq FROM rulings WHERE environment = ?;
+-- name: copy_decisions
+INSERT INTO decisions (environment, subject, stage, body)
+SELECT ?, subject, stage, body FROM decisions WHERE environment = ?;
+
+-- name: drop_environment
+DELETE FROM environments WHERE name = ?;
+
+-- name: drop_recipes
+DELETE FROM recipes WHERE environment = ?;
+
+-- name: drop_heads
+DELETE FROM heads WHERE environment = ?;
+
+-- name: drop_settled
+DELETE FROM settled WHERE environment = ?;
+
+-- name: drop_deliveries
+DELETE FROM deliveries WHERE environment = ?;
+
+-- name: drop_decisions
+DELETE FROM decisions WHERE environment = ?;
+
+-- name: drop_bindings
+DELETE FROM bindings WHERE environment = ?;
+
+-- name: drop_sources
+DELETE FROM sources WHERE environment = ?;
+
+-- name: drop_rulings
+DELETE FROM rulings WHERE environment = ?;
+
+-- name: drop_effects
+-- What is still to be done outside is left undone.
+UPDATE outbox SET state = 'done', detail = '{}' WHERE environment = ? AND state = 'pending';
+
+-- name: forget_past_bindings
+-- What no branch of an environment reads any more.
+DELETE FROM past_bindings
+WHERE environment = ?1 AND NOT EXISTS (
+    SELECT 1 FROM environments AS branch
+    WHERE branch.parent = ?1 AND branch.since > past_bindings.seq AND branch.since < past_bindings.until
+);
+
+-- name: forget_past_sources
+DELETE FROM past_sources
+WHERE environment = ?1 AND NOT EXISTS (
+    SELECT 1 FROM environments AS branch
+    WHERE branch.parent = ?1 AND branch.since > past_sources.seq AND branch.since < past_sources.until
+);
 
 -- name: set_recipe
 INSERT INTO recipes (environment, stage, recipe, parts) VALUES (?, ?, ?, ?)
 ON CONFLICT (environment, stage) DO UPDATE SET recipe = excluded.recipe, parts = excluded.parts;
 
 -- name: move_head
-INSERT INTO heads (environment, stage, version) VALUES (?, ?, 1)
-ON CONFLICT (environment, stage) DO UPDATE SET version = version + 1;
+INSERT INTO heads (environment, stage, version, moved) VALUES (?, ?, 1, ?)
+ON CONFLICT (environment, stage) DO UPDATE SET version = version + 1, moved = excluded.moved;
 
 -- name: bind
 INSERT INTO bindings (environment, stage, partition, seq) VALUES (?, ?, ?, ?)
-ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq;
+ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, gone = 0;
+
+-- name: keep_binding
+-- Before it is replaced, for the branches that began while it was bound.
+INSERT INTO past_bindings (environment, stage, partition, seq, until, gone)
+SELECT environment, stage, partition, seq, ?, gone FROM bindings
+WHERE environment = ? AND stage = ? AND partition = ? AND seq < ?;
 
 -- name: unbind
 DELETE FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
+
+-- name: hide
+-- The same in a branch, whose parent may have it.
+INSERT INTO bindings (environment, stage, partition, seq, gone) VALUES (?, ?, ?, ?, 1)
+ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, gone = 1;
 
 -- name: trace
 -- The first result under a key stays.
@@ -165,11 +227,21 @@ INSERT INTO deliveries (environment, name, body) VALUES (?, ?, ?)
 ON CONFLICT (environment, name) DO UPDATE SET body = excluded.body;
 
 -- name: see_source
-INSERT INTO sources (environment, stage, path, body) VALUES (?, ?, ?, ?)
-ON CONFLICT (environment, stage, path) DO UPDATE SET body = excluded.body;
+INSERT INTO sources (environment, stage, path, body, seq) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (environment, stage, path) DO UPDATE SET
+    body = excluded.body, seq = excluded.seq, gone = 0;
+
+-- name: keep_source
+INSERT INTO past_sources (environment, stage, path, body, seq, until, gone)
+SELECT environment, stage, path, body, seq, ?4, gone FROM sources
+WHERE environment = ?1 AND stage = ?2 AND path = ?3 AND seq < ?5;
 
 -- name: forget_source
-DELETE FROM sources WHERE environment = ? AND stage = ? AND path = ?;
+DELETE FROM sources WHERE environment = ?1 AND stage = ?2 AND path = ?3;
+
+-- name: hide_source
+INSERT INTO sources (environment, stage, path, body, seq, gone) VALUES (?1, ?2, ?3, '', ?4, 1)
+ON CONFLICT (environment, stage, path) DO UPDATE SET body = '', seq = excluded.seq, gone = 1;
 
 -- name: settle
 INSERT INTO settled (environment, stage, signature, partitions) VALUES (?, ?, ?, ?)
@@ -190,29 +262,66 @@ INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO
 
 -- Reading the view of now ----------------------------------------------------------------------------
 
+-- name: environments
+SELECT name, parent, since, at, expires, sample FROM environments ORDER BY name;
+
+-- name: lineage
+-- The environments that one is read from, nearest first, and which of their facts count: older ones than
+-- that by which the one before began.
+WITH RECURSIVE lineage (name, before) AS (
+    VALUES (?, 0x7FFFFFFFFFFFFFFF)
+    UNION ALL
+    SELECT own.parent, own.since FROM lineage JOIN environments AS own ON own.name = lineage.name
+    WHERE own.parent != ''
+)
+SELECT name, before FROM lineage;
+
 -- name: head
-SELECT version FROM heads WHERE environment = ? AND stage = ?;
+SELECT version, moved FROM heads WHERE environment = ? AND stage = ?;
 
 -- name: heads
-SELECT stage, version FROM heads WHERE environment = ? ORDER BY stage;
+SELECT stage, version, moved FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
--- All that a head binds.
-SELECT bindings.partition, events.body
+-- All that an environment itself bound of a stage, or took away of what its parent has.
+SELECT bindings.partition, bindings.gone, events.body
 FROM bindings
 JOIN events ON events.seq = bindings.seq
 WHERE bindings.environment = ? AND bindings.stage = ?
 ORDER BY bindings.partition;
 
+-- name: bindings_before
+-- The same as it was before a fact.
+WITH held (partition, gone, seq) AS (
+    SELECT partition, gone, seq FROM bindings
+    WHERE environment = ?1 AND stage = ?2 AND seq < ?3
+    UNION ALL
+    SELECT partition, gone, seq FROM past_bindings
+    WHERE environment = ?1 AND stage = ?2 AND seq < ?3 AND until > ?3
+)
+SELECT held.partition, held.gone, events.body FROM held JOIN events ON events.seq = held.seq;
+
 -- name: binding
-SELECT events.body
-FROM bindings
-JOIN events ON events.seq = bindings.seq
-WHERE bindings.environment = ? AND bindings.stage = ? AND bindings.partition = ?;
+-- What is known of one partition there before a fact.
+SELECT held.gone, events.body
+FROM (
+    SELECT gone, seq FROM bindings
+    WHERE environment = ?1 AND stage = ?2 AND partition = ?4 AND seq < ?3
+    UNION ALL
+    SELECT gone, seq FROM past_bindings
+    WHERE environment = ?1 AND stage = ?2 AND partition = ?4 AND seq < ?3 AND until > ?3
+) AS held
+JOIN events ON events.seq = held.seq;
 
 -- name: partitions
--- What a head binds, by name alone: the index has it.
-SELECT partition FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+-- By name, and the facts that say so: the index has it.
+SELECT partition, gone, seq FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: partitions_before
+SELECT partition, gone, seq FROM bindings WHERE environment = ?1 AND stage = ?2 AND seq < ?3
+UNION ALL
+SELECT partition, gone, seq FROM past_bindings
+WHERE environment = ?1 AND stage = ?2 AND seq < ?3 AND until > ?3;
 
 -- name: count_bindings
 SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
@@ -220,18 +329,22 @@ SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 -- name: recipes
 SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
--- name: sources
-SELECT stage, path, body FROM sources WHERE environment = ? ORDER BY stage, path;
+-- name: sources_before
+-- The files that an environment knew of itself before a fact, or that were gone for it.
+SELECT stage, path, gone, body FROM sources WHERE environment = ?1 AND seq < ?2
+UNION ALL
+SELECT stage, path, gone, body FROM past_sources
+WHERE environment = ?1 AND seq < ?2 AND until > ?2;
 
 -- name: settled
 SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
 
--- name: rulings
+-- name: rulings_before
 -- In the order in which they were said.
 SELECT rulings.stage, rulings.partition, events.body
 FROM rulings
 JOIN events ON events.seq = rulings.seq
-WHERE rulings.environment = ?
+WHERE rulings.environment = ? AND rulings.seq < ?
 ORDER BY rulings.stage, rulings.partition, rulings.seq;
 
 -- name: deliveries

@@ -1,0 +1,40 @@
+"""`tidemill promote`: take what an environment does into another."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tidemill.cli.document import json_option, room, tell
+from tidemill.cli.group import command_line, where_options
+from tidemill.cli.opening import opened
+from tidemill.cli.progress import ProgressBars
+from tidemill.cli.render import render_receipt
+from tidemill.cli.request import duration
+from tidemill.domain.environment import PRODUCTION
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target", default=PRODUCTION, metavar="[TARGET]")
+@click.option("--train", multiple=True, metavar="MODEL",
+              help="Train MODEL there although no trigger says so; may be repeated.")  # fmt: skip
+@click.option("--wait", default="0", callback=duration, metavar="DURATION",
+              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+@json_option
+@where_options
+def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_json: bool) -> None:
+    """Take what the environment SOURCE does into TARGET (default: prod), and print a receipt.
+
+    Plans in TARGET with the code at hand, which must be what SOURCE ran; binds what is known, runs the
+    rest, and publishes all at once, or nothing. What TARGET ingested meanwhile stays.
+    """
+    with opened(target) as project, ProgressBars(sys.stderr) as progress:
+        receipt = project.promote(
+            source, train=train, wait_s=wait, command=command_line(), progress=progress
+        )
+    tell(
+        render_receipt(receipt, room()), as_json, "tidemill.receipt/1", lambda: {"receipt": receipt}
+    )
+    click.get_current_context().exit(receipt.exit_code)

@@ -1,0 +1,92 @@
+"""Which rows of which functions may share results: by name, version and model, or by their code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import polars as pl
+
+from tidemill.decide.code import code_of
+from tidemill.decide.code.closure import closure_of
+from tidemill.decide.digest import type_tag
+from tidemill.domain.errors import DeclarationError, Fault
+from tidemill.domain.fingerprint import Part, fingerprint
+from tidemill.domain.memo import Costly
+
+# Bump it when the same row of the same function gets another key, or another place.
+_FORMAT = 1
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+
+_probing: ContextVar[bool] = ContextVar("probing", default=False)
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """Let memos that are called in this thread stand in queries as what they compute, not as a function."""
+    token = _probing.set(True)
+    try:
+        yield
+    finally:
+        _probing.reset(token)
+
+
+def is_probing() -> bool:
+    """Whether queries that are made in this thread are only looked at."""
+    return _probing.get()
+
+
+def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
+    """What a memo's value depends on, as an expression of its type: the columns, row by row, and its recipe.
+
+    Polars writes a Python function as bytes that tell nobody what they do. Nothing ever computes this one.
+    """
+    row = pl.struct([*columns, pl.lit(f"memo {recipe}").alias("memo")])
+    nothing = pl.lit(None, dtype=gives)
+    return pl.when(row.hash(seed=1) == 0).then(nothing).otherwise(nothing)
+
+
+def recipe_of_memo(costly: Costly, platform: Sequence[str]) -> str:
+    """What a function gives, as a digest: its declared version, or its code on a `platform`; and the model.
+
+    What the code reaches for (a service, a file of weights) doesn't count: to keep its results is to say
+    that they stand. DeclarationError for code that can't be fingerprinted, and has no version.
+    """
+    return fingerprint(
+        "memo",
+        _FORMAT,
+        costly.name,
+        list(costly.arguments),
+        _tag(pl.Series(dtype=costly.gives)),
+        costly.model,
+        ["version", costly.version] if costly.version else _code_part(costly, platform),
+    )
+
+
+def _tag(series: pl.Series) -> str:
+    return ascii(type_tag(series.dtype))
+
+
+def _code_part(costly: Costly, platform: Sequence[str]) -> Part:
+    code = code_of(costly.function)
+    faults = [
+        Fault(
+            message=f"{item.name}: {item.reason}",
+            where=item.where,
+            hint="say which version of the function this is: @tm.memo(version='1', ...)",
+        )
+        for item in code.unresolved
+    ]
+    if faults:
+        raise DeclarationError(f"memo {costly.name}", faults)
+    own = [package for package in code.packages if package[0] != "polars"]
+    return ["code", code.digest, [list(package) for package in closure_of(own)], list(platform)]
+
+
+def space_of(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
+    """Where results of rows of these types are kept: a folder's name, that tells the function's."""
+    kinds = [_tag(series) for series in columns]
+    return f"{_UNFIT.sub('_', name)[-60:]}-{fingerprint('memo space', recipe, kinds)[:32]}"

@@ -1,0 +1,32 @@
+"""Whether the code at hand is what an environment ran, so that its recipes can be taken elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tidemill.decide.recipe import Recipe, changes
+from tidemill.decide.sampling import digest_on, on_all_rows
+from tidemill.domain.binding import Head
+from tidemill.domain.stage import Flow
+
+
+def unlike(
+    flow: Flow,
+    recipes: Mapping[str, Recipe],
+    heads: Mapping[str, Head],
+    recorded: Mapping[str, Mapping[str, str]],
+    sample: float,
+) -> Iterator[str]:
+    """The stages that an environment never ran as they are now, each with what differs.
+
+    `recorded` are the recipes of its stages there, of which all it holds is made. A stage of which some
+    partition is made by the recipe was run, too. On which `sample` that was doesn't matter.
+    """
+    for stage in flow.stages:
+        parts = on_all_rows(recipes[stage.name].parts)
+        known = on_all_rows(recorded.get(stage.name, {}))
+        if known == parts:
+            continue
+        head, digest = heads.get(stage.name, Head()), digest_on(stage, parts, sample)
+        if not any(held.recipe == digest for held in head.partitions.values()):
+            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'it is new'}"

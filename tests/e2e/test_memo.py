@@ -1,0 +1,80 @@
+"""Memos and several processes: a crash loses the calls in flight, and nobody asks what another is at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.act.test_memo import FLOW
+from tests.act.tides import Tides
+from tests.e2e.asker import AT_ONCE, BATCH
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, first: int, last: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.e2e.asker", str(folder), str(first), str(last)]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def asked(folder: Path) -> Counter[int]:
+    file = folder / "asked.txt"
+    return Counter(map(int, file.read_text().split())) if file.exists() else Counter()
+
+
+def settle(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        assert process.wait(timeout=120) == 0
+
+
+def test_processes_do_not_ask_what_others_are_at(tmp_path: Path) -> None:
+    settle(*[start(tmp_path, first, first + 200) for first in (0, 100, 0)])
+    assert asked(tmp_path) == Counter(range(300))
+
+
+@pytest.mark.parametrize("enough", [1, 60, 150])
+def test_a_crash_loses_no_more_than_the_calls_in_flight(tmp_path: Path, enough: int) -> None:
+    doomed = start(tmp_path, 0, 300)
+    try:
+        while len(asked(tmp_path)) < enough:
+            assert doomed.poll() is None
+            time.sleep(0.002)
+        # Whoever waits for it goes on when it is dead.
+        other = start(tmp_path, 0, 300)
+        time.sleep(0.05)
+    finally:
+        doomed.kill()
+        doomed.wait()
+    settle(other)
+    again = sum(number - 1 for number in asked(tmp_path).values())
+    assert sorted(asked(tmp_path)) == list(range(300))
+    # What was answered is kept once it is on the disk; a batch or two wait for that meanwhile.
+    assert again <= 3 * BATCH * AT_ONCE
+    settle(start(tmp_path, 0, 300))
+    assert sum(asked(tmp_path).values()) == 300 + again
+
+
+@pytest.mark.parametrize("lane", ["process", "thread"])
+def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
+    tmp_path: Path, lane: str
+) -> None:
+    tides = Tides(tmp_path, FLOW)
+    tides.edit("@flow.transform\n", f"@flow.transform(resources=tm.resources(lane={lane!r}))\n")
+    for number in range(4):
+        tides.send(number, (1.0, 2.0, float(number)))
+    (tmp_path / "tides.py").write_text(tides.text)
+    command = [sys.executable, "-m", "tidemill", "run", "--json", "-w", "tides:flow"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=True
+    )
+    stages = json.loads(done.stdout)["receipt"]["stages"]
+    used = next(tally["memo"] for tally in stages if tally["stage"] == "squared")
+    assert sorted((tmp_path / "asked.txt").read_text().split()) == ["0.0", "1.0", "2.0", "3.0"]
+    assert (used["asked"], used["known"], used["spent"], used["saved"]) == (4, 8, 2.0, 4.0)
