@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.act.tides import CHAIN, Before, Tides, day
+from tests.act.tides import CHAIN, Before, Tides, day, flow_of
 from tidemill.act.tools import Tools
 from tidemill.domain.event import Event
 from tidemill.domain.plan import Step
+from tidemill.project import open_project
 
 PULLED = CHAIN.replace(
     'return tm.files("data/*.parquet")',
@@ -206,4 +207,22 @@ def test_a_run_that_is_killed_pulls_nothing_twice(tmp_path: Path) -> None:
     # The feed forgets what it gave.
     feed.path.write_text("\n" * 2)
     assert feed.tides.run().exit_code == 0
+    assert feed.published() == feed.merged()
+
+
+def test_a_branch_goes_on_where_production_is(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    feed.send((0, 1, 1.0), (1, 1, 3.0))
+    feed.tides.ok()
+    feed.path.write_text("\n" * 2)
+    before = feed.merged()
+    dev = open_project(tmp_path, workflow=flow_of(tmp_path, feed.tides.text), env="dev")
+    try:
+        assert dev.run().exit_code == 0
+        rows = dev.read("raw").collect().rows()
+    finally:
+        dev.close()
+    assert sorted((str(d), *rest) for d, *rest in rows) == before
+    feed.send((2, 1, 5.0))
+    feed.tides.ok()
     assert feed.published() == feed.merged()
