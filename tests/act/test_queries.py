@@ -244,6 +244,7 @@ class TestFaults:
         ("url", "says"),
         [
             ("sqlite:///none.db", "sqlite:///none.db: there is no file"),
+            ("postgresql://[me:sesame", "the url of a database can't be understood"),
             ("env:TIDEMILL_NO_SUCH", "the environment variable TIDEMILL_NO_SUCH isn't set"),
         ],
     )
