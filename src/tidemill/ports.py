@@ -154,6 +154,85 @@ class Artifacts(Protocol):
         """Delete objects; the number of bytes that were freed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """Rows whose `column` is from `least` to `most`, both included, as the database gave them."""
+
+    column: str
+    least: Any
+    most: Any
+
+
+class Database(Protocol):
+    """Tables of somebody else, that are only read; SourceError when they can't be, without passwords.
+
+    Between `begin` and `end` everything is read as it was at one moment, where the database can do that
+    without holding up those who write.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, without what lets one in."""
+
+    def begin(self) -> None:
+        """What is read from here on is as it is now."""
+
+    def columns(self, query: str) -> Sequence[str]:
+        """The columns that a query gives."""
+
+    def rows(
+        self,
+        query: str,
+        columns: Sequence[str],
+        *,
+        distinct: bool = False,
+        within: Within | None = None,
+    ) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
+
+    def end(self) -> None:
+        """Let go of the moment, and of the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeFile:
+    """A Parquet file of a table, and the `values` of columns that aren't in it."""
+
+    name: str
+    path: Path
+    size: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lake:
+    """The files and columns that a table has at a version."""
+
+    version: int
+    columns: tuple[str, ...]
+    files: tuple[LakeFile, ...]
+
+
+class Outside(Protocol):
+    """What sources reach for besides files: databases, and other projects."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a database is open, of which another process couldn't see the same moment."""
+
+    def database(self, url: str) -> Database:
+        """The one that `url` names, the same one until `close`."""
+
+    def project(self, path: str) -> tuple[Ledger, Artifacts]:
+        """The ledger and the store of another project; SourceError when there is none."""
+
+    def lake(self, path: str, version: int | None) -> Lake:
+        """The files of a Delta table at a version, or now; the same ones until `close`."""
+
+    def close(self) -> None:
+        """Let go of all of it; what is asked for afterwards is opened anew."""
+
+
 class Probes(Protocol):
     """What probes of stages found, kept so that the next plan needs no user code; a cache, no record."""
 

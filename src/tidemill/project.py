@@ -18,13 +18,13 @@ from tidemill.act.history import History
 from tidemill.act.holder import this_process, this_user
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job, absent_from
-from tidemill.act.listing import list_files
+from tidemill.act.listing import scan
 from tidemill.act.origins import Facts
 from tidemill.act.promote import refuse_unlike
 from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
-from tidemill.decide.draft import Now, Request, Scan, request_of
+from tidemill.decide.draft import Now, Request, request_of
 from tidemill.decide.measure import Price
 from tidemill.decide.plan import make_plan, scope_of
 from tidemill.decide.recipe import Recipe, all_columns, recipe_of
@@ -38,7 +38,6 @@ from tidemill.domain.errors import (
     ConflictError,
     DeclarationError,
     Fault,
-    SourceError,
     UsageError,
     did_you_mean,
 )
@@ -51,6 +50,7 @@ from tidemill.opening import (
     compile_rules,
     count_rows,
     elsewhere,
+    look,
     open_tools,
     probe,
     run_id,
@@ -213,11 +213,13 @@ class Project:
             return self._plan(request, self._foresee())
         except ConflictError:
             return self._plan(request, self._foresee(whole=True))
+        finally:
+            self.tools.outside.close()
 
     def _plan(self, request: Request, state: State) -> Plan:
         scope = scope_of(self.flow, request)
         scans = {
-            stage.name: self._scan(stage, state)
+            stage.name: scan(stage, self.tools, state.sources, count_rows, look)
             for stage in self.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
@@ -251,13 +253,6 @@ class Project:
         if faults:
             raise DeclarationError(f"workflow {self.flow.name!r}", faults)
 
-    def _scan(self, stage: Stage, state: State) -> Scan:
-        known = state.sources.get(stage.name, {})
-        try:
-            return list_files(stage, self.root, known, self.tools.clock(), count_rows)
-        except SourceError as error:
-            return Scan(files={}, broken={stage.name: str(error)})
-
     def run(  # noqa: PLR0913 - a request, said in keywords
         self,
         stage: str = "",
@@ -284,6 +279,7 @@ class Project:
         try:
             return self._run(request, lease, command, progress or Unwatched(), inline=inline)
         finally:
+            self.tools.outside.close()
             lease.close()
 
     def promote(
@@ -308,6 +304,7 @@ class Project:
             request = Request(train=frozenset(train))
             return self._run(request, lease, command, progress or Unwatched(), at_once=True)
         finally:
+            self.tools.outside.close()
             lease.close()
 
     def _run(
@@ -495,4 +492,5 @@ class Project:
     def close(self) -> None:
         """Let go of files and connections."""
         if self._opened is not None:
+            self._opened.outside.close()
             self._opened.ledger.close()

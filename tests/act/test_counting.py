@@ -23,12 +23,12 @@ from tidemill.domain.contract import ContractSpec
 from tidemill.domain.dtype import DType
 from tidemill.domain.errors import SourceError
 from tidemill.domain.partition import UNPLACED, WHOLE, Grain
-from tidemill.domain.source import Source
+from tidemill.domain.source import Files
 from tidemill.domain.stage import Stage
 
 DATE = DType("Date")
 DAY0 = date(2024, 2, 27)
-SOURCE: Source[Any] = Source(pattern="*")
+SOURCE: Files[Any] = Files(pattern="*")
 
 
 def staged(cut: Grain | str | None, dtype: DType = DATE) -> Stage:

@@ -19,6 +19,7 @@ from tidemill.act.tools import Tools
 from tidemill.act.unkept import Unkept
 from tidemill.domain.errors import ConflictError, StorageError
 from tidemill.domain.event import EffectDone, EffectQueued, Event, Published
+from tidemill.outside import OpenedOutside
 from tidemill.ports import Lease
 from tidemill.testing import samples
 from tidemill.testing.memory import MemoryArtifacts, MemoryClaims, MemoryLedger, MemoryProbes
@@ -66,6 +67,7 @@ class Watched:
             memos=Unkept(),
             formats=(),
             sinks={"parquet": self.deliver},
+            outside=OpenedOutside(Path()),
             clock=lambda: 1.0,
         )
         give = self.told.append

@@ -68,6 +68,14 @@ def test_long_steps_go_to_processes() -> None:
     assert where(step("raw", bytes=200_000_000, wall_s=0.1)) == "here"
 
 
+def test_what_only_the_runs_own_process_sees_as_planned_stays() -> None:
+    slow = step("raw", wall_s=60.0)
+    assert where(slow, bound={"raw"}) == "here"
+    assert where(slow, bound={"features"}) == "process"
+    # Unless it may take the run along.
+    assert where(slow, bound={"raw"}, careful=True) == "process"
+
+
 def test_what_no_other_process_could_import_stays() -> None:
     slow = step("features", wall_s=60.0)
     assert where(slow, engines=frozenset()) == "here"

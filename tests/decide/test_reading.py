@@ -16,7 +16,7 @@ from tests.decide.planning import ingest
 from tests.decide.query.test_mutations import quiet
 from tidemill.decide.reading import reading_digest
 from tidemill.domain.errors import DeclarationError
-from tidemill.domain.source import Source, files
+from tidemill.domain.source import Source, delta, files, output, pull, sql
 
 RAW = replace(ingest("raw"), place="flow.py:7")
 TYPES = {"a": pl.Int64, "b": pl.Datetime("us", "UTC"), "c": pl.List(pl.Struct({"d": pl.Int8}))}
@@ -108,3 +108,19 @@ def test_an_option_that_can_not_be_told_is_refused(option: Any, kind: str, reaso
     assert reason in fault.message
     assert fault.where == "flow.py:7"
     assert fault.hint.startswith("hand numbers, text, lists, dicts, Polars types or functions")
+
+
+def test_what_is_read_of_a_database_and_of_a_project() -> None:
+    query = reading_digest(sql("SELECT 1", "sqlite:///a.db", cursor="at"), RAW)
+    assert query == "3fc3834a783eafa8c8a38a9a5aee7eb0"
+    # Where it is counts by what is read there, so that no password is part of a recipe.
+    assert query == reading_digest(sql("SELECT 1", "env:SHOP", cursor="at"), RAW)
+    others: list[Source[Any]] = [
+        sql("SELECT 1", "sqlite:///a.db"),
+        sql("SELECT 2", "sqlite:///a.db", cursor="at"),
+    ]
+    others += [output("../a", "b"), output("../a", "c"), output("../b", "b")]
+    others += [output("../a", "b", env="dev")]
+    others += [pull(lambda state: ([], state))]
+    others += [delta("lake")]
+    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 9

@@ -185,7 +185,8 @@ def test_a_step_is_tried_without_publishing(tides: Tides) -> None:
 def test_what_cannot_be_tried(tides: Tides, tmp_path: Path) -> None:
     project = tides.open()
     with pytest.raises(
-        UsageError, match=rf"no file of raw feeds '2025-01-01'; there is {day(0)} \.\."
+        UsageError,
+        match=rf"nothing in the source of raw feeds '2025-01-01'; there is {day(0)} \.\.",
     ):
         project.debug("raw", "2025-01-01")
     tides.ok()

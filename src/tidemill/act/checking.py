@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from tidemill.act.evidence import Prober
+from tidemill.act.evidence import Prober, source_faults
 from tidemill.decide.code import code_of
 from tidemill.decide.declare import draw
 from tidemill.decide.notes import notes_on
@@ -61,6 +61,7 @@ def _faults(
     """What is wrong with each stage by itself: its query, its code, its contract."""
     faults = [f for found in probed if found for f in (*found.faults, *found.raised)]
     faults += read
+    faults += [fault for stage in flow.stages for fault in source_faults(stage)]
     # Inputs are read by the contracts of their stages.
     contracts = {id(stage.output): stage.output for stage in flow.stages if stage.output}
     faults += [fault for spec in contracts.values() for fault in compiler(spec)]

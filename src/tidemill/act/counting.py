@@ -14,7 +14,7 @@ from tidemill.decide.cut import only_key, raw_keys
 from tidemill.decide.schema import polars_type
 from tidemill.domain.errors import SourceError
 from tidemill.domain.partition import UNPLACED, WHOLE
-from tidemill.domain.source import Source
+from tidemill.domain.source import Files
 from tidemill.domain.stage import Stage
 
 # So many files are read at once, so that their partition columns fit in memory.
@@ -25,7 +25,7 @@ Counted = dict[str, int]
 
 
 def count_rows(
-    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
+    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> dict[str, Counted | SourceError]:
     """How many rows each file has of each partition, or why it can't be read.
 
@@ -44,7 +44,7 @@ def count_rows(
 
 
 def _together(
-    source: Source[Any], stage: Stage, root: Path, paths: Sequence[str]
+    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> dict[str, Counted]:
     """Of Parquet files whose first and last moments lie in one partition; others are left out."""
     assert stage.output is not None
@@ -79,7 +79,7 @@ def _together(
     return {alike[path]: {a: count} for path, a, b, nulls, count in rows if a == b and not nulls}
 
 
-def _is_plain(source: Source[Any], stage: Stage, root: Path, path: str) -> bool:
+def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
     """Whether a file is Parquet with the contract's columns, and the partition's of the contract's type."""
     assert stage.output is not None
     cut = stage.output.partitioning
@@ -93,7 +93,7 @@ def _is_plain(source: Source[Any], stage: Stage, root: Path, path: str) -> bool:
     return schema.get(cut.column) == own and all(name in schema for name in stage.output.required)
 
 
-def _alone(source: Source[Any], stage: Stage, root: Path, path: str) -> Counted:
+def _alone(source: Files[Any], stage: Stage, root: Path, path: str) -> Counted:
     contract = stage.output
     assert contract is not None
     frame = read_file(source, contract, root, path)

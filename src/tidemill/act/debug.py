@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
@@ -9,9 +10,10 @@ import polars as pl
 from tidemill.act.counting import count_rows
 from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
-from tidemill.act.listing import list_files
+from tidemill.act.listing import list_source
 from tidemill.act.profiling import Profiles
 from tidemill.act.remembering import Desk
+from tidemill.act.tables import look
 from tidemill.act.tools import Tools
 from tidemill.act.work import Workroom
 from tidemill.decide.mapping import cuts_of, seen_whole, visible
@@ -37,16 +39,25 @@ def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     """Execute an ingest or transform step as a run would; raises what the stage raises."""
+    with closing(tools.outside):
+        return _attempt(tools, flow, stage, state, partition, reads)
+
+
+def _attempt(
+    tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
+) -> Trial:
     held = Frames(tools.artifacts, lambda: None)
-    room = Workroom(Intake(tools.root, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
+    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
-        scan = list_files(stage, tools.root, known, tools.clock(), count_rows)
+        scan = list_source(stage, tools, known, count_rows, look)
         files = {path: file for path, file in scan.files.items() if partition in file.rows}
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
-            raise UsageError(f"no file of {stage.name} feeds {partition!r}; there is {keys}")
+            raise UsageError(
+                f"nothing in the source of {stage.name} feeds {partition!r}; there is {keys}"
+            )
         product, objects = room.ingest(stage, partition, files, rulings)
     elif stage.kind is Kind.TRANSFORM:
         inputs = _inputs(flow, stage, state, partition)

@@ -5,7 +5,7 @@ Nothing here needs Polars: a plan whose stages were all probed before never impo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from tidemill.act.listing import source_of
 from tidemill.decide.code import Code, code_of
 from tidemill.decide.reading import reading_digest
 from tidemill.decide.recipe import Evidence, Platform, probe_key
-from tidemill.domain.errors import Fault, TidemillError
+from tidemill.domain.errors import DeclarationError, Fault, TidemillError
 from tidemill.domain.query import Query
 from tidemill.domain.stage import Flow, Kind, Stage
 from tidemill.ports import Probes
@@ -82,6 +82,20 @@ def _source(stage: Stage) -> str:
         return reading_digest(source_of(stage), stage)
     except TidemillError:
         return ""
+
+
+def source_faults(stage: Stage) -> Sequence[Fault]:
+    """What is wrong with how an ingest declares its source; nothing of the source itself is read."""
+    if stage.kind is not Kind.INGEST:
+        return ()
+    try:
+        reading_digest(source_of(stage), stage)
+    except DeclarationError as error:
+        return error.faults
+    except TidemillError:
+        # What its function needs isn't here now.
+        return ()
+    return ()
 
 
 def faults_of(known: Known, names: Mapping[str, object]) -> list[Fault]:

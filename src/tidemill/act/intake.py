@@ -1,10 +1,9 @@
-"""Read the rows of ingest steps from their files: each file once, small ones ahead of their steps."""
+"""Read the rows of ingest steps: each file once, small ones ahead of their steps."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,10 +11,12 @@ from polars.exceptions import PanicException, PolarsError
 
 from tidemill.act.calling import call
 from tidemill.act.sources import format_of, read_file
+from tidemill.act.tables import Table, table_of
+from tidemill.act.tools import Tools
 from tidemill.decide.check import checker_of
 from tidemill.domain.errors import SourceError
 from tidemill.domain.partition import UNPLACED, WHOLE
-from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
 
 # One query over many small files costs a third of as many queries.
@@ -29,8 +30,10 @@ class Intake:
     `coming` are, by stage and in their order, the files that are a partition each.
     """
 
-    def __init__(self, root: Path, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
-        self._root = root
+    def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
+        self._tools = tools
+        self._root = tools.root
+        self._tables: dict[str, Table] = {}
         self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
         self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
         # How many of those that come had their turn.
@@ -47,6 +50,8 @@ class Intake:
         SourceError when a file can't be read, or isn't what it was when this run was planned.
         """
         source, paths = self._source(stage, partition), tuple(files)
+        if not isinstance(source, Files):
+            return self._table(stage, source).read(partition, files)
         if is_apart(partition, files):
             rows, _ = self._read(stage, source, paths, drop=False)
         else:
@@ -59,6 +64,8 @@ class Intake:
     ) -> tuple[pl.DataFrame, list[str]]:
         """The rows of files that feed no other partition, without columns to be dropped; and these."""
         source, paths = self._source(stage, partition), tuple(files)
+        if not isinstance(source, Files):
+            return _known(stage, self._table(stage, source).read(partition, files))
         found = None
         if len(paths) == 1:
             if (stage.name, paths[0]) not in self._ahead:
@@ -68,13 +75,19 @@ class Intake:
         self._refuse_changed(files)
         return found
 
+    def _table(self, stage: Stage, source: Source[Any]) -> Table:
+        if stage.name not in self._tables:
+            coming = self._coming.get(stage.name, ())
+            self._tables[stage.name] = table_of(source, stage, self._tools, coming=coming)
+        return self._tables[stage.name]
+
     def _source(self, stage: Stage, partition: str) -> Source[Any]:
         if stage.name not in self._sources:
             self._sources[stage.name] = call(stage, partition, {})
         return self._sources[stage.name]
 
     def _read(
-        self, stage: Stage, source: Source[Any], paths: Sequence[str], *, drop: bool
+        self, stage: Stage, source: Files[Any], paths: Sequence[str], *, drop: bool
     ) -> tuple[pl.DataFrame, list[str]]:
         """The rows of some files, and with `drop` the columns that were left out."""
         assert stage.output is not None
@@ -93,7 +106,7 @@ class Intake:
             names = ", ".join(paths[:3])
             raise SourceError(f"{names} can't be read: {error}") from error
 
-    def _read_ahead(self, stage: Stage, source: Source[Any], path: str) -> None:
+    def _read_ahead(self, stage: Stage, source: Files[Any], path: str) -> None:
         """Read a file with those of the steps after it, if they are alike and what the plan saw."""
         assert stage.output is not None
         # What is still here was put off, or needn't be read at all.
@@ -121,7 +134,7 @@ class Intake:
             self._ahead[stage.name, file.path] = (rows.slice(start, count), dropped)
             start += count
 
-    def _batch(self, stage: Stage, source: Source[Any], path: str) -> Iterator[SourceFile]:
+    def _batch(self, stage: Stage, source: Files[Any], path: str) -> Iterator[SourceFile]:
         """The file that is wanted and those after it, as long as they have the same columns and types."""
         start = self._places.get(stage.name, {}).get(path, -1)
         # A step that was put off comes later than those after it, which needn't be read again.
@@ -144,7 +157,7 @@ class Intake:
             yield file
 
     def _part(
-        self, stage: Stage, source: Source[Any], partition: str, paths: tuple[str, ...]
+        self, stage: Stage, source: Files[Any], partition: str, paths: tuple[str, ...]
     ) -> pl.DataFrame:
         """The rows of a partition; files that feed several partitions are opened once for all of them."""
         assert stage.output is not None
@@ -186,6 +199,15 @@ class Intake:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         self._steady[path] = stat.st_mtime_ns
         return digest != file.digest
+
+
+def _known(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Rows without columns that the contract drops, and these."""
+    assert stage.output is not None
+    unknown = [name for name in rows.columns if name not in stage.output.names]
+    if stage.output.unknown_columns != "drop":
+        return rows, []
+    return rows.drop(unknown), unknown
 
 
 def is_apart(partition: str, files: Mapping[str, SourceFile]) -> bool:

@@ -12,19 +12,23 @@ from stat import S_ISDIR
 from typing import Any
 
 from tidemill.act.failing import failed
+from tidemill.act.tools import Tools
 from tidemill.decide.draft import Scan
 from tidemill.decide.reading import reading_digest
 from tidemill.domain.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.source import Source, SourceFile
+from tidemill.domain.source import Files, Source, SourceFile
 from tidemill.domain.stage import Stage
 
 # Opens files and counts the rows of each by partition, or says why that can't be; it needs Polars, so
 # it is handed in by who has it.
 Count = Callable[
-    [Source[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
+    [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
 ]
+
+# Finds what a source has that isn't files, which needs Polars too.
+Look = Callable[[Source[Any], Stage, Tools, Mapping[str, SourceFile]], Mapping[str, SourceFile]]
 
 # A file that changes twice within the clock's grain keeps its modification time: a hint as young as
 # this isn't trusted.
@@ -36,6 +40,9 @@ def source_of(stage: Stage) -> Source[Any]:
     assert stage.function is not None
     try:
         source = stage.function()
+    except DeclarationError as error:
+        placed = [replace(fault, where=fault.where or stage.place) for fault in error.faults]
+        raise DeclarationError("the workflow", placed) from error
     except (TidemillError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -45,21 +52,48 @@ def source_of(stage: Stage) -> Source[Any]:
         fault = Fault(
             message=f"ingest {stage.name!r} returned {kind}",
             where=stage.place,
-            hint="return tm.files('data/*.parquet')",
+            hint="return tm.files('data/*.parquet'), tm.sql(...), tm.output(...) or tm.pull(...)",
         )
         raise DeclarationError("the workflow", [fault])
     return source
 
 
-def list_files(
-    stage: Stage, root: Path, known: Mapping[str, SourceFile], now: float, count: Count
+def scan(
+    stage: Stage,
+    tools: Tools,
+    known: Mapping[str, Mapping[str, SourceFile]],
+    count: Count,
+    look: Look,
 ) -> Scan:
-    """The files of a stage's source, and those that can't be read with what is wrong.
+    """What a stage's source has now, of which `known` is known; when it can't be read at all, why."""
+    try:
+        return list_source(stage, tools, known.get(stage.name, {}), count, look)
+    except SourceError as error:
+        return Scan(files={}, broken={stage.name: str(error)})
 
-    Raises SourceError when no file matches: an empty folder is more likely a mistake than a wish to
-    remove everything.
+
+def list_source(
+    stage: Stage, tools: Tools, known: Mapping[str, SourceFile], count: Count, look: Look
+) -> Scan:
+    """What a stage's source has now, and what of it can't be read with what is wrong.
+
+    Raises SourceError when it has nothing: an empty folder, or table, is more likely a mistake than a
+    wish to remove everything.
     """
     source = source_of(stage)
+    if isinstance(source, Files):
+        return _list_files(stage, source, tools, known, count)
+    return Scan(files=look(source, stage, tools, known), called="rows")
+
+
+def _list_files(
+    stage: Stage,
+    source: Files[Any],
+    tools: Tools,
+    known: Mapping[str, SourceFile],
+    count: Count,
+) -> Scan:
+    root, now = tools.root, tools.clock()
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
     reading = reading_of(source, stage)
     files: dict[str, SourceFile] = {}

@@ -23,6 +23,7 @@ from tidemill.decide.placing import Placing
 from tidemill.domain.errors import UsageError
 from tidemill.domain.plan import Step
 from tidemill.domain.run import Attempt, Outcome
+from tidemill.domain.stage import Kind
 from tidemill.domain.task import TaskEvent
 
 # Steps of the run's own that may wait while those for engines behind them are looked for.
@@ -57,6 +58,7 @@ class Running:
             cpus=where.cpus,
             engines=where.engines.keys(),
             pure={name for name, recipe in job.recipes.items() if recipe.lineage},
+            bound=_bound(job),
             careful=where.careful,
         )
         self._order = self._placing.order
@@ -259,6 +261,13 @@ class Running:
         # Who waits holds nothing: two runs that wait for each other would never end.
         self._publisher.settle()
         self._claimed.wait(key)
+
+
+def _bound(job: Job) -> set[str]:
+    """The ingests that may read a database as it was when the run was planned, which only we can."""
+    if not job.tools.outside.keeps:
+        return set()
+    return {stage.name for stage in job.flow.stages if stage.kind is Kind.INGEST}
 
 
 def _current(step: Step) -> Attempt:

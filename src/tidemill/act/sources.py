@@ -15,7 +15,7 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.decide.check import checker_of
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import SourceError, did_you_mean
-from tidemill.domain.source import SUFFIXES, Format, Source
+from tidemill.domain.source import SUFFIXES, Files, Format
 
 _RENAMED = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 
@@ -34,7 +34,7 @@ READERS: Mapping[Format, Callable[..., pl.LazyFrame]] = {
 }
 
 
-def format_of(source: Source[Any], path: str) -> Format:
+def format_of(source: Files[Any], path: str) -> Format:
     """What a file of a source is written in; SourceError when nothing tells."""
     form = source.format or SUFFIXES.get(Path(path).suffix.lower())
     if form is None:
@@ -44,7 +44,7 @@ def format_of(source: Source[Any], path: str) -> Format:
     return form
 
 
-def read_file(source: Source[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
+def read_file(source: Files[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
     """The rows of one file, checked to have the contract's columns; SourceError names the file.
 
     Optional columns that the file lacks are filled.

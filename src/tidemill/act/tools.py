@@ -16,6 +16,7 @@ from tidemill.ports import (
     Ledger,
     Memos,
     ModelFormat,
+    Outside,
     Probes,
     SinkWriter,
 )
@@ -60,6 +61,7 @@ class Tools:
     memos: Memos
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
+    outside: Outside
     clock: Callable[[], float]
 
 

@@ -119,7 +119,7 @@ class Workshop:
         states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
         self.frames = Frames(tools.artifacts, settle)
         profiles = Profiles(tools.artifacts, head)
-        self.room = Workroom(Intake(tools.root, coming or {}), self.frames, profiles, states)
+        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, states)
         self._trainer = Trainer(self.room, tools.artifacts, tools.formats, settle)
 
     def make(self, work: Work) -> Made | Failed:

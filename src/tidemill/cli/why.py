@@ -12,6 +12,8 @@ from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Plan, spread
 
 _FILES = 3
+# What the names of what changed say better.
+_SAID = ("files changed", "rows changed")
 # What is done to one partition, and to several.
 _DOES = {
     "run": ("runs", "run"),
@@ -71,7 +73,7 @@ def _line(group: Group, parts_of_it: bool) -> str:
         return f"{where} {does}: current{', or not asked for' if parts_of_it else ''}"
     if group.run:
         does = f"{does} by run {group.run} since"
-    reasons = [reason for reason in group.reasons if reason != "files changed" or not group.files]
+    reasons = [reason for reason in group.reasons if reason not in _SAID or not group.files]
     return f"{where} {does}: {'; '.join((*reasons, *_files(group)))}".removesuffix(": ")
 
 

@@ -44,6 +44,7 @@ class _Pending:
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     """Every partition that a file feeds, from `start` on; what no file feeds any more is removed."""
+    draft.called[stage.name] = scan.called
     _tell_skipped(draft, stage, scan)
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
     within = None

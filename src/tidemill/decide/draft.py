@@ -77,10 +77,12 @@ def request_of(
 class Scan:
     """The files of an ingest stage as they are now, those that can't be read, and what to know of them.
 
-    `held` are the partitions that a file fed when it could still be read.
+    `held` are the partitions that a file fed when it could still be read. `called` is what the files
+    are to people: of a database they are rows.
     """
 
     files: Mapping[str, SourceFile]
+    called: str = "files"
     broken: Mapping[str, str] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
@@ -112,7 +114,8 @@ class Draft:
     """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
 
     `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
-    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly.
+    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly,
+    `called` by ingest what it reads.
     """
 
     flow: Flow
@@ -132,6 +135,7 @@ class Draft:
     changed: dict[str, set[str]] = field(default_factory=dict)
     behind: set[str] = field(default_factory=set)
     unlikely: set[str] = field(default_factory=set)
+    called: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
@@ -212,7 +216,8 @@ def reasons_for(
         if pending:
             found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
         elif bound.inputs.get(name) != handed.inputs[name]:
-            found.append(_changed(draft, bound, name, contents, handed.seen[name]))
+            word = draft.called.get(stage.name, name)
+            found.append(_changed(draft, bound, word, contents, handed.seen[name]))
     return tuple(found) or ("its key changed",)
 
 

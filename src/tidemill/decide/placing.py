@@ -51,8 +51,9 @@ class Placing:
     """The places of a plan's steps on a machine with so many `cpus`, and their order.
 
     `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
-    all are done there. `pure` are the stages whose query is all that they do. When it is `careful`, all
-    that have code of the user's go to processes.
+    all are done there. `pure` are the stages whose query is all that they do, `bound` those that only the
+    run's own process can do as they were planned, unless they have limits. When it is `careful`, all that
+    have code of the user's go to processes.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Placing:
         cpus: int,
         engines: Collection[str],
         pure: Collection[str] = (),
+        bound: Collection[str] = (),
         careful: bool = False,
     ) -> None:
         self._flow = flow
@@ -73,6 +75,7 @@ class Placing:
         lasting = sum(expected_s(step) for step in plan.steps if _shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
         self._pure = pure
+        self._bound = bound
         self._careful = careful
         self._beside = _beside(flow, plan)
         self._stages: dict[str, Place] = {}
@@ -98,9 +101,10 @@ class Placing:
         return wanted if wanted in self._engines else "here"
 
     def _wanted(self, stage: Stage, step: Step) -> Where:
-        if step.action in (Action.REMOVE, Action.GATE):
-            return "here"
         asked = stage.resources
+        bound = stage.name in self._bound and not self._careful and asked == Resources()
+        if bound or step.action in (Action.REMOVE, Action.GATE):
+            return "here"
         if asked.lane == "thread":
             return "thread"
         if asked != Resources() or self._careful or not _quick(step):

@@ -8,17 +8,28 @@ from tidemill.decide.code import code_of_value
 from tidemill.decide.code.values import EXACT
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.fingerprint import Part, fingerprint
-from tidemill.domain.source import Source
+from tidemill.domain.source import Delta, Files, Output, Pull, Query, Source
 from tidemill.domain.stage import Stage
 
 _TYPES = "polars.datatypes.classes"
 
 
 def reading_digest(source: Source[Any], stage: Stage) -> str:
-    """How the bytes of a source are read; which files there are is not part of it.
+    """How the bytes of a source are read; which files there are, and where a database is, is no part of it.
 
     DeclarationError for an option of which some content can't be told.
     """
+    match source:
+        case Query():
+            return fingerprint("sql", source.query, source.cursor)
+        case Output():
+            return fingerprint("output", source.project, source.stage, source.env)
+        case Delta():
+            return fingerprint("delta")
+        case Pull():
+            # What it gave is kept: another function only decides what comes next.
+            return fingerprint("pull")
+    assert isinstance(source, Files)
     options = {name: _option(name, value, stage) for name, value in sorted(source.options.items())}
     return fingerprint("files", source.format, options)
 

@@ -1,0 +1,57 @@
+"""Rows that aren't in files: what there is of each partition, and reading one as it was planned.
+
+The rows of a partition are taken for one file, whose digest names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import polars as pl
+
+from tidemill.act.lakes import LakeTable
+from tidemill.act.outputs import OutputTable
+from tidemill.act.pulls import PullTable
+from tidemill.act.queries import QueryTable
+from tidemill.act.tools import Tools
+from tidemill.domain.source import Delta, Output, Pull, Query, Source, SourceFile
+from tidemill.domain.stage import Stage
+
+
+class Table(Protocol):
+    """A source that isn't files, as one run sees it."""
+
+    def listed(self) -> dict[str, SourceFile]:
+        """What it has now; SourceError when it has nothing."""
+
+    def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+        """The rows of a partition; SourceError when they aren't those that were planned with."""
+
+
+def look(
+    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+) -> Mapping[str, SourceFile]:
+    """What the source of an ingest has now; `known` is what the ledger knows of it."""
+    return table_of(source, stage, tools, known=known).listed()
+
+
+def table_of(
+    source: Source[Any],
+    stage: Stage,
+    tools: Tools,
+    *,
+    known: Mapping[str, SourceFile] | None = None,
+    coming: Sequence[SourceFile] = (),
+) -> Table:
+    """The rows of a source; those that are `coming` may be read ahead."""
+    assert stage.output is not None
+    outside = tools.outside
+    if isinstance(source, Query):
+        return QueryTable(source, stage.output, outside.database(source.url), coming)
+    if isinstance(source, Delta):
+        return LakeTable(source, stage, outside, known or {})
+    if isinstance(source, Pull):
+        return PullTable(source, stage, tools.artifacts, known or {})
+    assert isinstance(source, Output), f"{type(source).__name__} is no source of rows"
+    return OutputTable(source, stage.output, outside)

@@ -1,0 +1,39 @@
+"""The one statement that is sent to databases of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidemill.ports import Within
+
+# So many rows are fetched at once.
+CHUNK = 20_000
+
+
+def select(
+    query: str,
+    columns: Sequence[str],
+    within: Within | None,
+    *,
+    distinct: bool,
+    compared: str,
+    hole: str,
+) -> str:
+    """Some columns of what a query gives, of rows within bounds, which are to be handed in by `hole`.
+
+    Text is `compared` by code points.
+    """
+    chosen = ", ".join(map(quoted, columns)) or "1"
+    # On lines of its own: the query may end with a comment.
+    text = f"SELECT {'DISTINCT ' if distinct else ''}{chosen} FROM (\n{query}\n) AS tidemill_source"
+    if within is None:
+        return text
+    name = quoted(within.column)
+    if isinstance(within.least, str):
+        name = compared.format(within.column.replace('"', '""'))
+    return f"{text} WHERE {name} >= {hole.format(1)} AND {name} <= {hole.format(2)}"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,76 @@
+"""What sources reach for besides files: databases by their urls, and other projects by their folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidemill.adapters.files import FileArtifacts
+from tidemill.adapters.sources.delta import open_delta
+from tidemill.adapters.sources.place import place_of, resolved
+from tidemill.adapters.sources.postgres import PostgresDatabase
+from tidemill.adapters.sources.sqlite import SqliteDatabase
+from tidemill.adapters.sqlite import SqliteLedger
+from tidemill.domain.errors import SourceError, UsageError
+from tidemill.ports import Artifacts, Database, Lake, Ledger
+from tidemill.settings import find_settings
+
+
+class OpenedOutside:
+    """Opens what it is asked for once; `root` is the folder that paths are relative to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._databases: dict[str, Database] = {}
+        self._lakes: dict[tuple[str, int | None], Lake] = {}
+        self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a database is open, of which another process couldn't see the same moment."""
+        return bool(self._databases)
+
+    def database(self, url: str) -> Database:
+        """The one that `url` names, the same one until `close`."""
+        url = resolved(url)
+        if url not in self._databases:
+            self._databases[url] = self._opened(url)
+        return self._databases[url]
+
+    def _opened(self, url: str) -> Database:
+        scheme, _, rest = url.partition(":")
+        if scheme == "sqlite":
+            # Three slashes begin a relative path, four an absolute one.
+            return SqliteDatabase(self._root / rest.removeprefix("///"), place_of(url))
+        if scheme in ("postgresql", "postgres"):
+            return PostgresDatabase(url)
+        raise SourceError("the url of the database begins with neither sqlite: nor postgresql:")
+
+    def project(self, path: str) -> tuple[Ledger, Artifacts]:
+        """The ledger and the store of another project; SourceError when there is none."""
+        folder = (self._root / path).resolve()
+        if folder not in self._projects:
+            try:
+                settings = find_settings(folder, None)
+            except UsageError:
+                raise SourceError(f"{folder} is in no project with [tool.tidemill]") from None
+            home = settings.root / settings.home
+            if not (home / "ledger.db").is_file():
+                raise SourceError(f"nothing was run in {settings.root} yet: there is no {home}")
+            self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
+        return self._projects[folder]
+
+    def lake(self, path: str, version: int | None) -> Lake:
+        """The files of a Delta table at a version, or now; the same ones until `close`."""
+        if (path, version) not in self._lakes:
+            self._lakes[path, version] = open_delta(self._root / path, version)
+        return self._lakes[path, version]
+
+    def close(self) -> None:
+        """Let go of all of it; what is asked for afterwards is opened anew."""
+        for database in self._databases.values():
+            database.end()
+        for ledger, _ in self._projects.values():
+            ledger.close()
+        self._databases.clear()
+        self._projects.clear()
+        self._lakes.clear()

@@ -1,0 +1,99 @@
+"""A PostgreSQL server of one's own, for tests: `python tools/postgres.py` installs what it takes (Debian).
+
+It runs as a user that isn't root, and is reached by a socket in a folder of its own.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+INSTALL = "apt-get install --no-install-recommends --yes postgresql"
+_UNPRIVILEGED = ("postgres", "nobody")
+_START_S = 60
+
+
+def binary(name: str) -> Path | None:
+    """Where a program of the server is: on the path, or where Debian puts it."""
+    found = shutil.which(name)
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return Path(found) if found else next(iter(places[::-1]), None)
+
+
+def missing() -> str:
+    """Why there can't be a server here; empty when there can."""
+    if os.name != "posix":
+        return "PostgreSQL is only started on POSIX systems"
+    absent = [name for name in ("initdb", "postgres") if binary(name) is None]
+    return f"there is no {' and no '.join(absent)}: run `python tools/postgres.py`" * bool(absent)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The url of a new server, which is gone with all of its data when the block ends."""
+    who = _user()
+    # Not in a folder that only its owner may enter: the server is somebody else.
+    with tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "data").mkdir(mode=0o700)
+        if who:
+            shutil.chown(folder, who["user"], who["group"])
+            shutil.chown(folder / "data", who["user"], who["group"])
+        with (folder / "log").open("wb") as log:
+            command = [str(binary("initdb")), "-D", "data", "-A", "trust", "-U", "tester"]
+            options: dict[str, Any] = {"cwd": folder, "stdout": log, "stderr": log, **who}
+            made = subprocess.run([*command, "-E", "UTF8", "--no-sync"], check=False, **options)
+            if made.returncode:
+                raise RuntimeError(f"initdb failed:\n{(folder / 'log').read_text()}")
+            settings = ("fsync=off", "listen_addresses=", f"unix_socket_directories={folder}")
+            given = [word for setting in settings for word in ("-c", setting)]
+            running = subprocess.Popen([str(binary("postgres")), "-D", "data", *given], **options)
+        try:
+            _await(running, folder / "log")
+            yield f"postgresql://tester@/postgres?host={folder}"
+        finally:
+            # Whoever is connected is sent away.
+            running.send_signal(signal.SIGINT)
+            running.wait()
+
+
+def _await(running: "subprocess.Popen[bytes]", log: Path) -> None:
+    # The log tells; a client would need the driver that is to be tested.
+    end = time.monotonic() + _START_S
+    while b"ready to accept connections" not in log.read_bytes():
+        if running.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"PostgreSQL doesn't start:\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def _user() -> dict[str, Any]:
+    """Who the server runs as: it refuses root."""
+    if os.geteuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    found = next(known[name] for name in _UNPRIVILEGED if name in known)
+    return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+
+
+def main() -> int:
+    """Install the server where that can be done; 1 and a reason otherwise."""
+    if not missing():
+        return 0
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"{missing()}; as root on Debian: {INSTALL}", file=sys.stderr)
+        return 1
+    subprocess.run(["apt-get", "update"], check=True)
+    return subprocess.run(INSTALL.split(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
