@@ -110,7 +110,7 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
-	@[ -e $@ ] || echo "--- fetching the pinned packages (some 250 MB, a minute or more)"
+	@[ -e $@ ] || echo "--- fetching the pinned packages (some 450 MB, a minute or more)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
