@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import tidemill as tm
-from tests.cli.commands import tidemill
+from tests.cli.commands import forgotten_imports, tidemill
 
 DAY = "2026-01-05"
 
@@ -88,7 +88,7 @@ def test_json(built: Path) -> None:
 
 def test_another_run_is_a_conflict(built: Path) -> None:
     tidemill("env", "create", "dev")
-    with tm.open(built) as project:
+    with forgotten_imports(), tm.open(built) as project:
         ledger, holder = project.tools.ledger, {"host": "elsewhere", "pid": "1"}
         for name in ("prod", "dev"):
             ledger.acquire(
