@@ -349,3 +349,22 @@ def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
     assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")
     tides.send(1)
     assert tides.run(inline=True).messages == ()
+
+
+def test_partitions_that_are_judged_in_order_are_made_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path / "project", SERIAL))
+    tides.ok()
+    # Now all inputs are there, and every day can be made at once.
+    tides.edit("value * 2", "value * 3")
+    engine = Erratic(Random(5), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        tides.ok()
+
+    # In the plan each day's second stage comes right after its first.
+    assert [task.id for task in engine.asked[:DAYS]] == [str(2 * n) for n in range(DAYS)]
+    days = [partition for stage, partition in published(tides) if stage == "doubled"]
+    assert days == [day(n) for n in range(DAYS)] * 2
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
