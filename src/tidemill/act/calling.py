@@ -11,6 +11,7 @@ from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
 from tidemill.act.remembering import is_wanted
+from tidemill.decide.batches import IN_MEMORY_ROWS
 from tidemill.decide.code.state import State
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
@@ -19,11 +20,6 @@ from tidemill.decide.watch import Watch
 from tidemill.domain.errors import StepError, TidemillError
 from tidemill.domain.query import Reads
 from tidemill.domain.stage import Stage
-
-# Up to so many rows a query is computed in memory: Polars' own choice, streaming, starts so much for each
-# query that it costs twice the CPU, and gives the rows of joins and groups in another order each time. So
-# few that all pairs of them fit in memory too. Equal keys mean equal numbers of rows: the same engine.
-_IN_MEMORY = 4_000
 
 
 def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
@@ -46,7 +42,7 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
 def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
     """The rows of a query over so many rows; what the stage's code raises in it becomes a StepError."""
     # A memo is asked once for all rows: streamed, it would be for some at a time, in smaller batches.
-    whole = rows <= _IN_MEMORY or is_wanted()
+    whole = rows <= IN_MEMORY_ROWS or is_wanted()
     try:
         return frame.collect(engine="in-memory" if whole else "auto")
     except (Exception, PanicException) as error:

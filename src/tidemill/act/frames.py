@@ -95,6 +95,20 @@ class Frames:
         frames = [self._rows(binding.product, columns) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
+    def together(
+        self, name: str, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str]
+    ) -> pl.LazyFrame:
+        """`load`, but rows at hand are put together now, as one leaf that is known by `name`."""
+        if self._recent.keys().isdisjoint(n for b in bindings for n in b.product.objects):
+            return self.load(bindings, contract, columns)
+        names = [*columns]
+        tables = [self._table(binding.product, names) for binding in bindings]
+        return marked(name, pl.concat(tables, rechunk=True))
+
+    def _table(self, product: Product, columns: list[str]) -> pl.DataFrame:
+        at_hand = None if product.parts else self._recent.get(product.objects[0])
+        return self._rows(product, columns).collect() if at_hand is None else at_hand.select(columns)
+
     def columns(
         self, product: Product, names: Sequence[str], payload: bytes | None
     ) -> pl.DataFrame:

@@ -7,9 +7,9 @@ made there either goes to an engine; meanwhile the thread makes what is its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from tidemill.act.errand import context_of, errand_of, lent, read_answer
 from tidemill.act.job import Job
@@ -19,6 +19,7 @@ from tidemill.act.steps import Begun, Done, Spent, Steps
 from tidemill.act.tenure import Meter
 from tidemill.act.turns import Claimed, Turns
 from tidemill.act.workshop import Failed, Made, Work, Workshop
+from tidemill.decide.batches import can_batch, taken
 from tidemill.decide.placing import Placing
 from tidemill.domain.errors import UsageError
 from tidemill.domain.plan import Step
@@ -52,6 +53,9 @@ class Running:
         self._publisher = publisher
         self._claimed = claimed
         where = job.elsewhere
+        self._batched = {
+            stage.name for stage in job.flow.stages if can_batch(stage, job.recipes[stage.name])
+        }
         self._placing = Placing(
             job.flow,
             job.plan,
@@ -59,11 +63,12 @@ class Running:
             engines=where.engines.keys(),
             pure={name for name, recipe in job.recipes.items() if recipe.lineage},
             bound=_bound(job),
+            batched=self._batched,
             careful=where.careful,
         )
         self._order = self._placing.order
         places = {self._placing.of(step).where for step in self._order}
-        self._ahead = _AHEAD if places - {"here"} else 1
+        self._ahead = _AHEAD if places - {"here"} or self._batched else 1
         if "thread" in places:
             # What other threads take is theirs.
             steps.clock = time.thread_time
@@ -168,14 +173,49 @@ class Running:
             self._unstored.clear()
 
     def _make(self, at: int) -> None:
-        """Make what a step gives in this thread."""
-        begun, meter = self._begun.pop(at), Meter(self._steps.clock)
-        assert begun.work is not None
-        gave = self._shop.make(begun.work)
+        """Make what a step gives in this thread, with others of its stage where one call makes all."""
+        rows = self._alike(at)
+        several = taken(rows)
+        if len(several) > 1:
+            self._here = [other for other in self._here if other not in several]
+            heapify(self._here)
+            self._make_together({other: rows[other] for other in several})
+        else:
+            self._make_alone(at)
+
+    def _alike(self, at: int) -> dict[int, int]:
+        """The step and those here that can be made with it, with the rows that each reads."""
+        stage = self._order[at].stage
+        several = [at, *sorted(self._here)] if stage in self._batched else []
+        works = {n: self._begun[n].work for n in several if self._order[n].stage == stage}
+        return {n: work.rows for n, work in works.items() if work is not None and work.is_plain}
+
+    def _make_together(self, rows: Mapping[int, int]) -> None:
+        meter = Meter(self._steps.clock)
+        works = [work for at in rows if (work := self._begun[at].work) is not None]
+        made = self._shop.make_together(works)
         wall, cpu = meter.read()
+        # What a call takes for one more step is mostly what its rows take.
+        total = sum(rows.values()) + len(rows)
+        for (at, count), gave in zip(rows.items(), made, strict=True):
+            if gave is None:
+                self._make_alone(at)
+            else:
+                share = (count + 1) / total
+                self._gave(at, gave, Spent(wall_s=wall * share, cpu_s=cpu * share))
+
+    def _make_alone(self, at: int) -> None:
+        meter = Meter(self._steps.clock)
+        work = self._begun[at].work
+        assert work is not None
+        gave = self._shop.make(work)
+        wall, cpu = meter.read()
+        self._gave(at, gave, Spent(wall_s=wall, cpu_s=cpu))
+
+    def _gave(self, at: int, gave: Made | Failed, spent: Spent) -> None:
         if isinstance(gave, Made):
             self._unstored.update(gave.product.pins)
-        self._made(at, begun, gave, Spent(wall_s=wall, cpu_s=cpu))
+        self._made(at, self._begun.pop(at), gave, spent)
 
     def _collect(self, timeout_s: float) -> None:
         """Take what engines made, and send again what was to be tried later."""

@@ -104,6 +104,50 @@ class Workroom:
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         return (*self._judged(stage, partition, frame, rulings), touched)
 
+    def together(
+        self,
+        stage: Stage,
+        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        reads: Reads,
+        least: int,
+    ) -> dict[str, tuple[Product, Objects, tuple[str, ...]]]:
+        """What `transform` gives for many partitions, whose `inputs` are by partition, from one call.
+
+        Partitions are left out that have to be made alone: those that have fewer than `least` rows, or
+        all of them, such as when some row doesn't pass.
+        """
+        assert stage.output is not None
+        frames = self._frames_of_all(stage, list(inputs.values()))
+        query, touched = self._caller.query(stage, "together", frames, reads)
+        # Streaming would be faster for so many rows, but those of one partition are computed in memory.
+        checker = checker_of(stage.output)
+        parts = checker.all_pass(query.collect(engine="in-memory"))
+        if parts is None or not parts.keys() <= inputs.keys():
+            return {}
+        made: dict[str, tuple[Product, Objects, tuple[str, ...]]] = {}
+        for partition, good in parts.items():
+            findings = checker.findings(good.height)
+            if good.height >= least and not any(item.severity == "fail" for item in findings):
+                judged = Judged(good=good, bad=None, findings=findings)
+                made[partition] = (*self._product(stage, partition, judged), touched)
+        return made
+
+    def _frames_of_all(
+        self, stage: Stage, inputs: Sequence[Mapping[str, Sequence[Binding]]]
+    ) -> dict[str, pl.LazyFrame]:
+        """A frame for every input, with the rows of many partitions or of the one that all of them see."""
+        found: dict[str, pl.LazyFrame] = {}
+        for item in stage.frames:
+            assert item.contract is not None
+            bound = [binding for each in inputs for binding in each.get(item.name, ())]
+            if item.contract.partitioning.is_whole:
+                bound = bound[:1]
+            self._frames.require({item.name: bound})
+            found[item.name] = self._frames.together(
+                item.name, bound, item.contract, item.columns
+            )
+        return found
+
     def columns(
         self,
         work: Again,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from polars.exceptions import PanicException
@@ -51,6 +51,16 @@ class Work:
     artifact: Artifact | None = None
     held: Product | None = None
     columns: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The rows of its inputs."""
+        return sum(b.product.rows for bound in self.inputs.values() for b in bound.values())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is done for the first time, and all that is asked for is what the inputs give."""
+        return self.number == 1 and self.held is None and not self.rulings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,27 @@ class Workshop:
             if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):
                 error = _unanswered(stage, work.partition, desk.failure)
             return replace(told(stage, work.partition, error), memo=desk.usage)
+
+    def make_together(self, works: Sequence[Work]) -> list[Made | Failed | None]:
+        """Do the work on many partitions of a stage at once; None for those that have to be made alone.
+
+        Whatever goes wrong, or is said, is seen when they are.
+        """
+        first = works[0]
+        stage, recipe = self._flow[first.stage], self._recipes[first.stage]
+        if recipe.digest != first.recipe or recipe.least is None:
+            return [None] * len(works)
+        inputs = {
+            work.partition: {name: tuple(bound.values()) for name, bound in work.inputs.items()}
+            for work in works
+        }
+        try:
+            with self.recorder.step(stage.name, first.partition, first.number):
+                found = self.room.together(stage, inputs, recipe.reads, recipe.least)
+        except (Exception, PanicException):  # noqa: BLE001 - the one that raised is told when it is alone
+            found = {}
+        made = (found.get(work.partition) for work in works)
+        return [each and Made(product=each[0], objects=each[1], touched=each[2]) for each in made]
 
     def store(self, work: Work) -> Made | Failed:
         """Do the work, and store what it gave."""

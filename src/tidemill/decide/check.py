@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
+from functools import cached_property, lru_cache, partial, reduce
 from operator import and_, or_
 from typing import Any, TypeVar
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.cut import all_inside, outside, raw_keys
+from tidemill.decide.cut import all_inside, outside, raw_keys, split
 from tidemill.decide.findings import (
     budget_findings,
     row_finding,
@@ -32,6 +32,7 @@ from tidemill.decide.findings import (
 from tidemill.decide.fit import fit
 from tidemill.decide.masks import Mask, OneOf, breaks_of, masks_of, one_of
 from tidemill.decide.order import by_key, repeats
+from tidemill.decide.query.local import row_by_row
 from tidemill.decide.ruled import REASONS as REASONS
 from tidemill.decide.ruled import Docket, Said, Taken, marked, unwaivable
 from tidemill.decide.rules import (
@@ -141,6 +142,27 @@ class Checker:
             findings += budget_findings(self.spec, frame.height, 0 if bad is None else bad.height)
             findings += rows_findings(self.spec, good.height)
         return Judged(good=good, bad=bad, findings=(*findings, *told))
+
+    def all_pass(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame] | None:
+        """The good rows of many partitions, by key, if all rows pass; None if each has to be judged alone."""
+        frame = self.completed(frame, frame.columns)
+        if not self._apart or self.unknown(frame.columns):
+            return None
+        found = self._found(frame, (), None)
+        return None if found.broken else split(found.good, self._cut)
+
+    def findings(self, rows: int) -> tuple[Finding, ...]:
+        """What is to be said of a partition of so many rows that all pass."""
+        return tuple(rows_findings(self.spec, rows))
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether what a row is said to be depends on no row of another partition."""
+        schema = {column.name: column.dtype for column in self.columns}
+        kept = self.spec.unknown_columns == "keep"
+        keyed = self._cut.column in self.spec.key
+        alone = kept or not keyed or self._unique
+        return not alone and all(row_by_row(query.passes, schema) for query in self._queries)
 
     def _found(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
         fitted, table = self._fitted(frame)

@@ -7,6 +7,7 @@ UTC hours, so that the hour that a clock change gives twice is two partitions.
 from __future__ import annotations
 
 from datetime import date, datetime, time
+from itertools import accumulate
 
 import polars as pl
 
@@ -46,6 +47,24 @@ def keys_of(series: pl.Series, cut: Partitioning) -> pl.Series:
 def raw_keys(series: pl.Series, dtype: pl.DataType, cut: Partitioning) -> pl.Series:
     """`keys_of` a column as it came, which the contract says is `dtype`."""
     return keys_of(fit(series, dtype)[1], cut)
+
+
+def split(frame: pl.DataFrame, cut: Partitioning) -> dict[str, pl.DataFrame]:
+    """The rows of each partition, in their order, by its key; those without a place are left out."""
+    keys = keys_of(frame.get_column(cut.column), cut)
+    runs = keys.rle().struct.unnest()
+    names, lengths = runs.get_column("value").to_list(), runs.get_column("len").to_list()
+    if len(set(names)) < len(names):
+        parts = frame.with_columns(keys.alias("\0key")).partition_by(
+            "\0key", as_dict=True, maintain_order=True, include_key=False
+        )
+        return {str(key): part for (key,), part in parts.items() if key is not None}
+    starts = accumulate(lengths, initial=0)
+    return {
+        name: frame.slice(start, length)
+        for name, start, length in zip(names, starts, lengths, strict=False)
+        if name is not None
+    }
 
 
 def only_key(series: pl.Series, cut: Partitioning) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from tidemill.decide.batches import gathered
 from tidemill.decide.declare import needs
 from tidemill.domain.partition import parse_span
 from tidemill.domain.plan import Action, Plan, Step
@@ -52,7 +53,8 @@ class Placing:
 
     `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
     all are done there. `pure` are the stages whose query is all that they do, `bound` those that only the
-    run's own process can do as they were planned, unless they have limits. When it is `careful`, all that
+    run's own process can do as they were planned, unless they have limits, `batched` those whose
+    steps are made together where they are done here. When it is `careful`, all that
     have code of the user's go to processes.
     """
 
@@ -65,6 +67,7 @@ class Placing:
         engines: Collection[str],
         pure: Collection[str] = (),
         bound: Collection[str] = (),
+        batched: Collection[str] = (),
         careful: bool = False,
     ) -> None:
         self._flow = flow
@@ -80,7 +83,8 @@ class Placing:
         self._beside = _beside(flow, plan)
         self._stages: dict[str, Place] = {}
         # What is needed soonest goes first. All that a step needs is needed as soon, and came before it.
-        self.order = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
+        soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
+        self.order = gathered(flow, soonest, batched)
 
     @property
     def unkept(self) -> tuple[str, ...]:

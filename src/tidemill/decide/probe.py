@@ -15,7 +15,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.leaves import Leaves, noting
 from tidemill.decide.memo import probing
-from tidemill.decide.query import Numbered, Unreadable, marked, numbered
+from tidemill.decide.query import Apart, Numbered, Unreadable, marked, numbered
 from tidemill.decide.reads import Asked, columns_read
 from tidemill.decide.recipe import all_columns, undeclared, words
 from tidemill.decide.schema import schema_faults, schema_of
@@ -137,7 +137,7 @@ def _queried(
     try:
         with probing():
             again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
-        found = numbered(again.lazy().select(names), _unique(stage))
+        found = numbered(again.lazy().select(names), _unique(stage), _apart(stage))
         return _numbered(stage, found, _reads(stage, asked))
     except Unreadable as reason:
         return Probe(query=Query(opaque=str(reason)))
@@ -164,6 +164,7 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
         touched=tuple(f"it draws random numbers without a seed: {name}" for name in drawn),
         unstable=found.unstable,
         unordered=found.unordered,
+        least=found.least,
     )
     return Probe(query=query)
 
@@ -180,6 +181,28 @@ def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
         for name, contract in contracts.items()
         if contract.partitioning.is_whole or contract.partitioning.column in contract.key
     }
+
+
+def _apart(stage: Stage) -> Apart | None:
+    """How the partitions of a stage are told apart; None where one sees more of an input than its own."""
+    cut, output = stage.partitioning, stage.output
+    if output is None or cut.is_whole:
+        return None
+    cuts: dict[str, str] = {}
+    for item in stage.frames:
+        assert item.contract is not None
+        other = item.contract.partitioning
+        if other.is_whole:
+            cuts[item.name] = ""
+            continue
+        dtype = item.contract.column(other.column).dtype
+        # Of the zeros of floats, which are equal, each has a partition of its own.
+        alike = dtype == output.column(cut.column).dtype and not dtype.name.startswith("Float")
+        own = alike and item.window is None and cut.grain == other.grain
+        if not own or other.column not in item.columns:
+            return None
+        cuts[item.name] = other.column
+    return Apart(cuts=cuts, column=cut.column)
 
 
 def _reads(stage: Stage, asked: Asked | None) -> Reads:

@@ -2,7 +2,7 @@
 
 from tidemill.decide.hits import Hit
 from tidemill.decide.query.mark import marked
-from tidemill.decide.query.numbering import Column, Numbered, numbered
+from tidemill.decide.query.numbering import Apart, Column, Numbered, numbered
 from tidemill.decide.query.text import Unreadable
 
-__all__ = ["Column", "Hit", "Numbered", "Unreadable", "marked", "numbered"]
+__all__ = ["Apart", "Column", "Hit", "Numbered", "Unreadable", "marked", "numbered"]

@@ -9,6 +9,7 @@ import polars as pl
 
 from tidemill.decide.hits import Hit, hits_in
 from tidemill.decide.query.codes import codes_in
+from tidemill.decide.query.local import Crossing, least_rows
 from tidemill.decide.query.nodes import Plan
 from tidemill.decide.query.terms import SURPRISES, Length, Lost, Relation, Value, term
 from tidemill.decide.query.text import Node, Unreadable, parsed, written
@@ -32,7 +33,8 @@ class Numbered:
 
     `columns` are in the order of the result, `rows` names its rows. What the digests don't cover are
     `hits`. `unordered` says why the order of the rows is open, `unstable` why the same inputs may give
-    other values; both are empty for a query that is determined.
+    other values; both are empty for a query that is determined. `least` is what `least_rows` says, None
+    where partitions don't stay apart.
     """
 
     columns: Mapping[str, Column]
@@ -40,9 +42,22 @@ class Numbered:
     hits: tuple[Hit, ...] = ()
     unordered: str = ""
     unstable: str = ""
+    least: int | None = None
 
 
-def numbered(frame: pl.LazyFrame, keys: Mapping[str, Sequence[str]] | None = None) -> Numbered:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """How partitions are told apart: by a column of each input (empty: all see it whole) and of the result."""
+
+    cuts: Mapping[str, str]
+    column: str
+
+
+def numbered(
+    frame: pl.LazyFrame,
+    keys: Mapping[str, Sequence[str]] | None = None,
+    apart: Apart | None = None,
+) -> Numbered:
     """Number what a query over `marked` frames computes; nothing is run.
 
     `keys` are columns of an input that are together unique in it: sorting by them settles an order.
@@ -66,7 +81,15 @@ def numbered(frame: pl.LazyFrame, keys: Mapping[str, Sequence[str]] | None = Non
         hits=hits,
         unordered=relation.open,
         unstable=f"{unseeded[0]} without a seed" if unseeded else relation.doubt,
+        least=None if apart is None else _least(tree, apart),
     )
+
+
+def _least(tree: Node, apart: Apart) -> int | None:
+    try:
+        return least_rows(tree, apart.cuts, apart.column)
+    except Crossing:
+        return None
 
 
 def _relation(plan: Plan, tree: Node, names: Sequence[str]) -> Relation:
