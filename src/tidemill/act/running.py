@@ -105,6 +105,7 @@ class Running:
             try:
                 while self._go_on():
                     continue
+                assert not self._begun, "a step was begun, and nothing came of it"
             finally:
                 self._lanes.close()
                 del lent[self._context]
@@ -184,11 +185,13 @@ class Running:
             self._make_alone(at)
 
     def _alike(self, at: int) -> dict[int, int]:
-        """The step and those here that can be made with it, with the rows that each reads."""
-        stage = self._order[at].stage
-        several = [at, *sorted(self._here)] if stage in self._batched else []
-        works = {n: self._begun[n].work for n in several if self._order[n].stage == stage}
-        return {n: work.rows for n, work in works.items() if work is not None and work.is_plain}
+        """The step and those here that can be made with it, with the rows that each reads; none if none can."""
+        stage, own = self._order[at].stage, self._begun[at].work
+        if stage not in self._batched or own is None or not own.is_plain:
+            return {}
+        several = [at, *(other for other in sorted(self._here) if self._order[other].stage == stage)]
+        works = {n: work for n in several if (work := self._begun[n].work) and work.is_plain}
+        return {n: work.rows for n, work in works.items()}
 
     def _make_together(self, rows: Mapping[int, int]) -> None:
         meter = Meter(self._steps.clock)

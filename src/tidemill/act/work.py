@@ -114,16 +114,15 @@ class Workroom:
         """What `transform` gives for many partitions, whose `inputs` are by partition, from one call.
 
         Partitions are left out that have to be made alone: those that have fewer than `least` rows, or
-        all of them, such as when some row doesn't pass.
+        of which some row doesn't pass.
         """
         assert stage.output is not None
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
         checker = checker_of(stage.output)
-        parts = checker.all_pass(query.collect(engine="in-memory"))
-        if parts is None or not parts.keys() <= inputs.keys():
-            return {}
+        parts = checker.clean(query.collect(engine="in-memory"))
+        assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
         made: dict[str, tuple[Product, Objects, tuple[str, ...]]] = {}
         for partition, good in parts.items():
             findings = checker.findings(good.height)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.cut import all_inside, outside, raw_keys, split
+from tidemill.decide.cut import all_inside, keys_of, outside, raw_keys, split
 from tidemill.decide.findings import (
     budget_findings,
     row_finding,
@@ -143,13 +143,22 @@ class Checker:
             findings += rows_findings(self.spec, good.height)
         return Judged(good=good, bad=bad, findings=(*findings, *told))
 
-    def all_pass(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame] | None:
-        """The good rows of many partitions, by key, if all rows pass; None if each has to be judged alone."""
+    def clean(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """The rows of those partitions, of many, of which nothing is to be said but `findings`, by key.
+
+        Others have to be judged alone, and so have all of them by a contract that looks at rows together.
+        """
         frame = self.completed(frame, frame.columns)
         if not self._apart or self.unknown(frame.columns):
-            return None
+            return {}
         found = self._found(frame, (), None)
-        return None if found.broken else split(found.good, self._cut)
+        parts = split(found.good, self._cut)
+        if found.broken:
+            broken = reduce(or_, (item.rows for item in found.broken))
+            keys = keys_of(found.table.get_column(self._cut.column), self._cut)
+            for key in keys.filter(broken).unique():
+                parts.pop(key, None)
+        return parts
 
     def findings(self, rows: int) -> tuple[Finding, ...]:
         """What is to be said of a partition of so many rows that all pass."""
