@@ -19,7 +19,7 @@ from tidemill.act.steps import Begun, Done, Spent, Steps
 from tidemill.act.tenure import Meter
 from tidemill.act.turns import Claimed, Turns
 from tidemill.act.workshop import Failed, Made, Work, Workshop
-from tidemill.decide.batches import can_batch, taken
+from tidemill.decide.batches import STEPS, can_batch, taken
 from tidemill.decide.placing import Placing
 from tidemill.domain.errors import UsageError
 from tidemill.domain.plan import Step
@@ -68,7 +68,7 @@ class Running:
         )
         self._order = self._placing.order
         places = {self._placing.of(step).where for step in self._order}
-        self._ahead = _AHEAD if places - {"here"} or self._batched else 1
+        self._ahead = _AHEAD if places - {"here"} else 1
         if "thread" in places:
             # What other threads take is theirs.
             steps.clock = time.thread_time
@@ -124,12 +124,16 @@ class Running:
         return True
 
     def _fill(self) -> None:
-        """Begin steps whose turn it is. Where nothing goes to engines, one at a time."""
+        """Begin steps whose turn it is. Where nothing goes to engines, one at a time, or those of a batch."""
         while len(self._here) < self._ahead and self._lanes.room:
             at = self._turns.take()
             if at is None:
                 return
             self._begin(at)
+            stage = self._order[at].stage
+            batch = STEPS if stage in self._batched and at in self._here else 0
+            while len(self._here) < batch and (at := self._turns.take(stage)) is not None:
+                self._begin(at)
 
     def _begin(self, at: int) -> None:
         step = self._order[at]

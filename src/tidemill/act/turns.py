@@ -44,7 +44,7 @@ class Turns:
         # Their rules compare with the partitions before: those must be there first.
         self._serial = {s.name for s in flow.stages if s.output and s.output.looks_further}
         self._refers = {s.name: frozenset(s.refers.values()) for s in flow.stages if s.refers}
-        self._fresh = iter(range(len(steps)))
+        self._fresh = 0
         self._ready: list[int] = []
         self._off: dict[int, str] = {}
         self._open: set[_Made] = set()
@@ -55,16 +55,16 @@ class Turns:
         self._missing: dict[int, int] = {}
         self._idle = False
 
-    def take(self) -> int | None:
-        """The number of the next step whose turn it is; None while there is none."""
+    def take(self, stage: str = "") -> int | None:
+        """The number of the next step whose turn it is; None while there is none, or not of this stage."""
         while True:
+            at = self._ready[0] if self._ready else self._fresh
+            if at == len(self._steps) or (stage and self._steps[at].stage != stage):
+                return None
             if self._ready:
-                at = heappop(self._ready)
+                heappop(self._ready)
             else:
-                fresh = next(self._fresh, None)
-                if fresh is None:
-                    return None
-                at = fresh
+                self._fresh += 1
                 if self._blocked(at):
                     continue
             self._open.add(self._made(at))
