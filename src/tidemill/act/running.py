@@ -190,12 +190,11 @@ class Running:
 
     def _alike(self, at: int) -> dict[int, int]:
         """The step and those here that can be made with it, with the rows that each reads; none if none can."""
-        stage, own = self._order[at].stage, self._begun[at].work
-        if stage not in self._batched or own is None or not own.is_plain:
+        own = self._begun[at].work
+        if own is None or own.stage not in self._batched or not own.is_like(own):
             return {}
-        several = [at, *(other for other in sorted(self._here) if self._order[other].stage == stage)]
-        works = {n: work for n in several if (work := self._begun[n].work) and work.is_plain}
-        return {n: work.rows for n, work in works.items()}
+        works = {n: self._begun[n].work for n in (at, *sorted(self._here))}
+        return {n: work.rows for n, work in works.items() if work and work.is_like(own)}
 
     def _make_together(self, rows: Mapping[int, int]) -> None:
         meter = Meter(self._steps.clock)

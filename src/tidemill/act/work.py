@@ -117,19 +117,51 @@ class Workroom:
         of which some row doesn't pass.
         """
         assert stage.output is not None
-        frames = self._frames_of_all(stage, list(inputs.values()))
-        query, touched = self._caller.query(stage, "together", frames, reads)
-        # Streaming would be faster for so many rows, but those of one partition are computed in memory.
-        checker = checker_of(stage.output)
-        parts = checker.clean(query.collect(engine="in-memory"))
-        assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
+        parts, touched = self._parts(stage, stage.output, inputs, reads)
         made: dict[str, tuple[Product, Objects, tuple[str, ...]]] = {}
         for partition, good in parts.items():
-            findings = checker.findings(good.height)
+            findings = checker_of(stage.output).findings(good.height)
             if good.height >= least and not any(item.severity == "fail" for item in findings):
                 judged = Judged(good=good, bad=None, findings=findings)
                 made[partition] = (*self._product(stage, partition, judged), touched)
         return made
+
+    def columns_together(
+        self,
+        works: Sequence[Again],
+        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        reads: Reads,
+        least: int,
+    ) -> dict[str, tuple[Product, Objects]]:
+        """What `columns` gives for many partitions, the same columns of each, from one call."""
+        stage = works[0].stage
+        narrow = self._narrow(stage, works[0].columns)
+        parts, touched = self._parts(stage, narrow, inputs, reads)
+        made: dict[str, tuple[Product, Objects]] = {}
+        for work in works if not touched else ():
+            good = parts.get(work.partition)
+            if good is None or good.height < least or checker_of(narrow).findings(good.height):
+                continue
+            renewed = self._renewed(work, narrow, good)
+            if renewed is not None:
+                made[work.partition] = renewed
+        return made
+
+    def _parts(
+        self,
+        stage: Stage,
+        spec: ContractSpec,
+        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        reads: Reads,
+    ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
+        """The rows of many partitions, as far as a contract has nothing to say of them; and what was touched."""
+        frames = self._frames_of_all(stage, list(inputs.values()))
+        query, touched = self._caller.query(stage, "together", frames, reads)
+        # Streaming would be faster for so many rows, but those of one partition are computed in memory.
+        query = query if spec is stage.output else _selected(query, spec)
+        parts = checker_of(spec).clean(query.collect(engine="in-memory"))
+        assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
+        return parts, touched
 
     def _frames_of_all(
         self, stage: Stage, inputs: Sequence[Mapping[str, Sequence[Binding]]]
@@ -157,29 +189,34 @@ class Workroom:
 
         None when all have to be computed: the rows aren't those that are there, or not all pass.
         """
-        stage, partition, held = work.stage, work.partition, work.held
+        stage, partition = work.stage, work.partition
         narrow = self._narrow(stage, work.columns)
         frames = self.frames_for(stage, inputs)
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        given = set(query.collect_schema())
-        query = query.select([name for name in narrow.names if name in given])
+        query = _selected(query, narrow)
         rows = sum(binding.product.rows for bound in inputs.values() for binding in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         judged = checker_of(narrow).judge(frame, partition=partition)
         if touched or judged.bad is not None or judged.findings:
             return None
-        hashes = self._hashes(narrow, judged.good)
+        return self._renewed(work, narrow, judged.good)
+
+    def _renewed(
+        self, work: Again, narrow: ContractSpec, good: pl.DataFrame
+    ) -> tuple[Product, Objects] | None:
+        """What is held, with those of its columns that are others now; None if the rows aren't those held."""
+        held = work.held
+        hashes = self._hashes(narrow, good)
         other = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
-        if rowset_hash(judged.good, narrow.key, hashes) != held.rowset or not other.keys() <= {
-            *work.columns
-        }:
+        same = rowset_hash(good, narrow.key, hashes) == held.rowset
+        if not same or not other.keys() <= {*work.columns}:
             return None
         if not other:
             return held, ()
-        good = judged.good.select(list(other))
-        name, payload = self._frames.encode(good, self._profile(stage, good, other))
+        good = good.select(list(other))
+        name, payload = self._frames.encode(good, self._profile(work.stage, good, other))
         product = with_part(held, name, len(payload), other)
         return None if product is None else (product, ((payload, PARQUET),))
 
@@ -291,6 +328,12 @@ class Workroom:
         if of not in self._hashers:
             self._hashers[of] = Hasher(schema_of(spec))
         return self._hashers[of].hashes(good)
+
+
+def _selected(query: pl.LazyFrame, spec: ContractSpec) -> pl.LazyFrame:
+    """The columns of a query that a contract names."""
+    given = set(query.collect_schema())
+    return query.select([name for name in spec.names if name in given])
 
 
 def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:

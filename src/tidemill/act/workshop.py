@@ -57,10 +57,11 @@ class Work:
         """The rows of its inputs."""
         return sum(b.product.rows for bound in self.inputs.values() for b in bound.values())
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is done for the first time, and all that is asked for is what the inputs give."""
-        return self.number == 1 and self.held is None and not self.rulings
+    def is_like(self, other: Work) -> bool:
+        """Whether both are the same work on two partitions, tried for the first time."""
+        plain = self.number == other.number == 1 and not self.rulings and not other.rulings
+        same = (self.stage, self.columns) == (other.stage, other.columns)
+        return plain and same and (self.held is None) == (other.held is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class Workshop:
             return replace(told(stage, work.partition, error), memo=desk.usage)
 
     def make_together(self, works: Sequence[Work]) -> list[Made | Failed | None]:
-        """Do the work on many partitions of a stage at once; None for those that have to be made alone.
+        """Do the same work on many partitions of a stage at once; None for those that have to be made alone.
 
         Whatever goes wrong, or is said, is seen when they are.
         """
@@ -162,11 +163,31 @@ class Workshop:
         }
         try:
             with self.recorder.step(stage.name, first.partition, first.number):
-                found = self.room.together(stage, inputs, recipe.reads, recipe.least)
+                made = self._made_together(stage, works, inputs)
         except (Exception, PanicException):  # noqa: BLE001 - the one that raised is told when it is alone
-            found = {}
-        made = (found.get(work.partition) for work in works)
-        return [each and Made(product=each[0], objects=each[1], touched=each[2]) for each in made]
+            made = {}
+        return [made.get(work.partition) for work in works]
+
+    def _made_together(
+        self,
+        stage: Stage,
+        works: Sequence[Work],
+        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+    ) -> dict[str, Made]:
+        recipe = self._recipes[stage.name]
+        least = recipe.least or 0
+        if works[0].held is None:
+            found = self.room.together(stage, inputs, recipe.reads, least)
+            return {
+                partition: Made(product=product, objects=objects, touched=touched)
+                for partition, (product, objects, touched) in found.items()
+            }
+        again = [_again(stage, work) for work in works]
+        renewed = self.room.columns_together(again, inputs, recipe.reads, least)
+        return {
+            partition: Made(product=product, objects=objects, columns=works[0].columns)
+            for partition, (product, objects) in renewed.items()
+        }
 
     def store(self, work: Work) -> Made | Failed:
         """Do the work, and store what it gave."""
@@ -187,13 +208,7 @@ class Workshop:
             case Kind.TRANSFORM:
                 reads = self._recipes[stage.name].reads
                 if work.held is not None:
-                    again = Again(
-                        stage=stage,
-                        partition=work.partition,
-                        held=work.held,
-                        columns=work.columns,
-                    )
-                    found = self.room.columns(again, inputs, reads)
+                    found = self.room.columns(_again(stage, work), inputs, reads)
                     if found is not None:
                         product, objects = found
                         return Made(product=product, objects=objects, columns=work.columns)
@@ -229,6 +244,11 @@ class Workshop:
         name = object_name(payload, PARQUET)
         product = Product(content=name, objects=(name,), rows=scored.height, bytes=len(payload))
         return product, ((payload, PARQUET),)
+
+
+def _again(stage: Stage, work: Work) -> Again:
+    assert work.held is not None
+    return Again(stage=stage, partition=work.partition, held=work.held, columns=work.columns)
 
 
 def told(stage: Stage, partition: str, error: BaseException) -> Failed:
