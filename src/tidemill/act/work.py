@@ -81,6 +81,30 @@ class Workroom:
         judged = replace(judged, findings=(*judged.findings, *found))
         return self._product(stage, partition, judged)
 
+    def ingest_together(
+        self, stage: Stage, files: Mapping[str, Mapping[str, SourceFile]]
+    ) -> dict[str, tuple[Product, Objects]]:
+        """What `ingest` gives for many partitions with files of their own, as far as all of their rows pass."""
+        assert stage.output is not None
+        checker, came = checker_of(stage.output), {}
+        for partition, own in files.items():
+            narrow, dropped = self._intake.kept(stage, partition, own)
+            came[partition] = _sampled(stage, narrow), dropped
+        rows = {partition: frame for partition, (frame, _) in came.items()}
+        if not checker.has_places(rows):
+            return {}
+        made: dict[str, tuple[Product, Objects]] = {}
+        for partition, good in checker.clean(pl.concat(rows.values(), rechunk=True)).items():
+            dropped = came[partition][1]
+            findings = (
+                *checker.findings(good.height),
+                *unknown_finding(stage.output, dropped, good.height),
+            )
+            if not any(item.severity == "fail" for item in findings):
+                judged = Judged(good=good, bad=None, findings=findings)
+                made[partition] = self._product(stage, partition, judged)
+        return made
+
     def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         return _sampled(stage, self._intake.whole(stage, partition, files))
 

@@ -9,7 +9,7 @@ from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
 from tidemill.act.frames import PARQUET, Frames, encode
-from tidemill.act.intake import Intake
+from tidemill.act.intake import Intake, is_apart
 from tidemill.act.modeling import Trainer
 from tidemill.act.profiling import Profiles
 from tidemill.act.recording import Recorder
@@ -55,13 +55,15 @@ class Work:
     @property
     def rows(self) -> int:
         """The rows of its inputs."""
-        return sum(b.product.rows for bound in self.inputs.values() for b in bound.values())
+        read = sum(b.product.rows for bound in self.inputs.values() for b in bound.values())
+        return read + sum(sum(file.rows.values()) for file in self.files.values())
 
     def is_like(self, other: Work) -> bool:
-        """Whether both are the same work on two partitions, tried for the first time."""
-        plain = self.number == other.number == 1 and not self.rulings and not other.rulings
-        same = (self.stage, self.columns) == (other.stage, other.columns)
-        return plain and same and (self.held is None) == (other.held is None)
+        """Whether it is the same work as on another partition, tried for the first time."""
+        if self.number > 1 or self.rulings or not is_apart(self.partition, self.files):
+            return False
+        same = (self.stage, self.columns, self.held is None)
+        return same == (other.stage, other.columns, other.held is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,27 +156,23 @@ class Workshop:
         Whatever goes wrong, or is said, is seen when they are.
         """
         first = works[0]
-        stage, recipe = self._flow[first.stage], self._recipes[first.stage]
-        if recipe.digest != first.recipe or recipe.least is None:
-            return [None] * len(works)
-        inputs = {
-            work.partition: {name: tuple(bound.values()) for name, bound in work.inputs.items()}
-            for work in works
-        }
+        stage = self._flow[first.stage]
         try:
             with self.recorder.step(stage.name, first.partition, first.number):
-                made = self._made_together(stage, works, inputs)
+                made = self._made_together(stage, works)
         except (Exception, PanicException):  # noqa: BLE001 - the one that raised is told when it is alone
             made = {}
         return [made.get(work.partition) for work in works]
 
-    def _made_together(
-        self,
-        stage: Stage,
-        works: Sequence[Work],
-        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
-    ) -> dict[str, Made]:
+    def _made_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, Made]:
         recipe = self._recipes[stage.name]
+        if stage.kind is Kind.INGEST:
+            read = self.room.ingest_together(stage, {work.partition: work.files for work in works})
+            return {key: Made(product=made[0], objects=made[1]) for key, made in read.items()}
+        inputs = {
+            work.partition: {name: tuple(bound.values()) for name, bound in work.inputs.items()}
+            for work in works
+        }
         least = recipe.least or 0
         if works[0].held is None:
             found = self.room.together(stage, inputs, recipe.reads, least)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.plan import Action, Step
-from tidemill.domain.stage import DATA, Flow, Stage
+from tidemill.domain.stage import DATA, Flow, Kind, Stage
 
 # Up to so many rows a query is computed in memory: Polars' own choice, streaming, starts so much for each
 # query that it costs twice the CPU, and gives the rows of joins and groups in another order each time. So
@@ -22,13 +22,10 @@ STEPS, _ROWS = 64, 100_000
 
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
     """Whether partitions of a stage can be made together."""
-    return (
-        stage.output is not None
-        and bool(stage.output.key)
-        and recipe.least is not None
-        and recipe.stable
-        and not recipe.unproven
-    )
+    keyed = stage.output is not None and stage.partitioning.column in stage.output.key
+    if stage.kind is Kind.INGEST:
+        return keyed
+    return keyed and recipe.least is not None and recipe.stable and not recipe.unproven
 
 
 def taken(rows: Mapping[int, int]) -> list[int]:

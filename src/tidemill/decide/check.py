@@ -160,6 +160,18 @@ class Checker:
                 parts.pop(key, None)
         return parts
 
+    def has_places(self, rows: Mapping[str, pl.DataFrame]) -> bool:
+        """Whether frames of partitions are alike, and each holds rows of its own partition alone."""
+        cut, first = self._cut, next(iter(rows.values()))
+        if not self._apart or first.schema.get(cut.column) != self._place.dtype:
+            return False
+        return all(
+            frame.schema == first.schema
+            and not frame.get_column(cut.column).null_count()
+            and all_inside(frame.get_column(cut.column), cut, partition)
+            for partition, frame in rows.items()
+        )
+
     def findings(self, rows: int) -> tuple[Finding, ...]:
         """What is to be said of a partition of so many rows that all pass."""
         return tuple(rows_findings(self.spec, rows))
@@ -251,10 +263,14 @@ class Checker:
         """The partition key of each row of a file as it came, as text; null where it has none."""
         if self._cut.is_whole:
             return pl.lit(WHOLE)
-        column = next(item for item in self.columns if item.name == self._cut.column)
-        keys = partial(raw_keys, dtype=column.dtype, cut=self._cut)
+        keys = partial(raw_keys, dtype=self._place.dtype, cut=self._cut)
         # Not marked as element-wise: Polars would call it for every chunk, that is for every file.
-        return pl.col(column.name).map_batches(keys, return_dtype=pl.String)
+        return pl.col(self._place.name).map_batches(keys, return_dtype=pl.String)
+
+    @property
+    def _place(self) -> ColumnRules:
+        """The column that tells the partition of a row."""
+        return next(item for item in self.columns if item.name == self._cut.column)
 
     def masks(
         self, schema: Mapping[str, pl.DataType], partition: str | None
