@@ -18,7 +18,6 @@ from tidemill.act import running
 from tidemill.act.workshop import Made, Work, Workshop
 from tidemill.domain.binding import Binding
 from tidemill.domain.event import Attempted
-from tidemill.domain.run import Outcome
 
 # Joins within a day and with a table that has no days, windows and groups of a day, a quotient that
 # Polars computes in another way for a row alone, and rows that break a contract.

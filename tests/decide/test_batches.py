@@ -88,7 +88,10 @@ def test_no_step_is_lost_or_comes_before_what_it_needs(
     steps: list[Step] = []
     for number, name in enumerate(stages):
         known = {at: [s.partition for s in steps if s.stage == at] for at in upstream[name]}
-        keys = {at: tuple(data.draw(st.sets(st.sampled_from(k))) if k else ()) for at, k in known.items()}
+        keys = {
+            at: tuple(data.draw(st.sets(st.sampled_from(k))) if k else ())
+            for at, k in known.items()
+        }
         action = data.draw(st.sampled_from([Action.RUN, Action.RUN, Action.BIND, Action.REMOVE]))
         steps.append(step(name, str(number), action, **keys))
     found = gathered(FLOW, steps, batched)

@@ -14,10 +14,12 @@ from polars.io.plugins import register_io_source
 from tests.decide.planning import ingest, reads, spec, transform
 from tidemill.decide.probe import Probe, probe
 from tidemill.domain.column import Column
+from tidemill.domain.contract import Reads
 from tidemill.domain.dtype import DType
 from tidemill.domain.impure import Impure
 from tidemill.domain.query import Query
 from tidemill.domain.stage import Input, Kind, Stage
+from tidemill.domain.window import last
 
 RAW, LOOKUP = ingest("raw"), ingest("lookup", "whole")
 MORE = Column(name="more", dtype=DType("Int64"))
@@ -149,6 +151,27 @@ def test_the_rows_of_a_constant_are_part_of_the_query() -> None:
     assert (found.faults, found.query.opaque) == ((), "")
     assert found.query.reads == {"raw": (), "lookup": ()}
     assert found.query.columns != found_in(stage(other_rows)).query.columns
+
+
+def test_partitions_stay_apart_only_where_each_sees_its_own() -> None:
+    def halved(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.with_columns(x=(pl.col("x") / 2).cast(pl.Int64))
+
+    def by(cut: str, *inputs: Input) -> int | None:
+        return found_in(replace(transform("next", cut, *inputs), function=halved)).query.least
+
+    assert found_in(stage(passed_on)).query.least == 0
+    assert found_in(stage(any_of_them)).query.least is None
+    assert by("day", reads(RAW)) == 2
+    assert by("day", reads(RAW, last(7))) is None
+    assert by("day", reads(ingest("raw", "hour"))) is None
+    assert by("whole", reads(RAW)) is None
+    values = ingest("raw", "value")
+    assert by("value", reads(values)) == 2
+    assert (
+        by("value", replace(reads(values), reads=Reads(contract=spec("value"), columns=("x",))))
+        is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.soundness.oracle import Place
 from tests.soundness.reference import UNPLACED, Part, World, interpret
 from tidemill.act import calling
 from tidemill.act.tools import Tools
+from tidemill.decide import batches
 from tidemill.domain.environment import PRODUCTION
 from tidemill.domain.errors import TidemillError, UsageError
 from tidemill.domain.event import Attempted
@@ -443,9 +444,10 @@ def play(scenario: Scenario, root: Path, kind: type[Player] = Player) -> Tally:
     """Play a scenario in a folder of its own; Unsound says what is wrong after which edit."""
     place = "the first build"
     # Small frames are computed in memory; every second scenario takes them for large ones.
-    limit = calling._IN_MEMORY if scenario.seed % 2 else -1
+    limit = batches.IN_MEMORY_ROWS if scenario.seed % 2 else -1
     with (
-        patch.object(calling, "_IN_MEMORY", limit),
+        patch.object(calling, "IN_MEMORY_ROWS", limit),
+        patch.object(batches, "IN_MEMORY_ROWS", limit),
         engines() as use_engine,
         importing(root) as modules,
     ):

@@ -107,7 +107,9 @@ class Frames:
 
     def _table(self, product: Product, columns: list[str]) -> pl.DataFrame:
         at_hand = None if product.parts else self._recent.get(product.objects[0])
-        return self._rows(product, columns).collect() if at_hand is None else at_hand.select(columns)
+        return (
+            self._rows(product, columns).collect() if at_hand is None else at_hand.select(columns)
+        )
 
     def columns(
         self, product: Product, names: Sequence[str], payload: bytes | None

@@ -189,7 +189,7 @@ class Running:
             self._make_alone(at)
 
     def _alike(self, at: int) -> dict[int, int]:
-        """The step and those here that can be made with it, with the rows that each reads; none if none can."""
+        """The step and those here that can be made with it, with the rows that each reads."""
         own = self._begun[at].work
         if own is None or own.stage not in self._batched or not own.is_like(own):
             return {}

@@ -84,7 +84,7 @@ class Workroom:
     def ingest_together(
         self, stage: Stage, files: Mapping[str, Mapping[str, SourceFile]]
     ) -> dict[str, tuple[Product, Objects]]:
-        """What `ingest` gives for many partitions with files of their own, as far as all of their rows pass."""
+        """What `ingest` gives for many partitions with files of their own, where all of their rows pass."""
         assert stage.output is not None
         checker, came = checker_of(stage.output), {}
         for partition, own in files.items():
@@ -178,7 +178,7 @@ class Workroom:
         inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-        """The rows of many partitions, as far as a contract has nothing to say of them; and what was touched."""
+        """The rows of those partitions of which a contract has nothing to say; and what was touched."""
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
@@ -198,9 +198,7 @@ class Workroom:
             if item.contract.partitioning.is_whole:
                 bound = bound[:1]
             self._frames.require({item.name: bound})
-            found[item.name] = self._frames.together(
-                item.name, bound, item.contract, item.columns
-            )
+            found[item.name] = self._frames.together(item.name, bound, item.contract, item.columns)
         return found
 
     def columns(

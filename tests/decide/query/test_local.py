@@ -73,7 +73,9 @@ def together(
     return split, alone
 
 
-def same(found: tuple[dict[Any, Counter[Any]], dict[Any, Counter[Any]]], least: int) -> Iterable[Any]:
+def same(
+    found: tuple[dict[Any, Counter[Any]], dict[Any, Counter[Any]]], least: int
+) -> Iterable[Any]:
     """The partitions that differ, of those that have enough rows."""
     split, alone = found
     return [key for key, rows in split.items() if rows.total() >= least and rows != alone[key]]
@@ -101,7 +103,20 @@ def test_partitions_get_together_what_they_get_alone(seed: int) -> None:
     assert looked
 
 
-FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 3.0, 1e300, -1e300, 5e-324, float("inf"), float("-inf"), float("nan")]
+FLOATS = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    3.0,
+    1e300,
+    -1e300,
+    5e-324,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+]
 EXPRESSIONS = [
     "x.abs()", "-x", "x.sign()", "x.fill_null(y)", "x.fill_null(0.1)", "x.clip(y, y + 1)", "x.clip(-1, 1)",
     "pl.coalesce(x, y)", "x.round(2)", "x.round(0)", "x.floor()", "x.ceil()", "x.exp()", "x.log()",
@@ -114,7 +129,17 @@ EXPRESSIONS = [
     "pl.when(x > y).then(x * y).otherwise(x)", "x.cast(pl.Float32)", "x.cast(pl.String)", "x.is_finite()",
     "x.cast(pl.Float32) * y.cast(pl.Float32)", "n.cast(pl.Float64) * 0.1", "x.cast(pl.Int64, strict=False)",
 ]  # fmt: skip
-OF_TWO = ["2.0 ** x", "x / 3", "x // 3", "x % 3", "n / 7", "(x + y) / 60", "x ** n", "x ** y", "x / pl.lit(3.0).cast(pl.Float64)"]
+OF_TWO = [
+    "2.0 ** x",
+    "x / 3",
+    "x // 3",
+    "x % 3",
+    "n / 7",
+    "(x + y) / 60",
+    "x ** n",
+    "x ** y",
+    "x / pl.lit(3.0).cast(pl.Float64)",
+]
 
 
 def expression(text: str) -> pl.Expr:
@@ -168,3 +193,111 @@ def test_a_row_alone_is_computed_in_another_way(text: str) -> None:
     found = together(stage, {"t": table}, {"t": "k"}, "k")
     assert found is not None
     assert same(found, 0), "if that isn't so any more, it needn't be kept apart"
+
+
+FRAMES: dict[str, dict[str, Any]] = {
+    "t": {
+        **SCHEMA,
+        "s": pl.String(),
+        "l": pl.List(pl.Int64),
+        "d": pl.Date(),
+        "c": pl.Categorical(),
+    },
+    "u": {"k": pl.Int64(), "m": pl.Int64(), "w": pl.Float64()},
+    "v": {"k": pl.Int32(), "s": pl.String()},
+    "all": {"n": pl.Int64(), "b": pl.Float64()},
+}
+APART = {"t": "k", "u": "k", "v": "k", "all": ""}
+
+
+def answer(text: str) -> int | str:
+    """`least_rows` of a query over frames `t` and `u`, or why there is none."""
+
+    def stage(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+        return eval(text, {"pl": pl, **frames})  # type: ignore[no-any-return]
+
+    try:
+        return least(stage, FRAMES, APART, "k")
+    except Crossing as reason:
+        return str(reason)
+
+
+NO_KEY = "k isn't taken from an input as it is"
+ANSWERS: dict[str, int | str] = {
+    "t.select('k', 'n').rename({'n': 'a'}).sort('a')": 0,
+    "t.rename({'k': 'kk'}).rename({'kk': 'k'})": 0,
+    "t.drop('k')": NO_KEY,
+    "t.with_columns(k=pl.col('k') + 1)": NO_KEY,
+    "t.with_columns(pl.col('k').fill_null(0))": NO_KEY,
+    "t.with_columns(pl.col('k', 'n').fill_null(0))": NO_KEY,
+    "t.select(pl.col('k').alias('j'), k='n')": NO_KEY,
+    "t.select(pl.lit(1).alias('k'))": "a select of no column",
+    "t.head(3)": "Slice",
+    "t.sort('n').head(3)": "Slice",
+    "t.with_row_index()": "RowIndex",
+    "t.explode('l')": 0,
+    "t.filter(pl.col('x') / 3 > 1)": 2,
+    "t.filter(pl.col('x') / 3 > 1).explode('l')": "more rows than those of a quotient by a constant",
+    "t.filter(pl.col('n') > pl.col('n').mean())": "Agg",
+    "t.filter(pl.col('n') > pl.col('n').max().over('k'))": 0,
+    "t.filter(pl.col('x').is_in(pl.Series([1.0, 2.0])))": 0,
+    "t.filter(pl.col('n').is_in(pl.col('m').implode()))": "Boolean.IsIn of columns",
+    "t.filter(pl.col('n').any_value() if False else pl.col('x').log1p() > 1)": "Log1p",
+    "t.with_columns(a=pl.Series([1]))": "a column of values",
+    "t.with_columns(a=pl.lit(pl.Series([1])))": "a column of values",
+    "t.with_columns(a=pl.col('n').cum_sum())": "CumSum",
+    "t.with_columns(a=pl.col('n').shift().over('k', order_by='n'))": "a window with an order",
+    "t.with_columns(a=pl.col('n').sort().over('k', mapping_strategy='explode'))": "a window with an order",
+    "t.with_columns(a=pl.len().over('s'))": "a window without the partition column",
+    "t.with_columns(a=pl.len().over('k', pl.col('n') > 1))": 0,
+    "t.with_columns(a=pl.col('x').mean().over('k'))": "mean()",
+    "t.with_columns(a=pl.col('x').max().over('k'))": "max() of floats",
+    "t.with_columns(a=pl.col('n').max().over('k') / pl.len().over('k'))": 0,
+    "t.with_columns(a=(pl.col('n') / pl.col('n').sum()).over('k'))":
+        "a quotient of rows and a value of their group",
+    "t.with_columns(a=pl.col('n').shift().over('k'))": "Shift",
+    "t.with_columns(a=pl.col('n').unique_counts().over('k'))": "UniqueCounts",
+    "t.with_columns(a=pl.col('n').is_null().any().over('k'))": 0,
+    "t.unique()": "unique() that keeps one of several rows",
+    "t.select('k', 's').unique()": 0,
+    "t.select('k', 'c').unique()": "unique() that keeps one of several rows",
+    "t.unique(['k', 's'])": "unique() that keeps one of several rows",
+    "t.unique(['k', 's'], keep='none')": 0,
+    "t.unique(['s'], keep='none')": "unique() without the partition column",
+    "all.unique()": "unique() of rows of no partition",
+    "t.group_by('k').agg(pl.len(), a=pl.col('n').sum() / 3)": 2,
+    "t.group_by('k').agg(a=pl.col('n').filter(pl.col('x') / 3 > 1).sum())": 2,
+    "t.group_by('k').agg(a=(pl.col('x') / 3 > 1).any())": 2,
+    "t.group_by('k').agg('n')": "values of a group as a list",
+    "t.group_by('k').agg(pl.col('n').sort())": "Sort",
+    "t.group_by('s').agg(pl.len())": "group_by without the partition column",
+    "t.group_by('k', 'x').agg(pl.len())": "groups by floats",
+    "t.group_by('k', a=pl.col('n') % 3).agg(pl.len())": 0,
+    "t.group_by('k').having(pl.len() > 1).agg(pl.col('n').n_unique())": 0,
+    "t.sort('d').group_by_dynamic('d', every='1d', group_by='k').agg(pl.len())":
+        "groups by windows, functions or slices",
+    "all.group_by('n').agg(pl.len())": "groups of rows of no partition",
+    "t.join(u, on='k')": 0,
+    "t.join(u, on=['k', 'm'], how='left')": 0,
+    "t.join(u, on='m')": "a join without the partition column of both sides",
+    "t.join(v.with_columns(pl.col('k').cast(pl.Int64)), on='k')":
+        "a join without the partition column of both sides",
+    "t.join(u, on='k', how='full', coalesce=True)": "a join of kind Full",
+    "t.join(all, on='n')": 0,
+    "t.filter(pl.col('x') / 3 > 1).join(all, on='n', how='semi')": 2,
+    "t.filter(pl.col('x') / 3 > 1).join(all, on='n')": "more rows than those of a quotient by a constant",
+    "t.join(all.filter(pl.col('b') / 3 > 1), on='n', how='semi')":
+        "a join with rows of which it isn't seen how many there are",
+    "all.join(t, on='n')": "a join of rows of no partition with those of partitions",
+    "all.join(all, on='n')": NO_KEY,
+    "pl.concat([u, u])": 0,
+    "pl.concat([u, u.filter(pl.col('w') / 3 > 1)])": "more rows than those of a quotient by a constant",
+    "pl.concat([all, all])": "rows of no partition below others",
+    "t.with_columns(a=pl.col('n').cast(pl.dtype_of('m')))": "a cast to a type that is computed",
+    "t.with_columns((pl.col('n', 'm') // 3).name.suffix('_'))": "a query that isn't understood",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_why_partitions_meet(text: str) -> None:
+    assert answer(text) == ANSWERS[text]

@@ -226,7 +226,8 @@ class _Query:
         if any(part.shared for part in parts):
             raise Crossing("rows of no partition below others")
         cuts = frozenset.intersection(*(part.cuts for part in parts))
-        return [part.multiplied(node, cuts) for part in parts][0]
+        first, *_ = (part.multiplied(node, cuts) for part in parts)
+        return first
 
     def map_function(self, content: Mapping[str, Any], node: Node) -> _Rows:
         rows = self.rows(content["input"])
@@ -255,7 +256,7 @@ _OPERATORS: Mapping[str, Callable[[_Query, Mapping[str, Any], Node], _Rows]] = {
 
 
 def _by_row(expressions: Sequence[Any], rows: _Rows) -> int:
-    """The `least` of rows for which each value comes from its own row, or from its partition's; or Crossing."""
+    """The `least` for which each value comes from its own row, or from its partition; or Crossing."""
     least = 0
     for name, content in [part for expression in expressions for part in _parts(expression)]:
         if name == "Over":
@@ -340,30 +341,23 @@ def _parts(expression: Any) -> Iterator[tuple[str, Any]]:
         return
     name, content = plain_items(expression)
     match name:
-        case "Literal":
-            if plain_items(content)[0] not in ("Dyn", "Scalar"):
-                raise Crossing("a column of values")
-        case "Cast":
-            if plain_items(content["dtype"])[0] != "Literal":
-                raise Crossing("a cast to a type that is computed")
-        case "Function":
-            function = function_name(content["function"])
-            operands = content["input"]
-            if function in _TOTALS and len(operands) == 1:
-                yield "Total", operands[0]
-                return
-            yield name, content
-            for operand in _operands(function, content):
-                yield from _parts(operand)
+        case "Literal" if plain_items(content)[0] not in ("Dyn", "Scalar"):
+            raise Crossing("a column of values")
+        case "Cast" if plain_items(content["dtype"])[0] != "Literal":
+            raise Crossing("a cast to a type that is computed")
+        case "Function" if function_name(content["function"]) in _TOTALS:
+            (operand,) = content["input"]
+            yield "Total", operand
             return
     yield name, content
     for part in _OPERANDS.get(name, lambda _: ())(content):
         yield from _parts(part)
 
 
-def _operands(name: str, content: Mapping[str, Any]) -> Sequence[Any]:
+def _operands(content: Mapping[str, Any]) -> Sequence[Any]:
     """The operands of a function that are values of rows; Crossing if it may look at other rows."""
     called, operands = content["function"], content["input"]
+    name = function_name(called)
     listed = name in _FUNCTIONS or name.partition(".")[0] in _FAMILIES
     if not listed or not operands or kind_of(name, called) is not Kind.EACH:
         raise Crossing(name)
@@ -378,6 +372,7 @@ _OPERANDS: Mapping[str, Callable[[Any], Sequence[Any]]] = {
     "Alias": lambda content: content[:1],
     "BinaryExpr": lambda content: (content["left"], content["right"]),
     "Cast": lambda content: (content["expr"],),
+    "Function": _operands,
     "KeepName": lambda content: (content,),
     "RenameAlias": lambda content: (content["expr"],),
     "Ternary": lambda content: (content["predicate"], content["truthy"], content["falsy"]),
@@ -423,4 +418,6 @@ def _names(expression: Any, rows: _Rows) -> Collection[str]:
 
 def _exact(dtype: pl.DataType) -> bool:
     """Whether equal values of a type are the same value, and sums of it come out the same in any order."""
-    return not dtype.is_float() and not dtype.is_nested() and dtype.base_type() is not pl.Categorical
+    return (
+        not dtype.is_float() and not dtype.is_nested() and dtype.base_type() is not pl.Categorical
+    )
