@@ -31,9 +31,10 @@ class FileMemos:
 
     def segments(self, space: str) -> Mapping[str, int]:
         """The names of a space's segments, oldest first, with their sizes in bytes."""
-        folder, found = self._folder(space, "segments"), dict[str, int]()
+        folder = self._folder(space, "segments")
         # A listing isn't of one moment: one that others merge in meanwhile may have neither the segments
         # that were there nor the one in their place. Two that are the same had nobody in between.
+        found = self._listed(folder)
         while found != (again := self._listed(folder)):
             found = again
         return dict(sorted(found.items(), key=_place))
