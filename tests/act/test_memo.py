@@ -557,7 +557,7 @@ class TestStoring:
         other.compact()
         assert len(memos.segments("s")) == 1
         one.compact()  # there is nothing left to merge
-        values = one.result(keys, pl.Int64()).values
+        values = one.result(keys, pl.Int64(), one.find(keys)).values
         assert values is not None
         assert values.to_list() == [n * 10 for n in range(9)]
 
