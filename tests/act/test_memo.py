@@ -109,6 +109,33 @@ class TestInAWorkflow:
         assert project.runs()[0].receipt == receipt
         project.close()
 
+    def test_what_a_failed_try_spent_counts_once(self, tides: Tides) -> None:
+        # The first try gets to know two rows of three, the second one the third.
+        tides.edit("@flow.transform\n", "@flow.transform(retries=tm.retries(1, delay=0.001))\n")
+        tides.edit("import polars", "import os\n\nimport polars")
+        tides.edit(
+            "    with open(",
+            "    mark = Path(__file__).parent / 'down'\n"
+            "    if 3.0 in value and not mark.exists():\n"
+            "        mark.touch()\n"
+            "        raise ConnectionError('down')\n"
+            "    with open(",
+        )
+        tides.edit("batch=2", "batch=1, retries=tm.retries(0, on=(KeyError,))")
+        tides.send(0)
+        receipt = tides.run()
+        project = tides.open()
+        attempts = [a for a in project.history.attempts(receipt.run) if a.stage == "squared"]
+        assert [(a.outcome, a.memo) for a in attempts] == [
+            (Outcome.RETRIED, Usage(asked=2, calls=3, spent=1.0)),
+            (Outcome.OK, Usage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)),
+        ]
+        assert receipt.memo == Usage(known=2, asked=3, calls=4, spent=1.5, saved=1.0)
+        assert (receipt.cost, receipt.currency) == (1.5, "USD")
+        assert project.runs()[0].receipt == receipt
+        project.close()
+        assert tides.run().cost == 0.0
+
     def test_another_environment_asks_for_nothing(self, tides: Tides) -> None:
         tides.send(0)
         tides.ok()
