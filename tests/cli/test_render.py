@@ -86,11 +86,19 @@ class TestReceipt:
             ({"cost": 0.0000234, "currency": "EUR"}, "cost 0.000023 EUR"),
             ({"currency": ""}, "cost nothing"),  # nothing ran
             (
-                {"cost": 2.0, "currency": "EUR", "stages": (Tally(stage="s", memo=Usage(spent=2.0)),)},
+                {
+                    "cost": 2.0,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
                 f"cost 2.00 EUR without CPU ({NO_PRICE})",
             ),
             (
-                {"cost": 2.5, "currency": "EUR", "stages": (Tally(stage="s", memo=Usage(spent=2.0)),)},
+                {
+                    "cost": 2.5,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
                 "cost 2.50 EUR",
             ),
         ],

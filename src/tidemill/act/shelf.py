@@ -19,16 +19,11 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from tidemill.decide.memo import to_merge
 from tidemill.decide.rowkeys import KeyIndex, Keys, Positions
 from tidemill.domain.errors import StorageError
 from tidemill.ports import Memos
 
-# So many small segments become one; a segment counts as small beside newer ones a quarter of its size.
-_SEVERAL = 8
-_LARGER = 4
-_TINY = 2**16
-# What is this large stays as it is: to copy it again and again would cost more than it gains.
-_LARGE = 512 * 2**20
 # Values are written in groups of so many bytes, and rows; rows that are closer than this are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
@@ -194,17 +189,11 @@ class Shelf:
     def compact(self) -> None:
         """Merge the newest segments into one, if there are several small ones."""
         opened, sizes = self._open, self._memos.segments(self._space)
-        names: list[str] = []
-        total = 0
-        for name in reversed(opened):
-            size = sizes.get(name, _LARGE)
-            if total + size > _LARGE or (names and size > max(_LARGER * total, _TINY)):
-                break
-            names.insert(0, name)
-            total += size
+        names = list(opened)
+        newest = to_merge([sizes.get(name) for name in names])
         # What somebody else has merged is gone.
         with suppress(FileNotFoundError):
-            if len(names) >= _SEVERAL:
+            if names := names[len(names) - newest :]:
                 self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
 
     def _read(self, name: str) -> Segment | None:

@@ -56,6 +56,6 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
 
 
 def used_by(attempts: Sequence[Attempt]) -> Usage | None:
-    """What the memos of all attempts spared and took, of those that were tried again too; None if none was."""
+    """What memos spared and took in all attempts, those that were tried again included; None if none did."""
     used = [attempt.memo for attempt in attempts if attempt.memo is not None]
     return sum(used, Usage()) if used else None

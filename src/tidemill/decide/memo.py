@@ -21,6 +21,11 @@ from tidemill.domain.memo import Costly
 _FORMAT = 1
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
+# So many small segments become one; a segment counts as small beside newer ones a quarter of its size.
+_SEVERAL, _LARGER, _TINY = 8, 4, 2**16
+# What is this large stays as it is: to copy it again and again would cost more than it gains.
+_LARGE = 512 * 2**20
+
 _probing: ContextVar[bool] = ContextVar("probing", default=False)
 
 
@@ -90,3 +95,18 @@ def space_of(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
     """Where results of rows of these types are kept: a folder's name, that tells the function's."""
     kinds = [_tag(series) for series in columns]
     return f"{_UNFIT.sub('_', name)[-60:]}-{fingerprint('memo space', recipe, kinds)[:32]}"
+
+
+def to_merge(sizes: Sequence[int | None]) -> int:
+    """How many of the newest segments should become one, by the sizes of all, oldest first; 0 for none.
+
+    None is the size of one that is gone. There are never more than some eight of each fourfold size, and
+    a row is copied no more often than that.
+    """
+    count = total = 0
+    for size in reversed(sizes):
+        small = size is not None and (not count or size <= max(_LARGER * total, _TINY))
+        if size is None or not small or total + size > _LARGE:
+            break
+        count, total = count + 1, total + size
+    return count if count >= _SEVERAL else 0

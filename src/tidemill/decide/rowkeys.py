@@ -95,7 +95,10 @@ class KeyIndex:
         return found
 
     def _enter(self, start: int, stop: int) -> None:
-        rows, slots = np.arange(start, stop, dtype=np.int32), self._slots(self._keys.high[start:stop])
+        rows, slots = (
+            np.arange(start, stop, dtype=np.int32),
+            self._slots(self._keys.high[start:stop]),
+        )
         while len(rows):
             before = self._last[slots]
             # Of those that begin alike one gets in, and the others are next.
