@@ -213,6 +213,10 @@ class TestInAWorkflow:
         assert tides.ok() == {}
         project = tides.open()
         assert project.recipes["squared"].lineage["square"] == {"raw": ("value",)}
+        assert {name: recipe.memos for name, recipe in project.recipes.items()} == {
+            "raw": False,
+            "squared": True,
+        }
         project.close()
 
     def test_columns_are_asked_for_one_by_one(self, tides: Tides) -> None:

@@ -120,8 +120,10 @@ def test_in_a_query_it_stands_for_what_it_gives() -> None:
 
 def test_it_stands_so_only_while_a_query_is_looked_at() -> None:
     assert not is_probing()
-    with probing():
+    with probing() as called:
         assert is_probing()
+        stand_in("recipe", [pl.col("text")], pl.Int64)
+        assert called == ["recipe"]
     assert not is_probing()
 
 

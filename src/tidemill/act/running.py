@@ -19,7 +19,7 @@ from tidemill.act.steps import Begun, Done, Spent, Steps
 from tidemill.act.tenure import Meter
 from tidemill.act.turns import Claimed, Turns
 from tidemill.act.workshop import Failed, Made, Work, Workshop
-from tidemill.decide.placing import Placing
+from tidemill.decide.placing import Placing, Traits
 from tidemill.domain.errors import UsageError
 from tidemill.domain.plan import Step
 from tidemill.domain.run import Attempt, Outcome
@@ -57,8 +57,11 @@ class Running:
             job.plan,
             cpus=where.cpus,
             engines=where.engines.keys(),
-            pure={name for name, recipe in job.recipes.items() if recipe.lineage},
-            bound=_bound(job),
+            traits=Traits(
+                pure={name for name, recipe in job.recipes.items() if recipe.lineage},
+                bound=_bound(job),
+                memos={name for name, recipe in job.recipes.items() if recipe.memos},
+            ),
             careful=where.careful,
         )
         self._order = self._placing.order

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -86,10 +86,13 @@ class Segment:
             ) from error
 
 
+Piece: TypeAlias = tuple[Segment, Positions, Positions]
+
+
 class Found(NamedTuple):
     """Where rows were found: for each segment that has some, which they are and their places in it."""
 
-    pieces: Sequence[tuple[Segment, Positions, Positions]]
+    pieces: Sequence[Piece]
     missing: Positions
 
     def filled(self, more: Found) -> Found:
@@ -157,7 +160,7 @@ class Shelf:
 
     def find(self, keys: Keys) -> Found:
         """Where the results of rows are, as far as was seen."""
-        pieces, rows = [], np.arange(len(keys))
+        pieces, rows = list[Piece](), np.arange(len(keys))
         for held in self._open.values():
             if not len(rows):
                 break

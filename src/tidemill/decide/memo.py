@@ -26,22 +26,26 @@ _SEVERAL, _LARGER, _TINY = 8, 4, 2**16
 # What is this large stays as it is: to copy it again and again would cost more than it gains.
 _LARGE = 512 * 2**20
 
-_probing: ContextVar[bool] = ContextVar("probing", default=False)
+_probing: ContextVar[list[str] | None] = ContextVar("probing", default=None)
 
 
 @contextmanager
-def probing() -> Iterator[None]:
-    """Let memos that are called in this thread stand in queries as what they compute, not as a function."""
-    token = _probing.set(True)
+def probing() -> Iterator[Sequence[str]]:
+    """Let memos that are called in this thread stand in queries as what they compute, not as a function.
+
+    Gives the recipes of those that were.
+    """
+    called: list[str] = []
+    token = _probing.set(called)
     try:
-        yield
+        yield called
     finally:
         _probing.reset(token)
 
 
 def is_probing() -> bool:
     """Whether queries that are made in this thread are only looked at."""
-    return _probing.get()
+    return _probing.get() is not None
 
 
 def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
@@ -49,6 +53,8 @@ def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
 
     Polars writes a Python function as bytes that tell nobody what they do. Nothing ever computes this one.
     """
+    if (called := _probing.get()) is not None:
+        called.append(recipe)
     row = pl.struct([*columns, pl.lit(f"memo {recipe}").alias("memo")])
     nothing = pl.lit(None, dtype=gives)
     return pl.when(row.hash(seed=1) == 0).then(nothing).otherwise(nothing)

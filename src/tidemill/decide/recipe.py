@@ -45,7 +45,7 @@ class Recipe:
     partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
     are readers that the code calls: what they read must be declared as an ingest. `code` is what the
     stage's code was when this was made, `sample` the share of rows that it is for. A `stable` one gives the
-    same rows for the same inputs.
+    same rows for the same inputs. `memos`: it asks some, which takes as long as their calls.
     """
 
     digest: str
@@ -58,6 +58,7 @@ class Recipe:
     unproven: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     stable: bool = False
+    memos: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
     sample: float = 1.0
 
@@ -117,6 +118,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         unproven=_unproven(stage, code, query) if code is not None else (),
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
+        memos=query is not None and query.memos,
         code=code,
         sample=stage.sample,
     )

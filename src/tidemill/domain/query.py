@@ -20,7 +20,7 @@ class Query:
     rows counts has none. When the query isn't the whole truth, `opaque` says why: there are no digests
     then, and the code and all columns stand for it. `touched` is what it reached for besides its
     inputs while it was called, `unstable` why equal inputs may give other rows, `unordered` why its
-    rows have no order of their own.
+    rows have no order of their own; `memos` says whether it asks any.
     """
 
     opaque: str = ""
@@ -30,3 +30,4 @@ class Query:
     touched: tuple[str, ...] = ()
     unstable: str = ""
     unordered: str = ""
+    memos: bool = False
