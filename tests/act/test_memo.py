@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tests.act.tides import Tides, day, flow_of, rows_of
+from tidemill.act import asking, standstill
 from tidemill.act.memo import Memo
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Segment, Shelf
@@ -496,6 +497,47 @@ class TestAsking:
         first = ask(memo, [1, 2], Desk(FileMemos(tmp_path)))
         assert first == pl.Series(gave).cast(dtype).to_list()
         assert ask(memo, [2, 1, 1], Desk(FileMemos(tmp_path))) == [first[1], first[0], first[0]]
+
+    def test_a_function_that_polars_waits_for_while_it_waits_for_polars(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standstill, "_LONG_S", 0.1)
+        monkeypatch.setattr(asking, "_LOOK_S", 0.05)
+        monkeypatch.setattr(
+            standstill, "_SHARE", 100.0
+        )  # what else this process does doesn't count
+        waiting, inside = threading.Event(), threading.Lock()
+        inside.acquire()
+        # As if it were in a call of Polars', which has no thread left.
+        stands = compile("inside.acquire()", f"{Path(pl.__file__).parent}/frame.py", "exec")
+
+        def tens(number: list[int]) -> list[int]:
+            if number[0] == 2:
+                waiting.set()
+                exec(stands, {"inside": inside})
+            return [n * 10 for n in number]
+
+        desk = Desk(Unkept())
+        try:
+            with pytest.raises(Exception, match="no value for 3 of 4 rows"):
+                ask(memo_of(tens, model="t", batch=1, concurrency=1), [1, 2, 3, 4], desk)
+        finally:
+            inside.release()
+        assert waiting.is_set()
+        assert "UsageError: it uses Polars, whose threads may all be waiting" in str(desk.failure)
+        assert desk.usage == Usage(asked=1, calls=1)
+
+    def test_a_function_that_takes_long_is_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standstill, "_LONG_S", 0.05)
+        monkeypatch.setattr(asking, "_LOOK_S", 0.02)
+
+        def tens(number: list[int]) -> list[int]:
+            time.sleep(0.3)
+            return [n * 10 for n in number]
+
+        assert ask(memo_of(tens), [1, 2]) == [10, 20]
 
     def test_tokens_are_counted_by_row_or_by_batch(self) -> None:
         def told(number: list[int]) -> Any:

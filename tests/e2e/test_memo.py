@@ -89,3 +89,40 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     project.close()
     assert all(attempt.worker for attempt in attempts)
     assert len(attempts) == 4
+
+
+POLARS_INSIDE = """
+import polars as pl
+import tidemill as tm
+from tidemill.act import standstill
+from tidemill.act.remembering import Desk
+from tidemill.act.unkept import Unkept
+
+standstill._LONG_S = 1.0
+
+
+@tm.memo(gives=pl.Int64, version="1")
+def sorted_(number):
+    return pl.LazyFrame({"n": number}).sort("n").collect()["n"].to_list()
+
+
+with Desk(Unkept()).open():
+    more = sorted_(pl.col("number") + 2).alias("more")
+    query = pl.LazyFrame({"number": [1, 2]}).select(sorted_("number"), more)
+query.collect(engine="in-memory")
+"""
+
+
+def test_polars_in_the_function_is_an_error_and_no_standstill(tmp_path: Path) -> None:
+    # The one thread of Polars' waits for the function, which waits for it.
+    ended = subprocess.run(
+        [sys.executable, "-c", POLARS_INSIDE],
+        cwd=tmp_path,
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "has no value for 2 of 2 rows: UsageError: it uses Polars" in ended.stderr
