@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 import tidemill as tm
 from tests.act.tides import Tides, day, flow_of, rows_of
 from tidemill.act import asking, standstill
+from tidemill.act import shelf as shelf_module
 from tidemill.act.memo import Memo
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Segment, Shelf
@@ -650,6 +654,68 @@ class TestStoring:
         segment.write_bytes(b"nothing")
         with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged"):
             ask(counted.memo(), [1], Desk(FileMemos(tmp_path)))
+
+    def test_values_that_are_damaged_behind_keys_that_are_not_are_named(
+        self, tmp_path: Path
+    ) -> None:
+        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series([1, 2])])
+        shelf.add(keys, pl.Series([10, 20]), None)
+        shelf.refresh()
+        [segment] = tmp_path.glob("*/segments/*")
+        segment.write_bytes(segment.read_bytes()[:-20])
+        with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged .* delete it"):
+            shelf.result(keys, pl.Int64(), shelf.find(keys))
+        segment.unlink()
+        # What it held is computed anew, and nothing else is at stake.
+        assert shelf.result(keys, pl.Int64(), shelf.find(keys)).missing.tolist() == [0, 1]
+
+    def test_a_crash_in_the_middle_of_a_merge_loses_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        memos, keys = FileMemos(tmp_path), keys_of([pl.Series(range(9))])
+        shelf = Shelf(memos, "s")
+        for number in range(9):
+            shelf.add(keys.at(np.array([number])), pl.Series([number * 10]), None)
+        shelf.refresh()
+        with monkeypatch.context() as patch:
+            # The merged segment is there, and nobody has come to remove the others.
+            patch.setattr(os, "unlink", Mock(side_effect=PermissionError))
+            shelf.compact()
+        assert len(memos.segments("s")) == 10
+        for held in (shelf, Shelf(memos, "s")):
+            held.refresh()
+            values = held.result(keys, pl.Int64(), held.find(keys)).values
+            assert values is not None
+            assert values.to_list() == [n * 10 for n in range(9)]
+            held.compact()
+        assert len(memos.segments("s")) == 1
+
+    def test_whoever_writes_and_merges_at_once_loses_no_row(self, tmp_path: Path) -> None:
+        def one(first: int) -> None:
+            shelf = Shelf(FileMemos(tmp_path), "s")
+            for number in range(first, first + 40):
+                shelf.add(keys_of([pl.Series([number])]), pl.Series([number * 10]), None)
+                shelf.refresh()
+                shelf.compact()
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(one, [0, 100, 200]))
+        numbers = [*range(40), *range(100, 140), *range(200, 240)]
+        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series(numbers)])
+        shelf.refresh()
+        values = shelf.result(keys, pl.Int64(), shelf.find(keys)).values
+        assert values is not None
+        assert values.to_list() == [n * 10 for n in numbers]
+
+    def test_nobody_waits_long_for_whoever_opens_segments(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shelf_module, "_PATIENCE_S", 0.01)
+        shelf, key = Shelf(Unkept(), "s"), keys_of([pl.Series([1])])
+        shelf.add(key, pl.Series([10]), None)
+        with shelf._lock:
+            shelf.refresh()
+        assert shelf.find(key).missing.tolist() == []
 
     @pytest.mark.parametrize("files", [True, False])
     def test_several_at_once_share_the_work(self, tmp_path: Path, files: bool) -> None:

@@ -58,9 +58,12 @@ class FileMemos:
         if not claims.take(key):
             return False  # somebody else is at it
         try:
-            if not set(segments) <= set(self._listed(folder)):
+            listed = self._listed(folder)
+            if not set(segments) <= set(listed):
                 return False
-            base, number = _place((segments[0], 0))
+            base, _ = _place((segments[0], 0))
+            # Higher than all that are there: whoever died while it merged may have left both behind.
+            number = max(number for name, number in map(_place, listed.items()) if name == base)
             self._write(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
             for name in segments:
                 # Where a file that is open can't be removed, it stays: what it holds is known twice.
