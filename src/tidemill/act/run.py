@@ -19,7 +19,7 @@ from tidemill.act.turns import Claimed
 from tidemill.act.workshop import Workshop
 from tidemill.decide.changes import FILES
 from tidemill.decide.failures import failures_of
-from tidemill.decide.measure import tally, used_by
+from tidemill.decide.measure import tally
 from tidemill.domain.errors import ConflictError, TidemillError
 from tidemill.domain.event import Event, RunEnded
 from tidemill.domain.plan import Action
@@ -168,15 +168,15 @@ def _receipt(
     code = code or age.exit_code
     if status is Status.OK and (bad or code):
         status = Status.FAILED
-    used = used_by(attempts)
+    stages = tally(job.flow.names, attempts, job.plan)
     return Receipt(
         run=job.run,
         status=status,
-        stages=tally(job.flow.names, attempts, job.plan),
+        stages=stages,
         wall_s=wall,
         cpu_s=cpu,
         peak_rss=max([peak_rss(), *(attempt.peak_rss for attempt in attempts)]),
-        cost=job.price.of(cpu) + (used.spent if used else 0.0),
+        cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_told(attempts), *age.messages),
