@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,6 +19,8 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tests.act.tides import Tides, day, flow_of, rows_of
+from tidemill.act import asking, standstill
+from tidemill.act import shelf as shelf_module
 from tidemill.act.memo import Memo
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Segment, Shelf
@@ -109,6 +114,33 @@ class TestInAWorkflow:
         assert project.runs()[0].receipt == receipt
         project.close()
 
+    def test_what_a_failed_try_spent_counts_once(self, tides: Tides) -> None:
+        # The first try gets to know two rows of three, the second one the third.
+        tides.edit("@flow.transform\n", "@flow.transform(retries=tm.retries(1, delay=0.001))\n")
+        tides.edit("import polars", "import os\n\nimport polars")
+        tides.edit(
+            "    with open(",
+            "    mark = Path(__file__).parent / 'down'\n"
+            "    if 3.0 in value and not mark.exists():\n"
+            "        mark.touch()\n"
+            "        raise ConnectionError('down')\n"
+            "    with open(",
+        )
+        tides.edit("batch=2", "batch=1, retries=tm.retries(0, on=(KeyError,))")
+        tides.send(0)
+        receipt = tides.run()
+        project = tides.open()
+        attempts = [a for a in project.history.attempts(receipt.run) if a.stage == "squared"]
+        assert [(a.outcome, a.memo) for a in attempts] == [
+            (Outcome.RETRIED, Usage(asked=2, calls=3, spent=1.0)),
+            (Outcome.OK, Usage(known=2, asked=1, calls=1, spent=0.5, saved=1.0)),
+        ]
+        assert receipt.memo == Usage(known=2, asked=3, calls=4, spent=1.5, saved=1.0)
+        assert (receipt.cost, receipt.currency) == (1.5, "USD")
+        assert project.runs()[0].receipt == receipt
+        project.close()
+        assert tides.run().cost == 0.0
+
     def test_another_environment_asks_for_nothing(self, tides: Tides) -> None:
         tides.send(0)
         tides.ok()
@@ -186,6 +218,10 @@ class TestInAWorkflow:
         assert tides.ok() == {}
         project = tides.open()
         assert project.recipes["squared"].lineage["square"] == {"raw": ("value",)}
+        assert {name: recipe.memos for name, recipe in project.recipes.items()} == {
+            "raw": False,
+            "squared": True,
+        }
         project.close()
 
     def test_columns_are_asked_for_one_by_one(self, tides: Tides) -> None:
@@ -466,6 +502,47 @@ class TestAsking:
         assert first == pl.Series(gave).cast(dtype).to_list()
         assert ask(memo, [2, 1, 1], Desk(FileMemos(tmp_path))) == [first[1], first[0], first[0]]
 
+    def test_a_function_that_polars_waits_for_while_it_waits_for_polars(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standstill, "_LONG_S", 0.1)
+        monkeypatch.setattr(asking, "_LOOK_S", 0.05)
+        monkeypatch.setattr(
+            standstill, "_SHARE", 100.0
+        )  # what else this process does doesn't count
+        waiting, inside = threading.Event(), threading.Lock()
+        inside.acquire()
+        # As if it were in a call of Polars', which has no thread left.
+        stands = compile("inside.acquire()", f"{Path(pl.__file__).parent}/frame.py", "exec")
+
+        def tens(number: list[int]) -> list[int]:
+            if number[0] == 2:
+                waiting.set()
+                exec(stands, {"inside": inside})
+            return [n * 10 for n in number]
+
+        desk = Desk(Unkept())
+        try:
+            with pytest.raises(Exception, match="no value for 3 of 4 rows"):
+                ask(memo_of(tens, model="t", batch=1, concurrency=1), [1, 2, 3, 4], desk)
+        finally:
+            inside.release()
+        assert waiting.is_set()
+        assert "UsageError: it uses Polars, whose threads may all be waiting" in str(desk.failure)
+        assert desk.usage == Usage(asked=1, calls=1)
+
+    def test_a_function_that_takes_long_is_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standstill, "_LONG_S", 0.05)
+        monkeypatch.setattr(asking, "_LOOK_S", 0.02)
+
+        def tens(number: list[int]) -> list[int]:
+            time.sleep(0.3)
+            return [n * 10 for n in number]
+
+        assert ask(memo_of(tens), [1, 2]) == [10, 20]
+
     def test_tokens_are_counted_by_row_or_by_batch(self) -> None:
         def told(number: list[int]) -> Any:
             return number, ([7] * len(number) if number[0] > 2 else 5)
@@ -557,7 +634,7 @@ class TestStoring:
         other.compact()
         assert len(memos.segments("s")) == 1
         one.compact()  # there is nothing left to merge
-        values = one.result(keys, pl.Int64()).values
+        values = one.result(keys, pl.Int64(), one.find(keys)).values
         assert values is not None
         assert values.to_list() == [n * 10 for n in range(9)]
 
@@ -577,6 +654,68 @@ class TestStoring:
         segment.write_bytes(b"nothing")
         with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged"):
             ask(counted.memo(), [1], Desk(FileMemos(tmp_path)))
+
+    def test_values_that_are_damaged_behind_keys_that_are_not_are_named(
+        self, tmp_path: Path
+    ) -> None:
+        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series([1, 2])])
+        shelf.add(keys, pl.Series([10, 20]), None)
+        shelf.refresh()
+        [segment] = tmp_path.glob("*/segments/*")
+        segment.write_bytes(segment.read_bytes()[:-20])
+        with pytest.raises(StorageError, match=f"{segment.name} of a memo is damaged .* delete it"):
+            shelf.result(keys, pl.Int64(), shelf.find(keys))
+        segment.unlink()
+        # What it held is computed anew, and nothing else is at stake.
+        assert shelf.result(keys, pl.Int64(), shelf.find(keys)).missing.tolist() == [0, 1]
+
+    def test_a_crash_in_the_middle_of_a_merge_loses_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        memos, keys = FileMemos(tmp_path), keys_of([pl.Series(range(9))])
+        shelf = Shelf(memos, "s")
+        for number in range(9):
+            shelf.add(keys.at(np.array([number])), pl.Series([number * 10]), None)
+        shelf.refresh()
+        with monkeypatch.context() as patch:
+            # The merged segment is there, and nobody has come to remove the others.
+            patch.setattr(os, "unlink", Mock(side_effect=PermissionError))
+            shelf.compact()
+        assert len(memos.segments("s")) == 10
+        for held in (shelf, Shelf(memos, "s")):
+            held.refresh()
+            values = held.result(keys, pl.Int64(), held.find(keys)).values
+            assert values is not None
+            assert values.to_list() == [n * 10 for n in range(9)]
+            held.compact()
+        assert len(memos.segments("s")) == 1
+
+    def test_whoever_writes_and_merges_at_once_loses_no_row(self, tmp_path: Path) -> None:
+        def one(first: int) -> None:
+            shelf = Shelf(FileMemos(tmp_path), "s")
+            for number in range(first, first + 40):
+                shelf.add(keys_of([pl.Series([number])]), pl.Series([number * 10]), None)
+                shelf.refresh()
+                shelf.compact()
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(one, [0, 100, 200]))
+        numbers = [*range(40), *range(100, 140), *range(200, 240)]
+        shelf, keys = Shelf(FileMemos(tmp_path), "s"), keys_of([pl.Series(numbers)])
+        shelf.refresh()
+        values = shelf.result(keys, pl.Int64(), shelf.find(keys)).values
+        assert values is not None
+        assert values.to_list() == [n * 10 for n in numbers]
+
+    def test_nobody_waits_long_for_whoever_opens_segments(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shelf_module, "_PATIENCE_S", 0.01)
+        shelf, key = Shelf(Unkept(), "s"), keys_of([pl.Series([1])])
+        shelf.add(key, pl.Series([10]), None)
+        with shelf._lock:
+            shelf.refresh()
+        assert shelf.find(key).missing.tolist() == []
 
     @pytest.mark.parametrize("files", [True, False])
     def test_several_at_once_share_the_work(self, tmp_path: Path, files: bool) -> None:

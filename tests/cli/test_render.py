@@ -67,7 +67,7 @@ class TestReceipt:
             ),
             (
                 Usage(known=2, saved=2.0),
-                "2 rows known, 0 rows asked for in 0 calls, cost 0 USD (2.00 USD saved)",
+                "2 rows known, 0 rows asked for in 0 calls, spent 0 USD (2.00 USD saved)",
             ),
         ],
     )
@@ -85,11 +85,27 @@ class TestReceipt:
             ({}, NO_PRICE),
             ({"cost": 0.0000234, "currency": "EUR"}, "cost 0.000023 EUR"),
             ({"currency": ""}, "cost nothing"),  # nothing ran
+            (
+                {
+                    "cost": 2.0,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
+                f"cost 2.00 EUR without CPU ({NO_PRICE})",
+            ),
+            (
+                {
+                    "cost": 2.5,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
+                "cost 2.50 EUR",
+            ),
         ],
     )
     def test_totals(self, changes: dict[str, object], cost: str) -> None:
-        told = render_receipt(receipt(**changes)).split("\n")[-1]
-        assert told == f"run r1 ok: wall 2.00 s, CPU 3.00 s, peak RSS 138 MB, {cost}"
+        told = lines(render_receipt(receipt(**changes)))
+        assert f"run r1 ok: wall 2.00 s, CPU 3.00 s, peak RSS 138 MB, {cost}" in told
 
     def test_what_the_failures_tell_is_said_once(self) -> None:
         failure = Failure(

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import tidemill
+from tidemill.cli.ran import _listed, _told
+from tidemill.domain.memo import Usage
+from tidemill.domain.run import Attempt, Outcome, Receipt, RunInfo, Status
 
 
 def test_none_yet(fresh: Path) -> None:
@@ -54,10 +57,31 @@ def test_help_tells_of_the_commands() -> None:
 
 
 def test_a_run_that_died(fresh: Path) -> None:
-    from tidemill.cli.ran import _told
-    from tidemill.domain.run import RunInfo, Status
-
     info = RunInfo(
         id="r", environment="prod", status=Status.LOST, started=0.0, command="tidemill run"
     )
-    assert _told(info, []).endswith("lost: it left no receipt; it published what its attempts say")
+    left = "lost: it left no receipt; it published what its attempts say"
+    assert _told(info, [], "EUR").endswith(left)
+    tried = Attempt(
+        stage="s", partition="", action="run", outcome=Outcome.OK, memo=Usage(asked=1, spent=2.0)
+    )
+    assert _told(info, [tried], "EUR").endswith(
+        f"{left}\nmemo: 0 rows known, 1 row asked for in 0 calls, spent 2.00 EUR (0 EUR saved)"
+    )
+
+
+def test_the_list_tells_what_runs_cost() -> None:
+    runs = [
+        RunInfo(
+            id=name,
+            environment="prod",
+            status=Status.OK,
+            started=0.0,
+            receipt=Receipt(run=name, status=Status.OK, cost=cost, currency="EUR"),
+        )
+        for name, cost in (("r1", 2.5), ("r2", 0.0))
+    ]
+    head, *rows = _listed(runs).split("\n")
+    assert "cost" in head.split()
+    assert "2.50 EUR" in rows[0]
+    assert "EUR" not in rows[1]

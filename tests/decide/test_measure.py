@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidemill.decide.measure import Price, tally
+from tidemill.decide.measure import Price, tally, used_by
+from tidemill.domain.memo import Usage
 from tidemill.domain.plan import Action, Plan, Step
 from tidemill.domain.run import Attempt, Outcome, Tally
 
@@ -47,6 +48,23 @@ def test_sums_by_stage_in_the_order_of_the_workflow() -> None:
         ),
         Tally(stage="c", current=9),
     )  # fmt: skip
+
+
+def test_what_memos_took_is_that_of_all_attempts() -> None:
+    attempts = [
+        attempt("a", Outcome.RETRIED, memo=Usage(asked=2, spent=1.0)),
+        attempt("a", Outcome.OK, memo=Usage(known=2, asked=1, spent=0.5, saved=1.0)),
+        attempt("a", Outcome.OK),
+        attempt("b", Outcome.FAILED, memo=Usage(asked=1, spent=0.25)),
+    ]
+    stages = tally(["a", "b", "c"], attempts, plan({}))
+    assert [stage.memo for stage in stages] == [
+        Usage(known=2, asked=3, spent=1.5, saved=1.0),
+        Usage(asked=1, spent=0.25),
+        None,
+    ]
+    assert used_by(attempts) == Usage(known=2, asked=4, spent=1.75, saved=1.0)
+    assert used_by(attempts[2:3]) is None
 
 
 def test_a_stage_that_was_never_planned_is_empty() -> None:

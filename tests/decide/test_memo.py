@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from tidemill.decide.memo import is_probing, probing, recipe_of_memo, space_of, stand_in
+from tidemill.decide.memo import is_probing, probing, recipe_of_memo, space_of, stand_in, to_merge
 from tidemill.decide.query import marked, numbered
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.memo import Costly, Fee
@@ -119,8 +120,10 @@ def test_in_a_query_it_stands_for_what_it_gives() -> None:
 
 def test_it_stands_so_only_while_a_query_is_looked_at() -> None:
     assert not is_probing()
-    with probing():
+    with probing() as called:
         assert is_probing()
+        stand_in("recipe", [pl.col("text")], pl.Int64)
+        assert called == ["recipe"]
     assert not is_probing()
 
 
@@ -157,3 +160,43 @@ def test_a_space_is_a_folders_name() -> None:
     assert space.startswith("x")
     assert len(space) < 100
     assert space_of("a.<locals>/b", "r", []).startswith("a._locals_b-")
+
+
+KB, MB = 2**10, 2**20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "newest"),
+    [
+        ([], 0),
+        ([KB] * 7, 0),
+        ([KB] * 8, 8),
+        ([MB, *[KB] * 8], 8),  # the first is too large beside them
+        ([32 * KB, *[KB] * 8], 9),  # but to copy next to nothing costs nothing
+        ([MB, *[200 * KB] * 8], 9),
+        ([100 * MB] * 8, 0),  # together they'd be too large
+        ([MB, None, *[KB] * 7], 0),  # somebody is at them
+        ([MB, None, *[KB] * 8], 8),
+        ([600 * MB], 0),
+    ],
+)
+def test_which_segments_become_one(sizes: list[int | None], newest: int) -> None:
+    assert to_merge(sizes) == newest
+
+
+@pytest.mark.parametrize("rows", ["alike", "mixed"])
+@pytest.mark.parametrize("mean", [KB, 20 * KB, 2 * MB])
+def test_segments_stay_few_and_rows_are_seldom_copied(mean: int, rows: str) -> None:
+    random = np.random.default_rng(0)
+    added = [mean] * 5_000 if rows == "alike" else (random.exponential(mean, 5_000) + 1).tolist()
+    held, copied, most = list[int](), 0, 0
+    for size in map(int, added):
+        held.append(size)
+        if newest := to_merge(held):
+            copied += (merged := sum(held[-newest:]))
+            held[-newest:] = [merged]
+        most = max(most, len(held))
+    assert sum(held) == sum(map(int, added))
+    # Those that are as large as they get, and eight of each fourfold size below.
+    assert most <= sum(held) / (256 * MB) + 8 * 8
+    assert copied <= 16 * sum(held)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from tests.decide.planning import deliver, evaluate, flow_of, ingest, model, reads, transform
 from tidemill.act.turns import Turns
-from tidemill.decide.placing import Placing, expected_s, needs_of
+from tidemill.decide.placing import Placing, Traits, expected_s, needs_of
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Action, Plan, Step
 from tidemill.domain.resources import Resources
 from tidemill.domain.stage import Flow, Stage
 from tidemill.domain.table_rules import Freshness, Rows
 
+TRAITS = {"pure", "bound", "memos"}
 BOTH = frozenset({"process", "thread"})
 
 RAW = ingest("raw")
@@ -47,7 +48,8 @@ def step(stage: str, partition: str = "1", action: Action = Action.RUN, **more: 
 
 def placing(*steps: Step, flow: Flow = FLOW, **options: Any) -> Placing:
     plan = Plan(workflow="flow", environment="prod", heads={}, recipes={}, steps=steps)
-    all_options: dict[str, Any] = {"cpus": 4, "engines": BOTH} | options
+    traits = Traits(**{name: options.pop(name) for name in TRAITS & options.keys()})
+    all_options: dict[str, Any] = {"cpus": 4, "engines": BOTH, "traits": traits} | options
     return Placing(flow, plan, **all_options)
 
 
@@ -97,6 +99,19 @@ def test_many_quick_steps_are_shared() -> None:
     # Steps that are over before they would be handed over stay, however many there are.
     slight = [step("features", str(n), wall_s=0.01) for n in range(1000)]
     assert where(slight[0], *slight[1:]) == where(slight[0], *days) == "here"
+
+
+def test_whoever_may_wait_for_calls_keeps_nobody_waiting() -> None:
+    days = [step("features", str(n)) for n in range(2)]
+    memos: dict[str, Any] = {"memos": {"features"}}
+    assert where(*days) == "here"
+    assert where(*days, **memos) == "process"
+    assert where(*days, pure={"features"}, **memos) == "process"
+    # Nobody has to wait, or it is known not to take long.
+    assert where(days[0], step("raw"), **memos) == "here"
+    assert where(replace(days[0], wall_s=0.1), days[1], **memos) == "here"
+    assert where(replace(days[0], action=Action.BIND), days[1], **memos) == "here"
+    assert where(*days, engines=frozenset({"thread"}), **memos) == "here"
 
 
 def test_what_took_a_run_along_is_done_elsewhere() -> None:

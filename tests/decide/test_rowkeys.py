@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.decide.rowkeys import Keys, keys_of
+from tidemill.decide.rowkeys import KeyIndex, Keys, keys_of
 from tidemill.domain.errors import ContractError
 
 # A type, and values of it that are near each other or special.
@@ -160,7 +160,9 @@ def test_a_type_without_bytes_is_refused(dtype: Any) -> None:
         keys_of([pl.Series("v", [object()], dtype=pl.Object)])
 
 
-HALVES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12)
+# Few values, of which some begin alike.
+HALF = st.integers(0, 3) | st.integers(0, 3).map(lambda number: number << 62)
+HALVES = st.lists(st.tuples(HALF, HALF), max_size=12)
 
 
 def keys(halves: list[tuple[int, int]]) -> Keys:
@@ -172,9 +174,17 @@ def keys(halves: list[tuple[int, int]]) -> Keys:
 def test_keys_are_found_by_both_halves(
     wanted: list[tuple[int, int]], held: list[tuple[int, int]]
 ) -> None:
-    held = sorted(set(held), key=lambda half: half[0])
-    found = keys(wanted).find(keys(held)).tolist()
+    held = list(dict.fromkeys(held))
+    found = KeyIndex(keys(held)).find(keys(wanted)).tolist()
     assert found == [held.index(half) if half in held else -1 for half in wanted]
+
+
+def test_many_keys_are_found_among_many() -> None:
+    # More than are looked up together, in another order, half of them not there.
+    held = keys_of([pl.Series(range(50_000))])
+    places = np.random.default_rng(0).permutation(100_000)
+    found = KeyIndex(held).find(keys_of([pl.Series(places)]))
+    assert found.tolist() == np.where(places < 50_000, places, -1).tolist()
 
 
 @given(HALVES)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import tidemill as tm
 from tests.act.test_memo import FLOW
-from tests.act.tides import Tides
+from tests.act.tides import Tides, flow_of
 from tests.e2e.asker import AT_ONCE, BATCH
 
 ROOT = Path(__file__).parents[2]
@@ -61,12 +62,15 @@ def test_a_crash_loses_no_more_than_the_calls_in_flight(tmp_path: Path, enough: 
     assert sum(asked(tmp_path).values()) == 300 + again
 
 
-@pytest.mark.parametrize("lane", ["process", "thread"])
+# Without a wish they go to processes, where nobody waits for their calls.
+@pytest.mark.parametrize("lane", ["auto", "process", "thread"])
 def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     tmp_path: Path, lane: str
 ) -> None:
     tides = Tides(tmp_path, FLOW)
-    tides.edit("@flow.transform\n", f"@flow.transform(resources=tm.resources(lane={lane!r}))\n")
+    if lane != "auto":
+        wish = f"@flow.transform(resources=tm.resources(lane={lane!r}))\n"
+        tides.edit("@flow.transform\n", wish)
     for number in range(4):
         tides.send(number, (1.0, 2.0, float(number)))
     (tmp_path / "tides.py").write_text(tides.text)
@@ -74,7 +78,51 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=True
     )
-    stages = json.loads(done.stdout)["receipt"]["stages"]
+    receipt = json.loads(done.stdout)["receipt"]
+    stages = receipt["stages"]
     used = next(tally["memo"] for tally in stages if tally["stage"] == "squared")
     assert sorted((tmp_path / "asked.txt").read_text().split()) == ["0.0", "1.0", "2.0", "3.0"]
     assert (used["asked"], used["known"], used["spent"], used["saved"]) == (4, 8, 2.0, 4.0)
+    assert receipt["cost"] == 2.0
+    project = tm.open(tmp_path, workflow=flow_of(tmp_path, tides.text))
+    attempts = [a for a in project.history.attempts(receipt["run"]) if a.stage == "squared"]
+    project.close()
+    assert all(attempt.worker for attempt in attempts)
+    assert len(attempts) == 4
+
+
+POLARS_INSIDE = """
+import polars as pl
+import tidemill as tm
+from tidemill.act import standstill
+from tidemill.act.remembering import Desk
+from tidemill.act.unkept import Unkept
+
+standstill._LONG_S = 1.0
+
+
+@tm.memo(gives=pl.Int64, version="1")
+def sorted_(number):
+    return pl.LazyFrame({"n": number}).sort("n").collect()["n"].to_list()
+
+
+with Desk(Unkept()).open():
+    more = sorted_(pl.col("number") + 2).alias("more")
+    query = pl.LazyFrame({"number": [1, 2]}).select(sorted_("number"), more)
+query.collect(engine="in-memory")
+"""
+
+
+def test_polars_in_the_function_is_an_error_and_no_standstill(tmp_path: Path) -> None:
+    # The one thread of Polars' waits for the function, which waits for it.
+    ended = subprocess.run(
+        [sys.executable, "-c", POLARS_INSIDE],
+        cwd=tmp_path,
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "has no value for 2 of 2 rows: UsageError: it uses Polars" in ended.stderr

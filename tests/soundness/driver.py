@@ -7,6 +7,7 @@ what ran needlessly is counted, and a second plan is empty.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tests.soundness.loading import Fuse, Modules, engines, importing
 from tests.soundness.model import Flow, Table, random_flow
 from tests.soundness.oracle import Place
 from tests.soundness.reference import UNPLACED, Part, World, interpret
+from tests.soundness.render import ASKED
 from tidemill.act import calling
 from tidemill.act.tools import Tools
 from tidemill.decide import batches
@@ -66,6 +68,9 @@ class Player:
         self._judges: dict[int, set[Table]] = {}
         self._held: dict[tuple[str, Place], Shown] = {}
         self._known: dict[tuple[str, ...], Shown] = {}
+        # Whether a process was killed, which loses the calls in flight.
+        self.lost_calls = False
+        self._rows_asked = 0
 
     def begin(self) -> None:
         """The first run builds everything."""
@@ -253,6 +258,7 @@ class Player:
         with self.open() as project:
             self._compare(project, kind, world, tainted)
             self._account(project, kind, world, tainted, again)
+            self._count_asked(kind)
             if not tainted and (steps := project.plan().steps):
                 left = [(step.id, step.reasons) for step in steps][:5]
                 raise Unsound(f"{kind}: the second plan has {left}")
@@ -336,6 +342,16 @@ class Player:
             bad = project.quarantined(name, key).collect().to_dicts()
             self._known[objects] = shown(Part(good, bad), table.keyed)
         return self._known[objects]
+
+    def _count_asked(self, kind: str) -> None:
+        """Hold it against memos that they were ever asked for a row that they knew."""
+        file = self.root / ASKED
+        rows = Counter(file.read_text(encoding="utf-8").splitlines() if file.exists() else ())
+        again = [row for row, times in rows.items() if times > 1]
+        if again and not self.lost_calls:
+            raise Unsound(f"{kind}: memos were asked again for {again[:5]}")
+        self.tally.steps["rows that memos were asked for"] += len(rows) - self._rows_asked
+        self._rows_asked = len(rows)
 
     def _account(
         self, project: Project, kind: str, world: World, tainted: set[Place], again: str

@@ -185,7 +185,7 @@ def _source(rng: Random, name: str) -> Source:
 
 
 # Operators by what they take: the number of inputs, and of which shape the first may be.
-_ROWS = ("filter", "project", "ties", "unique", "over", "shift", "rank", "nth", "wild")
+_ROWS = ("filter", "project", "ties", "unique", "over", "shift", "rank", "nth", "wild", "memo")
 _PYTHON = ("elements", "collect", "rows")
 _GROUPS = ("group", "first")
 _PAIRS = ("join", "union")

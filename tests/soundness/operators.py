@@ -122,6 +122,12 @@ def _rows(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
     return _tail(flow, stage, inputs[0], values)
 
 
+def _memo(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
+    number = stage.args["number"]
+    values = [None if v is None else v * number + 1 for v in _of(stage, inputs[0])]
+    return _tail(flow, stage, inputs[0], values)
+
+
 def _join(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
     left, right = (flow.table(name).index for name in stage.inputs)
     on = [name for name in left if name in right]
@@ -211,6 +217,7 @@ OPERATORS: Mapping[str, Operator] = {
     "elements": _elements,
     "collect": _collect,
     "rows": _rows,
+    "memo": _memo,
     "join": _join,
     "union": _union,
     "group": _group,

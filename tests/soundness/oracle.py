@@ -149,6 +149,7 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "elements": ("of", "number"),
     "collect": ("of",),
     "rows": ("of", "number"),
+    "memo": ("of", "number", "flag"),
     "join": ("other", "flag"),
     "union": ("of", "other"),
     "group": ("of", "number", "real"),

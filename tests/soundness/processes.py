@@ -63,6 +63,7 @@ class Commands(Player):
                     break
                 time.sleep(0.001)
         process.kill()
+        self.lost_calls = True
         _ended(process)
         return process.returncode < 0
 

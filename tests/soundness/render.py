@@ -9,7 +9,12 @@ from tests.soundness.model import LOOKS, OPAQUE, TAGS, Column, Flow, Source, Sta
 MODULE = "flow_main"
 MODULES = (MODULE, "lib_near", "lib_far")
 
+# Where memos write which rows they were asked for: of which stage, by which code, and the value.
+ASKED = "asked.txt"
+
 _HEAD = """
+from pathlib import Path
+
 import polars as pl
 import polars.selectors as cs
 
@@ -123,7 +128,23 @@ def _helpers(stage: Stage) -> str:
         text += f"\n\nclass Scale_{name}:\n    step = {knobs['attribute']}\n"
     if stage.looks["form"] % 2:
         text += f"\n\ndef calc_{name}(value):\n    return {_knobs(stage, 'value')}\n"
-    return text
+    return text + _memo(stage)
+
+
+def _memo(stage: Stage) -> str:
+    """The memo that a stage asks: another one for each number, by its version or by its code."""
+    if stage.op != "memo":
+        return ""
+    number, name = stage.args["number"], stage.name
+    version = f', version="{number}"' if stage.args["flag"] else ""
+    line = f"{name} {number}{version} {{item}}\\n"
+    return (
+        f"\n\n@tm.memo(gives=pl.Int64, batch=3{version})\n"
+        f"def memo_{name}(value):\n"
+        f"    with open(Path(__file__).with_name({ASKED!r}), 'a') as file:\n"
+        f"        file.write(''.join([f'{line}' for item in value]))\n"
+        f"    return [None if item is None else item * {number} + 1 for item in value]\n"
+    )
 
 
 def _knobs(stage: Stage, value: str) -> str:
@@ -238,6 +259,9 @@ def _computed(stage: Stage) -> str:
             value = f"pl.nth({args['place']})"
         case "wild":
             value = 'pl.sum_horizontal(cs.integer() - cs.by_name("id"))'
+        case "memo":
+            # Whether a column is of 32 bits or 64, its values are the same rows.
+            value = f"memo_{stage.name}({value}.cast(pl.Int64))"
         case "elements":
             value += f".map_elements(lambda v: len(repr(v)) + v * {number}, return_dtype=pl.Int64)"
     return value

@@ -24,14 +24,20 @@ from tests.soundness.driver import play
 from tests.soundness.model import OPERATORS, random_flow
 from tests.soundness.scenes import SCENES
 from tidemill.act import evidence
+from tidemill.act.remembering import Desk
+from tidemill.act.shelf import Shelf
+from tidemill.act.unkept import Unkept
 from tidemill.decide import probe as probing
 from tidemill.decide.code import callables
+from tidemill.decide.memo import recipe_of_memo
 from tidemill.decide.recipe import Recipe, step_key
 from tidemill.decide.reuse import key_for
 from tidemill.decide.schema import schema_of
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.memo import Costly
 from tidemill.domain.stage import Stage
+from tidemill.ports import Memos
 from tidemill.project import Project
 
 Mutate = Callable[[Recipe], Recipe]
@@ -247,3 +253,20 @@ def test_the_text_of_a_query_as_its_key(tmp_path: Path) -> None:
 
     with _everywhere(known, explained):
         assert not _survives(tmp_path, ("body",), ("rank",))
+
+
+def test_a_memo_that_forgets_what_it_does(tmp_path: Path) -> None:
+    def forgetful(costly: Costly, platform: Sequence[str]) -> str:
+        return fingerprint("memo", costly.name)
+
+    with _everywhere(recipe_of_memo, forgetful):
+        assert not _survives(tmp_path, ("body",), ("memo",))
+
+
+def test_a_memo_that_forgets_what_it_knew(tmp_path: Path) -> None:
+    class Forgetful(Desk):
+        def __init__(self, memos: Memos, shelves: dict[str, Shelf] | None = None) -> None:
+            super().__init__(Unkept())
+
+    with _everywhere(Desk, Forgetful):
+        assert not _survives(tmp_path, DATA, ("memo",))

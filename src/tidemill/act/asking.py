@@ -12,11 +12,19 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tidemill.act.standstill import Standstill
 from tidemill.decide.rowkeys import Positions
+from tidemill.domain.errors import UsageError
 from tidemill.domain.memo import Costly
 
 # When so many batches failed, the service is down or the function is wrong: the rest isn't asked.
 _ENOUGH = 5
+# How often it is looked whether the function waits for Polars, and Polars for the function.
+_LOOK_S = 1.0
+_IN_POLARS = (
+    "it uses Polars, whose threads may all be waiting for it: compute with the lists that it is handed, "
+    "or set POLARS_MAX_THREADS to more than the memos that a query has"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +60,18 @@ class Asker:
         self._turn = turn
         self._stop = threading.Event()
         self._fell = 0
+        self._threads: set[int] = set()
 
     def ask(self, columns: Sequence[pl.Series], rows: Positions) -> Generator[list[Answer]]:
         """Ask for `rows` of the columns, batch by batch; each time all answers since the last.
 
-        The function runs in threads of its own, which use nothing of Polars: whoever asks may hold all
-        threads of that. Who stops iterating drops what wasn't asked yet.
+        The function runs in threads of its own, which should use nothing of Polars: whoever asks may hold
+        all threads of that. Who does so fails. Who stops iterating drops what wasn't asked yet.
         """
         size, busy = self._costly.batch, self._costly.concurrency
         waiting = deque(rows[start : start + size] for start in range(0, len(rows), size))
-        pending: set[Future[_Raw]] = set()
+        pending: dict[Future[_Raw], tuple[int, ...]] = {}
+        standstill = Standstill()
         pool = ThreadPoolExecutor(busy, thread_name_prefix=self._costly.name)
         try:
             while waiting or pending:
@@ -69,9 +79,18 @@ class Asker:
                 while waiting and len(pending) < 2 * busy:
                     batch = waiting.popleft()
                     values = [series.gather(batch).to_list() for series in columns]
-                    pending.add(pool.submit(self._called, values, tuple(batch.tolist())))
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield [self._answer(future.result()) for future in done]
+                    asked = tuple(batch.tolist())
+                    pending[pool.submit(self._called, values, asked)] = asked
+                done, _ = wait(pending, _LOOK_S, return_when=FIRST_COMPLETED)
+                if not done and standstill.look(tuple(self._threads)):
+                    error = UsageError(_IN_POLARS)
+                    lost = [row for asked in pending.values() for row in asked]
+                    yield [Answer(failed=tuple((row, error) for row in lost))]
+                    return
+                for future in done:
+                    del pending[future]
+                if done:
+                    yield [self._answer(future.result()) for future in done]
         finally:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -81,6 +100,7 @@ class Asker:
         retries, calls = self._costly.retries, 0
         while self._fell < _ENOUGH and not self._stop.wait(self._turn()):
             calls += 1
+            self._threads.add(threading.get_ident())
             try:
                 return _Raw(rows=rows, came=True, gave=self._costly.function(*values), calls=calls)
             # Whatever the function raises is what became of the batch.
@@ -88,6 +108,8 @@ class Asker:
                 if not retries.covers(type(error)) or calls > retries.times:
                     self._fell += 1
                     return _Raw(rows=rows, error=error, calls=calls)
+            finally:
+                self._threads.discard(threading.get_ident())
             self._stop.wait(retries.pause_s(calls))
         return _Raw(rows=rows, calls=calls)
 

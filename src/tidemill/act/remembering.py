@@ -19,7 +19,7 @@ from tidemill.act.asking import Answer, Asker
 from tidemill.act.shelf import Shelf
 from tidemill.act.unkept import Unkept
 from tidemill.decide.memo import space_of
-from tidemill.decide.rowkeys import Keys, Positions, keys_of
+from tidemill.decide.rowkeys import KeyIndex, Keys, Positions, keys_of
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.memo import Costly, Usage
 from tidemill.ports import Memos
@@ -67,14 +67,13 @@ class Desk:
             shelf = self._shelves.setdefault(space, Shelf(self._memos, space))
         shelf.refresh()
         keys = keys_of(columns)
-        known = shelf.result(keys, costly.gives)
+        found = shelf.find(keys)
         search = _Search(self._memos, space, shelf, costly, columns)
-        missing = known.missing
         try:
-            if len(missing):
-                search.fill(keys, missing[keys.at(missing).distinct()])
-                known = shelf.result(keys, costly.gives)
+            if len(found.missing):
+                search.fill(keys, found.missing[keys.at(found.missing).distinct()])
         finally:
+            known = shelf.result(keys, costly.gives, found)
             self._count(costly, len(keys) - len(known.missing), known.tokens, search)
         if known.values is None:
             self.failure = search.failure(len(keys), known.missing)
@@ -217,8 +216,7 @@ class _Search:
 
 
 def _packed(keys: Keys) -> bytes:
-    order = np.argsort(keys.high)
-    return keys.high[order].tobytes() + keys.low[order].tobytes()
+    return keys.high.tobytes() + keys.low.tobytes()
 
 
 def _announced(
@@ -228,5 +226,5 @@ def _announced(
     theirs = np.zeros(len(keys), np.bool_)
     for packed in others.values():
         halves = np.frombuffer(packed, np.uint64).reshape(2, -1)
-        theirs |= keys.find(Keys(halves[0], halves[1])) >= 0
+        theirs |= KeyIndex(Keys(halves[0], halves[1])).find(keys) >= 0
     return theirs

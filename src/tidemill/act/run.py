@@ -168,14 +168,15 @@ def _receipt(
     code = code or age.exit_code
     if status is Status.OK and (bad or code):
         status = Status.FAILED
+    stages = tally(job.flow.names, attempts, job.plan)
     return Receipt(
         run=job.run,
         status=status,
-        stages=tally(job.flow.names, attempts, job.plan),
+        stages=stages,
         wall_s=wall,
         cpu_s=cpu,
         peak_rss=max([peak_rss(), *(attempt.peak_rss for attempt in attempts)]),
-        cost=job.price.of(cpu),
+        cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         messages=(*messages, *faults, *_told(attempts), *age.messages),

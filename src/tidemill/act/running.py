@@ -20,7 +20,7 @@ from tidemill.act.tenure import Meter
 from tidemill.act.turns import Claimed, Turns
 from tidemill.act.workshop import Failed, Made, Work, Workshop
 from tidemill.decide.batches import STEPS, can_batch, taken
-from tidemill.decide.placing import Placing
+from tidemill.decide.placing import Placing, Traits
 from tidemill.domain.errors import UsageError
 from tidemill.domain.plan import Step
 from tidemill.domain.run import Attempt, Outcome
@@ -61,9 +61,12 @@ class Running:
             job.plan,
             cpus=where.cpus,
             engines=where.engines.keys(),
-            pure={name for name, recipe in job.recipes.items() if recipe.lineage},
-            bound=_bound(job),
-            batched=self._batched,
+            traits=Traits(
+                pure={name for name, recipe in job.recipes.items() if recipe.lineage},
+                bound=_bound(job),
+                memos={name for name, recipe in job.recipes.items() if recipe.memos},
+                batched=self._batched,
+            ),
             careful=where.careful,
         )
         self._order = self._placing.order

@@ -8,29 +8,27 @@ that of two results for one row the older stays the one that is found.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.decide.rowkeys import Keys, Positions
+from tidemill.decide.memo import to_merge
+from tidemill.decide.rowkeys import KeyIndex, Keys, Positions
 from tidemill.domain.errors import StorageError
 from tidemill.ports import Memos
 
-# So many small segments become one; a segment counts as small beside newer ones a quarter of its size.
-_SEVERAL = 8
-_LARGER = 4
-_TINY = 2**16
-# What is this large stays as it is: to copy it again and again would cost more than it gains.
-_LARGE = 512 * 2**20
 # Values are written in groups of so many bytes, and rows; rows that are closer than this are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
+_PATIENCE_S = 1.0
 
 
 class Segment:
@@ -39,20 +37,13 @@ class Segment:
     def __init__(self, source: str | bytes) -> None:
         self._source = source
         frame = self._read(["high", "low"])
-        keys = Keys(frame["high"].to_numpy(), frame["low"].to_numpy())
-        self._places = np.argsort(keys.high)
-        self._keys = keys.at(self._places)
+        self._index = KeyIndex(Keys(frame["high"].to_numpy(), frame["low"].to_numpy()))
         with self._explaining():
             self.told = "tokens" in pl.read_parquet_schema(source)
 
     def find(self, keys: Keys) -> Positions:
         """Where each key is in the file, -1 for one that isn't."""
-        found = keys.find(self._keys)
-        if not len(self._places):
-            return found
-        places = self._places[found]
-        places[found < 0] = -1
-        return places
+        return self._index.find(keys)
 
     def at(self, places: Positions, column: str) -> pl.Series:
         """A column's values in some rows."""
@@ -95,45 +86,35 @@ class Segment:
             ) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Where rows were found: the number of the segment (-1: nowhere), and the place in it."""
+Piece: TypeAlias = tuple[Segment, Positions, Positions]
 
-    segments: Sequence[Segment]
-    segment: Positions
-    place: Positions
 
-    @property
-    def missing(self) -> Positions:
-        """The rows that were found nowhere."""
-        return np.flatnonzero(self.segment < 0)
+class Found(NamedTuple):
+    """Where rows were found: for each segment that has some, which they are and their places in it."""
+
+    pieces: Sequence[Piece]
+    missing: Positions
+
+    def filled(self, more: Found) -> Found:
+        """With what was found of the rows that were missing."""
+        pieces = [(held, self.missing[rows], places) for held, rows, places in more.pieces]
+        return Found([*self.pieces, *pieces], self.missing[more.missing])
 
     def values(self, gives: pl.DataType) -> pl.Series:
         """The values of rows that were all found."""
-        if len(self.segments) == 1 and len(self.place):
-            return self.segments[0].at(self.place, "value").cast(gives)
-        rows = [np.flatnonzero(self.segment == number) for number in range(len(self.segments))]
-        pieces = [
-            held.at(self.place[own], "value").cast(gives)
-            for held, own in zip(self.segments, rows, strict=True)
-            if len(own)
-        ]
-        if len(pieces) < 2:
-            return pieces[0] if pieces else pl.Series("value", [], gives)
-        back = np.empty(len(self.place), np.intp)
-        back[np.concatenate(rows)] = np.arange(len(back))
-        return pl.concat(pieces).gather(back)
+        read = [held.at(places, "value").cast(gives) for held, _, places in self.pieces]
+        if len(read) < 2:
+            return read[0] if read else pl.Series("value", [], gives)
+        rows = np.concatenate([rows for _, rows, _ in self.pieces])
+        back = np.empty(len(rows), np.intp)
+        back[rows] = np.arange(len(rows))
+        return pl.concat(read).gather(back)
 
     @property
     def tokens(self) -> int:
         """The tokens that it took to get the values of rows, as far as they were found and told."""
-        rows = {
-            n: self.place[self.segment == n] for n, held in enumerate(self.segments) if held.told
-        }
         return sum(
-            int(self.segments[number].at(own, "tokens").sum())
-            for number, own in rows.items()
-            if len(own)
+            int(held.at(places, "tokens").sum()) for held, _, places in self.pieces if held.told
         )
 
 
@@ -153,40 +134,42 @@ class Shelf:
         self._memos = memos
         self._space = space
         self._open: dict[str, Segment] = {}
+        self._lock = threading.Lock()
 
     def refresh(self) -> None:
         """See what was added since, by anybody."""
-        while True:
-            known, opened = self._open, dict[str, Segment]()
-            for name in self._memos.segments(self._space):
-                held = known.get(name) or self._read(name)
-                if held is None:
-                    break  # it was merged away in between: another one has what it had
-                opened[name] = held
-            else:
-                self._open = opened
-                return
+        # One thread opens what all need. The others don't wait for long: they may be threads of Polars',
+        # which the one that reads needs.
+        locked = self._lock.acquire(timeout=_PATIENCE_S)
+        try:
+            while (opened := self._opened()) is None:
+                pass  # one was merged away in between: another one has what it had
+            self._open = opened
+        finally:
+            if locked:
+                self._lock.release()
+
+    def _opened(self) -> dict[str, Segment] | None:
+        opened = dict[str, Segment]()
+        for name in self._memos.segments(self._space):
+            held = self._open.get(name) or self._read(name)
+            if held is None:
+                return None
+            opened[name] = held
+        return opened
 
     def find(self, keys: Keys) -> Found:
         """Where the results of rows are, as far as was seen."""
-        segments = tuple(self._open.values())
-        segment, place = np.full(len(keys), -1, np.intp), np.zeros(len(keys), np.intp)
-        # In their order they are found several times as fast.
-        order = np.argsort(keys.high)
-        rest = keys.at(order)
-        for number, held in enumerate(segments):
-            places = held.find(rest)
-            here = places >= 0
-            if here.all():
-                # What isn't known by now is here.
-                segment[segment < 0] = number
-                place[order] = places
+        pieces, rows = list[Piece](), np.arange(len(keys))
+        for held in self._open.values():
+            if not len(rows):
                 break
-            segment[order[here]] = number
-            place[order[here]] = places[here]
-            order = order[~here]
-            rest = keys.at(order)
-        return Found(segments=segments, segment=segment, place=place)
+            places = held.find(keys.at(rows) if pieces else keys)
+            here = places >= 0
+            if here.any():
+                pieces.append((held, rows[here], places[here]))
+                rows = rows[~here]
+        return Found(pieces, rows)
 
     def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
         """Keep results durably; they are found after the next `refresh`."""
@@ -194,32 +177,26 @@ class Shelf:
         columns += [] if tokens is None else [tokens.alias("tokens")]
         self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
 
-    def result(self, keys: Keys, gives: pl.DataType) -> Result:
-        """What is known of rows, as far as was seen by `refresh`."""
+    def result(self, keys: Keys, gives: pl.DataType, before: Found) -> Result:
+        """What is known of rows, of which some were found `before`; as far as was seen by `refresh`."""
+        found = before.filled(self.find(keys.at(before.missing)))
         while True:
-            found = self.find(keys)
-            missing = found.missing
             try:
-                values = None if len(missing) else found.values(gives)
-                return Result(missing=missing, tokens=found.tokens, values=values)
+                values = None if len(found.missing) else found.values(gives)
+                return Result(missing=found.missing, tokens=found.tokens, values=values)
             except FileNotFoundError:
                 # A segment was merged away: another one has what it had.
                 self.refresh()
+                found = self.find(keys)
 
     def compact(self) -> None:
         """Merge the newest segments into one, if there are several small ones."""
         opened, sizes = self._open, self._memos.segments(self._space)
-        names: list[str] = []
-        total = 0
-        for name in reversed(opened):
-            size = sizes.get(name, _LARGE)
-            if total + size > _LARGE or (names and size > max(_LARGER * total, _TINY)):
-                break
-            names.insert(0, name)
-            total += size
+        names = list(opened)
+        newest = to_merge([sizes.get(name) for name in names])
         # What somebody else has merged is gone.
         with suppress(FileNotFoundError):
-            if len(names) >= _SEVERAL:
+            if names := names[len(names) - newest :]:
                 self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
 
     def _read(self, name: str) -> Segment | None:

@@ -195,7 +195,7 @@ class Workshop:
         try:
             self._artifacts.put_all(gave.objects)
         except TidemillError as error:
-            return told(self._flow[work.stage], work.partition, error)
+            return replace(told(self._flow[work.stage], work.partition, error), memo=gave.memo)
         return replace(gave, objects=())
 
     def _make(self, stage: Stage, work: Work) -> Made:

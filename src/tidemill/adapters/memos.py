@@ -31,9 +31,10 @@ class FileMemos:
 
     def segments(self, space: str) -> Mapping[str, int]:
         """The names of a space's segments, oldest first, with their sizes in bytes."""
-        folder, found = self._folder(space, "segments"), dict[str, int]()
+        folder = self._folder(space, "segments")
         # A listing isn't of one moment: one that others merge in meanwhile may have neither the segments
         # that were there nor the one in their place. Two that are the same had nobody in between.
+        found = self._listed(folder)
         while found != (again := self._listed(folder)):
             found = again
         return dict(sorted(found.items(), key=_place))
@@ -57,9 +58,12 @@ class FileMemos:
         if not claims.take(key):
             return False  # somebody else is at it
         try:
-            if not set(segments) <= set(self._listed(folder)):
+            listed = self._listed(folder)
+            if not set(segments) <= set(listed):
                 return False
-            base, number = _place((segments[0], 0))
+            base, _ = _place((segments[0], 0))
+            # Higher than all that are there: whoever died while it merged may have left both behind.
+            number = max(number for name, number in map(_place, listed.items()) if name == base)
             self._write(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
             for name in segments:
                 # Where a file that is open can't be removed, it stays: what it holds is known twice.

@@ -7,13 +7,15 @@ import click
 from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.group import where_options
 from tidemill.cli.opening import opened
-from tidemill.cli.render import RECHECKED, render_receipt
-from tidemill.cli.tables import count, harmless_lines, moment, seconds, table, without_empty
+from tidemill.cli.render import RECHECKED, render_memo, render_receipt
+from tidemill.cli.tables import count, harmless_lines, moment, money, seconds, table, without_empty
+from tidemill.decide.measure import used_by
 from tidemill.domain.partition import WHOLE
-from tidemill.domain.run import Attempt, Outcome, RunInfo
+from tidemill.domain.run import Attempt, Outcome, Receipt, RunInfo
 
+_COST = ">cost"
 _LIST = (
-    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed"),
+    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed", _COST),
     *("environment", "command"),
 )
 
@@ -35,15 +37,15 @@ def show(run: str, limit: int, as_json: bool) -> None:
             tell(_listed(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
             return
         info = project.history.run(run)
-        attempts = project.history.attempts(info.id)
+        attempts, currency = project.history.attempts(info.id), project.settings.currency
     body = {"run": info, "attempts": attempts}
-    tell(_told(info, attempts), as_json, "tidemill.run/1", lambda: body)
+    tell(_told(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
 
 
 def _listed(found: list[RunInfo]) -> str:
     if not found:
         return "no runs yet; `tidemill run` makes the first"
-    return table(*without_empty(_LIST, map(_row, found), RECHECKED))
+    return table(*without_empty(_LIST, map(_row, found), RECHECKED, _COST))
 
 
 def _row(info: RunInfo) -> list[str]:
@@ -58,12 +60,17 @@ def _row(info: RunInfo) -> list[str]:
         count(sum(s.bound for s in stages)),
         count(sum(s.rechecked for s in stages)),
         count(sum(s.failed for s in stages)),
+        _cost(info.receipt),
         info.environment,
         info.command,
     ]
 
 
-def _told(info: RunInfo, attempts: list[Attempt]) -> str:
+def _cost(receipt: Receipt | None) -> str:
+    return money(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
+
+
+def _told(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
     holder = info.holder
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
     parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
@@ -71,6 +78,8 @@ def _told(info: RunInfo, attempts: list[Attempt]) -> str:
         parts += ["", render_receipt(info.receipt, room())]
     else:
         parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
+        used = used_by(attempts)
+        parts += [render_memo(used, currency)] if used is not None else []
     bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
     verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
     for attempt in (*verdicts, *bad):

@@ -47,7 +47,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
-    parts += [_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
+    parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
     told = {message for failure in receipt.failures for message in failure.messages}
@@ -101,12 +101,14 @@ def _totals(receipt: Receipt) -> str:
 
 def _cost(receipt: Receipt) -> str:
     if receipt.cost:
-        return f"cost {money(receipt.cost, receipt.currency)}"
+        unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
+        cost = f"cost {money(receipt.cost, receipt.currency)}"
+        return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
     # A run with nothing to do names no currency: whatever the price, it is nothing.
     return NO_PRICE if receipt.currency else "cost nothing"
 
 
-def _memo(used: Usage, currency: str) -> str:
+def render_memo(used: Usage, currency: str) -> str:
     """What memos spared and took."""
     told = [
         f"{plural(used.known, 'row')} known",
@@ -115,7 +117,7 @@ def _memo(used: Usage, currency: str) -> str:
     if used.tokens or used.tokens_saved:
         told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
     if used.spent or used.saved:
-        told.append(f"cost {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+        told.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
     return f"memo: {', '.join(told)}"
 
 

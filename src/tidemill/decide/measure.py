@@ -49,12 +49,13 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 quarantined=sum(a.quarantined for a in own),
                 wall_s=sum(a.wall_s for a in own),
                 cpu_s=sum(a.cpu_s for a in own),
-                memo=_memo(own),
+                memo=used_by(own),
             )
         )
     return tuple(found)
 
 
-def _memo(attempts: Sequence[Attempt]) -> Usage | None:
+def used_by(attempts: Sequence[Attempt]) -> Usage | None:
+    """What memos spared and took in all attempts, those that were tried again included; None if none did."""
     used = [attempt.memo for attempt in attempts if attempt.memo is not None]
     return sum(used, Usage()) if used else None

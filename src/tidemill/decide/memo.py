@@ -21,22 +21,31 @@ from tidemill.domain.memo import Costly
 _FORMAT = 1
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
-_probing: ContextVar[bool] = ContextVar("probing", default=False)
+# So many small segments become one; a segment counts as small beside newer ones a quarter of its size.
+_SEVERAL, _LARGER, _TINY = 8, 4, 2**16
+# What is this large stays as it is: to copy it again and again would cost more than it gains.
+_LARGE = 512 * 2**20
+
+_probing: ContextVar[list[str] | None] = ContextVar("probing", default=None)
 
 
 @contextmanager
-def probing() -> Iterator[None]:
-    """Let memos that are called in this thread stand in queries as what they compute, not as a function."""
-    token = _probing.set(True)
+def probing() -> Iterator[Sequence[str]]:
+    """Let memos that are called in this thread stand in queries as what they compute, not as a function.
+
+    Gives the recipes of those that were.
+    """
+    called: list[str] = []
+    token = _probing.set(called)
     try:
-        yield
+        yield called
     finally:
         _probing.reset(token)
 
 
 def is_probing() -> bool:
     """Whether queries that are made in this thread are only looked at."""
-    return _probing.get()
+    return _probing.get() is not None
 
 
 def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
@@ -44,6 +53,8 @@ def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
 
     Polars writes a Python function as bytes that tell nobody what they do. Nothing ever computes this one.
     """
+    if (called := _probing.get()) is not None:
+        called.append(recipe)
     row = pl.struct([*columns, pl.lit(f"memo {recipe}").alias("memo")])
     nothing = pl.lit(None, dtype=gives)
     return pl.when(row.hash(seed=1) == 0).then(nothing).otherwise(nothing)
@@ -90,3 +101,18 @@ def space_of(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
     """Where results of rows of these types are kept: a folder's name, that tells the function's."""
     kinds = [_tag(series) for series in columns]
     return f"{_UNFIT.sub('_', name)[-60:]}-{fingerprint('memo space', recipe, kinds)[:32]}"
+
+
+def to_merge(sizes: Sequence[int | None]) -> int:
+    """How many of the newest segments should become one, by the sizes of all, oldest first; 0 for none.
+
+    None is the size of one that is gone. There are never more than some eight of each fourfold size, and
+    a row is copied no more often than that.
+    """
+    count = total = 0
+    for size in reversed(sizes):
+        small = size is not None and (not count or size <= max(_LARGER * total, _TINY))
+        if size is None or not small or total + size > _LARGE:
+            break
+        count, total = count + 1, total + size
+    return count if count >= _SEVERAL else 0

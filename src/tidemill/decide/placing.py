@@ -48,14 +48,25 @@ class Place:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """The stages whose query is all that they do (`pure`), and those that ask `memos`.
+
+    Those that are `bound` only the run's own process can do as they were planned, unless they have limits;
+    steps of those that are `batched` are made together where they are done there.
+    """
+
+    pure: Collection[str] = ()
+    bound: Collection[str] = ()
+    memos: Collection[str] = ()
+    batched: Collection[str] = ()
+
+
 class Placing:
     """The places of a plan's steps on a machine with so many `cpus`, and their order.
 
     `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
-    all are done there. `pure` are the stages whose query is all that they do, `bound` those that only the
-    run's own process can do as they were planned, unless they have limits, `batched` those whose
-    steps are made together where they are done here. When it is `careful`, all that
-    have code of the user's go to processes.
+    all are done there. When it is `careful`, all that have code of the user's go to processes.
     """
 
     def __init__(
@@ -65,9 +76,7 @@ class Placing:
         *,
         cpus: int,
         engines: Collection[str],
-        pure: Collection[str] = (),
-        bound: Collection[str] = (),
-        batched: Collection[str] = (),
+        traits: Traits = Traits(),
         careful: bool = False,
     ) -> None:
         self._flow = flow
@@ -77,14 +86,13 @@ class Placing:
         self._trains = any(step.action is Action.TRAIN and not _quick(step) for step in plan.steps)
         lasting = sum(expected_s(step) for step in plan.steps if _shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
-        self._pure = pure
-        self._bound = bound
+        self._traits = traits
         self._careful = careful
         self._beside = _beside(flow, plan)
         self._stages: dict[str, Place] = {}
         # What is needed soonest goes first. All that a step needs is needed as soon, and came before it.
         soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
-        self.order = gathered(flow, soonest, batched)
+        self.order = gathered(flow, soonest, traits.batched)
 
     @property
     def unkept(self) -> tuple[str, ...]:
@@ -106,12 +114,12 @@ class Placing:
 
     def _wanted(self, stage: Stage, step: Step) -> Where:
         asked = stage.resources
-        bound = stage.name in self._bound and not self._careful and asked == Resources()
+        bound = stage.name in self._traits.bound and not self._careful and asked == Resources()
         if bound or step.action in (Action.REMOVE, Action.GATE):
             return "here"
         if asked.lane == "thread":
             return "thread"
-        if asked != Resources() or self._careful or not _quick(step):
+        if asked != Resources() or self._careful or not _quick(step) or self._may_wait(step):
             return "process"
         if stage.kind is Kind.EVALUATE:
             # The worker that trained has all at hand by then.
@@ -119,7 +127,15 @@ class Placing:
         # Small files are read many at once, which only one process can.
         if not self._share or not _shareable(step) or stage.kind is Kind.INGEST:
             return "here"
-        return "thread" if stage.name in self._pure else "process"
+        return "thread" if stage.name in self._traits.pure else "process"
+
+    def _may_wait(self, step: Step) -> bool:
+        """Whether a step may wait long for calls, while others could be done.
+
+        Not in a thread: one that waits holds a thread of Polars', which other steps need.
+        """
+        new = step.action is Action.RUN and step.wall_s is None
+        return new and step.stage in self._traits.memos and self._beside[step.stage] > 1
 
     def _place(self, name: str) -> Place:
         if name not in self._stages:

@@ -74,6 +74,12 @@ def _beyond(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
 
 
 def _probe(stage: Stage) -> Probe | None:
+    with probing() as memos:
+        found = _probed(stage)
+    return found and replace(found, query=replace(found.query, memos=bool(memos)))
+
+
+def _probed(stage: Stage) -> Probe | None:
     if stage.kind is not Kind.TRANSFORM or stage.function is None or stage.output is None:
         return None
     noted: list[str] = []
@@ -81,7 +87,7 @@ def _probe(stage: Stage) -> Probe | None:
     schemas = {item.name: _schema(item) for item in stage.frames}
     frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
     try:
-        with Watch(stage.place) as watched, probing():
+        with Watch(stage.place) as watched:
             result = function(**frames)
     except KeyboardInterrupt:
         raise
@@ -135,8 +141,7 @@ def _queried(
             query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
         )
     try:
-        with probing():
-            again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
+        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
         found = numbered(again.lazy().select(names), _unique(stage), _apart(stage))
         return _numbered(stage, found, _reads(stage, asked))
     except Unreadable as reason:

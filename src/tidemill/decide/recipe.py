@@ -45,7 +45,8 @@ class Recipe:
     partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
     are readers that the code calls: what they read must be declared as an ingest. `code` is what the
     stage's code was when this was made, `sample` the share of rows that it is for. A `stable` one gives the
-    same rows for the same inputs; with `least` see `Query`.
+    same rows for the same inputs; with `least` see `Query`. `memos`: it asks some, which takes as long as
+    their calls.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class Recipe:
     faults: tuple[Fault, ...] = ()
     stable: bool = False
     least: int | None = None
+    memos: bool = False
     code: Code | None = field(default=None, compare=False, repr=False)
     sample: float = 1.0
 
@@ -119,6 +121,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
         least=clear.least if clear else None,
+        memos=query is not None and query.memos,
         code=code,
         sample=stage.sample,
     )

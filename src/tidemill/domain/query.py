@@ -20,8 +20,9 @@ class Query:
     rows counts has none. When the query isn't the whole truth, `opaque` says why: there are no digests
     then, and the code and all columns stand for it. `touched` is what it reached for besides its
     inputs while it was called, `unstable` why equal inputs may give other rows, `unordered` why its
-    rows have no order of their own. Called on many partitions at once it gives each of them, where that
-    has at least `least` rows, what it gives over that one; None where that isn't known.
+    rows have no order of their own; `memos` says whether it asks any. Called on many partitions at once it
+    gives each of them, where that has at least `least` rows, what it gives over that one; None where that
+    isn't known.
     """
 
     opaque: str = ""
@@ -32,3 +33,4 @@ class Query:
     unstable: str = ""
     unordered: str = ""
     least: int | None = None
+    memos: bool = False

@@ -110,8 +110,8 @@ class Tally:
 class Receipt:
     """What a run did, what it spared, and what it cost.
 
-    `cost` is money: CPU seconds at the project's price, in its currency; 0 while no price is set. What
-    memos spent isn't in it.
+    `cost` is money, in the project's currency: CPU seconds at its price (nothing while none is set), and
+    what memos spent, in all attempts together.
     """
 
     run: str

@@ -47,7 +47,7 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
-    """How partitions are told apart: by a column of the result, and of each input (empty: all see it whole)."""
+    """How partitions are told apart: by a column of the result, and of each input unless all see it whole."""
 
     cuts: Mapping[str, str]
     column: str
