@@ -147,6 +147,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         run=run,
         path=tuple(sys.path),
         argv=tuple(sys.argv),
+        profiles=settings.profiles,
     )
     return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tidemill.domain.environment import RunProfile
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Attempt
 from tidemill.ports import (
@@ -79,6 +80,7 @@ class Context:
     run: str = ""
     path: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
+    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
