@@ -136,7 +136,10 @@ def test_a_whole_number_is_a_number() -> None:
             {"first": {"round": 1}},
             r"params\.first\.round = 1: model 'first' declares no such parameter \(did you mean 'rounds'",
         ),
-        ({"first": {"rounds": 1.5}}, r"rounds = 1.5 is not a whole number \(model 'first' declares 200"),
+        (
+            {"first": {"rounds": 1.5}},
+            r"rounds = 1.5 is not a whole number \(model 'first' declares 200",
+        ),
         ({"first": {"rounds": True}}, "rounds = True is not a whole number"),
         ({"first": {"rate": "x"}}, "rate = 'x' is not a number"),
         ({"first": {"rate": True}}, "rate = True is not a number"),

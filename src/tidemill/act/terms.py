@@ -83,9 +83,14 @@ class Terms:
 
     def tuned(self, declared: Flow, environment: Environment) -> Flow:
         """A workflow with the parameters of an environment's profile; UsageError if there is none such."""
-        if not environment.profile:
-            return declared
-        return tuned(declared, self._named(environment.profile))
+        name = environment.profile
+        if name and name not in self.profiles:
+            raise UsageError(
+                f"the environment {environment.name!r} works with the profile {name!r}, which isn't in "
+                f"{self.place} ({did_you_mean(name, self.profiles)}): put it back, or drop the environment "
+                f"with tidemill env drop {environment.name}"
+            )
+        return tuned(declared, self.profiles[name]) if name else declared
 
     def _named(self, name: str) -> RunProfile:
         if name not in self.profiles:
