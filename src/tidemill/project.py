@@ -19,6 +19,7 @@ from tidemill.act.history import History
 from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job, absent_from
+from tidemill.act.lifetimes import refuse_over, tend
 from tidemill.act.listing import scan
 from tidemill.act.origins import Facts
 from tidemill.act.promote import refuse_unlike
@@ -214,6 +215,7 @@ class Project:
             self.tools.outside.close()
 
     def _plan(self, request: Request, state: State) -> Plan:
+        refuse_over(state, self.environment, self.tools.clock())
         scope = scope_of(self.flow, request)
         scans = {
             stage.name: scan(stage, self.tools, state.sources, count_rows, look)
@@ -322,6 +324,7 @@ class Project:
         if recovered:
             words, state = [*words, *recovered], self.state()
         plan, run = self._plan(request, state), run_id()
+        words += tend(self.environments, state, self.tools.clock())
         job = Job(
             tools=self.tools,
             flow=self.flow,

@@ -10,7 +10,7 @@ from tidemill.act.tenure import Heartbeat, take_lease
 from tidemill.act.terms import Terms, told
 from tidemill.act.tools import Tools
 from tidemill.domain.environment import PRODUCTION, Environment, environment_of
-from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.errors import ConflictError, UsageError, did_you_mean
 from tidemill.domain.event import EnvironmentCreated, EnvironmentDropped, Event, RunEnded
 from tidemill.domain.quantity import seconds_of
 from tidemill.domain.run import Status
@@ -53,7 +53,9 @@ def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """Environments that were dropped, and those that stay because others branched off them."""
+    """Environments that were dropped, and of those that expired the ones that stay: with their branches,
+    or with none when something is at work in them.
+    """
 
     dropped: tuple[str, ...] = ()
     kept: Mapping[str, tuple[str, ...]]
@@ -105,9 +107,9 @@ class Environments:
     def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> Dropped:
         """End environments: those that are named, with `expired` all whose time is over.
 
-        What was computed in them stays known, and objects stay stored. Of those that expired one whose
-        branches live on stays. UsageError for production and for what doesn't exist, ConflictError for
-        one that is named and has branches, or in which a run is at work.
+        What was computed in them stays known, and objects stay stored. Of those that expired one stays
+        whose branches live on, or in which a run is at work. UsageError for production and for what doesn't
+        exist, ConflictError for one that is named and would have to stay.
         """
         known = self._tools.ledger.state(PRODUCTION).environments
         now, wanted = self._tools.clock(), dict.fromkeys(names)
@@ -128,18 +130,26 @@ class Environments:
             )
             if branches and name not in wanted:
                 kept[name] = branches
+                continue
+            try:
+                self._drop(known[name])
+            except ConflictError:
+                if name in wanted:
+                    raise
+                kept[name] = ()
             else:
-                self._drop(name)
                 dropped.append(name)
         return Dropped(dropped=tuple(dropped), kept=kept)
 
-    def _drop(self, name: str) -> None:
-        tools = self._tools
+    def _drop(self, known: Environment) -> None:
+        tools, name = self._tools, known.name
         lease = take_lease(tools, name, this_process(f"drop {name}"), 0.0)
         try:
+            state = tools.ledger.state(name)
+            if state.environments.get(name) != known:
+                raise ConflictError(f"somebody else dropped the environment {name!r} meanwhile")
             lost: list[Event] = [
-                RunEnded(run=run.id, status=Status.LOST)
-                for run in tools.ledger.state(name).open_runs
+                RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs
             ]
             events = [*lost, EnvironmentDropped(environment=name)]
             tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tidemill.act.deliver import carry_out
 from tidemill.act.environments import standing
+from tidemill.act.lifetimes import refuse_over
 from tidemill.act.publish import Parcel, Publisher
 from tidemill.act.tools import Tools
 from tidemill.decide.promoting import unlike
@@ -40,6 +41,7 @@ def refuse_unlike(
         raise UsageError(f"{source} can't be promoted to itself; say tidemill promote FROM TO")
     state = standing(tools.ledger, source, whole=False)
     known = state.environments.get(source, Environment(name=source))
+    refuse_over(state, source, tools.clock())
     # The parameters of a profile stay behind, as a sample does: the recipes are taken without them.
     differing = list(unlike(tune(known), recipes, state.heads, state.recipes, known.sample))
     if differing:

@@ -27,16 +27,17 @@ class Terms:
     place: str = ""
 
     def __post_init__(self) -> None:
-        if self.sample is not None and self._share != self.sample:
+        said = None if self.profile is None else self._named(self.profile).sample
+        if None not in (said, self.sample) and said != self.sample:
             raise UsageError(
-                f"the profile {self.profile!r} works on a sample of {self._share:g}, not of "
-                f"{self.sample:g}: leave the sample out"
+                f"the profile {self.profile!r} works on a sample of {said:g}, not of {self.sample:g}: "
+                "leave the sample out"
             )
 
     @property
     def _share(self) -> float | None:
         """The sample that is asked for, by itself or with the profile."""
-        said = None if self.profile is None else self._named(self.profile).sample
+        said = None if self.profile is None else self.profiles[self.profile].sample
         return self.sample if said is None else said
 
     def refuse_in(self, environment: str) -> None:

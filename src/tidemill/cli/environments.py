@@ -95,7 +95,8 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
         done = project.environments.drop(names, expired=expired)
     lines = [f"dropped {name}" for name in done.dropped]
     lines += [
-        f"{name} expired and stays, because {', '.join(branches)} branched off it"
+        f"{name} expired and stays, because "
+        + (f"{', '.join(branches)} branched off it" if branches else "something is at work in it")
         for name, branches in done.kept.items()
     ]
     tell("\n".join(lines) or "none expired", as_json, "tidemill.dropped/1", lambda: {"done": done})
