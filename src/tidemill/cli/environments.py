@@ -180,7 +180,8 @@ def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
     if apart.unlike:
         yield f"not compared, because not both have them alike: {', '.join(apart.unlike)}"
     for name, number in apart.columns.items():
-        yield f"- {name} differs in {plural(number, 'row')}"
+        most = f", by at most {apart.largest[name]:.3g}" if name in apart.largest else ""
+        yield f"- {name} differs in {plural(number, 'row')}{most}"
     if apart.examples.height:
         yield ""
         yield head_table(apart.examples)
