@@ -143,6 +143,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         root=str(settings.root),
         workflow=settings.workflow,
         home=settings.home,
+        memo=settings.memo,
         environment=environment,
         run=run,
         path=tuple(sys.path),

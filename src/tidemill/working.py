@@ -52,6 +52,7 @@ def _opened(context: bytes) -> Workshop:
         root=Path(found.root),
         workflow=found.workflow,
         home=found.home,
+        memo=found.memo,
         # What the file says by now may be something else than what was planned with.
         profiles=found.profiles,
     )

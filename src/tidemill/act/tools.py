@@ -76,6 +76,7 @@ class Context:
     root: str = ""
     workflow: str = ""
     home: str = ""
+    memo: str = ""
     environment: str = ""
     run: str = ""
     path: tuple[str, ...] = ()
