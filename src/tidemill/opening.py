@@ -143,10 +143,12 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         root=str(settings.root),
         workflow=settings.workflow,
         home=settings.home,
+        memo=settings.memo,
         environment=environment,
         run=run,
         path=tuple(sys.path),
         argv=tuple(sys.argv),
+        profiles=settings.profiles,
     )
     return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
 

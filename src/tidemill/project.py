@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,16 +13,18 @@ from tidemill.act.again import command_for, repeat
 from tidemill.act.against import stages_at
 from tidemill.act.checking import check, every_fault
 from tidemill.act.differing import StageApart, differ, differ_in_rows
-from tidemill.act.environments import Environments, begin, foreseen, sample_of, standing
+from tidemill.act.environments import Environments, begin, foreseen, standing
 from tidemill.act.evidence import Known, faults_of, gather
 from tidemill.act.history import History
-from tidemill.act.holder import this_process, this_user
+from tidemill.act.holder import this_process
 from tidemill.act.idle import recover, rest
 from tidemill.act.job import Job, absent_from
+from tidemill.act.lifetimes import refuse_over, tend
 from tidemill.act.listing import scan
 from tidemill.act.origins import Facts
 from tidemill.act.promote import refuse_unlike
 from tidemill.act.tenure import Heartbeat, take_lease
+from tidemill.act.terms import Terms
 from tidemill.act.tools import Elsewhere, Progress, Tools, Unwatched
 from tidemill.decide.declare import seal
 from tidemill.decide.draft import Now, Request, request_of
@@ -32,15 +35,8 @@ from tidemill.decide.repeat import Repeated, notes_of
 from tidemill.decide.review.consequences import Consumer, readers
 from tidemill.decide.review.discipline import review
 from tidemill.decide.review.roster import Against, earlier, members, moved
-from tidemill.decide.sampling import sampled
 from tidemill.domain.environment import PRODUCTION, environment_of
-from tidemill.domain.errors import (
-    ConflictError,
-    DeclarationError,
-    Fault,
-    UsageError,
-    did_you_mean,
-)
+from tidemill.domain.errors import ConflictError, DeclarationError, Fault, UsageError, did_you_mean
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import Plan
 from tidemill.domain.run import Receipt, RunInfo
@@ -76,20 +72,22 @@ def open_project(
     workflow: str | Workflow | None = None,
     env: str = PRODUCTION,
     sample: float | None = None,
+    profile: str | None = None,
 ) -> Project:
     """Open the project in `path` (default: the current folder, or the nearest one above with settings).
 
     `workflow` is `module:name` or a Workflow, and overrides the settings. An environment `env` that isn't
     there yet begins with its first run, as a branch of production; if a `sample` is given, on that share
-    of the rows of its sources. Raises UsageError when there is no project or `env` is no name,
-    DeclarationError when the workflow has faults.
+    of the rows of its sources, and with a `profile`, as that says in the settings. Raises UsageError when
+    there is no project or profile, or `env` is no name, DeclarationError when the workflow has faults.
     """
     environment = environment_of(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
-        return Project(Settings(root=start, workflow=workflow.name), workflow, environment, sample)
+        settings = Settings(root=start, workflow=workflow.name)
+        return Project(settings, workflow, environment, sample, profile)
     settings = find_settings(start, workflow)
-    return Project(settings, load_workflow(settings), environment, sample)
+    return Project(settings, load_workflow(settings), environment, sample, profile)
 
 
 def faults_in(workflow: Workflow) -> tuple[Fault, ...]:
@@ -109,16 +107,16 @@ class Project:
         workflow: Workflow,
         environment: str,
         sample: float | None = None,
+        profile: str | None = None,
     ) -> None:
-        if sample is not None and environment == PRODUCTION:
-            raise UsageError(
-                f"{PRODUCTION} never runs on a sample: say --env NAME, such as --env dev-{this_user()}"
-            )
+        self._terms = Terms(
+            sample=sample, profile=profile, profiles=settings.profiles, place=settings.place
+        )
+        self._terms.refuse_in(environment)
         self.settings = settings
         self.environment = environment
         self._declared: Flow = seal(workflow)
         self._flow: Flow | None = self._declared if environment == PRODUCTION else None
-        self._asked = sample
         self._opened: Tools | None = None
         self._known: Known | None = None
         self._recipes: dict[str, Recipe] | None = None
@@ -135,7 +133,7 @@ class Project:
 
     @property
     def flow(self) -> Flow:
-        """The workflow's stages; in an environment that works on a sample, as they are on that."""
+        """The workflow's stages; on a sample or with a profile, as they are there."""
         if self._flow is None:
             self._foresee()
         assert self._flow is not None
@@ -181,7 +179,7 @@ class Project:
         """What a run finds; one in an environment that isn't there yet begins with what production has."""
         state = foreseen(self.tools.ledger, self.environment, whole=whole)
         if self._flow is None:
-            self._flow = sampled(self._declared, sample_of(state, self._asked))
+            self._flow = self._terms.flow(self._declared, state)
         return state
 
     def _look(self, use: Callable[[State], T]) -> T:
@@ -217,6 +215,7 @@ class Project:
             self.tools.outside.close()
 
     def _plan(self, request: Request, state: State) -> Plan:
+        refuse_over(state, self.environment, self.tools.clock())
         scope = scope_of(self.flow, request)
         scans = {
             stage.name: scan(stage, self.tools, state.sources, count_rows, look)
@@ -300,7 +299,8 @@ class Project:
         """
         lease = take_lease(self.tools, self.environment, this_process(command), wait_s)
         try:
-            refuse_unlike(self.tools, self.flow, self.recipes, source, self.environment)
+            tune = partial(self._terms.tuned, self._declared)
+            refuse_unlike(self.tools, tune, self.recipes, source, self.environment)
             request = Request(train=frozenset(train))
             return self._run(request, lease, command, progress or Unwatched(), at_once=True)
         finally:
@@ -317,13 +317,14 @@ class Project:
         inline: bool = False,
         at_once: bool = False,
     ) -> Receipt:
-        words = [] if at_once else begin(self.tools, self.environment, self._asked, lease)
+        words = [] if at_once else begin(self.tools, self.environment, self._terms, lease)
         state = self.state()
         died = bool(state.open_runs)
         recovered = recover(self.tools, state, lease)
         if recovered:
             words, state = [*words, *recovered], self.state()
         plan, run = self._plan(request, state), run_id()
+        words += tend(self.environments, state, self.tools.clock())
         job = Job(
             tools=self.tools,
             flow=self.flow,
@@ -349,7 +350,7 @@ class Project:
     @property
     def environments(self) -> Environments:
         """The environments of the project: to list, create and drop."""
-        return Environments(self.tools)
+        return Environments(self.tools, self._terms)
 
     def diff(self, other: str, stage: str = "") -> tuple[StageApart, ...]:
         """What this environment holds or makes differently than `other`, of one stage or of all.
@@ -375,6 +376,7 @@ class Project:
         notes = check(
             self.flow,
             recipes,
+            self.settings.profiles.values(),
             # What was probed for the recipes a moment ago needn't be called again.
             lambda stage: probed.get(stage.name) or probe(stage),
             compile_rules,

@@ -1,4 +1,4 @@
-"""What `[tool.tidemill]` in pyproject.toml says: where the project is, and its workflow."""
+"""What `[tool.tidemill]` in pyproject.toml says: where the project is, its workflow, its profiles."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from tidemill.domain.environment import RunProfile
 from tidemill.domain.errors import UsageError, did_you_mean
 from tidemill.domain.quantity import bytes_of
 from tidemill.domain.workflow import Workflow
@@ -23,6 +24,7 @@ class Settings:
     Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
     seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
     such as "16GB". What memos gave is kept in the folder `memo` (default: in `home`), which others may share.
+    `profiles` are what runs may do otherwise, by name.
     """
 
     root: Path
@@ -35,6 +37,14 @@ class Settings:
     gpus: int = 0
     memory: str = ""
     memo: str = ""
+    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where profiles are said, in words."""
+        if ":" in self.workflow:
+            return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
+        return "a workflow that is handed over as an object: name it as module:name"
 
 
 def find_settings(start: Path, workflow: str | None = None) -> Settings:
@@ -68,7 +78,7 @@ def _table(file: Path) -> Mapping[str, Any] | None:
 
 def _check_type(file: Path, name: str, value: object) -> None:
     kinds = {
-        "float": (isinstance(value, int | float) and isfinite(value), "a number, such as 0.04"),
+        "float": (_is_number(value), "a number, such as 0.04"),
         "int": (isinstance(value, int), "a whole number, such as 4"),
         "str": (isinstance(value, str), "text"),
     }
@@ -80,12 +90,17 @@ def _check_type(file: Path, name: str, value: object) -> None:
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is less than nothing")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
+
+
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
     known = {field.name for field in fields(Settings)} - {"root"}
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
-        _check_type(file, name, table[name])
+        if name != "profiles":
+            _check_type(file, name, table[name])
     try:
         bytes_of(table.get("memory") or 1)
     except ValueError as error:
@@ -93,7 +108,61 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     named = workflow or table.get("workflow")
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
-    return Settings(**{**table, "root": folder, "workflow": named})
+    profiles = _profiles(file, table.get("profiles", {}))
+    return Settings(**{**table, "root": folder, "workflow": named, "profiles": profiles})
+
+
+def _profiles(file: Path, said: object) -> dict[str, RunProfile]:
+    place = f"{file}: [tool.tidemill] profiles"
+    return {name: _profile(file, name, table) for name, table in _tables(place, said).items()}
+
+
+def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
+    place = f"{file}: [tool.tidemill.profiles.{name}]"
+    for key in table:
+        if key in {field.name for field in fields(Settings)}:
+            raise UsageError(
+                f"{place} {key} is a setting of the whole project: a profile changes what is computed, "
+                "not where or how"
+            )
+        if key not in ("sample", "params"):
+            raise UsageError(f"{place} {key}: {did_you_mean(key, ('sample', 'params'))}")
+    sample = table.get("sample")
+    if sample is not None and not (
+        type(sample) is not bool and _is_number(sample) and 0 < sample < 1
+    ):
+        raise UsageError(
+            f"{place} sample = {sample!r} is no share of rows between 0 and 1, such as 0.05"
+        )
+    params = _tables(f"{place} params", table.get("params", {}))
+    for model, values in params.items():
+        for key, value in values.items():
+            if not _is_plain(value):
+                raise UsageError(
+                    f"{place} params.{model}.{key} = {value!r} is no parameter: say numbers (of at most "
+                    "64 bits), text, true, false, lists or tables"
+                )
+    return RunProfile(name=name, sample=sample, params=params, place=place)
+
+
+def _tables(place: str, value: object) -> Mapping[str, Mapping[str, Any]]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place} = {value!r} is no table")
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{place}.{name} = {table!r} is no table")
+    return value
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value of TOML is one that a model may declare, and that travels as it is: no date."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return isinstance(value, str | float)
 
 
 def load_workflow(settings: Settings) -> Workflow:

@@ -48,7 +48,14 @@ def _opened(context: bytes) -> Workshop:
     found = contexts.decode(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv
-    settings = Settings(root=Path(found.root), workflow=found.workflow, home=found.home)
+    settings = Settings(
+        root=Path(found.root),
+        workflow=found.workflow,
+        home=found.home,
+        memo=found.memo,
+        # What the file says by now may be something else than what was planned with.
+        profiles=found.profiles,
+    )
     project = Project(settings, load_workflow(settings), found.environment)
     recipes = project.recipes
     # Not before: a module that holds a stand-in for a stream would be another than that which was planned.

@@ -60,7 +60,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
-    "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0},
+    "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0, "profile": ""},
     "Failure": {"messages": (), "skipped": 0},
     "Finding": {"sample": "", "message": ""},
     "Receipt": {

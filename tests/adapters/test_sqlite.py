@@ -44,7 +44,7 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 6, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 7, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -52,6 +52,7 @@ def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
         (4, "0.1.0"),
         (5, "0.1.0"),
         (6, "0.1.0"),
+        (7, "0.1.0"),
     ]
 
 

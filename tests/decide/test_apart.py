@@ -38,6 +38,17 @@ def test_by_key(ours: dict[int | None, Any], theirs: dict[int | None, Any]) -> N
     sides = Counter(found.examples["_side"])
     assert sides["added"] == found.added
     assert sides["changed to"] == sides["changed from"] == found.changed
+    apart = [
+        abs(ours[key][0] - theirs[key][0])
+        for key in changed
+        if not {ours[key][0], theirs[key][0]} & {None} and ours[key][0] != theirs[key][0]
+    ]
+    known = [number for number in apart if number == number]
+    assert found.largest == ({"x": max(known)} if known else {})
+    # What a row became is right before what it was.
+    pairs = found.examples.filter(pl.col("_side").str.starts_with("changed"))
+    assert pairs["_side"].to_list() == ["changed to", "changed from"] * found.changed
+    assert pairs["id"][::2].to_list() == pairs["id"][1::2].to_list()
     before = found.examples.filter(pl.col("_side") == "changed from").rows()
     assert {repr(row[1:]) for row in before} == {repr((key, *theirs[key])) for key in changed}
 

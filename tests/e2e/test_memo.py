@@ -74,7 +74,10 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     for number in range(4):
         tides.send(number, (1.0, 2.0, float(number)))
     (tmp_path / "tides.py").write_text(tides.text)
-    command = [sys.executable, "-m", "tidemill", "run", "--json", "-w", "tides:flow"]
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.tidemill]\nworkflow = 'tides:flow'\nmemo = 'shared'\n"
+    )
+    command = [sys.executable, "-m", "tidemill", "run", "--json"]
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=True
     )
@@ -83,6 +86,9 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     used = next(tally["memo"] for tally in stages if tally["stage"] == "squared")
     assert sorted((tmp_path / "asked.txt").read_text().split()) == ["0.0", "1.0", "2.0", "3.0"]
     assert (used["asked"], used["known"], used["spent"], used["saved"]) == (4, 8, 2.0, 4.0)
+    # Where others look, too.
+    assert any((tmp_path / "shared").iterdir())
+    assert not (tmp_path / ".tidemill" / "memo").exists()
     assert receipt["cost"] == 2.0
     project = tm.open(tmp_path, workflow=flow_of(tmp_path, tides.text))
     attempts = [a for a in project.history.attempts(receipt["run"]) if a.stage == "squared"]

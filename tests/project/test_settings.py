@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.domain.environment import RunProfile
 from tidemill.domain.errors import UsageError
 from tidemill.settings import Settings, find_settings
 
 PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
+QUICK = PROJECT + "[tool.tidemill.profiles.quick]\n"
 
 
 def test_the_nearest_table_counts(tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (PROJECT + "cpu_hours = 1\n", r"cpu_hours: did you mean 'cpu_hour'\?"),
         (
             PROJECT + 'root = "x"\n',
-            "root: there is: cpu_hour, currency, gpus, home, idle, memo, memory, workers, workflow",
+            "root: there is: cpu_hour, currency, gpus, home, idle, memo, memory, profiles, workers, workflow",
         ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),
@@ -56,12 +58,52 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         ("[tool.tidemill]\nworkflow = 7\n", "workflow = 7 is not text"),
         (PROJECT + "cpu_hour = true\n", "cpu_hour = True is not a number"),
         ("[tool.tidemill\n", r"pyproject\.toml can't be read: "),
+        (PROJECT + "profiles = 3\n", r"\[tool\.tidemill\] profiles = 3 is no table"),
+        (PROJECT + "profiles.quick = 3\n", r"\[tool\.tidemill\] profiles\.quick = 3 is no table"),
+        (
+            QUICK + "samples = 0.1\n",
+            r"\[tool\.tidemill\.profiles\.quick\] samples: did you mean 'sample'",
+        ),
+        (QUICK + 'home = "x"\n', r"profiles\.quick\] home is a setting of the whole project"),
+        (
+            QUICK + "sample = 1\n",
+            r"profiles\.quick\] sample = 1 is no share of rows between 0 and 1",
+        ),
+        (QUICK + "sample = true\n", "sample = True is no share"),
+        (QUICK + "sample = nan\n", "sample = nan is no share"),
+        (QUICK + 'sample = "all"\n', "sample = 'all' is no share"),
+        (QUICK + "params = 1\n", r"profiles\.quick\] params = 1 is no table"),
+        (QUICK + "params.model = 1\n", r"params\.model = 1 is no table"),
+        (
+            QUICK + "params.model.since = 2026-01-01\n",
+            r"params\.model\.since = .* is no parameter: say num",
+        ),
+        (
+            QUICK + "params.model.n = [{a = 10000000000000000000}]\n",
+            r"params\.model\.n = .* is no param",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(UsageError, match=says):
         find_settings(tmp_path)
+
+
+def test_profiles_are_samples_and_parameters(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(
+        f"{QUICK}sample = 0.05\nparams.model = {{ rounds = 20, kinds = ['a', 1.5, true] }}\n"
+        "[tool.tidemill.profiles.plain]\n"
+    )
+    found = find_settings(tmp_path).profiles
+    assert found["quick"] == RunProfile(
+        name="quick",
+        sample=0.05,
+        params={"model": {"rounds": 20, "kinds": ["a", 1.5, True]}},
+        place=f"{file}: [tool.tidemill.profiles.quick]",
+    )
+    assert (found["plain"].sample, found["plain"].params) == (None, {})
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

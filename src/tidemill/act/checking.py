@@ -10,7 +10,9 @@ from tidemill.decide.code import code_of
 from tidemill.decide.declare import draw
 from tidemill.decide.notes import notes_on
 from tidemill.decide.recipe import Recipe, reader_faults
+from tidemill.decide.tuning import profile_faults
 from tidemill.domain.contract import ContractSpec
+from tidemill.domain.environment import RunProfile
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.stage import Flow
 from tidemill.domain.workflow import Workflow
@@ -23,12 +25,17 @@ Compiler = Callable[[ContractSpec], list[Fault]]
 
 
 def check(
-    flow: Flow, recipes: Mapping[str, Recipe], prober: Prober, compiler: Compiler
+    flow: Flow,
+    recipes: Mapping[str, Recipe],
+    profiles: Iterable[RunProfile],
+    prober: Prober,
+    compiler: Compiler,
 ) -> tuple[str, ...]:
     """Notes on what is reused less than it could be. DeclarationError has every fault."""
     probed = {stage.name: prober(stage) for stage in flow.stages}
     read = [fault for recipe in recipes.values() for fault in recipe.faults]
     faults = _faults(flow, probed.values(), read, compiler)
+    faults += [fault for profile in profiles for fault in profile_faults(flow, profile)]
     if faults:
         raise DeclarationError(f"workflow {flow.name!r}", faults)
     notes: list[str] = []

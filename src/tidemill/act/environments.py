@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from tidemill.act.holder import this_process
 from tidemill.act.tenure import Heartbeat, take_lease
+from tidemill.act.terms import Terms, told
 from tidemill.act.tools import Tools
-from tidemill.decide.sampling import share_of
 from tidemill.domain.environment import PRODUCTION, Environment, environment_of
-from tidemill.domain.errors import UsageError, did_you_mean
+from tidemill.domain.errors import ConflictError, UsageError, did_you_mean
 from tidemill.domain.event import EnvironmentCreated, EnvironmentDropped, Event, RunEnded
 from tidemill.domain.quantity import seconds_of
 from tidemill.domain.run import Status
@@ -34,51 +34,39 @@ def foreseen(ledger: Ledger, name: str, *, whole: bool = False) -> State:
     return replace(origin, environment=name, pending=(), open_runs=())
 
 
-def sample_of(state: State, asked: float | None) -> float:
-    """The share of rows that an environment's runs take; UsageError when another one is asked for."""
-    found = state.environments.get(state.environment)
-    if found is None:
-        return 1.0 if asked is None else share_of(asked)
-    if asked is None or asked == found.sample:
-        return found.sample
-    own = "all rows" if found.sample == 1.0 else f"a sample of {found.sample:g}"
-    raise UsageError(
-        f"the environment {found.name!r} works on {own}, which was settled when it began: "
-        f"take another one, such as --env {found.name}-{asked:g} --sample {asked:g}"
-    )
-
-
-def begin(tools: Tools, name: str, asked: float | None, lease: Heartbeat) -> list[str]:
+def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
     """Let an environment begin as a branch of production if it isn't there; that it did, in words.
 
-    `asked` is the sample that it is to work on; UsageError when it is there and works on another.
+    UsageError when it is there on other terms.
     """
     if name == PRODUCTION:
         return []
     state = tools.ledger.state(name)
-    sample = sample_of(state, asked)
+    settled = terms.settled(state)
     if _is_there(state, name):
         return []
-    event = _branch(state, name, PRODUCTION, sample)
+    event = _branch(state, settled, PRODUCTION)
     tools.ledger.append([event], now=tools.clock(), guard=Guard(lease=lease.lease))
-    share = "" if sample == 1.0 else f", on a sample of {sample:g}"
     kind = f"a new branch of {event.parent}" if event.parent else "new and empty"
-    return [f"{name} is {kind}{share}"]
+    return [f"{name} is {kind}{told(settled)}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """Environments that were dropped, and those that stay because others branched off them."""
+    """Environments that were dropped, and of those that expired the ones that stay: with their branches,
+    or with none when something is at work in them.
+    """
 
     dropped: tuple[str, ...] = ()
     kept: Mapping[str, tuple[str, ...]]
 
 
 class Environments:
-    """The environments of a project."""
+    """The environments of a project, which has the profiles that `terms` tells."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, terms: Terms) -> None:
         self._tools = tools
+        self._terms = terms
 
     def list(self) -> tuple[Environment, ...]:
         """All that there are, production first and then in the order in which they began."""
@@ -94,33 +82,34 @@ class Environments:
         parent: str = PRODUCTION,
         ttl: str | float | None = None,
         sample: float | None = None,
+        profile: str | None = None,
     ) -> Environment:
         """Begin an environment with all that `parent` has now, or with nothing if that is ""; no copies.
 
-        It expires after the time `ttl`, such as "14d", and its runs take a share of `sample` of the rows
-        (default: all, or those that its parent's runs take). UsageError for a parent that doesn't exist,
-        ConflictError when there is such an environment.
+        It expires after the time `ttl`, such as "14d". Its runs take a share of `sample` of the rows, and
+        work with a `profile` of the settings (default: as its parent's do). UsageError for a parent or a
+        profile that doesn't exist, ConflictError when there is such an environment.
         """
+        terms = replace(self._terms, sample=sample, profile=profile)
         state = self._tools.ledger.state(environment_of(name))
         if name == PRODUCTION:
             raise UsageError(f"{PRODUCTION} is always there: nothing has to create it")
         if parent and not _is_there(state, parent):
             raise _unknown(parent, state)
-        share = _inherited(state, parent) if sample is None else share_of(sample)
+        given = state.environments.get(parent, Environment(name=parent))
         now = self._tools.clock()
         expires = None if ttl is None else now + _length(ttl)
-        event = replace(_branch(state, name, parent, share), expires=expires)
+        began = replace(terms.begun(given), name=name, expires=expires)
+        event = _branch(state, began, parent)
         since = self._tools.ledger.append([event], now=now)
-        return Environment(
-            name=name, parent=event.parent, since=since, at=now, expires=expires, sample=share
-        )
+        return replace(began, parent=event.parent, since=since, at=now)
 
     def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> Dropped:
         """End environments: those that are named, with `expired` all whose time is over.
 
-        What was computed in them stays known, and objects stay stored. Of those that expired one whose
-        branches live on stays. UsageError for production and for what doesn't exist, ConflictError for
-        one that is named and has branches, or in which a run is at work.
+        What was computed in them stays known, and objects stay stored. Of those that expired one stays
+        whose branches live on, or in which a run is at work. UsageError for production and for what doesn't
+        exist, ConflictError for one that is named and would have to stay.
         """
         known = self._tools.ledger.state(PRODUCTION).environments
         now, wanted = self._tools.clock(), dict.fromkeys(names)
@@ -141,18 +130,26 @@ class Environments:
             )
             if branches and name not in wanted:
                 kept[name] = branches
+                continue
+            try:
+                self._drop(known[name])
+            except ConflictError:
+                if name in wanted:
+                    raise
+                kept[name] = ()
             else:
-                self._drop(name)
                 dropped.append(name)
         return Dropped(dropped=tuple(dropped), kept=kept)
 
-    def _drop(self, name: str) -> None:
-        tools = self._tools
+    def _drop(self, known: Environment) -> None:
+        tools, name = self._tools, known.name
         lease = take_lease(tools, name, this_process(f"drop {name}"), 0.0)
         try:
+            state = tools.ledger.state(name)
+            if state.environments.get(name) != known:
+                raise ConflictError(f"somebody else dropped the environment {name!r} meanwhile")
             lost: list[Event] = [
-                RunEnded(run=run.id, status=Status.LOST)
-                for run in tools.ledger.state(name).open_runs
+                RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs
             ]
             events = [*lost, EnvironmentDropped(environment=name)]
             tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=lease.lease))
@@ -172,14 +169,15 @@ def _is_there(state: State, name: str) -> bool:
     return name == PRODUCTION or name in state.environments
 
 
-def _branch(state: State, name: str, parent: str, sample: float) -> EnvironmentCreated:
-    # A production that never ran has nothing to hand down.
-    known = parent if parent in state.environments else ""
-    return EnvironmentCreated(environment=name, parent=known, sample=sample)
-
-
-def _inherited(state: State, parent: str) -> float:
-    return state.environments[parent].sample if parent in state.environments else 1.0
+def _branch(state: State, began: Environment, parent: str) -> EnvironmentCreated:
+    return EnvironmentCreated(
+        environment=began.name,
+        # A production that never ran has nothing to hand down.
+        parent=parent if parent in state.environments else "",
+        expires=began.expires,
+        sample=began.sample,
+        profile=began.profile,
+    )
 
 
 def _length(ttl: str | float) -> float:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tidemill.act.deliver import carry_out
 from tidemill.act.environments import standing
+from tidemill.act.lifetimes import refuse_over
 from tidemill.act.publish import Parcel, Publisher
 from tidemill.act.tools import Tools
 from tidemill.decide.promoting import unlike
 from tidemill.decide.recipe import Recipe
+from tidemill.domain.environment import Environment
 from tidemill.domain.errors import UsageError
 from tidemill.domain.event import (
     Attempted,
@@ -25,15 +27,23 @@ from tidemill.ports import Guard, Lease
 
 
 def refuse_unlike(
-    tools: Tools, flow: Flow, recipes: Mapping[str, Recipe], source: str, target: str
+    tools: Tools,
+    tune: Callable[[Environment], Flow],
+    recipes: Mapping[str, Recipe],
+    source: str,
+    target: str,
 ) -> None:
-    """UsageError when an environment doesn't exist, or ran another code than that which is at hand."""
+    """UsageError when an environment doesn't exist, or ran another code than that which is at hand.
+
+    `tune` gives the workflow with the parameters that it has in an environment.
+    """
     if source == target:
         raise UsageError(f"{source} can't be promoted to itself; say tidemill promote FROM TO")
     state = standing(tools.ledger, source, whole=False)
-    known = state.environments.get(source)
-    sample = known.sample if known is not None else 1.0
-    differing = list(unlike(flow, recipes, state.heads, state.recipes, sample))
+    known = state.environments.get(source, Environment(name=source))
+    refuse_over(state, source, tools.clock())
+    # The parameters of a profile stay behind, as a sample does: the recipes are taken without them.
+    differing = list(unlike(tune(known), recipes, state.heads, state.recipes, known.sample))
     if differing:
         listed = "\n  ".join(differing)
         raise UsageError(

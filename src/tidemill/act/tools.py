@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tidemill.domain.environment import RunProfile
 from tidemill.domain.plan import Plan, Step
 from tidemill.domain.run import Attempt
 from tidemill.ports import (
@@ -75,10 +76,12 @@ class Context:
     root: str = ""
     workflow: str = ""
     home: str = ""
+    memo: str = ""
     environment: str = ""
     run: str = ""
     path: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
+    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

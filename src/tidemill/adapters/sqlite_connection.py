@@ -22,7 +22,7 @@ from tidemill.adapters.refusals import who
 from tidemill.adapters.sqlite_statements import migrations, queries
 from tidemill.domain.errors import ConflictError, StorageError, TidemillError
 
-SCHEMA = 6
+SCHEMA = 7
 APPLICATION = 0x54444D4C  # "TDML", in the file's header: tells a ledger from other SQLite files
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)

@@ -67,7 +67,7 @@ class Derivation:
         """An environment exists from the first event that names it."""
         if environment not in self._noted:
             self._noted.add(environment)
-            self.run("note_environment", environment, "", self.seq, self.at, None, 1.0)
+            self.run("note_environment", environment, "", self.seq, self.at, None, 1.0, "")
 
     def move(self, environment: str, stage: str) -> None:
         """A head moves by one an append, however many of its partitions change."""
@@ -104,7 +104,7 @@ def _created(now: Derivation, event: EnvironmentCreated) -> None:
     name, parent = event.environment, event.parent
     if parent and now.known(parent) is None:
         raise refusals.environment_unknown(parent)
-    row = (name, parent, now.seq, now.at, event.expires, event.sample)
+    row = (name, parent, now.seq, now.at, event.expires, event.sample, event.profile)
     if now.run("note_environment", *row) == 0:
         raise refusals.environment_exists(name)
     now.forget()

@@ -95,9 +95,15 @@ def _sources(
 def _environments(connection: sqlite3.Connection) -> dict[str, Environment]:
     return {
         name: Environment(
-            name=name, parent=parent, since=since, at=at, expires=expires, sample=sample
+            name=name,
+            parent=parent,
+            since=since,
+            at=at,
+            expires=expires,
+            sample=sample,
+            profile=profile,
         )
-        for name, parent, since, at, expires, sample in connection.execute(
+        for name, parent, since, at, expires, sample, profile in connection.execute(
             queries()["environments"]
         )
     }

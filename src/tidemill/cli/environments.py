@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tidemill.act.differing import StageApart
+from tidemill.act.terms import told as terms_told
 from tidemill.cli.document import json_option, tell
 from tidemill.cli.frames import head_table
 from tidemill.cli.group import where_options
@@ -30,9 +31,12 @@ def list_(as_json: bool) -> None:
 
 
 def _listed(found: Sequence[Environment]) -> str:
-    headers = ("environment", "branch of", "began", "expires", "sample")
-    lines = [[item.name, item.parent or "-", *_times(item), _share(item)] for item in found]
-    return table(*without_empty(headers, lines, "expires", "sample"))
+    headers = ("environment", "branch of", "began", "expires", "sample", "profile")
+    lines = [
+        [item.name, item.parent or "-", *_times(item), _share(item), item.profile or "-"]
+        for item in found
+    ]
+    return table(*without_empty(headers, lines, "expires", "sample", "profile"))
 
 
 def _times(item: Environment) -> tuple[str, str]:
@@ -52,6 +56,7 @@ def _share(item: Environment) -> str:
 @click.option("--ttl", metavar="TIME", help="It expires after such a time as 12h or 14d; see drop.")
 @click.option("--sample", type=float, metavar="SHARE",
               help="It works on this share of rows, such as 0.05.")  # fmt: skip
+@click.option("--profile", metavar="NAME", help="It works with this profile of the settings.")
 @json_option
 @where_options
 def create(
@@ -60,6 +65,7 @@ def create(
     empty: bool,
     ttl: str | None,
     sample: float | None,
+    profile: str | None,
     as_json: bool,
 ) -> None:
     """Begin the environment NAME with all that another has now; nothing is copied."""
@@ -67,9 +73,11 @@ def create(
         raise click.UsageError("--empty and --from are two ways to begin; choose one")
     begin = "" if empty else parent or PRODUCTION
     with opened(PRODUCTION) as project:
-        made = project.environments.create(name, parent=begin, ttl=ttl, sample=sample)
+        made = project.environments.create(
+            name, parent=begin, ttl=ttl, sample=sample, profile=profile
+        )
     told = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
-    told += "" if made.sample == 1.0 else f", on a sample of {made.sample:g}"
+    told += terms_told(made)
     told += "" if made.expires is None else f", until {moment(made.expires)}"
     tell(told, as_json, "tidemill.environment/1", lambda: {"environment": made})
 
@@ -87,7 +95,8 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
         done = project.environments.drop(names, expired=expired)
     lines = [f"dropped {name}" for name in done.dropped]
     lines += [
-        f"{name} expired and stays, because {', '.join(branches)} branched off it"
+        f"{name} expired and stays, because "
+        + (f"{', '.join(branches)} branched off it" if branches else "something is at work in it")
         for name, branches in done.kept.items()
     ]
     tell("\n".join(lines) or "none expired", as_json, "tidemill.dropped/1", lambda: {"done": done})
@@ -171,7 +180,8 @@ def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
     if apart.unlike:
         yield f"not compared, because not both have them alike: {', '.join(apart.unlike)}"
     for name, number in apart.columns.items():
-        yield f"- {name} differs in {plural(number, 'row')}"
+        most = f", by at most {apart.largest[name]:.3g}" if name in apart.largest else ""
+        yield f"- {name} differs in {plural(number, 'row')}{most}"
     if apart.examples.height:
         yield ""
         yield head_table(apart.examples)

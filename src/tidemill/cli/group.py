@@ -24,12 +24,13 @@ _META = "tidemill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """Which project, workflow and environment a command is about, and which sample a new one works on."""
+    """Which project, workflow and environment a command is about, and on what a new one works."""
 
     project: str = "."
     workflow: str | None = None
     environment: str = PRODUCTION
     sample: float | None = None
+    profile: str | None = None
 
 
 class LazyGroup(click.Group):
@@ -108,12 +109,17 @@ def where_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def sample_option(function: F) -> F:
-    """`--sample`, of commands that may be about an environment that isn't there yet."""
-    decorated: Any = click.option(
-        "--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
-        help="The share of rows that a new environment works on, such as 0.05; for as long as it is there.",
-    )(function)  # fmt: skip
+def terms_options(function: F) -> F:
+    """`--sample` and `--profile`, of commands that may be about an environment that isn't there yet."""
+    decorated: Any = function
+    for option in (
+        click.option("--profile", expose_value=False, callback=_note, metavar="NAME",
+                     help="The profile (of the settings) of a new environment; for as long as it is there."),
+        click.option("--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
+                     help="The share of rows that a new environment works on, such as 0.05; for as long "
+                     "as it is there."),
+    ):  # fmt: skip
+        decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 
 
@@ -126,7 +132,7 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 def where() -> Where:
     """What the options of the command line say."""
     meta = click.get_current_context().meta
-    names = ("project", "workflow", "environment", "sample")
+    names = ("project", "workflow", "environment", "sample", "profile")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
     return Where(**given)
 

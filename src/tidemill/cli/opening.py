@@ -30,7 +30,9 @@ def opened(environment: str = "") -> Iterator[Project]:
     at = where()
     env = environment or at.environment
     try:
-        project = open_project(at.project, workflow=at.workflow, env=env, sample=at.sample)
+        project = open_project(
+            at.project, workflow=at.workflow, env=env, sample=at.sample, profile=at.profile
+        )
     except TidemillError:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything

@@ -8,7 +8,7 @@ import click
 
 from tidemill.act.reasoning import why as why_of
 from tidemill.cli.document import json_option, plain, tell
-from tidemill.cli.group import sample_option, where_options
+from tidemill.cli.group import terms_options, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.render import markdown_plan, render_plan
 from tidemill.cli.request import request_options
@@ -25,7 +25,7 @@ from tidemill.domain.plan import Plan
               help="Why STAGE runs, waits or stays, down to its files; or every step.")  # fmt: skip
 @click.option("--markdown", is_flag=True, help="Markdown, for a pull request.")
 @json_option
-@sample_option
+@terms_options
 @where_options
 def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
     """Show what would run to make STAGE current (default: all), and why. Changes nothing."""

@@ -10,7 +10,7 @@ import click
 
 from tidemill.cli.document import json_option, room, tell
 from tidemill.cli.frames import head_table
-from tidemill.cli.group import command_line, sample_option, where_options
+from tidemill.cli.group import command_line, terms_options, where_options
 from tidemill.cli.opening import opened
 from tidemill.cli.progress import ProgressBars
 from tidemill.cli.render import render_receipt
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--inline", is_flag=True,
               help="Do all in this process, step after step; limits of stages don't hold.")  # fmt: skip
 @json_option
-@sample_option
+@terms_options
 @where_options
 def run(
     partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any

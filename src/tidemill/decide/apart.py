@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -15,8 +15,9 @@ class RowsApart:
     """Rows that only one of two tables has, and those with the same `key` that differ.
 
     `added` are only in the left one, `removed` only in the right one; `columns` count in how many rows
-    each differs, `unlike` are the columns that not both have with the same type. Without a key a row that
-    differs is one more and one less. `examples` are some of these rows, with `_side` in front.
+    each differs, and `largest` by how much at most where both have a number; `unlike` are the columns that
+    not both have with the same type. Without a key a row that differs is one more and one less. `examples`
+    are some of these rows, with `_side` in front.
     """
 
     key: tuple[str, ...]
@@ -24,6 +25,7 @@ class RowsApart:
     removed: int
     changed: int = 0
     columns: Mapping[str, int] = field(default_factory=dict)
+    largest: Mapping[str, float] = field(default_factory=dict)
     unlike: tuple[str, ...] = ()
     examples: pl.DataFrame = field(compare=False)
 
@@ -62,8 +64,7 @@ def rows_apart(
     examples = [
         _shown(added, "added", most),
         _shown(removed, "removed", most),
-        _shown(changed.select(shared), "changed to", most),
-        _shown(_before(changed, key, others).select(shared), "changed from", most),
+        _changes(changed.select(shared), _before(changed, key, others).select(shared), most),
     ]
     return RowsApart(
         key=tuple(key),
@@ -71,6 +72,7 @@ def rows_apart(
         removed=removed.height,
         changed=changed.height,
         columns={name: count for name, count in counts.items() if count},
+        largest=dict(_largest(changed, [name for name, count in counts.items() if count])),
         unlike=unlike,
         examples=pl.concat(examples),
     )
@@ -78,6 +80,24 @@ def rows_apart(
 
 def _before(changed: pl.DataFrame, key: Sequence[str], others: Sequence[str]) -> pl.DataFrame:
     return changed.select(*key, *(pl.col(_RIGHT + name).alias(name) for name in others))
+
+
+def _changes(after: pl.DataFrame, before: pl.DataFrame, most: int) -> pl.DataFrame:
+    """What became of each row, right before what it was."""
+    sides = (_shown(after, "changed to", most), _shown(before, "changed from", most))
+    pairs = pl.concat([side.with_row_index(_LEFT) for side in sides])
+    return pairs.sort(_LEFT, maintain_order=True).drop(_LEFT)
+
+
+def _largest(changed: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, float]]:
+    for name in names:
+        if changed.schema[name].is_numeric():
+            after, before = (changed[side].cast(pl.Float64) for side in (name, _RIGHT + name))
+            apart = (after - before).abs()
+            # A value may have come where there was none, beside rows that differ elsewhere.
+            known = apart.filter(apart.is_not_nan() & (apart > 0))
+            if known.len():
+                yield name, float(known.max())  # type: ignore[arg-type]
 
 
 def _only(rows: pl.DataFrame, other: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:

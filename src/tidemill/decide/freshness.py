@@ -45,7 +45,7 @@ def _judged(rule: FreshnessRule, newest: float | None, now: float) -> Iterator[F
     if newest is None:
         what = f"no row has a value of {rule.column}"
     elif _moment(newest) < parse_span(rule.within).before(_moment(now)):
-        what = f"the newest {rule.column} is {_written(newest)}, {_age(now - newest)} ago"
+        what = f"the newest {rule.column} is {_written(newest)}, {age(now - newest)} ago"
     else:
         return
     message = f"{rule.name}: {what}, not within {rule.within}; find out why nothing newer came"
@@ -65,6 +65,7 @@ def _written(newest: float) -> str:
     return text.removesuffix(" 00:00:00")
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """A length of time, to its largest unit of which there are some."""
     length, unit = next((item for item in _UNITS if seconds >= 3 * item[0]), _UNITS[-1])
     return f"{seconds / length:.0f} {unit}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tidemill.decide.recipe import Recipe, changes
 from tidemill.decide.sampling import digest_on, on_all_rows
+from tidemill.decide.tuning import parts_tuned
 from tidemill.domain.binding import Head
 from tidemill.domain.stage import Flow
 
@@ -20,10 +21,11 @@ def unlike(
     """The stages that an environment never ran as they are now, each with what differs.
 
     `recorded` are the recipes of its stages there, of which all it holds is made. A stage of which some
-    partition is made by the recipe was run, too. On which `sample` that was doesn't matter.
+    partition is made by the recipe was run, too. On which `sample` that was doesn't matter, nor does with
+    which parameters: `flow` is the workflow with those that it has there.
     """
     for stage in flow.stages:
-        parts = on_all_rows(recipes[stage.name].parts)
+        parts = parts_tuned(on_all_rows(recipes[stage.name].parts), stage)
         known = on_all_rows(recorded.get(stage.name, {}))
         if known == parts:
             continue

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tidemill.domain.errors import UsageError
 
@@ -15,7 +17,7 @@ class Environment:
     """An environment as it began: with what its parent had before the fact `since`, or with nothing.
 
     Times are Unix seconds; one without `expires` stays until it is dropped. A `sample` below 1 says
-    which share of the rows of its sources its runs take.
+    which share of the rows of its sources its runs take, `profile` with which of the project's profiles.
     """
 
     name: str
@@ -24,10 +26,25 @@ class Environment:
     at: float = 0.0
     expires: float | None = None
     sample: float = 1.0
+    profile: str = ""
 
     def expired(self, now: float) -> bool:
         """Whether its time is over."""
         return self.expires is not None and self.expires <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProfile:
+    """What runs do otherwise under a name: on a `sample` of the rows, with other `params` of models.
+
+    Both are parts of recipes, so that no result is taken for one of other runs. `place` is where it is
+    said.
+    """
+
+    name: str
+    sample: float | None = None
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    place: str = ""
 
 
 # It becomes part of the name of a folder, and of a lease.

@@ -27,6 +27,7 @@ class EnvironmentCreated:
     parent: str = ""
     expires: float | None = None
     sample: float = 1.0
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

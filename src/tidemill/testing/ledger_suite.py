@@ -361,11 +361,12 @@ class StateSuite:
             ledger.append([EnvironmentCreated(environment=PROD)], now=1.0)
         with pytest.raises(ConflictError, match="no environment 'unheard'"):
             ledger.append([EnvironmentCreated(environment="dev", parent="unheard")], now=1.0)
-        ledger.append([EnvironmentCreated(environment="dev", expires=9.0, sample=0.5)], now=1.0)
+        created = EnvironmentCreated(environment="dev", expires=9.0, sample=0.5, profile="quick")
+        ledger.append([created], now=1.0)
         state = ledger.state("dev")
         assert state.heads == {}
         assert state.environments["dev"] == Environment(
-            name="dev", since=2, at=1.0, expires=9.0, sample=0.5
+            name="dev", since=2, at=1.0, expires=9.0, sample=0.5, profile="quick"
         )
 
     @staticmethod

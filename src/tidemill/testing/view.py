@@ -159,7 +159,13 @@ def _created(now: View, at: float, event: EnvironmentCreated) -> None:
         raise refusals.environment_exists(name)
     now.moved = set()
     now.environments[name] = Environment(
-        name=name, parent=parent, since=now.seq, at=at, expires=event.expires, sample=event.sample
+        name=name,
+        parent=parent,
+        since=now.seq,
+        at=at,
+        expires=event.expires,
+        sample=event.sample,
+        profile=event.profile,
     )
     for table in now.own:
         copied = {key[1:]: value for key, value in table.items() if key[0] == parent}

@@ -75,7 +75,7 @@ UPDATE leases SET holder = NULL, expires = 0 WHERE name = ? AND token = ?;
 
 -- name: note_environment
 -- One row if the environment is new.
-INSERT INTO environments (name, parent, since, at, expires, sample) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO environments (name, parent, since, at, expires, sample, profile) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO NOTHING;
 
 -- name: family
@@ -263,7 +263,7 @@ INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO
 -- Reading the view of now ----------------------------------------------------------------------------
 
 -- name: environments
-SELECT name, parent, since, at, expires, sample FROM environments ORDER BY name;
+SELECT name, parent, since, at, expires, sample, profile FROM environments ORDER BY name;
 
 -- name: lineage
 -- The environments that one is read from, nearest first, and which of their facts count: older ones than
