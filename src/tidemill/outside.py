@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tidemill.adapters.files import FileArtifacts
 from tidemill.adapters.sources.delta import open_delta
+from tidemill.adapters.sources.iceberg import open_iceberg
 from tidemill.adapters.sources.place import place_of, resolved
 from tidemill.adapters.sources.postgres import PostgresDatabase
 from tidemill.adapters.sources.sqlite import SqliteDatabase
 from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.domain.errors import SourceError, UsageError
+from tidemill.domain.source import Delta, Iceberg
 from tidemill.ports import Artifacts, Database, Lake, Ledger
 from tidemill.settings import find_settings
 
@@ -21,7 +24,7 @@ class OpenedOutside:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._databases: dict[str, Database] = {}
-        self._lakes: dict[tuple[str, int | None], Lake] = {}
+        self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
     @property
@@ -59,11 +62,14 @@ class OpenedOutside:
             self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
         return self._projects[folder]
 
-    def lake(self, path: str, version: int | None) -> Lake:
-        """The files of a Delta table at a version, or now; the same ones until `close`."""
-        if (path, version) not in self._lakes:
-            self._lakes[path, version] = open_delta(self._root / path, version)
-        return self._lakes[path, version]
+    def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
+        """The files of a table at a version, or now; the same ones until `close`."""
+        if source not in self._lakes:
+            if isinstance(source, Delta):
+                self._lakes[source] = open_delta(self._root / source.path, source.version)
+            else:
+                self._lakes[source] = open_iceberg(source, self._root)
+        return self._lakes[source]
 
     def close(self) -> None:
         """Let go of all of it; what is asked for afterwards is opened anew."""

@@ -99,6 +99,19 @@ def test_columns_that_files_dont_have(tmp_path: Path) -> None:
     assert published(whole) == given_now(tmp_path / "lake")
 
 
+def test_a_column_that_comes_later_changes_what_old_files_give(tmp_path: Path) -> None:
+    more = "max=1000)\n    more = tm.Int64(nullable=True, optional=True, default=7)\n"
+    add(tmp_path / "lake", rows_of(0))
+    tides = Tides(tmp_path, LAKE.replace("max=1000)\n", more))
+    tides.ok()
+    assert tides.read("raw")["more"].to_list() == [7] * 3
+    add(tmp_path / "lake", rows_of(1).with_columns(more=1), schema_mode="merge")
+    tides.ok()
+    fresh = Tides(tmp_path / "fresh", tides.text.replace('"lake"', '"../lake"'))
+    fresh.ok()
+    assert tides.contents() == fresh.contents()
+
+
 def test_names_that_a_path_cant_have(tmp_path: Path) -> None:
     rows = pl.DataFrame({"k": ["a b", "ü/x", "%"], "id": [1, 2, 3]})
     write_deltalake(tmp_path / "lake", rows, partition_by=["k"])

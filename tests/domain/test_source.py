@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.domain.errors import DeclarationError, UsageError
-from tidemill.domain.source import SUFFIXES, Files, delta, files, output, pull, sql
+from tidemill.domain.source import SUFFIXES, Files, delta, files, iceberg, output, pull, sql
 
 
 def test_files() -> None:
@@ -76,3 +76,22 @@ def test_what_is_pulled_by() -> None:
 def test_a_version_of_a_table() -> None:
     assert delta("lake").version is None
     assert delta("lake", version=3).version == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "fault"),
+    [
+        (" ", {}, "the table is empty"),
+        ("raw", {"catalog": "prod"}, "the table 'raw' has no namespace"),
+        ("raw.", {"uri": "https://me:sesame@catalog"}, "the table 'raw.' has no namespace"),
+    ],
+)
+def test_faults_of_a_table(table: str, more: dict[str, str], fault: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        iceberg(table, **more)  # type: ignore[arg-type]
+    assert [found.message for found in caught.value.faults] == [fault]
+
+
+def test_an_address_of_a_catalog_is_not_shown() -> None:
+    assert iceberg("lake/v1.metadata.json").snapshot is None
+    assert "sesame" not in repr(iceberg("sea.raw", uri="https://me:sesame@catalog"))

@@ -91,6 +91,21 @@ class Delta(Source[C]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Iceberg(Source[C]):
+    """An Iceberg table of a catalog, or by its metadata file, in a snapshot; None is the current one."""
+
+    table: str
+    catalog: str = ""
+    # Hidden from whatever prints a source: there may be a password in it.
+    uri: str = field(default="", repr=False)
+    snapshot: int | None = None
+
+    def __post_init__(self) -> None:
+        if faults := [*_table_faults(self.table, named=bool(self.catalog or self.uri))]:
+            raise DeclarationError("tm.iceberg", faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pull(Source[C]):
     """What a function gives from where it left off: it is handed its last state, and gives the next."""
 
@@ -134,6 +149,17 @@ def _url_faults(url: str) -> Iterator[Fault]:
         yield Fault(message=f"the url {scheme}: names nothing", hint=SCHEMES[scheme])
 
 
+def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
+    if not table.strip():
+        yield Fault(
+            message="the table is empty", hint='say tm.iceberg("shop.orders", catalog="prod")'
+        )
+    elif named and "." not in table.strip("."):
+        yield Fault(
+            message=f"the table {table!r} has no namespace", hint="name it as namespace.table"
+        )
+
+
 def files(pattern: str, *, format: Format | None = None, **options: Any) -> Files[Any]:
     """The rows of all files that the glob `pattern` matches (Parquet, CSV, NDJSON, Arrow IPC).
 
@@ -175,6 +201,22 @@ def delta(path: str, *, version: int | None = None) -> Delta[Any]:
     was read and this one are looked into, and only partitions that they feed are read.
     """
     return Delta(path=path, version=version)
+
+
+def iceberg(
+    table: str, *, catalog: str = "", uri: str = "", snapshot: int | None = None
+) -> Iceberg[Any]:
+    """The rows of an Iceberg table in its current snapshot, or in that one; needs the extra `iceberg`.
+
+    `table` is `namespace.table` in a catalog: in the one that PyIceberg's configuration calls `catalog`,
+    or that is at `uri` (`sqlite:///catalog.db`, `https://catalog`, or `env:NAME`: what that environment
+    variable says) under the name `catalog`, else `default`. Without both it is the path of a metadata
+    file, or of a folder with a `version-hint.text`, relative to the project's.
+
+    Only files that came, went or lost rows since the last snapshot that was read are looked into, and
+    only partitions that they feed are read. Raises DeclarationError for a name that isn't one.
+    """
+    return Iceberg(table=table, catalog=catalog, uri=uri, snapshot=snapshot)
 
 
 def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:
