@@ -16,7 +16,7 @@ from tidemill.domain.query import Query
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo
 from tidemill.domain.settled import Mark
-from tidemill.domain.source import Delta, Iceberg, SourceFile
+from tidemill.domain.source import Delta, Engine, Iceberg, SourceFile
 from tidemill.domain.task import Capacity, Task, TaskEvent
 
 if TYPE_CHECKING:
@@ -226,8 +226,8 @@ class Outside(Protocol):
     def keeps(self) -> bool:
         """Whether a database is open, of which another process couldn't see the same moment."""
 
-    def database(self, url: str) -> Database:
-        """The one that `url` names, the same one until `close`."""
+    def database(self, url: str, engine: Engine | None = None) -> Database:
+        """The one that `url` names, read by an engine; the same one until `close`."""
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """The ledger and the store of another project; SourceError when there is none."""

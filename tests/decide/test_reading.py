@@ -118,9 +118,10 @@ def test_what_is_read_of_a_database_and_of_a_project() -> None:
     others: list[Source[Any]] = [
         sql("SELECT 1", "sqlite:///a.db"),
         sql("SELECT 2", "sqlite:///a.db", cursor="at"),
+        sql("SELECT 1", "sqlite:///a.db", cursor="at", engine="adbc"),
     ]
     others += [output("../a", "b"), output("../a", "c"), output("../b", "b")]
     others += [output("../a", "b", env="dev")]
     others += [pull(lambda state: ([], state))]
     others += [delta("lake"), iceberg("lake")]
-    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 10
+    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 11

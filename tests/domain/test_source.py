@@ -39,7 +39,7 @@ def test_a_query_only_reads(query: str) -> None:
         ("-- SELECT", "sqlite:///a.db", ["the query begins with ''"]),
         ("DELETE FROM a", "sqlite:///a.db", ["the query begins with 'DELETE'"]),
         ("SELECT 1", "postgre://sesame@host/a", ["did you mean 'postgresql'?"]),
-        ("SELECT 1", "sesame", ["there is: sqlite, postgresql, env"]),
+        ("SELECT 1", "sesame", ["there is: sqlite, postgresql, duckdb, mysql, env"]),
         ("SELECT 1", "env:", ["the url env: names nothing (write env:DATABASE_URL)"]),
         ("DROP", "sqlite:///", ["the query begins with 'DROP'", "the url sqlite: names nothing"]),
     ],
@@ -50,6 +50,14 @@ def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:
     assert len(caught.value.faults) == len(faults)
     assert all(word in str(caught.value) for word in faults)
     assert "sesame" not in str(caught.value)
+
+
+def test_an_engine_reads_urls_that_only_it_knows() -> None:
+    assert sql("SELECT 1", "redshift://host/a", engine="connectorx").engine == "connectorx"
+    with pytest.raises(DeclarationError, match="did you mean 'adbc'"):
+        sql("SELECT 1", "redshift://host/a", engine="abdc")  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="the url redshift: names nothing"):
+        sql("SELECT 1", "redshift://", engine="adbc")
 
 
 def test_an_address_is_not_shown() -> None:

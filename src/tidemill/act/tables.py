@@ -48,7 +48,7 @@ def table_of(
     assert stage.output is not None
     outside = tools.outside
     if isinstance(source, Query):
-        return QueryTable(source, stage.output, outside.database(source.url), coming)
+        return QueryTable(source, stage.output, outside.database(source.url, source.engine), coming)
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):

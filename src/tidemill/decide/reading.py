@@ -21,7 +21,7 @@ def reading_digest(source: Source[Any], stage: Stage) -> str:
     """
     match source:
         case Query():
-            return fingerprint("sql", source.query, source.cursor)
+            return fingerprint("sql", source.query, source.cursor, *filter(None, [source.engine]))
         case Output():
             return fingerprint("output", source.project, source.stage, source.env)
         case Delta():
