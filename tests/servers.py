@@ -1,4 +1,4 @@
-"""Databases that tests read: a file, and a server of its own for as long as tests need it."""
+"""Databases that tests read: files, and a server of its own for as long as tests need it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import duckdb
 import pytest
 
 from tools import postgres
@@ -18,6 +19,7 @@ class Shop(Protocol):
 
     url: str
     hole: str
+    engine: str | None
 
     def do(self, statement: str, *values: Any) -> None:
         """One change, committed."""
@@ -30,6 +32,7 @@ class SqliteShop:
     """A file in the project's folder."""
 
     hole = "?"
+    engine: str | None = None
 
     def __init__(self, root: Path, mode: str = "wal") -> None:
         self.url = "sqlite:///shop.db"
@@ -56,10 +59,38 @@ class SqliteShop:
             connection.close()
 
 
+class EngineShop(SqliteShop):
+    """The same file, which is read by ConnectorX."""
+
+    engine = "connectorx"
+
+
+class DuckShop:
+    """A DuckDB file in the project's folder."""
+
+    hole = "?"
+    engine: str | None = None
+
+    def __init__(self, root: Path) -> None:
+        self.url = "duckdb:///shop.duckdb"
+        self._path = root / "shop.duckdb"
+
+    def do(self, statement: str, *values: Any) -> None:
+        """One change, committed."""
+        with duckdb.connect(self._path) as connection:
+            connection.execute(statement, values)
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query gives now."""
+        with duckdb.connect(self._path) as connection:
+            return connection.execute(query).fetchall()
+
+
 class PostgresShop:
     """A schema of its own on a server."""
 
     hole = "%s"
+    engine: str | None = None
 
     def __init__(self, server: str, schema: str) -> None:
         import psycopg

@@ -46,7 +46,7 @@ GROUPS: Mapping[str, str] = {
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift diff validate Validated",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
-    "Sources and sinks": "files sql output pull delta Source parquet",
+    "Sources and sinks": "files sql output pull delta iceberg Source parquet",
     "Windows": "last all",
     "What stage functions take and give": "Frame Params Predictor Fitted fitted Scores scores",
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tidemill.domain.impure import impure
     from tidemill.domain.model import Fitted, Params, fitted
     from tidemill.domain.resources import resources, retries
-    from tidemill.domain.source import Source, delta, files, output, pull, sql
+    from tidemill.domain.source import Source, delta, files, iceberg, output, pull, sql
     from tidemill.domain.stage import parquet
     from tidemill.domain.table_rules import (
         Budget,
@@ -129,6 +129,7 @@ __all__ = [
     "every",
     "files",
     "fitted",
+    "iceberg",
     "impure",
     "last",
     "memo",
@@ -169,7 +170,7 @@ _HOMES = {
     "tidemill.domain.impure": "impure",
     "tidemill.domain.model": "Fitted Params fitted",
     "tidemill.domain.resources": "resources retries",
-    "tidemill.domain.source": "Source delta files output pull sql",
+    "tidemill.domain.source": "Source delta files iceberg output pull sql",
     "tidemill.domain.stage": "parquet",
     "tidemill.domain.table_rules": "Budget Drift Freshness References Rows Unique",
     "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tidemill.adapters.files import FileArtifacts
 from tidemill.adapters.sources.delta import open_delta
+from tidemill.adapters.sources.engines import EngineDatabase, adbc, connectorx
+from tidemill.adapters.sources.iceberg import open_iceberg
 from tidemill.adapters.sources.place import place_of, resolved
 from tidemill.adapters.sources.postgres import PostgresDatabase
 from tidemill.adapters.sources.sqlite import SqliteDatabase
 from tidemill.adapters.sqlite import SqliteLedger
 from tidemill.domain.errors import SourceError, UsageError
+from tidemill.domain.source import SCHEMES, Delta, Engine, Iceberg
 from tidemill.ports import Artifacts, Database, Lake, Ledger
 from tidemill.settings import find_settings
 
@@ -20,8 +24,8 @@ class OpenedOutside:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._databases: dict[str, Database] = {}
-        self._lakes: dict[tuple[str, int | None], Lake] = {}
+        self._databases: dict[tuple[str, Engine | None], Database] = {}
+        self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
     @property
@@ -29,21 +33,28 @@ class OpenedOutside:
         """Whether a database is open, of which another process couldn't see the same moment."""
         return bool(self._databases)
 
-    def database(self, url: str) -> Database:
-        """The one that `url` names, the same one until `close`."""
+    def database(self, url: str, engine: Engine | None = None) -> Database:
+        """The one that `url` names, read by an engine; the same one until `close`."""
         url = resolved(url)
-        if url not in self._databases:
-            self._databases[url] = self._opened(url)
-        return self._databases[url]
+        if (url, engine) not in self._databases:
+            self._databases[url, engine] = self._opened(url, engine)
+        return self._databases[url, engine]
 
-    def _opened(self, url: str) -> Database:
+    def _opened(self, url: str, engine: Engine | None) -> Database:
         scheme, _, rest = url.partition(":")
-        if scheme == "sqlite":
-            # Three slashes begin a relative path, four an absolute one.
-            return SqliteDatabase(self._root / rest.removeprefix("///"), place_of(url))
-        if scheme in ("postgresql", "postgres"):
+        # Three slashes begin a relative path, four an absolute one.
+        path = self._root / rest.removeprefix("///")
+        if engine is None and scheme == "sqlite":
+            return SqliteDatabase(path, place_of(url))
+        if engine is None and scheme in ("postgresql", "postgres"):
             return PostgresDatabase(url)
-        raise SourceError("the url of the database begins with neither sqlite: nor postgresql:")
+        if engine is None and scheme not in SCHEMES:
+            raise SourceError(
+                f"the url of the database begins with none of {', '.join(SCHEMES)}; name an engine"
+            )
+        if engine == "connectorx" or (engine is None and scheme == "mysql"):
+            return EngineDatabase(url, connectorx(url, path))
+        return EngineDatabase(url, adbc(url, path))
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """The ledger and the store of another project; SourceError when there is none."""
@@ -59,11 +70,14 @@ class OpenedOutside:
             self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
         return self._projects[folder]
 
-    def lake(self, path: str, version: int | None) -> Lake:
-        """The files of a Delta table at a version, or now; the same ones until `close`."""
-        if (path, version) not in self._lakes:
-            self._lakes[path, version] = open_delta(self._root / path, version)
-        return self._lakes[path, version]
+    def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
+        """The files of a table at a version, or now; the same ones until `close`."""
+        if source not in self._lakes:
+            if isinstance(source, Delta):
+                self._lakes[source] = open_delta(self._root / source.path, source.version)
+            else:
+                self._lakes[source] = open_iceberg(source, self._root)
+        return self._lakes[source]
 
     def close(self) -> None:
         """Let go of all of it; what is asked for afterwards is opened anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from tidemill.domain.binding import Binding, Head
 from tidemill.domain.cost import Cost
@@ -16,8 +16,11 @@ from tidemill.domain.query import Query
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import RunInfo
 from tidemill.domain.settled import Mark
-from tidemill.domain.source import SourceFile
+from tidemill.domain.source import Delta, Engine, Iceberg, SourceFile
 from tidemill.domain.task import Capacity, Task, TaskEvent
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Notify: TypeAlias = Callable[[Recorded], None]
 
@@ -196,20 +199,23 @@ class Database(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeFile:
-    """A Parquet file of a table, and the `values` of columns that aren't in it."""
+    """A file of a table; as long as its `digest` is the same, so are the rows that it gives.
+
+    `read` gives some columns of the table, one or more, of these rows; SourceError when it can't.
+    """
 
     name: str
-    path: Path
     size: int
-    values: Mapping[str, Any]
+    digest: str
+    read: Callable[[Sequence[str]], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lake:
-    """The files and columns that a table has at a version."""
+    """The files that a table has at a version, and its columns, each with what tells it from another."""
 
-    version: int
-    columns: tuple[str, ...]
+    version: str
+    columns: Mapping[str, str]
     files: tuple[LakeFile, ...]
 
 
@@ -220,14 +226,14 @@ class Outside(Protocol):
     def keeps(self) -> bool:
         """Whether a database is open, of which another process couldn't see the same moment."""
 
-    def database(self, url: str) -> Database:
-        """The one that `url` names, the same one until `close`."""
+    def database(self, url: str, engine: Engine | None = None) -> Database:
+        """The one that `url` names, read by an engine; the same one until `close`."""
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """The ledger and the store of another project; SourceError when there is none."""
 
-    def lake(self, path: str, version: int | None) -> Lake:
-        """The files of a Delta table at a version, or now; the same ones until `close`."""
+    def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
+        """The files of a table at a version, or now; the same ones until `close`."""
 
     def close(self) -> None:
         """Let go of all of it; what is asked for afterwards is opened anew."""

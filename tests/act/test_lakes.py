@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,19 @@ def test_columns_that_files_dont_have(tmp_path: Path) -> None:
     assert published(whole) == given_now(tmp_path / "lake")
 
 
+def test_a_column_that_comes_later_changes_what_old_files_give(tmp_path: Path) -> None:
+    more = "max=1000)\n    more = tm.Int64(nullable=True, optional=True, default=7)\n"
+    add(tmp_path / "lake", rows_of(0))
+    tides = Tides(tmp_path, LAKE.replace("max=1000)\n", more))
+    tides.ok()
+    assert tides.read("raw")["more"].to_list() == [7] * 3
+    add(tmp_path / "lake", rows_of(1).with_columns(more=1), schema_mode="merge")
+    tides.ok()
+    fresh = Tides(tmp_path / "fresh", tides.text.replace('"lake"', '"../lake"'))
+    fresh.ok()
+    assert tides.contents() == fresh.contents()
+
+
 def test_names_that_a_path_cant_have(tmp_path: Path) -> None:
     rows = pl.DataFrame({"k": ["a b", "ü/x", "%"], "id": [1, 2, 3]})
     write_deltalake(tmp_path / "lake", rows, partition_by=["k"])
@@ -121,6 +136,70 @@ def raw() -> tm.Source[Raw]:
     tides = Tides(tmp_path, text)
     tides.ok()
     assert sorted(tides.read("raw").select("k", "id").rows()) == sorted(rows.rows())
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], number: int = 0) -> None:
+    """Change what the log says of a version, as another writer would have written it."""
+    path = folder / "_delta_log" / f"{number:020}.json"
+    actions = [json.loads(line) for line in path.read_text().splitlines()]
+    for action in actions:
+        change(action)
+    path.write_text("\n".join(map(json.dumps, actions)))
+
+
+class TestLogs:
+    def test_a_checkpoint_stands_for_the_log_before_it(self, lake: tuple[Path, Tides]) -> None:
+        folder, tides = lake
+        tides.ok()
+        DeltaTable(folder).create_checkpoint()
+        # Those who write look for the last one.
+        for number in range(2):
+            (folder / "_delta_log" / f"{number:020}.json").unlink()
+        assert tides.ok() == {}
+        # Three days late, and changed in place.
+        add(folder, rows_of(0, [5.0] * 5).filter(pl.col("id") > 2))
+        DeltaTable(folder).update({"value": "7.0"}, predicate=f"day = '{day(2)}'")
+        assert tides.ok()["ok run raw"] == [day(0), day(2)]
+        assert published(tides) == given_now(folder)
+        tides.edit('"lake"', '"lake", version=0')
+        assert "lake can't be read as a Delta table" in tides.run().messages[0]
+        assert published(tides) == given_now(folder)
+
+    @pytest.mark.parametrize("name", ["00000000000000000002.json", "_last_checkpoint", "parquet"])
+    def test_a_log_that_is_damaged_loses_nothing(self, lake: tuple[Path, Tides], name: str) -> None:
+        folder, tides = lake
+        tides.ok()
+        before = published(tides)
+        DeltaTable(folder).create_checkpoint()
+        for number in range(2):
+            (folder / "_delta_log" / f"{number:020}.json").unlink()
+        (path,) = (folder / "_delta_log").glob(f"*{name}")
+        path.write_bytes(path.read_bytes()[:20])
+        receipt = tides.run()
+        # A reader that finds another way to the same version says the same; any other is refused.
+        assert receipt.exit_code == 0 or "lake can't be read" in receipt.messages[0]
+        assert published(tides) == before
+
+    def test_a_file_whose_size_isnt_told(self, tmp_path: Path) -> None:
+        add(tmp_path / "lake", rows_of(0))
+
+        def forget(action: dict[str, Any]) -> None:
+            if "add" in action:
+                del action["add"]["stats"]
+
+        rewrite(tmp_path / "lake", forget)
+        tides = Tides(tmp_path, LAKE)
+        tides.ok()
+        assert published(tides) == given_now(tmp_path / "lake")
+
+    def test_a_file_has_a_column_that_is_kept_in_the_log_too(self, tmp_path: Path) -> None:
+        add(tmp_path / "lake", rows_of(0), partition_by=["day"])
+        (path,) = (tmp_path / "lake").rglob("*.parquet")
+        # The log decides.
+        pl.read_parquet(path).with_columns(day=pl.date(1999, 1, 1)).write_parquet(path)
+        tides = Tides(tmp_path, LAKE)
+        assert tides.ok()["ok run raw"] == [day(0)]
+        assert [str(found) for found, *_ in published(tides)] == [day(0)] * 3
 
 
 class TestFaults:
@@ -151,6 +230,40 @@ class TestFaults:
     def test_without_the_driver(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "deltalake", None)
         assert self.says(Tides(tmp_path, LAKE)).endswith("pip install 'tidemill[delta]'")
+
+    def test_files_that_are_elsewhere(self, tmp_path: Path) -> None:
+        add(tmp_path / "lake", rows_of(0))
+
+        def move(action: dict[str, Any]) -> None:
+            if "add" in action:
+                action["add"]["path"] = "s3://elsewhere/a.parquet"
+
+        rewrite(tmp_path / "lake", move)
+        assert "has files elsewhere (s3://elsewhere/a.parquet)" in self.says(Tides(tmp_path, LAKE))
+
+    def test_columns_that_have_other_names_in_files(self, tmp_path: Path) -> None:
+        add(tmp_path / "lake", rows_of(0))
+
+        def mapped(action: dict[str, Any]) -> None:
+            if "protocol" in action:
+                action["protocol"] = {"minReaderVersion": 2, "minWriterVersion": 5}
+            if "metaData" in action:
+                action["metaData"]["configuration"]["delta.columnMapping.mode"] = "name"
+                schema = json.loads(action["metaData"]["schemaString"])
+                for number, field in enumerate(schema["fields"], 1):
+                    field["metadata"]["delta.columnMapping.id"] = number
+                    field["metadata"]["delta.columnMapping.physicalName"] = f"col-{number}"
+                action["metaData"]["schemaString"] = json.dumps(schema)
+
+        rewrite(tmp_path / "lake", mapped)
+        assert "is a Delta table with columnMapping, which isn't read" in self.says(
+            Tides(tmp_path, LAKE)
+        )
+
+    def test_a_version_that_never_was(self, tmp_path: Path) -> None:
+        add(tmp_path / "lake", rows_of(0))
+        tides = Tides(tmp_path, LAKE.replace('"lake"', '"lake", version=7'))
+        assert "lake can't be read as a Delta table" in self.says(tides)
 
     def test_rows_that_are_marked_as_gone(self, tmp_path: Path) -> None:
         settings = {"delta.enableDeletionVectors": "true"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from tests.act.tides import Before, Tides, day
+from tests.act.tides import Before, Tides, day, rows_of
 from tidemill.domain.plan import Step
 from tidemill.outside import OpenedOutside
 
@@ -87,6 +88,20 @@ def test_only_partitions_that_came_out_otherwise_run(both: tuple[Tides, Tides]) 
     (writer.root / "data" / f"{day(0)}.parquet").unlink()
     writer.ok()
     assert reader.ok()["ok remove read"] == [day(0)]
+    assert rows(reader, "read") == rows(writer, "doubled")
+
+
+def test_rows_that_come_late_there_come_late_here(both: tuple[Tides, Tides]) -> None:
+    writer, reader = both
+    writer.send(3)
+    writer.ok()
+    reader.ok()
+    # Of a day three days ago, beside those that came in time.
+    writer.put("late.parquet", rows_of(0, [5.0] * 5).filter(pl.col("id") > 2))
+    writer.ok()
+    done = reader.ok()
+    assert done["ok run read"] == [day(0)]
+    assert done["ok run ids"] == ["all"]
     assert rows(reader, "read") == rows(writer, "doubled")
 
 

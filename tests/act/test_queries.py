@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.act.tides import CHAIN, Before, Tides, day
-from tests.servers import PostgresShop, Shop, SqliteShop, fill, postgres_server, put
+from tests.servers import (
+    DuckShop,
+    EngineShop,
+    PostgresShop,
+    Shop,
+    SqliteShop,
+    fill,
+    postgres_server,
+    put,
+)
 from tidemill.domain.errors import DeclarationError
 from tidemill.domain.event import SourceSeen
 from tidemill.domain.plan import Step
@@ -24,8 +35,8 @@ QUERY = "SELECT day, id, value, version FROM raw"
 Open = Callable[[], tuple[Shop, Tides]]
 
 
-def asking(url: str, query: str = QUERY, cursor: str = "version") -> str:
-    source = f"tm.sql({query!r}, {url!r}, cursor={cursor!r})"
+def asking(url: str, query: str = QUERY, cursor: str = "version", engine: str | None = None) -> str:
+    source = f"tm.sql({query!r}, {url!r}, cursor={cursor!r}, engine={engine!r})"
     return CHAIN.replace('tm.files("data/*.parquet")', source)
 
 
@@ -35,17 +46,23 @@ def server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+KEEPING = ["sqlite", "postgres"]
+ENGINES = {"duckdb": DuckShop, "connectorx": EngineShop}
+
+
+@pytest.fixture(params=[*KEEPING, *ENGINES])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Shop, Tides]:
     """A shop with four days, and a project that reads it."""
     shop: Shop
     if request.param == "sqlite":
         shop = SqliteShop(tmp_path)
+    elif request.param in ENGINES:
+        shop = ENGINES[request.param](tmp_path)
     else:
         name = f"s{abs(hash(request.node.name))}"
         shop = PostgresShop(request.getfixturevalue("server"), name)
     fill(shop, ROWS)
-    return shop, Tides(tmp_path, asking(shop.url))
+    return shop, Tides(tmp_path, asking(shop.url, engine=shop.engine))
 
 
 def given_now(shop: Shop) -> list[tuple[Any, ...]]:
@@ -129,6 +146,7 @@ class TestChanges:
 
 
 class TestMoment:
+    @pytest.mark.parametrize("opened", KEEPING, indirect=True)
     def test_all_is_read_as_it_was_when_the_run_was_planned(
         self, opened: tuple[Shop, Tides]
     ) -> None:
@@ -143,6 +161,19 @@ class TestMoment:
         receipt = tides.run(progress=Before(change))
         assert (receipt.exit_code, receipt.messages) == (0, ())
         assert published(tides) == before
+        tides.ok()
+        assert published(tides) == given_now(shop)
+
+    @pytest.mark.parametrize("opened", ENGINES, indirect=True)
+    def test_what_changed_since_the_plan_is_refused(self, opened: tuple[Shop, Tides]) -> None:
+        shop, tides = opened
+
+        def change(done: int, step: Step) -> None:
+            if done == 0:
+                shop.do("UPDATE raw SET value = 9, version = 2 WHERE id = 30")
+
+        (message,) = tides.run(progress=Before(change)).messages
+        assert message.endswith(f" {day(3)} changed while this run was at work; run again")
         tides.ok()
         assert published(tides) == given_now(shop)
 
@@ -241,6 +272,51 @@ class TestFaults:
         assert says in receipt.messages[0]
 
     @pytest.mark.parametrize(
+        ("url", "engine", "module", "says"),
+        [
+            ("duckdb:///a.db", None, "adbc_driver_duckdb", "pip install 'tidemill[duckdb]'"),
+            (
+                "snowflake://me:sesame@host/shop",
+                "adbc",
+                "adbc_driver_snowflake",
+                "pip install 'tidemill[adbc]' adbc-driver-snowflake",
+            ),
+            ("mysql://me:sesame@host/shop", None, "connectorx", "'tidemill[connectorx]'"),
+        ],
+    )
+    def test_without_the_driver_of_an_engine(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        url: str,
+        engine: str | None,
+        module: str,
+        says: str,
+    ) -> None:
+        monkeypatch.setitem(sys.modules, module, None)
+        (message,) = Tides(tmp_path, asking(url, engine=engine)).run().messages
+        assert f"needs {module}" in message
+        assert message.endswith(says)
+        assert "sesame" not in message
+
+    @pytest.mark.parametrize(
+        ("url", "engine"), [("duckdb:///none.db", None), ("sqlite:///none.db", "connectorx")]
+    )
+    def test_a_file_that_an_engine_would_make(
+        self, tmp_path: Path, url: str, engine: str | None
+    ) -> None:
+        (message,) = Tides(tmp_path, asking(url, engine=engine)).run().messages
+        assert f"{url}: there is no file" in message
+        assert not (tmp_path / "none.db").exists()
+
+    def test_a_query_that_an_engine_refuses(self, tmp_path: Path) -> None:
+        fill(DuckShop(tmp_path), ROWS)
+        text = asking("duckdb:///shop.duckdb", "SELECT * FROM rav")
+        (message,) = Tides(tmp_path, text).run().messages
+        assert "duckdb:///shop.duckdb can't be read" in message
+        assert "rav" in message
+
+    @pytest.mark.parametrize(
         ("url", "says"),
         [
             ("sqlite:///none.db", "sqlite:///none.db: there is no file"),
@@ -256,9 +332,9 @@ class TestFaults:
     def test_an_address_from_the_environment_that_is_none(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("SHOP_URL", "mysql://me:sesame@host/shop")
+        monkeypatch.setenv("SHOP_URL", "oracle://me:sesame@host/shop")
         (message,) = Tides(tmp_path, asking("env:SHOP_URL")).run().messages
-        assert message.endswith("begins with neither sqlite: nor postgresql:")
+        assert "begins with none of sqlite, postgresql" in message
 
     def test_a_server_that_isnt_there(self, tmp_path: Path) -> None:
         url = "postgresql://me:sesame@127.0.0.1:1/shop?sslpassword=opensesame"
@@ -333,6 +409,32 @@ def named() -> tm.Source[Named]:
 def timed() -> tm.Source[Timed]:
     return tm.sql("SELECT id, at, price, code, kind FROM things", URL, cursor="at")
 """
+
+
+def test_every_cut_and_type_of_an_engine(tmp_path: Path) -> None:
+    shop = DuckShop(tmp_path)
+    shop.do(
+        "CREATE TABLE things (id INT, kind TEXT, moment TIMESTAMPTZ, price DECIMAL(8, 2), code UUID)"
+    )
+    code = "00000000-0000-0000-0000-00000000000a"
+    for id_, kind, at in [(1, "a", 1), (2, "b", 1), (3, "b", 2), (4, "Ä", 2)]:
+        moment = datetime(2024, 3, 1, at, 30, tzinfo=UTC)
+        shop.do("INSERT INTO things VALUES (?, ?, ?, 1.50, ?)", id_, kind, moment, code)
+    tides = Tides(tmp_path, re.sub(r"\bat\b", "moment", CUTS).replace("{url}", shop.url))
+    assert tides.run().messages == ()
+    assert tides.published() == {
+        "whole": ["all"],
+        "named": ["a", "b", "Ä"],
+        "timed": ["2024-03-01T01", "2024-03-01T02"],
+    }
+    assert tides.read("timed")["code"].to_list() == [code] * 3
+    assert tides.read("timed")["price"].dtype == pl.Decimal(8, 2)
+    shop.do("UPDATE things SET kind = 'c', moment = moment + INTERVAL 1 SECOND WHERE id = 2")
+    assert tides.ok() == {
+        "ok run whole": ["all"],
+        "ok run named": ["b", "c"],
+        "ok run timed": ["2024-03-01T01"],
+    }
 
 
 def test_every_cut_and_type(tmp_path: Path, server: str) -> None:

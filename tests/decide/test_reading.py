@@ -16,7 +16,7 @@ from tests.decide.planning import ingest
 from tests.decide.query.test_mutations import quiet
 from tidemill.decide.reading import reading_digest
 from tidemill.domain.errors import DeclarationError
-from tidemill.domain.source import Source, delta, files, output, pull, sql
+from tidemill.domain.source import Source, delta, files, iceberg, output, pull, sql
 
 RAW = replace(ingest("raw"), place="flow.py:7")
 TYPES = {"a": pl.Int64, "b": pl.Datetime("us", "UTC"), "c": pl.List(pl.Struct({"d": pl.Int8}))}
@@ -118,9 +118,10 @@ def test_what_is_read_of_a_database_and_of_a_project() -> None:
     others: list[Source[Any]] = [
         sql("SELECT 1", "sqlite:///a.db"),
         sql("SELECT 2", "sqlite:///a.db", cursor="at"),
+        sql("SELECT 1", "sqlite:///a.db", cursor="at", engine="adbc"),
     ]
     others += [output("../a", "b"), output("../a", "c"), output("../b", "b")]
     others += [output("../a", "b", env="dev")]
     others += [pull(lambda state: ([], state))]
-    others += [delta("lake")]
-    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 9
+    others += [delta("lake"), iceberg("lake")]
+    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 11

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.domain.errors import DeclarationError, UsageError
-from tidemill.domain.source import SUFFIXES, Files, delta, files, output, pull, sql
+from tidemill.domain.source import SUFFIXES, Files, delta, files, iceberg, output, pull, sql
 
 
 def test_files() -> None:
@@ -39,7 +39,7 @@ def test_a_query_only_reads(query: str) -> None:
         ("-- SELECT", "sqlite:///a.db", ["the query begins with ''"]),
         ("DELETE FROM a", "sqlite:///a.db", ["the query begins with 'DELETE'"]),
         ("SELECT 1", "postgre://sesame@host/a", ["did you mean 'postgresql'?"]),
-        ("SELECT 1", "sesame", ["there is: sqlite, postgresql, env"]),
+        ("SELECT 1", "sesame", ["there is: sqlite, postgresql, duckdb, mysql, env"]),
         ("SELECT 1", "env:", ["the url env: names nothing (write env:DATABASE_URL)"]),
         ("DROP", "sqlite:///", ["the query begins with 'DROP'", "the url sqlite: names nothing"]),
     ],
@@ -50,6 +50,14 @@ def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:
     assert len(caught.value.faults) == len(faults)
     assert all(word in str(caught.value) for word in faults)
     assert "sesame" not in str(caught.value)
+
+
+def test_an_engine_reads_urls_that_only_it_knows() -> None:
+    assert sql("SELECT 1", "redshift://host/a", engine="connectorx").engine == "connectorx"
+    with pytest.raises(DeclarationError, match="did you mean 'adbc'"):
+        sql("SELECT 1", "redshift://host/a", engine="abdc")  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="the url redshift: names nothing"):
+        sql("SELECT 1", "redshift://", engine="adbc")
 
 
 def test_an_address_is_not_shown() -> None:
@@ -76,3 +84,22 @@ def test_what_is_pulled_by() -> None:
 def test_a_version_of_a_table() -> None:
     assert delta("lake").version is None
     assert delta("lake", version=3).version == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "fault"),
+    [
+        (" ", {}, "the table is empty"),
+        ("raw", {"catalog": "prod"}, "the table 'raw' has no namespace"),
+        ("raw.", {"uri": "https://me:sesame@catalog"}, "the table 'raw.' has no namespace"),
+    ],
+)
+def test_faults_of_a_table(table: str, more: dict[str, str], fault: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        iceberg(table, **more)  # type: ignore[arg-type]
+    assert [found.message for found in caught.value.faults] == [fault]
+
+
+def test_an_address_of_a_catalog_is_not_shown() -> None:
+    assert iceberg("lake/v1.metadata.json").snapshot is None
+    assert "sesame" not in repr(iceberg("sea.raw", uri="https://me:sesame@catalog"))

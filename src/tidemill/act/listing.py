@@ -52,7 +52,7 @@ def source_of(stage: Stage) -> Source[Any]:
         fault = Fault(
             message=f"ingest {stage.name!r} returned {kind}",
             where=stage.place,
-            hint="return tm.files('data/*.parquet'), tm.sql(...), tm.output(...) or tm.pull(...)",
+            hint="return tm.files('data/*.parquet'), tm.sql(...), tm.output(...), tm.delta(...) or another",
         )
         raise DeclarationError("the workflow", [fault])
     return source

@@ -15,7 +15,7 @@ from tidemill.act.outputs import OutputTable
 from tidemill.act.pulls import PullTable
 from tidemill.act.queries import QueryTable
 from tidemill.act.tools import Tools
-from tidemill.domain.source import Delta, Output, Pull, Query, Source, SourceFile
+from tidemill.domain.source import Delta, Iceberg, Output, Pull, Query, Source, SourceFile
 from tidemill.domain.stage import Stage
 
 
@@ -48,8 +48,8 @@ def table_of(
     assert stage.output is not None
     outside = tools.outside
     if isinstance(source, Query):
-        return QueryTable(source, stage.output, outside.database(source.url), coming)
-    if isinstance(source, Delta):
+        return QueryTable(source, stage.output, outside.database(source.url, source.engine), coming)
+    if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
         return PullTable(source, stage, tools.artifacts, known or {})

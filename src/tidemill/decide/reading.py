@@ -8,7 +8,7 @@ from tidemill.decide.code import code_of_value
 from tidemill.decide.code.values import EXACT
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.fingerprint import Part, fingerprint
-from tidemill.domain.source import Delta, Files, Output, Pull, Query, Source
+from tidemill.domain.source import Delta, Files, Iceberg, Output, Pull, Query, Source
 from tidemill.domain.stage import Stage
 
 _TYPES = "polars.datatypes.classes"
@@ -21,11 +21,13 @@ def reading_digest(source: Source[Any], stage: Stage) -> str:
     """
     match source:
         case Query():
-            return fingerprint("sql", source.query, source.cursor)
+            return fingerprint("sql", source.query, source.cursor, *filter(None, [source.engine]))
         case Output():
             return fingerprint("output", source.project, source.stage, source.env)
         case Delta():
             return fingerprint("delta")
+        case Iceberg():
+            return fingerprint("iceberg")
         case Pull():
             # What it gave is kept: another function only decides what comes next.
             return fingerprint("pull")

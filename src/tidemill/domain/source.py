@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.domain.environment import PRODUCTION, environment_of
 from tidemill.domain.errors import DeclarationError, Fault, did_you_mean
 
 C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
+Engine: TypeAlias = Literal["adbc", "connectorx"]
 
 SUFFIXES: Mapping[str, Format] = {
     ".parquet": "parquet",
@@ -28,8 +29,11 @@ SUFFIXES: Mapping[str, Format] = {
 SCHEMES: Mapping[str, str] = {
     "sqlite": "write sqlite:///shop.db",
     "postgresql": "write postgresql://user@host:5432/shop",
+    "duckdb": "write duckdb:///shop.db",
+    "mysql": "write mysql://user@host:3306/shop",
     "env": "write env:DATABASE_URL",
 }
+ENGINES = get_args(Engine)
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _READING = ("select", "with", "values", "table")
 
@@ -57,9 +61,10 @@ class Query(Source[C]):
     # Hidden from whatever prints a source: there may be a password in it.
     url: str = field(repr=False)
     cursor: str = ""
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
-        if faults := [*_query_faults(self.query), *_url_faults(self.url)]:
+        if faults := [*_query_faults(self.query), *_url_faults(self.url, self.engine)]:
             raise DeclarationError("tm.sql", faults)
 
 
@@ -88,6 +93,21 @@ class Delta(Source[C]):
 
     path: str
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iceberg(Source[C]):
+    """An Iceberg table of a catalog, or by its metadata file, in a snapshot; None is the current one."""
+
+    table: str
+    catalog: str = ""
+    # Hidden from whatever prints a source: there may be a password in it.
+    uri: str = field(default="", repr=False)
+    snapshot: int | None = None
+
+    def __post_init__(self) -> None:
+        if faults := [*_table_faults(self.table, named=bool(self.catalog or self.uri))]:
+            raise DeclarationError("tm.iceberg", faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +144,27 @@ def _query_faults(query: str) -> Iterator[Fault]:
         )
 
 
-def _url_faults(url: str) -> Iterator[Fault]:
+def _url_faults(url: str, engine: str | None) -> Iterator[Fault]:
     scheme, colon, rest = url.partition(":")
-    if not colon or scheme not in SCHEMES:
+    if engine is not None and engine not in ENGINES:
+        yield Fault(message=f"there is no engine {engine!r}", hint=did_you_mean(engine, ENGINES))
+    if not colon or (scheme not in SCHEMES and engine is None):
         # What isn't understood may be a password, and isn't shown.
         advice = did_you_mean(scheme, SCHEMES) if colon else f"there is: {', '.join(SCHEMES)}"
         yield Fault(message="the url tells no kind of database", hint=advice)
     elif not rest.strip("/"):
-        yield Fault(message=f"the url {scheme}: names nothing", hint=SCHEMES[scheme])
+        yield Fault(message=f"the url {scheme}: names nothing", hint=SCHEMES.get(scheme, ""))
+
+
+def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
+    if not table.strip():
+        yield Fault(
+            message="the table is empty", hint='say tm.iceberg("shop.orders", catalog="prod")'
+        )
+    elif named and "." not in table.strip("."):
+        yield Fault(
+            message=f"the table {table!r} has no namespace", hint="name it as namespace.table"
+        )
 
 
 def files(pattern: str, *, format: Format | None = None, **options: Any) -> Files[Any]:
@@ -143,12 +176,13 @@ def files(pattern: str, *, format: Format | None = None, **options: Any) -> File
     return Files(pattern=pattern, format=format, options=options)
 
 
-def sql(query: str, url: str, *, cursor: str = "") -> Query[Any]:
+def sql(query: str, url: str, *, cursor: str = "", engine: Engine | None = None) -> Query[Any]:
     """The rows that a query of a database gives, a partition at a time.
 
     `url` is `sqlite:///shop.db` (relative to the project's folder, four slashes: absolute),
-    `postgresql://user@host/shop`, or `env:NAME`: what that environment variable says. Passwords are
-    never recorded, nor shown.
+    `postgresql://user@host/shop`, `duckdb:///shop.db`, `mysql://user@host/shop`, or `env:NAME`: what that
+    environment variable says. Passwords are never recorded, nor shown. `engine` reads any other url as
+    Polars does: by the ADBC driver of that name, or by ConnectorX.
 
     `cursor` is a column of the query that is another after every change of a row, such as the moment
     of its last change or a version. Then only partitions are read of which a row came, changed or went;
@@ -156,7 +190,7 @@ def sql(query: str, url: str, *, cursor: str = "") -> Query[Any]:
     read to tell what changed.
     Raises DeclarationError for a query that isn't one, and a url that can't be understood.
     """
-    return Query(query=query.strip().rstrip(";").rstrip(), url=url, cursor=cursor)
+    return Query(query=query.strip().rstrip(";").rstrip(), url=url, cursor=cursor, engine=engine)
 
 
 def output(project: str, stage: str, *, env: str = PRODUCTION) -> Output[Any]:
@@ -175,6 +209,22 @@ def delta(path: str, *, version: int | None = None) -> Delta[Any]:
     was read and this one are looked into, and only partitions that they feed are read.
     """
     return Delta(path=path, version=version)
+
+
+def iceberg(
+    table: str, *, catalog: str = "", uri: str = "", snapshot: int | None = None
+) -> Iceberg[Any]:
+    """The rows of an Iceberg table in its current snapshot, or in that one; needs the extra `iceberg`.
+
+    `table` is `namespace.table` in a catalog: in the one that PyIceberg's configuration calls `catalog`,
+    or that is at `uri` (`sqlite:///catalog.db`, `https://catalog`, or `env:NAME`: what that environment
+    variable says) under the name `catalog`, else `default`. Without both it is the path of a metadata
+    file, or of a folder with a `version-hint.text`, relative to the project's.
+
+    Only files that came, went or lost rows since the last snapshot that was read are looked into, and
+    only partitions that they feed are read. Raises DeclarationError for a name that isn't one.
+    """
+    return Iceberg(table=table, catalog=catalog, uri=uri, snapshot=snapshot)
 
 
 def pull(function: Callable[[Any], tuple[Any, Any]]) -> Pull[Any]:

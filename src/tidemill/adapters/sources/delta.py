@@ -1,11 +1,16 @@
-"""Which files a Delta table has at a version; they are read by who asked."""
+"""Which files a Delta table has at a version, and the rows of each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import polars as pl
+from polars.exceptions import PolarsError
 
 from tidemill.domain.errors import SourceError
 from tidemill.ports import Lake, LakeFile
@@ -26,10 +31,12 @@ def open_delta(folder: Path, version: int | None) -> Lake:
     try:
         table = deltalake.DeltaTable(str(folder), version=version)
         _refuse_unknown(folder, table)
+        columns = {field.name: str(field.type) for field in table.schema().fields}
+        files = _files(folder, table.get_add_actions(flatten=True), [*columns])
         return Lake(
-            version=table.version(),
-            columns=tuple(field.name for field in table.schema().fields),
-            files=tuple(_files(folder, table.get_add_actions(flatten=True))),
+            version=f"version {table.version()}",
+            columns=columns,
+            files=tuple(sorted(files, key=lambda file: file.name)),
         )
     # Its errors have no root of their own; so has what Rust panics with.
     except (OSError, ValueError, deltalake.exceptions.DeltaError) as error:
@@ -48,20 +55,37 @@ def _refuse_unknown(folder: Path, table: Any) -> None:
         )
 
 
-def _files(folder: Path, actions: Any) -> list[LakeFile]:
+def _files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeFile]:
     names = actions.column_names
-    columns = {name: actions[name].to_pylist() for name in names}
-    found: list[LakeFile] = []
-    for index, path in enumerate(columns["path"]):
+    told = {name: actions[name].to_pylist() for name in names}
+    for index, path in enumerate(told["path"]):
         if "://" in path:
             raise SourceError(f"{folder} has files elsewhere ({path}), which aren't read")
         values = {
-            name.removeprefix("partition."): columns[name][index]
+            name.removeprefix("partition."): told[name][index]
             for name in names
             if name.startswith("partition.")
         }
-        size = columns["size_bytes"][index]
-        found.append(
-            LakeFile(name=path, path=folder / unquote(path), size=size or 0, values=values)
+        yield LakeFile(
+            name=path,
+            size=told["size_bytes"][index] or 0,
+            # A file is written once under its name, which has an id of its own.
+            digest="",
+            read=partial(_rows, folder / unquote(path), values, columns),
         )
-    return sorted(found, key=lambda file: file.name)
+
+
+def _rows(
+    path: Path, values: Mapping[str, Any], columns: Sequence[str], wanted: Sequence[str]
+) -> pl.DataFrame:
+    """A file's rows with the columns that the table keeps elsewhere, or didn't have then."""
+    try:
+        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        there = scan.collect_schema().names()
+        scan = scan.drop([name for name in values if name in there])
+        scan = scan.with_columns(pl.lit(value).alias(name) for name, value in values.items())
+        absent = [name for name in columns if name not in there and name not in values]
+        scan = scan.with_columns(pl.lit(None).alias(name) for name in absent)
+        return scan.select(wanted).collect()
+    except (PolarsError, OSError) as error:
+        raise SourceError(f"{path} can't be read: {error}") from error

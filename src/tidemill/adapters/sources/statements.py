@@ -16,14 +16,15 @@ def select(
     within: Within | None,
     *,
     distinct: bool,
-    compared: str,
-    hole: str,
+    compared: str = "",
+    hole: str = "",
+    quote: str = '"',
 ) -> str:
     """Some columns of what a query gives, of rows within bounds, which are to be handed in by `hole`.
 
     Text is `compared` by code points.
     """
-    chosen = ", ".join(map(quoted, columns)) or "1"
+    chosen = ", ".join(quoted(column, quote) for column in columns) or "1"
     # On lines of its own: the query may end with a comment.
     text = f"SELECT {'DISTINCT ' if distinct else ''}{chosen} FROM (\n{query}\n) AS tidemill_source"
     if within is None:
@@ -34,6 +35,6 @@ def select(
     return f"{text} WHERE {name} >= {hole.format(1)} AND {name} <= {hole.format(2)}"
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, quote: str = '"') -> str:
     """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
+    return quote + name.replace(quote, quote * 2) + quote
