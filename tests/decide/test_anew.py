@@ -87,10 +87,11 @@ def anew(
     inputs: Mapping[str, Contents] = INPUTS,
     before: Mapping[str, str] = PARTS,
     of: Stage | None = None,
+    found: Mapping[str, Contents] = INPUTS,
     **more: Any,
 ) -> tuple[str, ...]:
     now = recipe(changed(*columns), **more)
-    return columns_anew(of or stage(), now, before, held or binding(), inputs)
+    return columns_anew(of or stage(), now, before, held or binding(), inputs, found)
 
 
 def test_only_what_is_computed_otherwise_is_computed() -> None:
