@@ -242,6 +242,13 @@ def _changed(rng: Random, file: File) -> File | None:
     return file.with_rows(rows) if repr(rows) != repr(list(file.rows)) else None
 
 
+def _restated(rng: Random, file: File) -> File | None:
+    """Other values in all rows of one column."""
+    name = rng.choice(("n", "x", "tag"))
+    rows = [{**row, name: random_row(rng, row["day"])[name]} for row in file.rows]
+    return file.with_rows(rows) if repr(rows) != repr(list(file.rows)) else None
+
+
 def _row_deleted(rng: Random, file: File) -> File | None:
     if not file.rows:
         return None
@@ -356,6 +363,7 @@ DATA: Mapping[str, Edit] = {
     "append": _append,
     "late rows": _late,
     "row changed": _files(_changed),
+    "column restated": _files(_restated),
     "row added": _files(_row_added),
     "row deleted": _files(_row_deleted),
     "rows reordered": _files(_reordered),
