@@ -272,6 +272,15 @@ def test_a_contract_of_some_columns() -> None:
     alone = narrowed(SPEC, ("a",))
     assert alone is not None
     assert (alone.names, alone.rules, alone.key) == (("day", "id", "a"), (), ("id",))
+    # What is beside it must be what passed before.
+    bound = replace(
+        SPEC, columns=tuple(replace(c, max=5) if c.dtype == INT else c for c in SPEC.columns)
+    )
+    limited = narrowed(bound, ("c",))
+    assert limited is not None
+    assert {column.name: column.max for column in limited.columns} == {
+        "day": None, "id": None, "b": None, "c": 5,
+    }  # fmt: skip
     coupled = narrowed(SPEC, ("c",))
     assert coupled is not None
     assert (coupled.names, coupled.rules) == (("day", "id", "b", "c"), SPEC.rules)

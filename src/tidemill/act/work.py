@@ -57,6 +57,7 @@ class Workroom:
         self._profiles = profiles
         self._hashers: dict[object, Hasher] = {}
         self._narrowed: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
+        self._given: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._ordered: dict[str, bool] = {}
         self._caller = Caller(states)
 
@@ -120,8 +121,11 @@ class Workroom:
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        given = set(query.collect_schema())
-        query = query.select([name for name in narrow.names if name in given])
+        if (stage.name, work.columns) not in self._given:
+            # A query that is known by its columns gives the same ones for every partition.
+            given = query.collect_schema()
+            self._given[stage.name, work.columns] = [n for n in narrow.names if n in given]
+        query = query.select(self._given[stage.name, work.columns])
         rows = sum(binding.product.rows for bound in inputs.values() for binding in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         judged = checker_of(narrow).judge(frame, partition=partition)

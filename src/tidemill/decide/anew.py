@@ -14,6 +14,7 @@ from dataclasses import replace
 from tidemill.decide.contents import Contents, columns_of, input_digest
 from tidemill.decide.recipe import Recipe, columns_in, kept_columns
 from tidemill.domain.binding import Binding, Part, Product, content_of
+from tidemill.domain.column import Column
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.query import Reads
@@ -64,7 +65,8 @@ def columns_anew(
 def narrowed(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
     """What a contract says of some columns, with those that it takes to judge them; None if that is unknown.
 
-    The key and the column of the partition are always among them.
+    The key and the column of the partition are always among them. Of those besides `columns` only the
+    types are asked: their values must be the ones that passed, which their hashes tell.
     """
     needed = {*spec.key, *columns, spec.partitioning.column}
     rules = []
@@ -76,8 +78,24 @@ def narrowed(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
         if not roots.isdisjoint(columns):
             rules.append(rule)
             needed |= roots
-    kept = tuple(column for column in spec.columns if column.name in needed)
+    kept = tuple(
+        column if column.name in columns or column.partition else _typed(column)
+        for column in spec.columns
+        if column.name in needed
+    )
     return replace(spec, columns=kept, rules=tuple(rules))
+
+
+def _typed(column: Column) -> Column:
+    """The column without what its values must satisfy."""
+    return Column(
+        name=column.name,
+        dtype=column.dtype,
+        nullable=True,
+        on_fail=column.on_fail,
+        optional=column.optional,
+        default=column.default,
+    )
 
 
 def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -> Product | None:
