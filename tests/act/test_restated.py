@@ -1,4 +1,4 @@
-"""Columns of inputs that came otherwise: what depends on them is computed anew, and the rest stays as it is."""
+"""Columns of inputs that came otherwise: what depends on them is computed anew, the rest stays as it is."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def made(raw: tm.Frame[Raw], side: tm.Frame[Side]) -> tm.Frame[Made]:
 
 @flow.transform
 def after(made: tm.Frame[Made]) -> tm.Frame[After]:
-    return made.filter(pl.col("id") >= 0).select("day", "id", p=pl.col("o0") + 1, q=pl.col("o1") + pl.col("o2"))
+    rows = made.filter(pl.col("id") >= 0)
+    return rows.select("day", "id", p=pl.col("o0") + 1, q=pl.col("o1") + pl.col("o2"))
 
 
 @flow.transform

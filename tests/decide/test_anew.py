@@ -250,7 +250,7 @@ def test_what_is_left_depends_on_nothing_that_changed(
     lineage: dict[str, set[str]], others: set[str], written: set[str], partitions: int
 ) -> None:
     known: dict[str, Product | str] = {str(at): WIDER for at in range(partitions)}
-    now = {**known, "0": restated(**dict.fromkeys(others, "f"))}
+    now = {**known, "0": restated(WIDER, **dict.fromkeys(others, "f"))}
     held = binding(inputs={"raw": known}, reads=("x", "y", "z"))
     drawn = {name: {"raw": tuple(sorted(reads))} for name, reads in lineage.items()}
     found = anew(*written, held=held, inputs={"raw": now}, found={"raw": known}, lineage=drawn)

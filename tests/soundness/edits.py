@@ -245,7 +245,9 @@ def _changed(rng: Random, file: File) -> File | None:
 def _restated(rng: Random, file: File) -> File | None:
     """Other values in all rows of one column."""
     name = rng.choice(("n", "x", "tag"))
-    rows = [{**row, name: random_row(rng, row["day"])[name]} for row in file.rows]
+    rows: list[Mapping[str, Any]] = [
+        {**row, name: random_row(rng, row["day"])[name]} for row in file.rows
+    ]
     return file.with_rows(rows) if repr(rows) != repr(list(file.rows)) else None
 
 
