@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tests.soundness.files import FIRST, File, Files, random_file, random_row, some_day
 from tests.soundness.model import KNOBS, Column, Flow, Rule, Stage, Table, broken
