@@ -5,6 +5,7 @@ inside.py published MODULE         the content of every partition that is publis
 inside.py lay FOLDER               the flights data, below FOLDER
 inside.py extend FOLDER FROM TO    the weather of a day once more, as that of another
 inside.py unread                   another tail number for every flight, in all files
+inside.py restate                  another wind speed for every hour, in all files
 inside.py late FILE                the first flight of a file took off a minute later
 inside.py unlike OUT               the rows that are published, against those below OUT
 inside.py hashing STAGE TIMES      seconds of each part of writing the newest partitions of a stage
@@ -87,6 +88,17 @@ def unread() -> dict[str, Any]:
     for path in paths:
         flights = pl.read_parquet(path)
         flights.with_columns(pl.col("tailnum") + "X").write_parquet(path)
+    return {"files": len(paths)}
+
+
+def restate() -> dict[str, Any]:
+    """How many files were written anew with other wind speeds."""
+    import polars as pl
+
+    paths = sorted(Path("data", "weather").iterdir())
+    for path in paths:
+        weather = pl.read_parquet(path)
+        weather.with_columns(pl.col("wind_speed") + 1).write_parquet(path)
     return {"files": len(paths)}
 
 
@@ -178,6 +190,7 @@ COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "lay": lay,
     "extend": extend,
     "unread": unread,
+    "restate": restate,
     "late": late,
     "unlike": unlike,
     "hashing": hashing,

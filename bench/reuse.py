@@ -31,6 +31,7 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
         "meaning": lambda: reusing.meanings(year),
         "feature": lambda: reusing.feature(year, times=3),
         "unread": lambda: reusing.unread(year, times=3),
+        "restated": lambda: reusing.restated(year, times=3),
         "row": lambda: reusing.row(year, times=5),
         "revert": lambda: reusing.revert(year, times=3),
         "code": lambda: coding.kinds_of_edit(work),

@@ -248,6 +248,24 @@ def unread(year: Year, times: int) -> list[Row]:
     return _both(year, scene, times)
 
 
+def restated(year: Year, times: int) -> list[Row]:
+    """Rows of other values, in all rows of all days, in one column that goes through all transforms."""
+
+    def change(project: Path) -> None:
+        inside(project, "restate")
+        projects.age(project / "data" / "weather", 0.5)
+
+    days = ("weather", "joined", "features")
+    # On 57 days another hour counts as one of a gale; on the others a day's sums read what they read.
+    more = {"daily": 57, "total": 1, "model": 1}
+    scene = Scene(
+        name="one column of an input restated, all days", change=change,
+        needed={**dict.fromkeys(days, DAYS), **more},
+        elsewhere="elsewhere all columns of all days",
+    )  # fmt: skip
+    return [*_both(year, scene, times), _one_column(year, scene, times)]
+
+
 def row(year: Year, times: int) -> list[Row]:
     """Rows of one changed value in a day that the model's window doesn't hold."""
 

@@ -1,4 +1,4 @@
-"""Which columns a step computes anew: only those that changed, and all of them where that isn't sure."""
+"""Which columns a step computes anew: only those that may change, and all of them where that isn't sure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tidemill.domain.contract import ContractSpec, Rule
 from tidemill.domain.dtype import DType
 from tidemill.domain.finding import Finding
 from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Grain
 from tidemill.domain.stage import Kind, Stage
 from tidemill.domain.table_rules import Rows
@@ -64,12 +65,13 @@ def recipe(parts: Mapping[str, str], **more: Any) -> Recipe:
 def binding(
     parts: Mapping[str, str] = PARTS,
     inputs: Mapping[str, Mapping[str, Product | str]] = KNOWN,
+    reads: tuple[str, ...] = ("x",),
     **more: Any,
 ) -> Binding:
-    shares = {name: shares_of(contents, ("x",)) for name, contents in inputs.items()}
+    shares = {name: shares_of(contents, reads) for name, contents in inputs.items()}
     usual: dict[str, Any] = {
         "key": "key",
-        "inputs": {name: input_digest(contents, ("x",)) for name, contents in inputs.items()},
+        "inputs": {name: input_digest(contents, reads) for name, contents in inputs.items()},
         "seen": {name: shortened(share) for name, share in shares.items()},
         "recipe": recipe(parts).digest,
         "contract": "1", "check": "", "product": HELD, "run": "r", "at": 0.0,
@@ -87,10 +89,11 @@ def anew(
     inputs: Mapping[str, Contents] = INPUTS,
     before: Mapping[str, str] = PARTS,
     of: Stage | None = None,
+    found: Mapping[str, Contents] = INPUTS,
     **more: Any,
 ) -> tuple[str, ...]:
     now = recipe(changed(*columns), **more)
-    return columns_anew(of or stage(), now, before, held or binding(), inputs)
+    return columns_anew(of or stage(), now, before, held or binding(), inputs, found)
 
 
 def test_only_what_is_computed_otherwise_is_computed() -> None:
@@ -116,6 +119,15 @@ def test_only_where_rows_are_sure_to_be_the_same() -> None:
     assert anew("a", unproven=("it reads the clock",)) == ()
     assert anew("a", lineage={}) == ()
     assert anew("a", held=binding(touched=("the clock",))) == ()
+
+
+def test_not_where_its_author_says_that_it_comes_out_otherwise() -> None:
+    assert anew("a", of=replace(stage(), impure=Impure())) == ()
+
+
+def test_only_where_what_is_held_was_judged_by_the_same_contract() -> None:
+    assert anew("a", held=binding(check="another")) == ()
+    assert anew("a", held=binding(check="this"), check="this") == ("a",)
 
 
 def test_only_where_all_rows_passed() -> None:
@@ -150,6 +162,105 @@ def test_only_on_the_same_inputs() -> None:
     assert anew("a", inputs={"raw": {"1": unread}}) == ("a",)
 
 
+# The key is of x, and each other column of one more or of none.
+LINEAGE = {
+    name: {"raw": ("x", *more)}
+    for name, more in {"day": (), "id": (), "a": ("y",), "b": (), "c": ("y", "z"), "d": ()}.items()
+}
+WIDER = Product(content="raw", objects=("r",), columns={"x": "1", "y": "2", "z": "3"}, rows=3)
+
+
+def restated(product: Product = WIDER, **columns: str) -> Product:
+    return replace(product, content="other", columns=product.columns | columns)
+
+
+def on(
+    *now: Product | str | None,
+    then: tuple[Product | str, ...] = (WIDER,),
+    found: tuple[Product | str | None, ...] | None = None,
+    columns: tuple[str, ...] = (),
+    reads: tuple[str, ...] = ("x", "y", "z"),
+) -> tuple[str, ...]:
+    """The columns that are computed anew where an input was `then` and is `now`, and was last `found`."""
+    held = binding(inputs={"raw": {str(at): item for at, item in enumerate(then)}}, reads=reads)
+    contents: Contents = {str(at): item for at, item in enumerate(now)}
+    was: Contents = {str(at): item for at, item in enumerate(then if found is None else found)}
+    return anew(*columns, held=held, inputs={"raw": contents}, found={"raw": was}, lineage=LINEAGE)
+
+
+def test_what_depends_on_a_column_of_an_input_is_computed() -> None:
+    assert on(restated(y="f")) == ("a", "c")
+    assert on(restated(z="f")) == ("c",)
+    # A rule takes b beside c: with a and d all would be computed.
+    assert on(restated(y="f"), columns=("d",)) == ()
+    assert on(restated(z="f"), columns=("a",)) == ("a", "c")
+    assert on(restated(z="f"), columns=("b",)) == ("b", "c")
+
+
+def test_what_decides_about_rows_is_of_all_columns() -> None:
+    assert on(restated(x="f")) == ()
+    assert on(restated(x="f", z="e"), columns=("c",)) == ()
+
+
+def test_a_column_that_was_not_there_is_another_one() -> None:
+    gone = replace(WIDER, columns={"x": "1", "y": "2"})
+    assert on(gone) == on(WIDER, then=(gone,)) == ("c",)
+    # Not even one that wasn't read then is taken for what it was.
+    assert on(restated(y="1", z="1"), reads=("x", "y")) == ("a", "c")
+
+
+def test_only_where_it_is_known_what_it_was() -> None:
+    other = restated(y="f")
+    # A run before this one had it otherwise already.
+    assert on(other, found=(other,)) == on(other, found=(restated(z="9"),)) == ()
+    assert on(other, found=(None,)) == on(other, found=()) == ()
+    # What wasn't read then may have been anything.
+    assert on(other, found=(restated(z="9"),), reads=("x", "y")) == ("a", "c")
+    assert on("a file", then=("another",)) == on(other, then=("a file",)) == ()
+    bare = Product(content="scores")
+    assert on(bare, then=(WIDER,)) == on(WIDER, then=(bare,)) == ()
+
+
+def test_only_in_the_same_rows() -> None:
+    assert on(replace(restated(y="f"), rows=4)) == ()
+    # Partitions that come and go bring and take rows.
+    assert on(restated(y="f"), WIDER) == ()
+    assert on(restated(y="f"), then=(WIDER, WIDER)) == ()
+    assert on(restated(y="f"), WIDER, then=(WIDER, WIDER)) == ("a", "c")
+    assert on(restated(y="f"), WIDER, restated(z="0"), then=(WIDER,) * 3) == ("a", "c")
+
+
+def test_a_column_of_which_nothing_is_known_is_computed() -> None:
+    fewer = {name: lineage for name, lineage in LINEAGE.items() if name != "d"}
+    assert anew(lineage=fewer) == ("d",)
+
+
+@given(
+    lineage=st.fixed_dictionaries(
+        {
+            name: st.sets(st.sampled_from("xyz")) if name in "abcd" else st.just(set())
+            for name in NAMES
+        }
+    ),
+    others=st.sets(st.sampled_from("xyz"), min_size=1),
+    written=st.sets(st.sampled_from("abcd")),
+    partitions=st.integers(1, 3),
+)
+def test_what_is_left_depends_on_nothing_that_changed(
+    lineage: dict[str, set[str]], others: set[str], written: set[str], partitions: int
+) -> None:
+    known: dict[str, Product | str] = {str(at): WIDER for at in range(partitions)}
+    now = {**known, "0": restated(WIDER, **dict.fromkeys(others, "f"))}
+    held = binding(inputs={"raw": known}, reads=("x", "y", "z"))
+    drawn = {name: {"raw": tuple(sorted(reads))} for name, reads in lineage.items()}
+    found = anew(*written, held=held, inputs={"raw": now}, found={"raw": known}, lineage=drawn)
+    must = {name for name in "abcd" if name in written or lineage[name] & others}
+    # All where a rule takes the others along.
+    assert set(found) == (
+        must if must != set("abcd") and not (must >= set("ad") and must & set("bc")) else set()
+    )
+
+
 @pytest.mark.parametrize("expr", [pl.all_horizontal(pl.all() > 0), pl.lit(True), pl.col("z") > 0])
 def test_a_rule_over_whatever_there_is_takes_all_columns(expr: pl.Expr) -> None:
     loose = replace(SPEC, rules=(Rule(expr=expr, name="loose"),))
@@ -161,6 +272,15 @@ def test_a_contract_of_some_columns() -> None:
     alone = narrowed(SPEC, ("a",))
     assert alone is not None
     assert (alone.names, alone.rules, alone.key) == (("day", "id", "a"), (), ("id",))
+    # What is beside it must be what passed before.
+    bound = replace(
+        SPEC, columns=tuple(replace(c, max=5) if c.dtype == INT else c for c in SPEC.columns)
+    )
+    limited = narrowed(bound, ("c",))
+    assert limited is not None
+    assert {column.name: column.max for column in limited.columns} == {
+        "day": None, "id": None, "b": None, "c": 5,
+    }  # fmt: skip
     coupled = narrowed(SPEC, ("c",))
     assert coupled is not None
     assert (coupled.names, coupled.rules) == (("day", "id", "b", "c"), SPEC.rules)
@@ -175,11 +295,12 @@ def test_a_part_takes_the_place_of_the_columns_that_it_has() -> None:
         ("old.parquet", ("day", "id", "b", "c", "d")),
         ("new.parquet", ("a",)),
     ]
+    assert [part.bytes for part in one.parts] == [100, 7]
     assert (one.objects, one.bytes, one.rows) == (("old.parquet", "new.parquet"), 107, 3)
     # An object of which nothing is left isn't needed any more.
     two = with_part(one, "newer.parquet", 5, {"a": "again", "c": "too"})
     assert two is not None
-    assert two.objects == ("old.parquet", "newer.parquet")
+    assert (two.objects, two.bytes) == (("old.parquet", "newer.parquet"), 105)
     assert with_part(HELD, "old.parquet", 5, {"a": "other"}) is None
 
 

@@ -370,6 +370,7 @@ class Player:
         ]
         for attempt in attempts:
             self.tally.steps[f"{attempt.outcome} {attempt.action}"] += 1
+            self.tally.steps["of some columns only"] += bool(attempt.columns)
             may = keys.may.get((attempt.stage, attempt.partition))
             if attempt.action == Action.RECHECK and may is not None:
                 self._judged_by(may, attempt.stage)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tests.soundness.files import FIRST, File, Files, random_file, random_row, some_day
 from tests.soundness.model import KNOBS, Column, Flow, Rule, Stage, Table, broken
@@ -242,6 +242,15 @@ def _changed(rng: Random, file: File) -> File | None:
     return file.with_rows(rows) if repr(rows) != repr(list(file.rows)) else None
 
 
+def _restated(rng: Random, file: File) -> File | None:
+    """Other values in all rows of one column."""
+    name = rng.choice(("n", "x", "tag"))
+    rows: list[Mapping[str, Any]] = [
+        {**row, name: random_row(rng, row["day"])[name]} for row in file.rows
+    ]
+    return file.with_rows(rows) if repr(rows) != repr(list(file.rows)) else None
+
+
 def _row_deleted(rng: Random, file: File) -> File | None:
     if not file.rows:
         return None
@@ -356,6 +365,7 @@ DATA: Mapping[str, Edit] = {
     "append": _append,
     "late rows": _late,
     "row changed": _files(_changed),
+    "column restated": _files(_restated),
     "row added": _files(_row_added),
     "row deleted": _files(_row_deleted),
     "rows reordered": _files(_reordered),

@@ -190,6 +190,25 @@ def _reading_less(recipe: Recipe, place: int) -> Recipe:
     return replace(recipe, reads=reads)
 
 
+def _depending_on_less(recipe: Recipe, place: int) -> Recipe:
+    """Without one of the columns of each input that each output column depends on."""
+    lineage = {
+        output: {
+            name: tuple(column for at, column in enumerate(columns) if at != place % len(columns))
+            for name, columns in reads.items()
+            if columns
+        }
+        for output, reads in recipe.lineage.items()
+    }
+    return replace(recipe, lineage=lineage)
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+def test_each_column_that_an_output_column_depends_on_is_missed(tmp_path: Path, place: int) -> None:
+    with _recipes(lambda recipe: _depending_on_less(recipe, place)):
+        assert not _survives(tmp_path, ("column restated", "row changed"))
+
+
 # The first one is mostly the day, which all rows of a partition share.
 @pytest.mark.parametrize("place", [1, -1], ids=["second", "last"])
 def test_each_column_of_a_steps_key_is_missed(tmp_path: Path, place: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from polars.exceptions import PanicException
 
@@ -35,6 +36,9 @@ from tidemill.domain.ruling import Ruling
 from tidemill.domain.run import Attempt, Outcome
 from tidemill.domain.stage import Kind, Stage
 from tidemill.domain.task import Fate
+
+# What an input hands a step, by partition; of files, models and rulings what names their content.
+Bound: TypeAlias = "Mapping[str, Binding | str]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,18 +212,27 @@ class Steps:
         if begun.made is None:
             begun.work = self._work(stage, step, inputs)
             if held is not None and not step.forced:
-                begun.work = self._narrowed(stage, begun.work, held, _contents(inputs))
+                begun.work = self._narrowed(stage, begun.work, held, inputs)
         return begun
 
     def _narrowed(
-        self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Contents]
+        self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Bound]
     ) -> Work:
         """The work, of only some columns where the others can stay as they are."""
-        before = self._before.get(stage.name, {})
-        columns = columns_anew(stage, self._recipes[stage.name], before, held, inputs)
+        before, recipe = self._before.get(stage.name, {}), self._recipes[stage.name]
+        found = {name: self._found(name, bound) for name, bound in inputs.items()}
+        columns = columns_anew(stage, recipe, before, held, _contents(inputs), _contents(found))
         if not columns or self._room.missing(held.product.objects):
             return work
         return replace(work, held=held.product, columns=columns)
+
+    def _found(self, name: str, bound: Bound) -> Bound:
+        """What an input was in these partitions when the run began."""
+        was = {
+            key: item if isinstance(item, str) else self._holdings.found(name, key)
+            for key, item in bound.items()
+        }
+        return {key: item for key, item in was.items() if item is not None}
 
     def _conclude(self, stage: Stage, begun: Begun, gave: Made | Failed | None) -> Done:
         step = begun.step
@@ -275,7 +288,7 @@ class Steps:
             if begun.how is Action.RECHECK:
                 attempt = replace(attempt, action=Action.RECHECK)
             rows, size = self._read(step)
-            attempt = replace(attempt, rows_in=rows, bytes_in=size, bytes_out=product.bytes)
+            attempt = replace(attempt, rows_in=rows, bytes_in=size, bytes_out=_written(begun, made))
         if stage.kind is Kind.DELIVER:
             effect = effect_of(stage, step.partition, environment, self._run, product.objects[0])
             events.append(EffectQueued(environment=environment, effect=effect))
@@ -367,9 +380,7 @@ class Steps:
             raise Skip(f"{model} has no artifact")
         return binding.product.artifact
 
-    def _work(
-        self, stage: Stage, step: Step, inputs: Mapping[str, Mapping[str, Binding | str]]
-    ) -> Work:
+    def _work(self, stage: Stage, step: Step, inputs: Mapping[str, Bound]) -> Work:
         artifact = None
         if stage.kind is Kind.EVALUATE:
             model = next(item.name for item in stage.inputs if item.contract is None)
@@ -470,7 +481,15 @@ def _failed(attempt: Attempt, why: Failed) -> Attempt:
     )
 
 
-def _contents(inputs: Mapping[str, Mapping[str, Binding | str]]) -> dict[str, Contents]:
+def _written(begun: Begun, made: Made) -> int:
+    """The bytes of what a step made; where that was some columns, without those that were there."""
+    if not made.columns or begun.work is None or begun.work.held is None:
+        return made.product.bytes
+    there = begun.work.held.objects
+    return sum(part.bytes for part in made.product.parts if part.object not in there)
+
+
+def _contents(inputs: Mapping[str, Bound]) -> dict[str, Contents]:
     return {
         name: {key: item if isinstance(item, str) else item.product for key, item in bound.items()}
         for name, bound in inputs.items()

@@ -81,6 +81,7 @@ class Holdings:
     live: dict[str, Artifact]
     noted: dict[str, dict[str, Binding | None]] = field(default_factory=dict)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    _found: dict[tuple[str, str], Binding | None] = field(default_factory=dict)
     _sorted: dict[str, list[str]] = field(default_factory=dict)
     _whole: set[str] = field(default_factory=set)
 
@@ -124,6 +125,11 @@ class Holdings:
             return noted[partition]
         return self.heads.get(stage, {}).get(partition)
 
+    def found(self, stage: str, partition: str) -> Binding | None:
+        """What was bound when the run began, of a partition that was noted then."""
+        place = stage, partition
+        return self._found[place] if place in self._found else self.get(stage, partition)
+
     def all(self, stage: str) -> list[Binding]:
         """All that is bound of a stage that was noted as a whole."""
         return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]
@@ -137,6 +143,7 @@ class Holdings:
     def bind(self, stage: str, partition: str, binding: Binding) -> None:
         """Note a publication."""
         held = self.noted.setdefault(stage, {})
+        self._found.setdefault((stage, partition), held.get(partition))
         keys = self._sorted.get(stage)
         if keys is not None and held.get(partition) is None and partition != UNPLACED:
             insort(keys, partition)
@@ -148,7 +155,9 @@ class Holdings:
         at = bisect_left(keys, partition)
         if keys[at : at + 1] == [partition]:
             del keys[at]
-        self.noted.setdefault(stage, {})[partition] = None
+        held = self.noted.setdefault(stage, {})
+        self._found.setdefault((stage, partition), held.get(partition))
+        held[partition] = None
 
     def before(self, stage: str, partition: str, count: int) -> list[Binding]:
         """What is bound to the last `count` partitions before one, in their order."""

@@ -57,6 +57,7 @@ class Workroom:
         self._profiles = profiles
         self._hashers: dict[object, Hasher] = {}
         self._narrowed: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
+        self._given: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._ordered: dict[str, bool] = {}
         self._caller = Caller(states)
 
@@ -141,7 +142,7 @@ class Workroom:
         of which some row doesn't pass.
         """
         assert stage.output is not None
-        parts, touched = self._parts(stage, stage.output, inputs, reads)
+        parts, touched = self._parts(stage, (), inputs, reads)
         made: dict[str, tuple[Product, Objects, tuple[str, ...]]] = {}
         for partition, good in parts.items():
             findings = checker_of(stage.output).findings(good.height)
@@ -160,7 +161,7 @@ class Workroom:
         """What `columns` gives for many partitions, the same columns of each, from one call."""
         stage = works[0].stage
         narrow = self._narrow(stage, works[0].columns)
-        parts, touched = self._parts(stage, narrow, inputs, reads)
+        parts, touched = self._parts(stage, works[0].columns, inputs, reads)
         made: dict[str, tuple[Product, Objects]] = {}
         for work in works if not touched else ():
             good = parts.get(work.partition)
@@ -174,15 +175,18 @@ class Workroom:
     def _parts(
         self,
         stage: Stage,
-        spec: ContractSpec,
+        columns: tuple[str, ...],
         inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-        """The rows of those partitions of which a contract has nothing to say; and what was touched."""
+        """All or some columns of those partitions of which nothing is to be said; and what was touched."""
+        assert stage.output is not None
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
+        spec = stage.output
+        if columns:
+            spec, query = self._narrow(stage, columns), self._asked(stage, columns, query)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
-        query = query if spec is stage.output else _selected(query, spec)
         parts = checker_of(spec).clean(query.collect(engine="in-memory"))
         assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
         return parts, touched
@@ -217,13 +221,21 @@ class Workroom:
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        query = _selected(query, narrow)
+        query = self._asked(stage, work.columns, query)
         rows = sum(binding.product.rows for bound in inputs.values() for binding in bound)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         judged = checker_of(narrow).judge(frame, partition=partition)
         if touched or judged.bad is not None or judged.findings:
             return None
         return self._renewed(work, narrow, judged.good)
+
+    def _asked(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
+        """Some columns of a query, and those that it takes to judge them."""
+        if (stage.name, columns) not in self._given:
+            # A query that is known by its columns gives the same ones for every partition.
+            given, names = query.collect_schema(), self._narrow(stage, columns).names
+            self._given[stage.name, columns] = [name for name in names if name in given]
+        return query.select(self._given[stage.name, columns])
 
     def _renewed(
         self, work: Again, narrow: ContractSpec, good: pl.DataFrame
@@ -350,12 +362,6 @@ class Workroom:
         if of not in self._hashers:
             self._hashers[of] = Hasher(schema_of(spec))
         return self._hashers[of].hashes(good)
-
-
-def _selected(query: pl.LazyFrame, spec: ContractSpec) -> pl.LazyFrame:
-    """The columns of a query that a contract names."""
-    given = set(query.collect_schema())
-    return query.select([name for name in spec.names if name in given])
 
 
 def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:

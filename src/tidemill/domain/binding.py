@@ -18,11 +18,12 @@ from tidemill.domain.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """An object that holds some columns of a partition, and which rows it holds in which order."""
+    """An object of so many bytes that holds some columns of a partition, and which rows in which order."""
 
     object: str
     columns: tuple[str, ...]
     rowset: str
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
