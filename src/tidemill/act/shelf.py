@@ -8,14 +8,14 @@ that of two results for one row the older stays the one that is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.rowkeys import Keys, Positions
 from tidemill.domain.errors import StorageError
@@ -31,6 +31,7 @@ _LARGE = 512 * 2**20
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
+_NOTHING = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64, "value": pl.Binary})
 
 
 class Segment:
@@ -205,6 +206,20 @@ class Shelf:
             except FileNotFoundError:
                 # A segment was merged away: another one has what it had.
                 self.refresh()
+
+    def repair(self, sound: Callable[[bytes], bool]) -> None:
+        """Take out what is damaged: segments that can't be read, and values that aren't `sound`."""
+        for name in self._memos.segments(self._space):
+            try:
+                held = self._read(name)
+                frame = held.whole() if held is not None else _NOTHING
+                good = frame.filter([sound(value) for value in frame["value"]])
+            except FileNotFoundError:
+                continue  # it was merged away in between
+            except (StorageError, PanicException):
+                frame, good = None, _NOTHING
+            if frame is None or good.height < frame.height:
+                self._memos.merge(self._space, [name], _encoded(good))
 
     def compact(self) -> None:
         """Merge the newest segments into one, if there are several small ones."""

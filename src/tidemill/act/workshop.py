@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
+from tidemill.act.folding import Folder
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake
 from tidemill.act.modeling import Trainer
@@ -119,7 +120,8 @@ class Workshop:
         states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
         self.frames = Frames(tools.artifacts, settle)
         profiles = Profiles(tools.artifacts, head)
-        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, states)
+        folder = Folder(tools.memos, self.frames)
+        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, folder, states)
         self._trainer = Trainer(self.room, tools.artifacts, tools.formats, settle)
 
     def make(self, work: Work) -> Made | Failed:
@@ -149,7 +151,6 @@ class Workshop:
         return replace(gave, objects=())
 
     def _make(self, stage: Stage, work: Work) -> Made:
-        inputs = {name: tuple(bound.values()) for name, bound in work.inputs.items()}
         match stage.kind:
             case Kind.INGEST:
                 product, objects = self.room.ingest(stage, work.partition, work.files, work.rulings)
@@ -162,12 +163,12 @@ class Workshop:
                         held=work.held,
                         columns=work.columns,
                     )
-                    found = self.room.columns(again, inputs, reads)
+                    found = self.room.columns(again, work.inputs, reads)
                     if found is not None:
                         product, objects = found
                         return Made(product=product, objects=objects, columns=work.columns)
                 product, objects, touched = self.room.transform(
-                    stage, work.partition, inputs, reads, work.rulings
+                    stage, work.partition, work.inputs, reads, work.rulings
                 )
                 return Made(product=product, objects=objects, touched=touched)
             case Kind.MODEL:
