@@ -26,7 +26,7 @@ from tidemill.domain.binding import Binding
 from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import StorageError
 from tidemill.domain.fingerprint import fingerprint
-from tidemill.domain.fold import Fold, Folded
+from tidemill.domain.fold import Folded, FoldUsage
 from tidemill.domain.stage import Input
 from tidemill.ports import Memos
 
@@ -36,13 +36,16 @@ _DIGEST = 16
 
 
 class Folder:
-    """Folds inputs of steps, with partials that are kept in `memos`; for the thread of a run."""
+    """Folds inputs of steps, with partials that are kept in `memos`; for one thread.
+
+    `usage` is what that took since it was None.
+    """
 
     def __init__(self, memos: Memos, frames: Frames) -> None:
         self._memos = memos
         self._frames = frames
         self._shelves: dict[str, Shelf] = {}
-        self.computed = 0
+        self.usage: FoldUsage | None = None
 
     def fold(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
         """What a stage is handed of the partitions of a folded input."""
@@ -55,9 +58,10 @@ class Folder:
         leaves = {key: _leaf(fold, binding) for key, binding in bound.items()}
         root = tree_of(leaves, contract.partitioning)
         shelf = self._shelves.setdefault(fold.kept, Shelf(self._memos, f"fold-{fold.kept}"))
-        work = _Merging(self._frames, shelf, fold.fold, bound, contract, fold.columns)
+        work = _Merging(self._frames, shelf, fold, contract, bound)
         parts = work.merge(root)
-        self.computed += work.computed
+        took = FoldUsage(kept=len(bound) - work.computed, computed=work.computed, rows=work.rows)
+        self.usage = took + (self.usage or FoldUsage())
         return marked(f"fold {fold.digest} {root.key}", _end(fold, parts))
 
 
@@ -68,21 +72,22 @@ class _Merging:
         self,
         frames: Frames,
         shelf: Shelf,
-        fold: Fold,
-        bound: Mapping[str, Binding],
+        fold: Folded,
         contract: ContractSpec,
-        columns: Sequence[str],
+        bound: Mapping[str, Binding],
     ) -> None:
         self._frames = frames
         self._shelf = shelf
-        self._fold = fold
-        self._bound = bound
+        self._fold = fold.fold
         self._contract = contract
-        self._columns = columns
+        # Where only rows are counted, any column has them.
+        self._columns = fold.columns or contract.names[:1]
+        self._bound = bound
         self._known: dict[str, pl.DataFrame] = {}
         self._fresh: dict[str, bytes] = {}
         self._size = 0
         self.computed = 0
+        self.rows = 0
 
     def merge(self, root: Node) -> pl.DataFrame:
         """The partials of all partitions together; what was computed of them is kept."""
@@ -104,12 +109,12 @@ class _Merging:
         return found
 
     def _partial(self, partition: str) -> pl.DataFrame:
-        self.computed += 1
-        # Where only rows are counted, any column has them.
-        columns = self._columns or self._contract.names[:1]
-        rows = self._frames.load((self._bound[partition],), self._contract, columns)
+        query = self._frames.load((self._bound[partition],), self._contract, self._columns)
         # In how many pieces rows come depends on where they were; floats are added piece by piece.
-        return _run(partials(self._fold, rows.collect(engine="in-memory").rechunk().lazy()))
+        rows = _run(query).rechunk()
+        self.computed += 1
+        self.rows += rows.height
+        return _run(partials(self._fold, rows.lazy()))
 
     def _merged(self, parts: Sequence[Node]) -> pl.DataFrame:
         below = pl.concat([self._made(part) for part in parts], rechunk=True)
@@ -136,7 +141,11 @@ class _Merging:
         """Keep what was computed, durably; what wasn't kept is computed anew."""
         if not self._fresh:
             return
-        self._shelf.add(_keys(list(self._fresh)), pl.Series("value", list(self._fresh.values()), pl.Binary), None)
+        self._shelf.add(
+            _keys(list(self._fresh)),
+            pl.Series("value", list(self._fresh.values()), pl.Binary),
+            None,
+        )
         self._fresh, self._size = {}, 0
         with suppress(StorageError):
             self._shelf.refresh()
@@ -174,7 +183,7 @@ def _is_sound(value: bytes) -> bool:
 
 
 def _unpacked(value: bytes) -> pl.DataFrame:
-    return pl.read_ipc(BytesIO(value[_DIGEST:]), memory_map=False)
+    return pl.read_ipc(BytesIO(value[_DIGEST:]))
 
 
 def _run(query: pl.LazyFrame) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from tidemill.decide.recipe import Recipe
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import ContractError, StepError, TidemillError
 from tidemill.domain.fingerprint import object_name
+from tidemill.domain.fold import FoldUsage
 from tidemill.domain.memo import Usage
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
@@ -76,13 +77,14 @@ class Made:
     """What a step gave, what else its code reached for, and the bytes of objects that aren't stored.
 
     Where only some `columns` were made, the others are those that were there. `memo` is what
-    its memos spared and took.
+    its memos spared and took, `fold` what its folds did.
     """
 
     product: Product
     touched: tuple[str, ...] = ()
     objects: Objects = ()
     memo: Usage | None = None
+    fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -120,8 +122,10 @@ class Workshop:
         states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
         self.frames = Frames(tools.artifacts, settle)
         profiles = Profiles(tools.artifacts, head)
-        folder = Folder(tools.memos, self.frames)
-        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, folder, states)
+        self._folder = Folder(tools.memos, self.frames)
+        self.room = Workroom(
+            Intake(tools, coming or {}), self.frames, profiles, self._folder, states
+        )
         self._trainer = Trainer(self.room, tools.artifacts, tools.formats, settle)
 
     def make(self, work: Work) -> Made | Failed:
@@ -130,9 +134,11 @@ class Workshop:
         if self._recipes[stage.name].digest != work.recipe:
             return Failed(message=f"{stage.name} does something else in this process", unlike=True)
         desk = Desk(self._memos, self._shelves)
+        self._folder.usage = None
         try:
             with self.recorder.step(stage.name, work.partition, work.number), desk.open():
-                return replace(self._make(stage, work), memo=desk.usage)
+                made = self._make(stage, work)
+                return replace(made, memo=desk.usage, fold=self._folder.usage)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import count
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -20,6 +21,7 @@ from tidemill.domain.place import caller
 
 IntoColumn: TypeAlias = "str | pl.Expr"
 
+_HERE = "aggregates.py:"
 # Sums of floats differ in the order in which they were added, by about this share of them.
 _ROUNDING = 1e-9
 _HASHES = 2.0**64
@@ -41,7 +43,6 @@ class Folds:
         partition adds is kept, so that a run computes only that of partitions that changed. For
         `fold={"flights": ...}` of a transform. DeclarationError for what makes no sense.
         """
-        where = caller(1)
         faults = [
             f"{name}={item!r} is no aggregate, such as tm.fold.count()"
             for name, item in aggregates.items()
@@ -52,8 +53,8 @@ class Folds:
         faults += [f"{name!r} is a column of the groups" for name in aggregates if name in by]
         if not by and not aggregates:
             faults.append("it names neither groups nor aggregates")
-        _refuse(faults, where)
-        return Fold(by=by, aggregates=aggregates, place=where)
+        _refuse(faults)
+        return Fold(by=by, aggregates=aggregates, place=_where())
 
     def count(self, column: IntoColumn | None = None) -> Aggregate:
         """How many rows there are, or values that aren't null."""
@@ -87,8 +88,8 @@ class Folds:
             ),
             merge=lambda part: pl.struct(total=_of(part, "total").sum(), n=_of(part, "n").sum()),
             # Polars has no mean of nothing.
-            final=lambda part: (
-                pl.when(_of(part, "n") > 0).then(_of(part, "total") / _of(part, "n"))
+            final=lambda part: pl.when(_of(part, "n") > 0).then(
+                _of(part, "total") / _of(part, "n")
             ),
             whole=values.mean(),
             tolerance=_share("mean", tolerance),
@@ -126,7 +127,7 @@ class Folds:
     ) -> Aggregate:
         """A value that differs from the lower quantile (from 0 to 1) by at most the share `error` of it."""
         if not 0 <= quantile <= 1:
-            _refuse([f"approx_quantile: {quantile!r} is no quantile from 0 to 1"], caller(1))
+            _refuse([f"approx_quantile: {quantile!r} is no quantile from 0 to 1"])
         share = _share("approx_quantile", error, least=0.001)
         growth = (1 + share) / (1 - share)
         values = _expression(column).cast(pl.Float64).drop_nulls()
@@ -174,7 +175,7 @@ class Folds:
             )
             if not fits
         ]
-        _refuse(faults, caller(1))
+        _refuse(faults)
         return Aggregate(
             said=f"mergeable({_written(partial)})",
             partial=partial,
@@ -203,7 +204,7 @@ def _plain(
 
 def _expression(column: IntoColumn) -> pl.Expr:
     if not isinstance(column, (str, pl.Expr)):
-        _refuse([f"{column!r} is no column, nor an expression of Polars"], caller(2))
+        _refuse([f"{column!r} is no column, nor an expression of Polars"])
     return pl.col(column) if isinstance(column, str) else column
 
 
@@ -215,13 +216,20 @@ def _share(name: str, share: Any, *, least: float = 0.0) -> float:
     """A share of a value, such as a tolerance."""
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not least <= share < 1:
-        _refuse([f"{name}: {share!r} is no share from {least:g} to 1"], caller(2))
+        _refuse([f"{name}: {share!r} is no share from {least:g} to 1"])
     return float(share)
 
 
-def _refuse(faults: list[str], where: str) -> None:
+def _refuse(faults: list[str]) -> None:
     if faults:
-        raise DeclarationError("tm.fold", [Fault(message=fault, where=where) for fault in faults])
+        raise DeclarationError(
+            "tm.fold", [Fault(message=fault, where=_where()) for fault in faults]
+        )
+
+
+def _where() -> str:
+    """The line that calls this module."""
+    return next(place for depth in count(1) if not (place := caller(depth)).startswith(_HERE))
 
 
 def _of(part: pl.Expr, field: str) -> pl.Expr:

@@ -59,7 +59,11 @@ def finished(fold: Fold, parts: pl.LazyFrame, types: Mapping[str, pl.DataType]) 
 
 def _grouped(fold: Fold, frame: pl.LazyFrame, made: Mapping[str, pl.Expr]) -> pl.LazyFrame:
     # The order of rows decides about that of groups, and of sums: the same frames give the same bytes.
-    return frame.group_by(fold.by, maintain_order=True).agg(**made) if fold.by else frame.select(**made)
+    return (
+        frame.group_by(fold.by, maintain_order=True).agg(**made)
+        if fold.by
+        else frame.select(**made)
+    )
 
 
 def with_folds(stage: Stage, said: object) -> tuple[Stage, list[Fault]]:
@@ -71,7 +75,9 @@ def with_folds(stage: Stage, said: object) -> tuple[Stage, list[Fault]]:
         return stage, [_fault(stage, message, hint='write fold={"flights": tm.fold(...)}')]
     names = [item.name for item in stage.frames]
     faults = [
-        _fault(stage, f"a fold of {name!r}, which is not one of its inputs", did_you_mean(name, names))
+        _fault(
+            stage, f"a fold of {name!r}, which is not one of its inputs", did_you_mean(name, names)
+        )
         for name in said
         if name not in names
     ]
@@ -99,9 +105,11 @@ def _folded(stage: Stage, item: Input, fold: object) -> tuple[Input, list[Fault]
         problems = list(_unmergeable(found, item.contract))
     except _Unfit as reason:
         problems = [str(reason)]
-    beyond = [] if problems or item.reads is None else [
-        name for name in found.columns if name not in item.reads.columns
-    ]
+    beyond = (
+        []
+        if problems or item.reads is None
+        else [name for name in found.columns if name not in item.reads.columns]
+    )
     if beyond:
         problems = [f"it reads {beyond[0]!r}, which the stage doesn't declare ({item.reads})"]
     if problems:
@@ -174,7 +182,9 @@ def _single(fold: Fold, frame: pl.LazyFrame, how: _Step, what: str) -> dict[str,
     return found
 
 
-def _told(frame: pl.LazyFrame, what: str, keys: Mapping[str, Sequence[str]] | None = None) -> Numbered:
+def _told(
+    frame: pl.LazyFrame, what: str, keys: Mapping[str, Sequence[str]] | None = None
+) -> Numbered:
     """What a step of a fold computes, if its expressions say all of it."""
     _schema(frame, what)
     try:
@@ -250,7 +260,11 @@ def _near(one: pl.Series, other: pl.Series, tolerance: float) -> pl.Series:
 
 def _apart(whole: pl.Series, inward: pl.Series, item: Aggregate) -> str:
     for one, other in zip(whole.to_list(), inward.to_list(), strict=True):
-        if not same(pl.Series([one], dtype=whole.dtype), pl.Series([other], dtype=whole.dtype), item.tolerance):
+        if not same(
+            pl.Series([one], dtype=whole.dtype),
+            pl.Series([other], dtype=whole.dtype),
+            item.tolerance,
+        ):
             return f"it gives {one} at once and {other}"
     return "it gives other values"
 

@@ -38,6 +38,25 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoldUsage:
+    """What folds took, of one step or several: partitions that were `kept`, and those `computed`, with their rows.
+
+    Partitions are counted by step and fold.
+    """
+
+    kept: int = 0
+    computed: int = 0
+    rows: int = 0
+
+    def __add__(self, other: FoldUsage) -> FoldUsage:
+        return FoldUsage(
+            kept=self.kept + other.kept,
+            computed=self.computed + other.computed,
+            rows=self.rows + other.rows,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """A fold of the rows of a contract.
 
