@@ -274,7 +274,7 @@ def test_what_was_only_seen_while_it_ran() -> None:
         judged_by="code",
         opaque="it reads sales while it is being called",
         unproven=("it reads the clock: time.time (bakery.py:71)",),
-        reads=(InputFacts(name="sales", reads=(), ignores=("sold",)),),
+        reads=(InputFacts(name="sales", reads=(), ignores=("sold",), fold="by town: n=count()"),),
         touched=(
             "it reads the clock: time.time (bakery.py:71)",
             "it reads the environment: os.environ (tables.py:9)",
