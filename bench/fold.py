@@ -17,7 +17,10 @@ from typing import Any
 from bench.common import Row, drive, inside
 
 DAYS, ROWS, TIMES = 1_000, 10_000, 5
-PAIRS = {"folded": ("grouped", "count, sum, max, mean"), "sketched": ("exact", "distinct, quantile")}
+PAIRS = {
+    "folded": ("grouped", "count, sum, max, mean"),
+    "sketched": ("exact", "distinct, quantile"),
+}
 
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ EXACT = {
 def cut(rows: pl.DataFrame, places: Sequence[int]) -> list[pl.DataFrame]:
     """Rows in parts, some of which may be empty."""
     edges = [0, *sorted(place % (rows.height + 1) for place in places), rows.height]
-    return [rows[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [rows[start:stop] for start, stop in pairwise(edges)]
 
 
 def whole(fold: Fold, rows: pl.DataFrame) -> pl.DataFrame:
@@ -186,22 +187,26 @@ def test_ones_own_merge_as_they_say() -> None:
     assert found.item() == pytest.approx(rows["x"].var(ddof=0))
 
 
+# As somebody calls it who has no type checker.
+UNTYPED: Any = tm.fold
+
+
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
-        (lambda: tm.fold(), "neither groups nor aggregates"),
-        (lambda: tm.fold("a", "a"), "'a' is there twice"),
-        (lambda: tm.fold("a", a=tm.fold.count()), "'a' is a column of the groups"),
-        (lambda: tm.fold(1), "1 is no name of a column"),
-        (lambda: tm.fold("a", n=pl.len()), "is no aggregate"),
-        (lambda: tm.fold.sum(3), "3 is no column"),
-        (lambda: tm.fold.sum("x", tolerance=-1), "-1 is no share from 0 to 1"),
-        (lambda: tm.fold.mean("x", tolerance=True), "True is no share"),
-        (lambda: tm.fold.approx_n_unique("x", error=0.0), "0.0 is no share from 0.001 to 1"),
-        (lambda: tm.fold.approx_quantile("x", 2), "2 is no quantile from 0 to 1"),
-        (lambda: tm.fold.mergeable(partial="x", merge=pl.Expr.sum), "partial='x' is no expression"),
-        (lambda: tm.fold.mergeable(partial=pl.len(), merge=1), "merge=1 is no function"),
-        (lambda: tm.fold.mergeable(partial=pl.len(), merge=pl.Expr.sum, final=1), "final=1 is no"),
+        (lambda: UNTYPED(), "neither groups nor aggregates"),
+        (lambda: UNTYPED("a", "a"), "'a' is there twice"),
+        (lambda: UNTYPED("a", a=UNTYPED.count()), "'a' is a column of the groups"),
+        (lambda: UNTYPED(1), "1 is no name of a column"),
+        (lambda: UNTYPED("a", n=pl.len()), "is no aggregate"),
+        (lambda: UNTYPED.sum(3), "3 is no column"),
+        (lambda: UNTYPED.sum("x", tolerance=-1), "-1 is no share from 0 to 1"),
+        (lambda: UNTYPED.mean("x", tolerance=True), "True is no share"),
+        (lambda: UNTYPED.approx_n_unique("x", error=0.0), "0.0 is no share from 0.001 to 1"),
+        (lambda: UNTYPED.approx_quantile("x", 2), "2 is no quantile from 0 to 1"),
+        (lambda: UNTYPED.mergeable(partial="x", merge=pl.Expr.sum), "partial='x' is no expression"),
+        (lambda: UNTYPED.mergeable(partial=pl.len(), merge=1), "merge=1 is no function"),
+        (lambda: UNTYPED.mergeable(partial=pl.len(), merge=pl.Expr.sum, final=1), "final=1 is no"),
     ],
 )
 def test_what_makes_no_sense_is_refused(declare: Any, message: str) -> None:

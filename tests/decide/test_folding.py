@@ -1,4 +1,4 @@
-"""What can't be folded is refused where it is declared; what is read of a fold is told in columns of its input."""
+"""What can't be folded is refused where it is declared; what a fold reads is told in columns of its input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import tidemill as tm
 from tidemill.decide.code import code_of
 from tidemill.decide.declare import seal
-from tidemill.decide.folding import offered, same, sources
+from tidemill.decide.folding import same
+from tidemill.decide.folds import offered, sources
 from tidemill.decide.probe import probe
 from tidemill.decide.recipe import Evidence, Platform, Recipe, changes, probe_key, recipe_of
 from tidemill.domain.errors import DeclarationError
@@ -196,9 +197,11 @@ def test_a_fold_reads_what_the_stage_declares() -> None:
 def test_an_input_without_a_contract_is_a_fault_of_its_own() -> None:
     flow = Workflow("w")
 
-    @flow.transform(fold={"flights": tm.fold("origin")})
-    def routes(flights) -> tm.Frame[Routes]:  # type: ignore[no-untyped-def]
+    def routes(flights: Any) -> Any:
         return flights
+
+    routes.__annotations__ = {"return": tm.Frame[Routes]}
+    flow.transform(fold={"flights": tm.fold("origin")})(routes)
 
     with pytest.raises(DeclarationError, match="parameter 'flights' has no contract"):
         seal(flow)

@@ -12,7 +12,7 @@ from polars.exceptions import PanicException
 from tidemill.act.failing import failed
 from tidemill.act.remembering import is_wanted
 from tidemill.decide.code.state import State
-from tidemill.decide.folding import offered
+from tidemill.decide.folds import offered
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
 from tidemill.decide.recipe import all_columns, keeping, words

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from tidemill.decide.folding import told
 from tidemill.domain.errors import DeclarationError, Fault
 from tidemill.domain.fold import Aggregate, Fold
 from tidemill.domain.place import caller
@@ -54,7 +55,7 @@ class Folds:
         if not by and not aggregates:
             faults.append("it names neither groups nor aggregates")
         _refuse(faults)
-        return Fold(by=by, aggregates=aggregates, place=_where())
+        return Fold(by=by, aggregates=aggregates, told=told, place=_where())
 
     def count(self, column: IntoColumn | None = None) -> Aggregate:
         """How many rows there are, or values that aren't null."""
@@ -202,7 +203,7 @@ def _plain(
     )
 
 
-def _expression(column: IntoColumn) -> pl.Expr:
+def _expression(column: Any) -> pl.Expr:
     if not isinstance(column, (str, pl.Expr)):
         _refuse([f"{column!r} is no column, nor an expression of Polars"])
     return pl.col(column) if isinstance(column, str) else column

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tidemill.decide.folding import with_folds
+from tidemill.decide.folds import with_folds
 from tidemill.decide.frame import Frame, Predictor
 from tidemill.decide.guarantees import with_reads
 from tidemill.decide.hidden import rule_faults

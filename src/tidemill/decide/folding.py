@@ -19,11 +19,9 @@ from tidemill.decide.query import Numbered, Unreadable, marked, numbered
 from tidemill.decide.sample.values import drawn
 from tidemill.decide.schema import polars_type, schema_of
 from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import ContractError, Fault, did_you_mean
+from tidemill.domain.errors import ContractError, did_you_mean
 from tidemill.domain.fingerprint import fingerprint
 from tidemill.domain.fold import Aggregate, Fold, Folded
-from tidemill.domain.query import Reads
-from tidemill.domain.stage import Input, Stage
 
 # Bump it when equal rows get other partials, or when these are merged in another way.
 _FORMAT = 1
@@ -66,66 +64,21 @@ def _grouped(fold: Fold, frame: pl.LazyFrame, made: Mapping[str, pl.Expr]) -> pl
     )
 
 
-def with_folds(stage: Stage, said: object) -> tuple[Stage, list[Fault]]:
-    """A stage whose inputs are folded as it declares; what can't be folded is a fault."""
-    if not said:
-        return stage, []
-    if not isinstance(said, Mapping):
-        message = f"fold={said!r} doesn't say which input is folded"
-        return stage, [_fault(stage, message, hint='write fold={"flights": tm.fold(...)}')]
-    names = [item.name for item in stage.frames]
-    faults = [
-        _fault(
-            stage, f"a fold of {name!r}, which is not one of its inputs", did_you_mean(name, names)
-        )
-        for name in said
-        if name not in names
-    ]
-    inputs = []
-    for item in stage.inputs:
-        found, more = _folded(stage, item, said[item.name]) if item.name in said else (item, [])
-        inputs.append(found)
-        faults += more
-    return replace(stage, inputs=tuple(inputs)), faults
-
-
-def _fault(stage: Stage, message: str, hint: str = "", where: str = "") -> Fault:
-    told = f"{stage.kind} {stage.name!r}: {message}"
-    return Fault(message=told, where=where or stage.place, hint=hint)
-
-
-def _folded(stage: Stage, item: Input, fold: object) -> tuple[Input, list[Fault]]:
-    if not isinstance(fold, Fold):
-        message = f"fold={fold!r} of {item.name!r} is not what tm.fold() gives"
-        return item, [_fault(stage, message, "write tm.fold('origin', n=tm.fold.count())")]
-    if item.contract is None:
-        return item, []
-    try:
-        found = folded(fold, item.contract)
-        problems = list(_unmergeable(found, item.contract))
-    except _Unfit as reason:
-        problems = [str(reason)]
-    beyond = (
-        []
-        if problems or item.reads is None
-        else [name for name in found.columns if name not in item.reads.columns]
-    )
-    if beyond:
-        problems = [f"it reads {beyond[0]!r}, which the stage doesn't declare ({item.reads})"]
-    if problems:
-        return item, [
-            _fault(stage, f"its fold of {item.name!r}: {problem}", where=fold.place)
-            for problem in problems
-        ]
-    return replace(item, fold=found), []
-
-
 class _Unfit(Exception):
     """The fold can't be one of this contract."""
 
 
+def told(fold: Fold, contract: ContractSpec) -> tuple[Folded | None, tuple[str, ...]]:
+    """A fold of the rows of a contract, and what is wrong with it; None if it can't be that."""
+    try:
+        found = folded(fold, contract)
+    except _Unfit as reason:
+        return None, (str(reason),)
+    return found, tuple(_unmergeable(found, contract))
+
+
 def folded(fold: Fold, contract: ContractSpec) -> Folded:
-    """A fold of the rows of a contract; an exception that says why, if it can't be that."""
+    """A fold of the rows of a contract, which weren't tried; an exception says why, if it can't be that."""
     unknown = [name for name in fold.by if name not in contract.names]
     if unknown:
         advice = did_you_mean(unknown[0], contract.names)
@@ -223,7 +176,7 @@ def _unmergeable(found: Folded, contract: ContractSpec) -> Iterator[str]:
 
 def _drawn(found: Folded, contract: ContractSpec) -> pl.DataFrame:
     """Rows with the columns that a fold reads, several of each group."""
-    chance = np.random.default_rng(_SEED)
+    chance = np.random.default_rng(_SEED)  # noqa: TID251 - the same rows each time
     columns = []
     for name in found.columns:
         column = contract.column(name)
@@ -267,31 +220,3 @@ def _apart(whole: pl.Series, inward: pl.Series, item: Aggregate) -> str:
         ):
             return f"it gives {one} at once and {other}"
     return "it gives other values"
-
-
-def sources(stage: Stage, reads: Reads) -> Reads:
-    """The columns of inputs that those of `reads` depend on, where these are of folds.
-
-    Of a fold of which no column is read the groups still count.
-    """
-    found = {item.name: item.fold for item in stage.inputs}
-    told: dict[str, tuple[str, ...]] = {}
-    for name, columns in reads.items():
-        fold = found.get(name)
-        if fold is None:
-            told[name] = columns
-            continue
-        needed = {*fold.fold.by, *(need for column in columns for need in fold.needs[column])}
-        told[name] = tuple(column for column in fold.columns if column in needed)
-    return told
-
-
-def offered(stage: Stage, reads: Reads) -> Reads:
-    """What a stage may ask for of its frames, if its key covers `reads` of its inputs."""
-    found = {item.name: item.fold for item in stage.inputs}
-    return {
-        name: columns
-        if (fold := found.get(name)) is None
-        else tuple(made for made, needs in fold.needs.items() if {*needs} <= {*columns})
-        for name, columns in reads.items()
-    }

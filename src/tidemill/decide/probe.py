@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.decide.folding import sources
+from tidemill.decide.folds import sources
 from tidemill.decide.leaves import Leaves, noting
 from tidemill.decide.memo import probing
 from tidemill.decide.query import Numbered, Unreadable, marked, numbered

@@ -55,7 +55,7 @@ def place_of(key: str, grain: Grain | None) -> int:
     start = start_of(key, grain)
     if grain is Grain.MONTH:
         return start.year * 12 + start.month
-    hours = (start - datetime.min).total_seconds() // 3600  # noqa: DTZ901
+    hours = (start - datetime.min).total_seconds() // 3600
     return int(hours) // _HOURS[grain]
 
 

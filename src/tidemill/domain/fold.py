@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidemill.domain.contract import ContractSpec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Aggregate:
@@ -26,23 +28,24 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fold:
-    """Groups `by` some columns, and their aggregates by the names of the columns that hold them."""
+    """Groups `by` some columns, and their aggregates by the names of the columns that hold them.
+
+    `told` makes it one of the rows of a contract, and says what is wrong with it; only Polars can.
+    """
 
     by: tuple[str, ...]
     aggregates: Mapping[str, Aggregate]
+    told: Callable[[Fold, ContractSpec], tuple[Folded | None, tuple[str, ...]]]
     place: str = ""
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name}={item.said}" for name, item in self.aggregates.items())
-        return f"by {', '.join(self.by)}: {told}" if self.by else told
+        made = ", ".join(f"{name}={item.said}" for name, item in self.aggregates.items())
+        return f"by {', '.join(self.by)}: {made}" if self.by else made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldUsage:
-    """What folds took, of one step or several: partitions that were `kept`, and those `computed`, with their rows.
-
-    Partitions are counted by step and fold.
-    """
+    """What folds took, of a step or several: partitions `kept`, and those `computed` of so many `rows`."""
 
     kept: int = 0
     computed: int = 0

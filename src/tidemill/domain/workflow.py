@@ -109,7 +109,7 @@ class Workflow:
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Decorator: ...
-    def transform(
+    def transform(  # noqa: PLR0913 - a declaration, said in keywords
         self,
         function: Function | None = None,
         *,
