@@ -8,6 +8,7 @@ that of two results for one row the older stays the one that is found.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ _LARGER = 4
 _TINY = 2**16
 # What is this large stays as it is: to copy it again and again would cost more than it gains.
 _LARGE = 512 * 2**20
-# Values are written in groups of so many bytes, and rows; rows that are closer than this are read at once.
+# Values are written in groups of so many bytes, and rows; rows that are closer than this, and no farther
+# apart than a group is long, are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
@@ -43,6 +45,8 @@ class Segment:
         keys = Keys(frame["high"].to_numpy(), frame["low"].to_numpy())
         self._places = np.argsort(keys.high)
         self._keys = keys.at(self._places)
+        size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+        self._near = min(_NEAR, len(keys) * _GROUP // size)
         with self._explaining():
             self.told = "tokens" in pl.read_parquet_schema(source)
 
@@ -58,10 +62,10 @@ class Segment:
     def at(self, places: Positions, column: str) -> pl.Series:
         """A column's values in some rows."""
         first, last = int(places.min()), int(places.max())
-        if last - first < _NEAR + 2 * len(places):
+        if last - first < self._near + 2 * len(places):
             return self._read([column], first, last - first + 1)[column].gather(places - first)
         ordered = np.sort(places)
-        cuts = np.flatnonzero(np.diff(ordered) > _NEAR) + 1
+        cuts = np.flatnonzero(np.diff(ordered) > max(self._near, 1)) + 1
         firsts = ordered[np.concatenate([[0], cuts])]
         counts = ordered[np.concatenate([cuts, [len(ordered)]]) - 1] - firsts + 1
         parts = [
@@ -255,7 +259,7 @@ def _merged(segments: Sequence[Segment]) -> bytes:
 
 def _encoded(frame: pl.DataFrame) -> bytes:
     rows = max(1, frame.height)
-    group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1_024), _ROWS)
+    group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
     into = BytesIO()
     frame.write_parquet(
         into, compression="zstd", compression_level=1, statistics=False, row_group_size=group
