@@ -148,7 +148,8 @@ class Folds:
                 _of(part, "bin").explode().drop_nulls(), _of(part, "n").explode().drop_nulls()
             ),
             final=lower,
-            whole=_expression(column).quantile(quantile, interpolation="lower"),
+            # Polars counts the rank from the first null, and rounds on the way.
+            whole=_expression(column).drop_nulls().quantile(quantile, interpolation="lower"),
             tolerance=share * (1 + _ROUNDING),
         )
 
