@@ -27,7 +27,7 @@ class Flights(tm.Contract, key=("day", "flight")):
     origin = tm.String()
     delay = tm.Float64(nullable=True)
     kind = tm.Categorical()
-    odd = tm.String(regex="a(?=b)b")
+    odd = tm.String(regex=r"\p{Greek}")
 
 
 class Routes(tm.Contract, key=("origin",)):
@@ -169,6 +169,10 @@ PART = pl.col("delay")
         (
             {"flights": tm.fold(n=tm.fold.sum(PART.map_elements(abs, return_dtype=pl.Float64)))},
             "isn't all in expressions of Polars: python",
+        ),
+        (
+            {"flights": tm.fold(n=tm.fold.sum(sum((PART for _ in range(600)), PART)))},
+            "its partial can't be told: the query is nested too deep",
         ),
         ({"flights": tm.fold(n=tm.fold.max(PART.shuffle()))}, "expressions of Polars: unseeded"),
         (

@@ -212,11 +212,6 @@ def _near(one: pl.Series, other: pl.Series, tolerance: float) -> pl.Series:
 
 
 def _apart(whole: pl.Series, inward: pl.Series, item: Aggregate) -> str:
-    for one, other in zip(whole.to_list(), inward.to_list(), strict=True):
-        if not same(
-            pl.Series([one], dtype=whole.dtype),
-            pl.Series([other], dtype=whole.dtype),
-            item.tolerance,
-        ):
-            return f"it gives {one} at once and {other}"
-    return "it gives other values"
+    pairs = ((whole[row : row + 1], inward[row : row + 1]) for row in range(len(whole)))
+    one, other = next(pair for pair in pairs if not same(*pair, item.tolerance))
+    return f"it gives {one[0]} at once and {other[0]}"
