@@ -59,6 +59,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(STEP) "bench profiles" $(PY) -m bench.profiles
 	@$(STEP) "bench contracts" $(PY) -m bench.contracts
 	@$(STEP) "bench memo" $(PY) -m bench.memo
+	@$(STEP) "bench fold" $(PY) -m bench.fold
 	@$(STEP) "bench execution" $(PY) -m bench.execution
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes

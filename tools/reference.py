@@ -47,7 +47,7 @@ GROUPS: Mapping[str, str] = {
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
     "Sources and sinks": "files sql output pull delta iceberg Source parquet",
-    "Windows": "last all",
+    "Windows and folds": "last all fold",
     "What stage functions take and give": "Frame Params Predictor Fitted fitted Scores scores",
     "Triggers": "degraded contract_changed volume every new_data any_of all_of",
     "Gates": "beats_live beats_baseline no_slice_worse",
@@ -109,6 +109,8 @@ def entries(name: str) -> Iterator[str]:
     yield entry(f"tm.{name}", value, SAID.get(name))
     if name in ("Workflow", "Predictor"):
         yield from members(name.lower(), value)
+    if name == "fold":
+        yield from members("tm.fold", type(value))
     if name == "Contract":
         yield entry("SomeContract.reads", value.reads, None)
 

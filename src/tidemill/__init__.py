@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidemill.act.memo import memo
     from tidemill.act.validating import Validated, validate
     from tidemill.contracts import Contract
+    from tidemill.decide.aggregates import fold
     from tidemill.decide.frame import Frame, Predictor
     from tidemill.decide.review.compare import diff
     from tidemill.decide.scoring import scores
@@ -129,6 +130,7 @@ __all__ = [
     "every",
     "files",
     "fitted",
+    "fold",
     "iceberg",
     "impure",
     "last",
@@ -160,6 +162,7 @@ _HOMES = {
     "tidemill.act.memo": "memo",
     "tidemill.act.validating": "Validated validate",
     "tidemill.contracts": "Contract",
+    "tidemill.decide.aggregates": "fold",
     "tidemill.decide.review.compare": "diff",
     "tidemill.decide.frame": "Frame Predictor",
     "tidemill.decide.scoring": "scores",

@@ -56,7 +56,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
         "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
-        "memo": None, "columns": (),
+        "memo": None, "fold": None, "columns": (),
     },
     "Effect": {"object": "", "format": "parquet"},
     "EffectDone": {"detail": {}},
@@ -76,7 +76,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "retried": 0,
         "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
         "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
+        "fold": None,
     },
+    "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
     "Usage": {
         "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
     },

@@ -47,8 +47,8 @@ def test_a_partition_down_to_its_files(built: Path) -> None:
     assert {"column rain", "column shop", "contract", "engine"} <= set(found["recipe_parts"])
     assert (found["judged_by"], found["opaque"], found["touched"]) == ("query", "", [])
     assert found["reads"] == [
-        {"name": "sales", "reads": ["date", "shop", "hour"], "ignores": ["sold"]},
-        {"name": "weather", "reads": ["date", "temperature", "rain"], "ignores": []},
+        {"name": "sales", "reads": ["date", "shop", "hour"], "ignores": ["sold"], "fold": ""},
+        {"name": "weather", "reads": ["date", "temperature", "rain"], "ignores": [], "fold": ""},
     ]
     assert origins(found) == {"weather": ("2026-02-01",), "sales": ("2026-02-01",)}
     weather, sales = found["origins"]
@@ -274,7 +274,7 @@ def test_what_was_only_seen_while_it_ran() -> None:
         judged_by="code",
         opaque="it reads sales while it is being called",
         unproven=("it reads the clock: time.time (bakery.py:71)",),
-        reads=(InputFacts(name="sales", reads=(), ignores=("sold",)),),
+        reads=(InputFacts(name="sales", reads=(), ignores=("sold",), fold="by town: n=count()"),),
         touched=(
             "it reads the clock: time.time (bakery.py:71)",
             "it reads the environment: os.environ (tables.py:9)",
@@ -285,4 +285,5 @@ def test_what_was_only_seen_while_it_ran() -> None:
         "  never reused: it reads the clock: time.time (bakery.py:71)",
         "  never reused: when it was made, it reads the environment: os.environ (tables.py:9)",
     ]
-    assert told[-1].split() == ["sales", "(number", "of", "rows)", "sold"]
+    assert told[-2].split() == ["sales", "(number", "of", "rows)", "sold"]
+    assert told[-1] == "  sales is folded by town: n=count()"

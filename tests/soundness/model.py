@@ -28,6 +28,8 @@ LOOKS = ("comment", "docstring", "format", "annotation", "local", "form")
 # The query isn't the truth about these: their code and all columns count.
 OPAQUE = frozenset({"elements", "collect", "rows", "model"})
 TAGS = ("ash", "elm", "oak", "yew")
+# What a fold makes of a column; which of them is said by the number of its stage.
+VERBS = ("sum", "min", "max", "count")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,12 @@ class Stage:
     def made(self) -> str:
         """The column that the stage computes."""
         return f"v{self.name[1:]}"
+
+    @property
+    def verb(self) -> str:
+        """What a fold makes of its column; the number of one with a window is how long that is."""
+        place = self.args["flag"] if self.op == "folds" else self.args["number"]
+        return VERBS[place % len(VERBS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +197,7 @@ _ROWS = ("filter", "project", "ties", "unique", "over", "shift", "rank", "nth", 
 _PYTHON = ("elements", "collect", "rows")
 _GROUPS = ("group", "first")
 _PAIRS = ("join", "union")
-_CUTS = ("window", "model", "total", "loose", "tally")
+_CUTS = ("window", "model", "total", "loose", "tally", "fold", "folds")
 OPERATORS = (*_ROWS, *_PYTHON, *_GROUPS, *_PAIRS, *_CUTS)
 
 
@@ -248,9 +256,9 @@ def _shape(flow: Flow, stage: Stage) -> dict[str, Any]:
     made = Column(name=stage.made)
     if stage.op == "loose":
         return {"index": ("day",), "columns": (made,), "keyed": False}
-    if stage.op in ("model", "total"):
+    if stage.op in ("model", "total", "fold"):
         return {"index": ("id",), "columns": (made, *_real(stage))}
-    if stage.op in ("window", "tally", "union", "first"):
+    if stage.op in ("window", "folds", "tally", "union", "first"):
         return {"index": ("day", "id") if given.cut else ("id",), "columns": (made,)}
     if stage.op == "group":
         return {"index": given.index, "columns": (made, *_real(stage))}
@@ -265,5 +273,5 @@ def _rules(rng: Random, column: str) -> Iterator[Rule]:
 
 
 def _real(stage: Stage) -> Iterator[Column]:
-    if stage.op in ("group", "total") and stage.args["real"]:
+    if stage.op in ("group", "total", "fold") and stage.args["real"]:
         yield Column(name=f"f{stage.name[1:]}", type="Float64")

@@ -173,6 +173,27 @@ def _group(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
     return made
 
 
+def _fold(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
+    of, real = stage.args["of"], stage.args["real"]
+    groups: dict[Any, list[Row]] = {}
+    for row in inputs[0]:
+        groups.setdefault(row["id"], []).append(row)
+    made: list[Row] = []
+    for key, rows in groups.items():
+        values = [row[of] for row in rows if row[of] is not None]
+        verbs = {"sum": sum(values), "count": len(values)}
+        if values:
+            verbs |= {"min": min(values), "max": max(values)}
+        new = {"id": key, stage.made: _plus(verbs.get(stage.verb), flow.total(stage))}
+        if stage.op == "folds":
+            new["day"] = max(row["day"] for row in rows)
+        elif len(stage.table.columns) > 1:
+            floats = [row[real] for row in rows if row[real] is not None]
+            new[f"f{stage.name[1:]}"] = sum(floats, 0.0)
+        made.append(new)
+    return made
+
+
 def _first(flow: Flow, stage: Stage, inputs: list[list[Row]]) -> list[Row]:
     names, total = stage.table.index, flow.total(stage)
     place = -1 if stage.args["flag"] else 0
@@ -224,6 +245,8 @@ OPERATORS: Mapping[str, Operator] = {
     "total": _group,
     "window": _group,
     "model": _group,
+    "fold": _fold,
+    "folds": _fold,
     "first": _first,
     "loose": _loose,
     "tally": _tally,

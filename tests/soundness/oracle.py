@@ -133,6 +133,8 @@ def _used(flow: Flow, stage: Stage) -> list[tuple[str, Any]]:
         found.append(("nth", nth_column(table, stage.args["place"])))
     if stage.op == "wild":
         found.append(("wild", sorted(table.integers())))
+    if stage.op in ("fold", "folds"):
+        found.append(("verb", stage.verb))
     return found
 
 
@@ -156,6 +158,8 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "total": ("of", "number", "real"),
     "window": ("of", "number"),
     "model": ("of", "number"),
+    "fold": ("of", "real"),
+    "folds": ("of",),
     "first": ("of", "number", "flag"),
     "loose": ("of",),
     "tally": ("of",),
@@ -178,10 +182,10 @@ def _reads(flow: Flow, stage: Stage, place: int) -> tuple[str, ...]:
 
 
 _ROWWISE = frozenset(_ARGUMENTS) - {
-    *("group", "total", "model", "loose", "tally", "window", "first", "union")
+    *("group", "total", "model", "loose", "tally", "window", "first", "union", "fold", "folds")
 }
 # Of these only a part of the index decides anything.
-_FEWER = {"total": ("id",), "model": ("id",), "loose": ("day",), "tally": ("day",)}
+_FEWER = {"total": ("id",), "fold": ("id",), "model": ("id",), "loose": ("day",), "tally": ("day",)}
 
 
 def _computed_from(flow: Flow, stage: Stage, place: int) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def _seen(
             seen = [partition] if partition in keys else []
         else:
             seen = keys
-        if seen and stage.op in ("window", "model"):
+        if seen and stage.op in ("window", "model", "folds"):
             upto = [key for key in keys if key <= max(seen)]
             seen = upto[-stage.args["number"] :]
         if not seen and not (place == 1 and _optional(stage)):

@@ -191,9 +191,24 @@ def _function(flow: Flow, stage: Stage) -> str:
 def _options(stage: Stage) -> str:
     if stage.op in ("window", "model"):
         return f"(window=tm.last({stage.args['number']}))"
+    if stage.op in ("fold", "folds"):
+        return _folds(stage)
     if stage.op == "join" and stage.args["number"] > 3:
         return f'(optional=["{stage.inputs[1]}"])'
     return ""
+
+
+def _folds(stage: Stage) -> str:
+    args = stage.args
+    of, real = args["of"], args["real"]
+    made = [f'v=tm.fold.{stage.verb}("{of}")']
+    if stage.op == "folds":
+        made.append('day=tm.fold.max("day")')
+    elif len(stage.table.columns) > 1:
+        made.append(f'f=tm.fold.sum("{real}")')
+    window = f", window=tm.last({args['number']})" if stage.op == "folds" else ""
+    told = ", ".join(made)
+    return f'(fold={{"{stage.inputs[0]}": tm.fold("id", {told})}}{window})'
 
 
 def _names(*names: str) -> str:
@@ -204,6 +219,8 @@ def _query(flow: Flow, stage: Stage) -> tuple[str, str]:
     """The statements before the query, and the query."""
     table, of = flow.table(stage.inputs[0]), stage.args["of"]
     frame = stage.inputs[0]
+    if stage.op in ("fold", "folds"):
+        return "", _folded(stage, frame)
     if stage.looks["form"] % 2 and stage.op not in OPAQUE:
         frame += f".select({_names(*table.names)})"
     match stage.op:
@@ -293,6 +310,16 @@ def _grouped(stage: Stage, frame: str, table: Table) -> str:
         by = f'"day", {by}'
     selected = _names(*stage.table.index, *columns)
     return f"{frame}.group_by({by}).agg({', '.join(sums)}).select({selected})"
+
+
+def _folded(stage: Stage, frame: str) -> str:
+    value = _value(stage, 'pl.col("v")')
+    made = [f"{stage.made}={value}"]
+    if stage.op == "fold" and len(stage.table.columns) > 1:
+        # As with groups, no zero has a sign.
+        zero = 'pl.when(pl.col("f") == 0).then(0.0).otherwise(pl.col("f"))'
+        made.append(f"f{stage.name[1:]}={zero}")
+    return f"{frame}.select({_names(*stage.table.index)}, {', '.join(made)})"
 
 
 def _joined(flow: Flow, stage: Stage, frame: str, table: Table) -> str:

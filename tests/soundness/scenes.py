@@ -136,6 +136,19 @@ def sink(root: Path) -> None:
     assert len(list((root / "out" / "elsewhere").glob("*.parquet"))) == WINDOW
 
 
+def fold(root: Path) -> None:
+    """Another aggregate of the same columns."""
+    made = 'total=tm.fold.sum("double"), rows=tm.fold.count()'
+    folds = f'(fold={{"doubled": tm.fold("day", {made})}})'
+    text = CHAIN.replace("@flow.transform\ndef daily", f"@flow.transform{folds}\ndef daily")
+    query = 'doubled.group_by("day").agg(total=pl.col("double").sum(), rows=pl.len())'
+    tides = Tides(root, text.replace(query, "doubled"))
+    tides.send(0)
+    tides.ok()
+    tides.edit("tm.fold.sum(", "tm.fold.max(")
+    assert tides.ok().get("ok run daily") == [day(0)]
+
+
 # By the part of a recipe that they are about.
 SCENES: Mapping[str, Scene] = {
     "version": version,
@@ -143,6 +156,7 @@ SCENES: Mapping[str, Scene] = {
     "platform": processor,
     "packages": package,
     "inputs": order_of_columns,
+    "fold": fold,
     "params": parameters,
     "seed": seed,
     "sink": sink,

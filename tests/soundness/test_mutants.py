@@ -23,18 +23,21 @@ from tests.soundness.counting import Unsound, random_scenario
 from tests.soundness.driver import play
 from tests.soundness.model import OPERATORS, random_flow
 from tests.soundness.scenes import SCENES
-from tidemill.act import evidence
+from tidemill.act import evidence, folding
 from tidemill.act.remembering import Desk
 from tidemill.act.shelf import Shelf
 from tidemill.act.unkept import Unkept
 from tidemill.decide import probe as probing
 from tidemill.decide.code import callables
+from tidemill.decide.folding import told
 from tidemill.decide.memo import recipe_of_memo
 from tidemill.decide.recipe import Recipe, step_key
 from tidemill.decide.reuse import key_for
-from tidemill.decide.schema import schema_of
+from tidemill.domain.binding import Binding
+from tidemill.domain.contract import ContractSpec
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.fingerprint import fingerprint
+from tidemill.domain.fold import Fold, Folded
 from tidemill.domain.memo import Costly
 from tidemill.domain.stage import Stage
 from tidemill.ports import Memos
@@ -258,11 +261,7 @@ def test_the_text_of_a_query_as_its_key(tmp_path: Path) -> None:
         if found is None or not found.query.columns:
             return found
         assert stage.function is not None
-        frames = {
-            item.name: pl.LazyFrame(schema=schema_of(item.contract))
-            for item in stage.frames
-            if item.contract is not None
-        }
+        frames = {i.name: pl.LazyFrame(schema=probing._schema(i)) for i in stage.frames}
         result = stage.function(**frames).lazy()
         columns = {
             name: fingerprint("text", result.select(name).explain(optimized=False))
@@ -289,3 +288,25 @@ def test_a_memo_that_forgets_what_it_knew(tmp_path: Path) -> None:
 
     with _everywhere(Desk, Forgetful):
         assert not _survives(tmp_path, DATA, ("memo",))
+
+
+def test_partials_that_forget_a_column(tmp_path: Path) -> None:
+    def short(fold: Folded, binding: Binding) -> str:
+        return fingerprint("leaf", [binding.product.columns.get(name) for name in fold.columns[:1]])
+
+    with _everywhere(folding._leaf, short):
+        assert not _survives(tmp_path, DATA, ("fold",))
+
+
+def test_partials_that_forget_what_is_folded(tmp_path: Path) -> None:
+    known = told
+
+    def alike(fold: Fold, contract: ContractSpec) -> tuple[Folded | None, tuple[str, ...]]:
+        found, problems = known(fold, contract)
+        assert found is not None
+        return replace(
+            found, kept=fingerprint("any", [str(t) for t in found.schema.values()])
+        ), problems
+
+    with _everywhere(told, alike):
+        assert not _survives(tmp_path, CODE, ("fold",))

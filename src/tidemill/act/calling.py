@@ -13,6 +13,7 @@ from tidemill.act.failing import failed
 from tidemill.act.remembering import is_wanted
 from tidemill.decide.batches import IN_MEMORY_ROWS
 from tidemill.decide.code.state import State
+from tidemill.decide.folds import offered
 from tidemill.decide.leaves import Leaves
 from tidemill.decide.reads import columns_read, outside
 from tidemill.decide.recipe import all_columns, keeping, words
@@ -113,7 +114,7 @@ def _refuse_unkeyed(
         query = query.select([name for name in stage.output.names if name in given])
     asked = columns_read(query, Leaves.of(frames))
     # Where Polars doesn't show this plan, the one of frames without rows has to do.
-    over = {} if asked is None else outside(asked, reads)
+    over = {} if asked is None else outside(asked, offered(stage, reads))
     if over:
         named = ", ".join(
             f"{name}.{column}" for name, columns in over.items() for column in columns

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tidemill.act.counting import count_rows
+from tidemill.act.folding import Folder
 from tidemill.act.frames import Frames
 from tidemill.act.intake import Intake
 from tidemill.act.listing import list_source
@@ -47,7 +48,8 @@ def _attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     held = Frames(tools.artifacts, lambda: None)
-    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
+    profiles, folder = Profiles(tools.artifacts, lambda stage: {}), Folder(tools.memos, held)
+    room = Workroom(Intake(tools, {}), held, profiles, folder, {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
@@ -74,7 +76,7 @@ def _attempt(
 
 def _inputs(
     flow: Flow, stage: Stage, state: State, partition: str
-) -> dict[str, tuple[Binding, ...]]:
+) -> dict[str, dict[str, Binding]]:
     held = {
         item.name: state.heads[item.name].partitions if item.name in state.heads else {}
         for item in stage.frames
@@ -97,4 +99,4 @@ def _inputs(
             raise UsageError(
                 f"{stage.name} {partition} needs {item.name}, of which there is {there}"
             )
-    return {name: tuple(held[name][key] for key in chosen) for name, chosen in seen.items()}
+    return {name: {key: held[name][key] for key in chosen} for name, chosen in seen.items()}

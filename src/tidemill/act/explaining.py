@@ -40,12 +40,13 @@ class Made:
 class InputFacts:
     """The columns of an input that a stage's key covers, and those of its contract that it doesn't.
 
-    Where none is read, the number of rows still counts.
+    Where none is read, the number of rows still counts. `fold` says how they are folded, if they are.
     """
 
     name: str
     reads: tuple[str, ...]
     ignores: tuple[str, ...]
+    fold: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,7 @@ def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
             name=item.name,
             reads=(read := recipe.reads.get(item.name, item.contract.names)),
             ignores=tuple(name for name in item.contract.names if name not in read),
+            fold=str(item.fold.fold) if item.fold is not None else "",
         )
         for item in stage.frames
         if item.contract is not None

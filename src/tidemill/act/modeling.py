@@ -97,7 +97,7 @@ class Trainer:
         """Call the training function and keep its model as bytes, with what it was trained on."""
         assert stage.training is not None
         training = stage.training
-        frames = self._room.frames_for(stage, {n: tuple(b.values()) for n, b in inputs.items()})
+        frames = self._room.frames_for(stage, inputs)
         extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
         if training.wants_seed:
             extra["seed"] = training.seed
@@ -141,7 +141,7 @@ class Trainer:
                     stage,
                     f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
                 )
-        frames = self._room.frames_for(stage, {n: tuple(b.values()) for n, b in inputs.items()})
+        frames = self._room.frames_for(stage, inputs)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
         found = call(stage, WHOLE, {**frames, model.name: predictor})
         if not isinstance(found, Scores):

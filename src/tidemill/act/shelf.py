@@ -8,8 +8,9 @@ that of two results for one row the older stays the one that is found.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,17 +18,19 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from tidemill.decide.memo import to_merge
 from tidemill.decide.rowkeys import KeyIndex, Keys, Positions
 from tidemill.domain.errors import StorageError
 from tidemill.ports import Memos
 
-# Values are written in groups of so many bytes, and rows; rows that are closer than this are read at once.
+# Values are written in groups of so many bytes, and rows; rows that are closer than this, and no farther
+# apart than a group is long, are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
+_NOTHING = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64, "value": pl.Binary})
 _PATIENCE_S = 1.0
 
 
@@ -38,6 +41,8 @@ class Segment:
         self._source = source
         frame = self._read(["high", "low"])
         self._index = KeyIndex(Keys(frame["high"].to_numpy(), frame["low"].to_numpy()))
+        size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+        self._near = min(_NEAR, frame.height * _GROUP // size)
         with self._explaining():
             self.told = "tokens" in pl.read_parquet_schema(source)
 
@@ -48,10 +53,10 @@ class Segment:
     def at(self, places: Positions, column: str) -> pl.Series:
         """A column's values in some rows."""
         first, last = int(places.min()), int(places.max())
-        if last - first < _NEAR + 2 * len(places):
+        if last - first < self._near + 2 * len(places):
             return self._read([column], first, last - first + 1)[column].gather(places - first)
         ordered = np.sort(places)
-        cuts = np.flatnonzero(np.diff(ordered) > _NEAR) + 1
+        cuts = np.flatnonzero(np.diff(ordered) > max(self._near, 1)) + 1
         firsts = ordered[np.concatenate([[0], cuts])]
         counts = ordered[np.concatenate([cuts, [len(ordered)]]) - 1] - firsts + 1
         parts = [
@@ -189,6 +194,20 @@ class Shelf:
                 self.refresh()
                 found = self.find(keys)
 
+    def repair(self, sound: Callable[[bytes], bool]) -> None:
+        """Take out what is damaged: segments that can't be read, and values that aren't `sound`."""
+        for name in self._memos.segments(self._space):
+            try:
+                held = self._read(name)
+                frame = held.whole() if held is not None else _NOTHING
+                good = frame.filter([sound(value) for value in frame["value"]])
+            except FileNotFoundError:
+                continue  # it was merged away in between
+            except (StorageError, PanicException):
+                frame, good = None, _NOTHING
+            if frame is None or good.height < frame.height:
+                self._memos.merge(self._space, [name], _encoded(good))
+
     def compact(self) -> None:
         """Merge the newest segments into one, if there are several small ones."""
         opened, sizes = self._open, self._memos.segments(self._space)
@@ -217,7 +236,7 @@ def _merged(segments: Sequence[Segment]) -> bytes:
 
 def _encoded(frame: pl.DataFrame) -> bytes:
     rows = max(1, frame.height)
-    group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1_024), _ROWS)
+    group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
     into = BytesIO()
     frame.write_parquet(
         into, compression="zstd", compression_level=1, statistics=False, row_group_size=group

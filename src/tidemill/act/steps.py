@@ -242,6 +242,8 @@ class Steps:
             return self._gate(stage, step, begun.attempt)
         if gave is not None and gave.memo is not None:
             begun.attempt = replace(begun.attempt, memo=gave.memo)
+        if isinstance(gave, Made) and gave.fold is not None:
+            begun.attempt = replace(begun.attempt, fold=gave.fold)
         if isinstance(gave, Failed):
             return _fallen(stage, begun, gave)
         made, recipe, at = begun.made or gave, self._recipes[stage.name], self._tools.clock()

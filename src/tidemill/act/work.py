@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
 from tidemill.act.calling import Caller, collected
+from tidemill.act.folding import Folder
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.profiling import Profiles, due, encode_profile
@@ -30,9 +32,11 @@ from tidemill.domain.partition import WHOLE
 from tidemill.domain.query import Reads
 from tidemill.domain.ruling import Ruling
 from tidemill.domain.source import SourceFile
-from tidemill.domain.stage import Stage
+from tidemill.domain.stage import Input, Stage
 
 T = TypeVar("T")
+# By stage, the partitions that a step sees.
+Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
 
 
@@ -50,9 +54,15 @@ class Workroom:
     """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
 
     def __init__(
-        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
+        self,
+        intake: Intake,
+        frames: Frames,
+        profiles: Profiles,
+        folder: Folder,
+        states: Mapping[str, State],
     ) -> None:
         self._intake = intake
+        self._folder = folder
         self._frames = frames
         self._profiles = profiles
         self._hashers: dict[object, Hasher] = {}
@@ -113,7 +123,7 @@ class Workroom:
         self,
         stage: Stage,
         partition: str,
-        inputs: Mapping[str, Sequence[Binding]],
+        inputs: Inputs,
         reads: Reads,
         rulings: Sequence[Ruling] = (),
     ) -> tuple[Product, Objects, tuple[str, ...]]:
@@ -125,14 +135,14 @@ class Workroom:
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        rows = sum(held.product.rows for bound in inputs.values() for held in bound)
+        rows = sum(held.product.rows for bound in inputs.values() for held in bound.values())
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         return (*self._judged(stage, partition, frame, rulings), touched)
 
     def together(
         self,
         stage: Stage,
-        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        inputs: Mapping[str, Inputs],
         reads: Reads,
         least: int,
     ) -> dict[str, tuple[Product, Objects, tuple[str, ...]]]:
@@ -154,7 +164,7 @@ class Workroom:
     def columns_together(
         self,
         works: Sequence[Again],
-        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        inputs: Mapping[str, Inputs],
         reads: Reads,
         least: int,
     ) -> dict[str, tuple[Product, Objects]]:
@@ -176,7 +186,7 @@ class Workroom:
         self,
         stage: Stage,
         columns: tuple[str, ...],
-        inputs: Mapping[str, Mapping[str, Sequence[Binding]]],
+        inputs: Mapping[str, Inputs],
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
         """All or some columns of those partitions of which nothing is to be said; and what was touched."""
@@ -191,14 +201,12 @@ class Workroom:
         assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
         return parts, touched
 
-    def _frames_of_all(
-        self, stage: Stage, inputs: Sequence[Mapping[str, Sequence[Binding]]]
-    ) -> dict[str, pl.LazyFrame]:
+    def _frames_of_all(self, stage: Stage, inputs: Sequence[Inputs]) -> dict[str, pl.LazyFrame]:
         """A frame for every input, with the rows of many partitions or of the one that all of them see."""
         found: dict[str, pl.LazyFrame] = {}
         for item in stage.frames:
             assert item.contract is not None
-            bound = [binding for each in inputs for binding in each.get(item.name, ())]
+            bound = [binding for each in inputs for binding in each.get(item.name, {}).values()]
             if item.contract.partitioning.is_whole:
                 bound = bound[:1]
             self._frames.require({item.name: bound})
@@ -208,7 +216,7 @@ class Workroom:
     def columns(
         self,
         work: Again,
-        inputs: Mapping[str, Sequence[Binding]],
+        inputs: Inputs,
         reads: Reads,
     ) -> tuple[Product, Objects] | None:
         """Compute some columns of a partition anew, and put them beside those that it has.
@@ -222,7 +230,7 @@ class Workroom:
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
         query = self._asked(stage, work.columns, query)
-        rows = sum(binding.product.rows for bound in inputs.values() for binding in bound)
+        rows = sum(binding.product.rows for bound in inputs.values() for binding in bound.values())
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         judged = checker_of(narrow).judge(frame, partition=partition)
         if touched or judged.bad is not None or judged.findings:
@@ -290,24 +298,24 @@ class Workroom:
         """Whether some of these objects are neither stored nor on their way."""
         return bool(self._frames.missing(names))
 
-    def _sound(self, inputs: Mapping[str, Sequence[Binding]], work: Callable[[], T]) -> T:
+    def _sound(self, inputs: Inputs, work: Callable[[], T]) -> T:
         """What `work` gives; when it fails on a damaged object, that is the error, not the user's code."""
         try:
             return work()
-        except StepError:
-            self._frames.verify(inputs)
+        except (StepError, PolarsError, PanicException):
+            self._frames.verify(_bindings(inputs))
             raise
 
-    def frames_for(
-        self, stage: Stage, inputs: Mapping[str, Sequence[Binding]]
-    ) -> dict[str, pl.LazyFrame]:
-        """A LazyFrame for every frame input; one that has no partitions is empty."""
-        self._frames.require(inputs)
-        return {
-            item.name: self._frames.load(inputs.get(item.name, ()), item.contract, item.columns)
-            for item in stage.frames
-            if item.contract is not None
-        }
+    def frames_for(self, stage: Stage, inputs: Inputs) -> dict[str, pl.LazyFrame]:
+        """A LazyFrame for every frame input; one that has no partitions is empty, or a fold of nothing."""
+        self._frames.require(_bindings(inputs))
+        return {item.name: self._frame(item, inputs.get(item.name, {})) for item in stage.frames}
+
+    def _frame(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
+        assert item.contract is not None
+        if item.fold is not None:
+            return self._sound({item.name: bound}, lambda: self._folder.fold(item, bound))
+        return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
     def features(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
         """One published partition of the stage `name` as a frame."""
@@ -362,6 +370,10 @@ class Workroom:
         if of not in self._hashers:
             self._hashers[of] = Hasher(schema_of(spec))
         return self._hashers[of].hashes(good)
+
+
+def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:
+    return {name: tuple(bound.values()) for name, bound in inputs.items()}
 
 
 def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from polars.exceptions import PanicException
 
 from tidemill.act.failing import failed
+from tidemill.act.folding import Folder
 from tidemill.act.frames import PARQUET, Frames, encode
 from tidemill.act.intake import Intake, is_apart
 from tidemill.act.modeling import Trainer
@@ -22,6 +23,7 @@ from tidemill.decide.recipe import Recipe
 from tidemill.domain.binding import Binding, Product
 from tidemill.domain.errors import ContractError, StepError, TidemillError
 from tidemill.domain.fingerprint import object_name
+from tidemill.domain.fold import FoldUsage
 from tidemill.domain.memo import Usage
 from tidemill.domain.model import Artifact
 from tidemill.domain.partition import WHOLE
@@ -88,13 +90,14 @@ class Made:
     """What a step gave, what else its code reached for, and the bytes of objects that aren't stored.
 
     Where only some `columns` were made, the others are those that were there. `memo` is what
-    its memos spared and took.
+    its memos spared and took, `fold` what its folds did.
     """
 
     product: Product
     touched: tuple[str, ...] = ()
     objects: Objects = ()
     memo: Usage | None = None
+    fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -132,7 +135,10 @@ class Workshop:
         states = {name: r.code.state for name, r in recipes.items() if r.code is not None}
         self.frames = Frames(tools.artifacts, settle)
         profiles = Profiles(tools.artifacts, head)
-        self.room = Workroom(Intake(tools, coming or {}), self.frames, profiles, states)
+        self._folder = Folder(tools.memos, self.frames)
+        self.room = Workroom(
+            Intake(tools, coming or {}), self.frames, profiles, self._folder, states
+        )
         self._trainer = Trainer(self.room, tools.artifacts, tools.formats, settle)
 
     def make(self, work: Work) -> Made | Failed:
@@ -141,9 +147,11 @@ class Workshop:
         if self._recipes[stage.name].digest != work.recipe:
             return Failed(message=f"{stage.name} does something else in this process", unlike=True)
         desk = Desk(self._memos, self._shelves)
+        self._folder.usage = None
         try:
             with self.recorder.step(stage.name, work.partition, work.number), desk.open():
-                return replace(self._make(stage, work), memo=desk.usage)
+                made = self._make(stage, work)
+                return replace(made, memo=desk.usage, fold=self._folder.usage)
         # One step's failure must not take the rest of the run along, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             if desk.failure and any(isinstance(item, Unanswered) for item in _causes(error)):
@@ -169,10 +177,7 @@ class Workshop:
         if stage.kind is Kind.INGEST:
             read = self.room.ingest_together(stage, {work.partition: work.files for work in works})
             return {key: Made(product=made[0], objects=made[1]) for key, made in read.items()}
-        inputs = {
-            work.partition: {name: tuple(bound.values()) for name, bound in work.inputs.items()}
-            for work in works
-        }
+        inputs = {work.partition: work.inputs for work in works}
         least = recipe.least or 0
         if works[0].held is None:
             found = self.room.together(stage, inputs, recipe.reads, least)
@@ -199,19 +204,18 @@ class Workshop:
         return replace(gave, objects=())
 
     def _make(self, stage: Stage, work: Work) -> Made:
-        inputs = {name: tuple(bound.values()) for name, bound in work.inputs.items()}
         match stage.kind:
             case Kind.INGEST:
                 product, objects = self.room.ingest(stage, work.partition, work.files, work.rulings)
             case Kind.TRANSFORM:
                 reads = self._recipes[stage.name].reads
                 if work.held is not None:
-                    found = self.room.columns(_again(stage, work), inputs, reads)
+                    found = self.room.columns(_again(stage, work), work.inputs, reads)
                     if found is not None:
                         product, objects = found
                         return Made(product=product, objects=objects, columns=work.columns)
                 product, objects, touched = self.room.transform(
-                    stage, work.partition, inputs, reads, work.rulings
+                    stage, work.partition, work.inputs, reads, work.rulings
                 )
                 return Made(product=product, objects=objects, touched=touched)
             case Kind.MODEL:

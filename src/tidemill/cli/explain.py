@@ -99,7 +99,8 @@ def _reads(found: Explanation) -> list[str]:
         (item.name, ", ".join(item.reads) or _ROWS_ONLY, ", ".join(item.ignores) or "-")
         for item in found.reads
     ]
-    return [table(("reads of", "columns", "not read"), rows, indent="  ")]
+    folded = [f"  {item.name} is folded {item.fold}" for item in found.reads if item.fold]
+    return [table(("reads of", "columns", "not read"), rows, indent="  "), *folded]
 
 
 def _column(facts: ColumnFacts) -> list[str]:

@@ -19,6 +19,7 @@ from tidemill.cli.tables import (
 )
 from tidemill.decide.measure import Price
 from tidemill.decide.why import common, only_if, planned
+from tidemill.domain.fold import FoldUsage
 from tidemill.domain.memo import Usage
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.plan import ModelState, Plan, Step, estimate_of, spread
@@ -48,6 +49,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
         lines.append(_receipt_row(_sum(receipt.stages)))
     parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
+    parts += [_fold(receipt.fold)] if receipt.fold is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
     told = {message for failure in receipt.failures for message in failure.messages}
@@ -119,6 +121,12 @@ def render_memo(used: Usage, currency: str) -> str:
     if used.spent or used.saved:
         told.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
     return f"memo: {', '.join(told)}"
+
+
+def _fold(used: FoldUsage) -> str:
+    """What folds took."""
+    computed = f"{plural(used.computed, 'partition')} computed of {plural(used.rows, 'row')}"
+    return f"fold: {plural(used.kept, 'partition')} known, {computed}"
 
 
 def _bullet(message: str) -> str:

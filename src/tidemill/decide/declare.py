@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
+from tidemill.decide.folds import with_folds
 from tidemill.decide.frame import Frame, Predictor
 from tidemill.decide.guarantees import with_reads
 from tidemill.decide.hidden import rule_faults
@@ -163,7 +164,8 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     )
     given = {item.name: item.contract for item in inputs}
     stage, more = _reading(declared, stage, given)
-    return stage, faults + more
+    stage, folded = with_folds(stage, options.get("fold"))
+    return stage, faults + more + folded
 
 
 def _reading(

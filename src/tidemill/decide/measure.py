@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tidemill.domain.fold import FoldUsage
 from tidemill.domain.memo import Usage
 from tidemill.domain.plan import Action, Plan
 from tidemill.domain.run import Attempt, Outcome, Tally
@@ -50,6 +51,7 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 wall_s=sum(a.wall_s for a in own),
                 cpu_s=sum(a.cpu_s for a in own),
                 memo=used_by(own),
+                fold=_fold(own),
             )
         )
     return tuple(found)
@@ -59,3 +61,8 @@ def used_by(attempts: Sequence[Attempt]) -> Usage | None:
     """What memos spared and took in all attempts, those that were tried again included; None if none did."""
     used = [attempt.memo for attempt in attempts if attempt.memo is not None]
     return sum(used, Usage()) if used else None
+
+
+def _fold(attempts: Sequence[Attempt]) -> FoldUsage | None:
+    used = [attempt.fold for attempt in attempts if attempt.fold is not None]
+    return sum(used, FoldUsage()) if used else None

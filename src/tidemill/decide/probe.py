@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tidemill.decide.folds import sources
 from tidemill.decide.leaves import Leaves, noting
 from tidemill.decide.memo import probing
 from tidemill.decide.query import Apart, Numbered, Unreadable, marked, numbered
@@ -111,6 +112,8 @@ def _probed(stage: Stage) -> Probe | None:
 
 def _schema(item: Input) -> dict[str, pl.DataType]:
     assert item.contract is not None
+    if item.fold is not None:
+        return dict(item.fold.schema)
     schema = schema_of(item.contract)
     return {name: schema[name] for name in item.columns}
 
@@ -164,7 +167,7 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
     drawn = [hit.name for hit in found.hits]
     query = Query(
         columns={name: column.digest for name, column in found.columns.items()},
-        lineage={name: dict(column.reads) for name, column in found.columns.items()},
+        lineage={name: dict(sources(stage, c.reads)) for name, c in found.columns.items()},
         reads=reads,
         touched=tuple(f"it draws random numbers without a seed: {name}" for name in drawn),
         unstable=found.unstable,
@@ -181,11 +184,12 @@ def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
         for item in stage.frames
         if item.contract is not None and set(item.contract.key) <= set(item.columns)
     }
-    return {
+    unique = {
         name: contract.key
         for name, contract in contracts.items()
         if contract.partitioning.is_whole or contract.partitioning.column in contract.key
     }
+    return unique | {item.name: item.fold.fold.by for item in stage.frames if item.fold is not None}
 
 
 def _apart(stage: Stage) -> Apart | None:
@@ -197,6 +201,8 @@ def _apart(stage: Stage) -> Apart | None:
     for item in stage.frames:
         assert item.contract is not None
         other = item.contract.partitioning
+        if item.fold is not None:
+            return None
         if other.is_whole:
             cuts[item.name] = ""
             continue
@@ -215,7 +221,7 @@ def _reads(stage: Stage, asked: Asked | None) -> Reads:
     everything = all_columns(stage)
     if asked is None:
         return everything
-    return {name: asked.reads.get(name, ()) for name in everything}
+    return sources(stage, {name: asked.reads.get(name, ()) for name in everything})
 
 
 def _opaque(noted: list[str]) -> Probe:

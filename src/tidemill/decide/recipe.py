@@ -20,6 +20,7 @@ _LABELS = {
     "code": "its code changed",
     "contract": "its contract changed",
     "inputs": "what it declares of its inputs changed",
+    "fold": "how its inputs are folded changed",
     "source": "how its files are read changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
@@ -97,6 +98,8 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
     parts = _query_parts(stage, clear) if clear else _code_parts(stage, evidence, platform)
     if code is not None and stage.kind is not Kind.INGEST:
         parts["engine"] = platform.engine
+    if folds := _folds(stage):
+        parts["fold"] = folds
     if stage.output is not None:
         parts["contract"] = value_digest(stage.output)
     if stage.training is not None:
@@ -154,7 +157,12 @@ def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
         [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
         *narrow,
+        *_folds(stage),
     )
+
+
+def _folds(stage: Stage) -> list[Part]:
+    return [[item.name, item.fold.digest] for item in stage.inputs if item.fold is not None]
 
 
 def keeping(keeper: Keeper) -> str:
@@ -192,11 +200,13 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
 def _names_and_types(item: Input) -> Part:
     if item.contract is None:
         return None
+    if item.fold is not None:
+        return [[name, str(dtype)] for name, dtype in item.fold.schema.items()]
     return [[name, str(item.contract.column(name).dtype)] for name in item.columns]
 
 
 def all_columns(stage: Stage) -> Reads:
-    """Every column of each frame that a stage is handed."""
+    """Every column of each input that a stage is handed, or that is folded for it."""
     return {item.name: item.columns for item in stage.frames}
 
 

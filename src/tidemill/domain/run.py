@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tidemill.domain.fold import FoldUsage
 from tidemill.domain.memo import Usage
 
 
@@ -41,7 +42,8 @@ class Attempt:
     `number` counts the tries at a step in a run, and `fate` tells how one that failed ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` for the process `worker` (empty: the
     run's own), which held at most `peak_rss` bytes (0 where that wasn't seen). Where it made only some
-    `columns`, the others stayed as they were. `memo` is what its memos spared and took.
+    `columns`, the others stayed as they were. `memo` is what its memos spared and took, `fold` what
+    its folds did.
     """
 
     stage: str
@@ -65,6 +67,7 @@ class Attempt:
     peak_rss: int = 0
     worker: str = ""
     memo: Usage | None = None
+    fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -104,6 +107,7 @@ class Tally:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     memo: Usage | None = None
+    fold: FoldUsage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,12 @@ class Receipt:
         """What the memos of all stages spared and took; None if none was asked."""
         used = [tally.memo for tally in self.stages if tally.memo is not None]
         return sum(used, Usage()) if used else None
+
+    @property
+    def fold(self) -> FoldUsage | None:
+        """What the folds of all stages spared and took; None if there were none."""
+        used = [tally.fold for tally in self.stages if tally.fold is not None]
+        return sum(used, FoldUsage()) if used else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from tidemill.domain.contract import ContractSpec, Reads
+from tidemill.domain.fold import Folded
 from tidemill.domain.gate import Gate
 from tidemill.domain.impure import Impure
 from tidemill.domain.partition import Partitioning
@@ -36,7 +37,8 @@ DATA = (Kind.INGEST, Kind.TRANSFORM)
 class Input:
     """A parameter of a stage: the stage that it names, the contract that it expects, its window.
 
-    Where `reads` is declared, the stage is handed these columns only.
+    Where `reads` is declared, the stage is handed these columns only; where there is a `fold`, what it makes
+    of the rows in their place.
     """
 
     name: str
@@ -44,10 +46,13 @@ class Input:
     window: Window | None = None
     optional: bool = False
     reads: Reads | None = None
+    fold: Folded | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the stage is handed, in the order of the contract."""
+        """The columns that the stage is handed, or its fold reads, in the order of the contract."""
+        if self.fold is not None:
+            return self.fold.columns
         names = self.contract.names if self.contract is not None else ()
         if self.reads is None:
             return names

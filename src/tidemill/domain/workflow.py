@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from tidemill.domain.contract import ContractSpec, Reads
 from tidemill.domain.errors import DeclarationError, Fault
+from tidemill.domain.fold import Fold
 from tidemill.domain.gate import Gate
 from tidemill.domain.place import caller
 from tidemill.domain.resources import Resources, Retries
@@ -101,17 +102,19 @@ class Workflow:
         self,
         *,
         window: Windows | None = None,
+        fold: Mapping[str, Fold] | None = None,
         optional: Sequence[str] = (),
         reads: Sequence[Reads] = (),
         version: str | None = None,
         resources: Resources = FREE,
         retries: Retries = ONCE,
     ) -> Decorator: ...
-    def transform(
+    def transform(  # noqa: PLR0913 - a declaration, said in keywords
         self,
         function: Function | None = None,
         *,
         window: Windows | None = None,
+        fold: Mapping[str, Fold] | None = None,
         optional: Sequence[str] = (),
         reads: Sequence[Reads] = (),
         version: str | None = None,
@@ -122,11 +125,17 @@ class Workflow:
 
         It sees its own partition of every partitioned input unless `window` (for all inputs, or by
         name) says otherwise. A partition waits for its inputs; one named in `optional` is handed as
-        an empty frame while it is missing. `reads` (`[Orders.reads("id")]`) are the columns that it
+        an empty frame while it is missing. Of inputs in `fold` (`{"orders": tm.fold(...)}`) it is handed
+        aggregates in place of rows. `reads` (`[Orders.reads("id")]`) are the columns that it
         is handed of inputs with that contract, and what it relies on in them. `version` stands for
         code that can't be fingerprinted. `resources` and `retries` are as with ingests.
         """
-        options = {"optional": tuple(optional), "reads": reads, "version": version}
+        options = {
+            "optional": tuple(optional),
+            "fold": fold,
+            "reads": reads,
+            "version": version,
+        }
         return self._stage(Kind.TRANSFORM, function, options | _how(resources, retries), window)
 
     @overload
