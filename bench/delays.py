@@ -125,7 +125,7 @@ def features(joined: tm.Frame[Joined]) -> tm.Frame[Features]:
         weekday=pl.col("date").dt.weekday(),
         month=pl.col("date").dt.month(),
         far=pl.col("distance") > 1000,
-        busy=pl.len().over("origin", "hour"),
+        busy=pl.len().over("date", "origin", "hour"),
         wind=pl.col("wind_speed"),
         gale=pl.col("wind_speed") > 25,
         wet=pl.col("precip") > 0,
