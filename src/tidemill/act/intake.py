@@ -75,6 +75,17 @@ class Intake:
         self._refuse_changed(files)
         return found
 
+    def has_files(self, stage: Stage, partition: str) -> bool:
+        """Whether a stage reads files, of which each can be read when it is its turn."""
+        return isinstance(self._source(stage, partition), Files)
+
+    def put_back(
+        self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
+    ) -> None:
+        """Have what `kept` gave at hand for when it is asked for again."""
+        if len(files) == 1:
+            self._ahead[stage.name, next(iter(files))] = kept
+
     def _table(self, stage: Stage, source: Source[Any]) -> Table:
         if stage.name not in self._tables:
             coming = self._coming.get(stage.name, ())

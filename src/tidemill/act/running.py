@@ -207,11 +207,13 @@ class Running:
         # What a call takes for one more step is mostly what its rows take.
         total = sum(rows.values()) + len(rows)
         for (at, count), gave in zip(rows.items(), made, strict=True):
+            share = (count + 1) / total
+            spent = Spent(wall_s=wall * share, cpu_s=cpu * share)
             if gave is None:
+                self._begun[at].spend(spent)
                 self._make_alone(at)
             else:
-                share = (count + 1) / total
-                self._gave(at, gave, Spent(wall_s=wall * share, cpu_s=cpu * share))
+                self._gave(at, gave, spent)
 
     def _make_alone(self, at: int) -> None:
         meter = Meter(self._steps.clock)

@@ -97,23 +97,24 @@ class Workroom:
     ) -> dict[str, tuple[Product, Objects]]:
         """What `ingest` gives for many partitions with files of their own, where all of their rows pass."""
         assert stage.output is not None
-        checker, came = checker_of(stage.output), {}
-        for partition, own in files.items():
-            narrow, dropped = self._intake.kept(stage, partition, own)
-            came[partition] = _sampled(stage, narrow), dropped
-        rows = {partition: frame for partition, (frame, _) in came.items()}
-        if not checker.has_places(rows):
+        checker = checker_of(stage.output)
+        if not self._intake.has_files(stage, next(iter(files))):
             return {}
+        kept = {key: self._intake.kept(stage, key, own) for key, own in files.items()}
+        rows = {key: _sampled(stage, narrow) for key, (narrow, _) in kept.items()}
+        parts: dict[str, pl.DataFrame] = {}
+        if checker.has_places(rows):
+            parts = checker.clean(pl.concat(rows.values(), rechunk=True))
         made: dict[str, tuple[Product, Objects]] = {}
-        for partition, good in checker.clean(pl.concat(rows.values(), rechunk=True)).items():
-            dropped = came[partition][1]
-            findings = (
-                *checker.findings(good.height),
-                *unknown_finding(stage.output, dropped, good.height),
-            )
-            if not any(item.severity == "fail" for item in findings):
-                judged = Judged(good=good, bad=None, findings=findings)
-                made[partition] = self._product(stage, partition, judged)
+        for key, found in kept.items():
+            good = parts.get(key, rows[key].clear())
+            unknown = unknown_finding(stage.output, found[1], good.height)
+            findings = (*checker.findings(good.height), *unknown)
+            if key not in parts or any(item.severity == "fail" for item in findings):
+                self._intake.put_back(stage, files[key], found)
+                continue
+            judged = Judged(good=good, bad=None, findings=findings)
+            made[key] = self._product(stage, key, judged)
         return made
 
     def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
