@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.files import FileArtifacts
-from tidemill.adapters.sources.delta import open_delta
-from tidemill.adapters.sources.engines import EngineDatabase, adbc, connectorx
-from tidemill.adapters.sources.iceberg import open_iceberg
 from tidemill.adapters.sources.place import place_of, resolved
 from tidemill.adapters.sources.postgres import PostgresDatabase
 from tidemill.adapters.sources.sqlite import SqliteDatabase
@@ -52,9 +50,11 @@ class OpenedOutside:
             raise SourceError(
                 f"the url of the database begins with none of {', '.join(SCHEMES)}; name an engine"
             )
-        if engine == "connectorx" or (engine is None and scheme == "mysql"):
-            return EngineDatabase(url, connectorx(url, path))
-        return EngineDatabase(url, adbc(url, path))
+        engines = _reader("engines")
+        by_connectorx = engine == "connectorx" or (engine is None and scheme == "mysql")
+        send = engines.connectorx if by_connectorx else engines.adbc
+        found: Database = engines.EngineDatabase(url, send(url, path))
+        return found
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """The ledger and the store of another project; SourceError when there is none."""
@@ -74,9 +74,10 @@ class OpenedOutside:
         """The files of a table at a version, or now; the same ones until `close`."""
         if source not in self._lakes:
             if isinstance(source, Delta):
-                self._lakes[source] = open_delta(self._root / source.path, source.version)
+                found = _reader("delta").open_delta(self._root / source.path, source.version)
             else:
-                self._lakes[source] = open_iceberg(source, self._root)
+                found = _reader("iceberg").open_iceberg(source, self._root)
+            self._lakes[source] = found
         return self._lakes[source]
 
     def close(self) -> None:
@@ -88,3 +89,8 @@ class OpenedOutside:
         self._databases.clear()
         self._projects.clear()
         self._lakes.clear()
+
+
+def _reader(name: str) -> Any:
+    """A module of readers that need Polars, for which nobody waits who reads no such source."""
+    return import_module(f"tidemill.adapters.sources.{name}")

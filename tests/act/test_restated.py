@@ -313,7 +313,7 @@ def test_what_is_published_is_what_computing_all_columns_gives(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if streamed:
-            patch.setattr(calling, "_IN_MEMORY", -1)
+            patch.setattr(calling, "IN_MEMORY_ROWS", -1)
         play(Random(seed), tmp_path_factory.mktemp("seas"), kinds, away=away)
 
 
@@ -488,7 +488,7 @@ def test_rows_that_a_rule_over_two_columns_sets_aside(limit: str, tmp_path: Path
 
 def test_rows_that_a_streamed_join_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine gives the rows of such a join in another order each time."""
-    monkeypatch.setattr(calling, "_IN_MEMORY", -1)
+    monkeypatch.setattr(calling, "IN_MEMORY_ROWS", -1)
     files = {
         f"{source}-{number}": file_of(Random(number), source, number, 900)
         for source in COLUMNS

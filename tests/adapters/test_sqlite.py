@@ -298,12 +298,12 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StorageError, match=r"version 7, made by a newer Tidemill; .* up to 6: pip"):
+    execute(path, "PRAGMA user_version = 8")
+    with pytest.raises(StorageError, match=r"version 8, made by a newer Tidemill; .* up to 7: pip"):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (7, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (8, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"7, made by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"8, made by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

@@ -29,7 +29,7 @@ def stage(raw: Any) -> Any:
         (
             Kind.TRANSFORM,
             {"optional": ["raw"]},
-            {"optional": ("raw",), "reads": (), "version": None},
+            {"fold": None, "optional": ("raw",), "reads": (), "version": None},
         ),
         (
             Kind.MODEL,
