@@ -87,6 +87,27 @@ def test_a_key_covers_what_is_asked_of_the_fold() -> None:
     }
 
 
+def test_days_that_are_folded_are_not_folded_together() -> None:
+    class Days(tm.Contract, key=("day",)):
+        day = tm.Date(partition="1d")
+        n = tm.UInt32()
+
+    flow = Workflow("w")
+
+    @flow.ingest
+    def flights() -> tm.Source[Flights]:
+        return tm.files("*.parquet")
+
+    @flow.transform(fold={"flights": tm.fold("day", n=tm.fold.count())})
+    def days(flights: tm.Frame[Flights]) -> tm.Frame[Days]:
+        return flights
+
+    found = probe(seal(flow)["days"])
+    assert found is not None
+    assert found.query.opaque == ""
+    assert found.query.least is None
+
+
 def test_a_recipe_has_the_fold_in_it() -> None:
     one, same_, other = (
         stage_of({"flights": tm.fold("origin", **PLAIN | {"late": late})})

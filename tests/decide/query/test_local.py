@@ -255,6 +255,7 @@ ANSWERS: dict[str, int | str] = {
     "t.with_columns(a=pl.col('n').max().over('k') / pl.len().over('k'))": 0,
     "t.with_columns(a=(pl.col('n') / pl.col('n').sum()).over('k'))":
         "a quotient of rows and a value of their group",
+    "t.with_columns(a=(pl.col('n') - pl.col('n').min()).over('k'))": 0,
     "t.with_columns(a=pl.col('n').shift().over('k'))": "Shift",
     "t.with_columns(a=pl.col('n').unique_counts().over('k'))": "UniqueCounts",
     "t.with_columns(a=pl.col('n').is_null().any().over('k'))": 0,
@@ -301,3 +302,11 @@ ANSWERS: dict[str, int | str] = {
 @pytest.mark.parametrize("text", ANSWERS)
 def test_why_partitions_meet(text: str) -> None:
     assert answer(text) == ANSWERS[text]
+
+
+def test_a_sort_that_keeps_some_rows() -> None:
+    frame = marked("t", SCHEMA).sort("n")
+    tree = parsed(written(frame))
+    tree["Sort"]["slice"] = [0, 3]
+    with pytest.raises(Crossing, match="a slice"):
+        least_rows(tree, {"t": "k"}, "k")
