@@ -52,6 +52,18 @@ def test_neighbours_are_of_one_stage() -> None:
     assert ids(gathered(FLOW, steps, {"raw"}))[:3] == ["raw 1", "raw 2", "features 1"]
 
 
+def test_what_is_made_alone_is_made_day_by_day() -> None:
+    steps = days("1", "2", "3")
+    assert ids(gathered(FLOW, steps, {"raw"})) == [
+        *("raw 1", "raw 2", "raw 3"),
+        *("features 1", "daily 1", "features 2", "daily 2", "features 3", "daily 3"),
+    ]
+    assert ids(gathered(FLOW, steps, {"daily"})) == [
+        *("raw 1", "features 1", "raw 2", "features 2", "raw 3", "features 3"),
+        *("daily 1", "daily 2", "daily 3"),
+    ]
+
+
 def test_one_step_waits_for_nobody() -> None:
     assert gathered(FLOW, days("1"), {"features"}) == days("1")
     bound = [replace(found, action=Action.BIND) for found in days("1", "2")]
@@ -61,7 +73,8 @@ def test_one_step_waits_for_nobody() -> None:
 
 def test_what_refers_to_a_table_comes_after_what_waits_of_it() -> None:
     steps = [*days("1", "2"), step("side", "1", raw=("1",))]
-    assert ids(gathered(FLOW, steps, {"features"}))[-1] == "side 1"
+    found = ids(gathered(FLOW, steps, {"features"}))
+    assert found.index("side 1") > found.index("features 2")
 
 
 def test_models_see_all_that_was_planned_before_them() -> None:

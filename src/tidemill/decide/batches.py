@@ -49,7 +49,7 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
     if not several:
         return [*steps]
     found: list[Step] = []
-    waiting = _Waiting(flow)
+    waiting = _Waiting(flow, several)
     for step in steps:
         stage = flow[step.stage]
         if stage.kind not in DATA:
@@ -63,33 +63,56 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
 
 
 class _Waiting:
-    """Steps that wait for more of their stage, or for one that does."""
+    """Steps that wait for more of their stage, which is one of `several`, or for one that does."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._steps: dict[str, list[Step]] = {name: [] for name in flow.names}
-        self._made: set[tuple[str, str]] = set()
+    def __init__(self, flow: Flow, several: Collection[str]) -> None:
+        self._several = several
         self._refers = {stage.name: frozenset(stage.refers.values()) for stage in flow.stages}
+        self._steps: dict[str, dict[str, Step]] = {name: {} for name in flow.names}
+        self._count = 0
 
     def holds_up(self, step: Step) -> bool:
-        if not self._made:
-            return False
-        if self._steps[step.stage] or any(self._steps[name] for name in self._refers[step.stage]):
-            return True
-        read = ((name, key) for name, keys in step.reads.items() for key in keys)
-        return any(made in self._made for made in read)
+        """Whether a step has to wait for one that waits."""
+        return bool(self._count) and next(self._needed(step), None) is not None
 
     def add(self, step: Step) -> int:
         """How many steps of its stage wait now."""
-        self._made.add((step.stage, step.partition))
-        self._steps[step.stage].append(step)
+        self._steps[step.stage][step.partition] = step
+        self._count += 1
         return len(self._steps[step.stage])
 
-    def all(self) -> Iterator[Step]:
-        """Those that wait, stage after stage as they need each other; then none waits."""
-        self._made.clear()
+    def all(self) -> list[Step]:
+        """Those that wait, in an order in which they can be taken; then none waits."""
+        found: dict[tuple[str, str], Step] = {}
+        # The last stages first: they have those before them taken as they need them.
+        for name in reversed(self._steps):
+            for step in self._steps[name].values():
+                self._take(step, found)
         for steps in self._steps.values():
-            yield from steps
             steps.clear()
+        self._count = 0
+        return [*found.values()]
+
+    def _take(self, step: Step, found: dict[tuple[str, str], Step]) -> None:
+        if (step.stage, step.partition) in found:
+            return
+        group = [*self._steps[step.stage].values()]
+        if step.stage not in self._several:
+            group = group[: group.index(step) + 1]
+        for one in group:
+            for needed in self._needed(one):
+                if needed.stage != step.stage:
+                    self._take(needed, found)
+        found.update(((one.stage, one.partition), one) for one in group)
+
+    def _needed(self, step: Step) -> Iterator[Step]:
+        """The steps that wait and are needed by one, or come before it in its stage."""
+        yield from self._steps[step.stage].values()
+        for name in self._refers[step.stage]:
+            yield from self._steps[name].values()
+        for name, keys in step.reads.items():
+            own = self._steps.get(name)
+            yield from (own[key] for key in keys if key in own) if own else ()
 
 
 def _several(name: str, steps: Sequence[Step]) -> bool:
