@@ -297,7 +297,11 @@ def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
             least = max(least, _inside(content, rows))
         elif name not in _PLAIN and name != "Len":
             raise Crossing(name)
-        least = max(least, _by_itself(name, content, rows))
+        itself = _by_itself(name, content, rows)
+        if itself and beside_rows:
+            # They are computed for all groups at once: many rows may be of one group.
+            raise Crossing("a quotient by a constant for each of some groups")
+        least = max(least, itself)
     if any(name in ("Column", "Selector") for name, _ in found):
         if not beside_rows:
             raise Crossing("values of a group as a list")
