@@ -250,6 +250,8 @@ ANSWERS: dict[str, int | str] = {
     "t.with_row_index()": "RowIndex",
     "t.explode('l')": 0,
     "t.filter(pl.col('x') / 3 > 1)": 2,
+    "t.with_columns(pl.col('s').str.replace_all('a', pl.col('s')))": 2,
+    "t.with_columns(pl.col('s').str.replace_all('a', 'b'))": 0,
     "t.filter(pl.col('x') / 3 > 1).explode('l')": "more rows than those of a quotient by a constant",
     "t.filter(pl.col('n') > pl.col('n').mean())": "Agg",
     "t.filter(pl.col('n') > pl.col('n').max().over('k'))": 0,

@@ -41,7 +41,8 @@ _FUNCTIONS = {
     "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Pow.Sqrt", "Pow.Cbrt", "Atan2", "AsStruct",
     "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
 }  # fmt: skip
-_POWER = "Pow.Generic"
+# A column of one value is taken for a constant, which is computed in another way, or mustn't be null.
+_SINGLED = {"Pow.Generic", "StringExpr.Replace"}
 _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
 # Of a group: one value, whatever the order of its rows.
 _TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
@@ -273,8 +274,8 @@ def _by_itself(name: str, content: Any, rows: _Rows) -> int:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
             exact = content["op"] != "TrueDivide" and _exact(rows.dtype(content["left"]))
             return 0 if exact else 2
-        case "Function" if function_name(content["function"]) == _POWER:
-            return 2 if _has_rows(content["input"][1]) else 0
+        case "Function" if function_name(content["function"]) in _SINGLED:
+            return 2 if any(map(_has_rows, content["input"][1:])) else 0
     return 0
 
 
