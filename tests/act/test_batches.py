@@ -169,3 +169,19 @@ def test_what_is_made_together_is_what_is_made_alone(
         assert one.keys() == other.keys()
         assert tried(several) == tried(single)
     assert min(calls["weighed", ()], calls["counted", ()], calls["weighed", ("others",)]) > 5
+
+
+def test_what_a_stage_says_is_said_of_each_partition(tmp_path: Path) -> None:
+    tides = sent(tmp_path, 0)
+    tides.edit("    known = raw.join(", '    print("called")\n    known = raw.join(')
+    receipt = tides.run()
+    project = tides.open()
+    said = [line for line in project.history.log(receipt.run) if line.text == "called"]
+    project.close()
+    tried = [
+        partition
+        for step, found in tides.ran(receipt).items()
+        if "weighed" in step
+        for partition in found
+    ]
+    assert sorted(line.partition for line in said) == sorted(tried)

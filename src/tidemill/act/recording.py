@@ -68,6 +68,10 @@ class Recorder:
             raise UsageError("a recorder keeps nothing before it is opened, in a `with`")
         return Page(self, stage, partition, number)
 
+    def draft(self, stage: str) -> Draft:
+        """A context that keeps nothing of what this thread says in it but that it was said."""
+        return Draft(self, stage, "", 0)
+
     def apart(self, stage: str) -> Page:
         """Takes what threads say that may be at work for several steps, all of `stage` if it is named."""
         return self._apart.setdefault(stage, Page(self, stage, "", 0))
@@ -200,6 +204,29 @@ class Page:
                 name: one.encode(errors="backslashreplace").decode() for name, one in said.items()
             }
             return _encode({"at": at, **self._about, **safe}) + b"\n"
+
+
+class Draft(Page):
+    """Knows whether anything was said."""
+
+    __slots__ = ("said",)
+
+    def __init__(self, recorder: Recorder, stage: str, partition: str, number: int) -> None:
+        super().__init__(recorder, stage, partition, number)
+        self.said = False
+
+    @property
+    def quiet(self) -> bool:
+        """What is printed goes nowhere."""
+        return True
+
+    def write(self, stream: str, text: str) -> None:
+        """Note that something was printed."""
+        self.said = True
+
+    def log(self, level: str, logger: str, text: str) -> None:
+        """Note that something was logged."""
+        self.said = True
 
 
 def _note(text: str) -> dict[str, str]:

@@ -64,8 +64,13 @@ class Work:
         """Whether it is the same work as on another partition, tried for the first time."""
         if self.number > 1 or self.rulings or not is_apart(self.partition, self.files):
             return False
-        same = (self.stage, self.columns, self.held is None)
-        return same == (other.stage, other.columns, other.held is None)
+        same = (self.stage, self.columns, self.held is None, self._seen_by_all)
+        return same == (other.stage, other.columns, other.held is None, other._seen_by_all)
+
+    @property
+    def _seen_by_all(self) -> dict[str, Mapping[str, Binding]]:
+        """The inputs that have no partitions."""
+        return {name: bound for name, bound in self.inputs.items() if WHOLE in bound}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +166,16 @@ class Workshop:
     def make_together(self, works: Sequence[Work]) -> list[Made | Failed | None]:
         """Do the same work on many partitions of a stage at once; None for those that have to be made alone.
 
-        Whatever goes wrong, or is said, is seen when they are.
+        These are all where something goes wrong, or is printed or logged: of each alone it is told then.
         """
-        first = works[0]
-        stage = self._flow[first.stage]
+        stage, made = self._flow[works[0].stage], dict[str, Made]()
+        draft = self.recorder.draft(stage.name)
         try:
-            with self.recorder.step(stage.name, first.partition, first.number):
+            with draft:
                 made = self._made_together(stage, works)
         except (Exception, PanicException):  # noqa: BLE001 - the one that raised is told when it is alone
-            made = {}
-        return [made.get(work.partition) for work in works]
+            pass
+        return [None if draft.said else made.get(work.partition) for work in works]
 
     def _made_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, Made]:
         recipe = self._recipes[stage.name]

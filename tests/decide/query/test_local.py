@@ -195,6 +195,19 @@ def test_a_row_alone_is_computed_in_another_way(text: str) -> None:
     assert same(found, 0), "if that isn't so any more, it needn't be kept apart"
 
 
+def test_one_group_of_many_rows_is_computed_in_another_way() -> None:
+    table = floats(random.Random(1), [4] * 100)
+
+    def stage(frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+        return frames["t"].select("k", v=(pl.col("n").sum() / 7).over("k"))
+
+    with pytest.raises(Crossing, match="some groups"):
+        least(stage, {"t": SCHEMA}, {"t": "k"}, "k")
+    found = together(stage, {"t": table}, {"t": "k"}, "k")
+    assert found is not None
+    assert same(found, 2), "if that isn't so any more, it needn't be kept apart"
+
+
 FRAMES: dict[str, dict[str, Any]] = {
     "t": {
         **SCHEMA,
@@ -237,6 +250,8 @@ ANSWERS: dict[str, int | str] = {
     "t.with_row_index()": "RowIndex",
     "t.explode('l')": 0,
     "t.filter(pl.col('x') / 3 > 1)": 2,
+    "t.with_columns(pl.col('s').str.replace_all('a', pl.col('s')))": 2,
+    "t.with_columns(pl.col('s').str.replace_all('a', 'b'))": 0,
     "t.filter(pl.col('x') / 3 > 1).explode('l')": "more rows than those of a quotient by a constant",
     "t.filter(pl.col('n') > pl.col('n').mean())": "Agg",
     "t.filter(pl.col('n') > pl.col('n').max().over('k'))": 0,
@@ -256,6 +271,9 @@ ANSWERS: dict[str, int | str] = {
     "t.with_columns(a=(pl.col('n') / pl.col('n').sum()).over('k'))":
         "a quotient of rows and a value of their group",
     "t.with_columns(a=(pl.col('n') - pl.col('n').min()).over('k'))": 0,
+    "t.with_columns(a=pl.col('n').max().over('k') / 3)": 2,
+    "t.with_columns(a=(pl.col('n').max() / 3).over('k'))":
+        "a quotient by a constant for each of some groups",
     "t.with_columns(a=pl.col('n').shift().over('k'))": "Shift",
     "t.with_columns(a=pl.col('n').unique_counts().over('k'))": "UniqueCounts",
     "t.with_columns(a=pl.col('n').is_null().any().over('k'))": 0,

@@ -41,7 +41,8 @@ _FUNCTIONS = {
     "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Pow.Sqrt", "Pow.Cbrt", "Atan2", "AsStruct",
     "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
 }  # fmt: skip
-_POWER = "Pow.Generic"
+# A column of one value is taken for a constant, which is computed in another way, or mustn't be null.
+_SINGLED = {"Pow.Generic", "StringExpr.Replace"}
 _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
 # Of a group: one value, whatever the order of its rows.
 _TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
@@ -273,8 +274,8 @@ def _by_itself(name: str, content: Any, rows: _Rows) -> int:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
             exact = content["op"] != "TrueDivide" and _exact(rows.dtype(content["left"]))
             return 0 if exact else 2
-        case "Function" if function_name(content["function"]) == _POWER:
-            return 2 if _has_rows(content["input"][1]) else 0
+        case "Function" if function_name(content["function"]) in _SINGLED:
+            return 2 if any(map(_has_rows, content["input"][1:])) else 0
     return 0
 
 
@@ -297,7 +298,11 @@ def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
             least = max(least, _inside(content, rows))
         elif name not in _PLAIN and name != "Len":
             raise Crossing(name)
-        least = max(least, _by_itself(name, content, rows))
+        itself = _by_itself(name, content, rows)
+        if itself and beside_rows:
+            # They are computed for all groups at once: many rows may be of one group.
+            raise Crossing("a quotient by a constant for each of some groups")
+        least = max(least, itself)
     if any(name in ("Column", "Selector") for name, _ in found):
         if not beside_rows:
             raise Crossing("values of a group as a list")
