@@ -55,7 +55,8 @@ class Caller:
 
     def __init__(self, states: Mapping[str, State]) -> None:
         self._states = states
-        self._watched: set[str] = set()
+        # What the first call of a stage reached for: so do those of other partitions.
+        self._watched: dict[str, tuple[str, ...]] = {}
 
     def query(
         self, stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame], reads: Reads
@@ -65,13 +66,12 @@ class Caller:
         StepError when it returns no frame, or asks for a column that isn't among `reads`.
         """
         exact = all_columns(stage) != dict(reads)
-        touched: tuple[str, ...] = ()
         if exact and stage.name in self._watched:
             # A stage that is judged by its query is called the same way for every partition.
-            result = call(stage, partition, frames)
+            result, touched = call(stage, partition, frames), self._watched[stage.name]
         else:
             result, touched = _watched(stage, partition, frames)
-            self._watched.add(stage.name)
+            self._watched[stage.name] = touched
         touched = (*touched, *self._kept(stage))
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
