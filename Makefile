@@ -47,7 +47,7 @@ shape: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(STEP) "pytest" $(PY) -m coverage run -m pytest
+	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
