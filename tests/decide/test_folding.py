@@ -36,6 +36,11 @@ class Routes(tm.Contract, key=("origin",)):
     late = tm.Float64(nullable=True)
 
 
+class Days(tm.Contract, key=("day",)):
+    day = tm.Date(partition="1d")
+    n = tm.UInt32()
+
+
 def stage_of(fold: Any, **options: Any) -> Stage:
     """A stage that is handed flights as they are folded."""
     flow = Workflow("w")
@@ -88,10 +93,6 @@ def test_a_key_covers_what_is_asked_of_the_fold() -> None:
 
 
 def test_days_that_are_folded_are_not_folded_together() -> None:
-    class Days(tm.Contract, key=("day",)):
-        day = tm.Date(partition="1d")
-        n = tm.UInt32()
-
     flow = Workflow("w")
 
     @flow.ingest
