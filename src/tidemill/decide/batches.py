@@ -69,28 +69,26 @@ class _Waiting:
         self._several = several
         self._refers = {stage.name: frozenset(stage.refers.values()) for stage in flow.stages}
         self._steps: dict[str, dict[str, Step]] = {name: {} for name in flow.names}
-        self._count = 0
+        self._planned: list[Step] = []
 
     def holds_up(self, step: Step) -> bool:
         """Whether a step has to wait for one that waits."""
-        return bool(self._count) and next(self._needed(step), None) is not None
+        return bool(self._planned) and next(self._needed(step), None) is not None
 
     def add(self, step: Step) -> int:
         """How many steps of its stage wait now."""
         self._steps[step.stage][step.partition] = step
-        self._count += 1
+        self._planned.append(step)
         return len(self._steps[step.stage])
 
     def all(self) -> list[Step]:
         """Those that wait, in an order in which they can be taken; then none waits."""
         found: dict[tuple[str, str], Step] = {}
-        # The last stages first: they have those before them taken as they need them.
-        for name in reversed(self._steps):
-            for step in self._steps[name].values():
-                self._take(step, found)
+        for step in self._planned:
+            self._take(step, found)
         for steps in self._steps.values():
             steps.clear()
-        self._count = 0
+        self._planned.clear()
         return [*found.values()]
 
     def _take(self, step: Step, found: dict[tuple[str, str], Step]) -> None:
