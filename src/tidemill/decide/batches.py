@@ -6,6 +6,7 @@ where that gives each of them what it gets alone: `Recipe.least` says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tidemill.decide.recipe import Recipe
@@ -45,14 +46,15 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
 
     What a step needs comes before it still, and the steps of one stage stay in their order.
     """
-    several = {name for name in batched if _several(name, steps)}
+    runs = Counter(step.stage for step in steps if step.action is Action.RUN)
+    several = {name for name in batched if runs[name] > 1}
     if not several:
         return [*steps]
+    tables = {stage.name for stage in flow.stages if stage.kind in DATA}
     found: list[Step] = []
     waiting = _Waiting(flow, several)
     for step in steps:
-        stage = flow[step.stage]
-        if stage.kind not in DATA:
+        if step.stage not in tables:
             found += waiting.all()
         elif waiting.holds_up(step) or (step.stage in several and step.action is Action.RUN):
             if waiting.add(step) == STEPS:
@@ -72,8 +74,10 @@ class _Waiting:
         self._planned: list[Step] = []
 
     def holds_up(self, step: Step) -> bool:
-        """Whether a step has to wait for one that waits."""
-        return bool(self._planned) and next(self._needed(step), None) is not None
+        """Whether a step has to wait for one that waits: one that it needs, or that its stage begins with."""
+        if not self._planned:
+            return False
+        return bool(self._steps[step.stage]) or next(self._needed(step), None) is not None
 
     def add(self, step: Step) -> int:
         """How many steps of its stage wait now."""
@@ -83,36 +87,26 @@ class _Waiting:
 
     def all(self) -> list[Step]:
         """Those that wait, in an order in which they can be taken; then none waits."""
-        found: dict[tuple[str, str], Step] = {}
+        found: list[Step] = []
         for step in self._planned:
             self._take(step, found)
-        for steps in self._steps.values():
-            steps.clear()
         self._planned.clear()
-        return [*found.values()]
+        return found
 
-    def _take(self, step: Step, found: dict[tuple[str, str], Step]) -> None:
-        if (step.stage, step.partition) in found:
-            return
-        group = [*self._steps[step.stage].values()]
-        if step.stage not in self._several:
-            group = group[: group.index(step) + 1]
-        for one in group:
-            for needed in self._needed(one):
-                if needed.stage != step.stage:
-                    self._take(needed, found)
-        found.update(((one.stage, one.partition), one) for one in group)
+    def _take(self, step: Step, found: list[Step]) -> None:
+        """Take a step that still waits after those before it in its stage, or with its whole stage."""
+        own = self._steps[step.stage]
+        group: list[Step] = []
+        while own and (step.stage in self._several or step.partition in own):
+            group.append(own.pop(next(iter(own))))
+        for needed in [needed for one in group for needed in self._needed(one)]:
+            self._take(needed, found)
+        found += group
 
     def _needed(self, step: Step) -> Iterator[Step]:
-        """The steps that wait and are needed by one, or come before it in its stage."""
-        yield from self._steps[step.stage].values()
+        """The steps of other stages that wait and that one needs."""
         for name in self._refers[step.stage]:
             yield from self._steps[name].values()
         for name, keys in step.reads.items():
             own = self._steps.get(name)
             yield from (own[key] for key in keys if key in own) if own else ()
-
-
-def _several(name: str, steps: Sequence[Step]) -> bool:
-    found = (step for step in steps if step.stage == name and step.action is Action.RUN)
-    return next(found, None) is not None and next(found, None) is not None
