@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from tidemill.act.calling import call, collected
-from tidemill.act.work import Objects, Workroom
+from tidemill.act.work import Inputs, Objects, Workroom
 from tidemill.decide.feeding import recorded, refusal
 from tidemill.decide.guarantees import spelling_faults
 from tidemill.domain.binding import Binding, Product
@@ -23,7 +23,6 @@ from tidemill.domain.stage import Stage
 from tidemill.ports import Artifacts, ModelFormat
 
 PREDICTION = "prediction"
-Inputs = Mapping[str, Mapping[str, Binding]]
 
 
 class ModelPredictor:

@@ -106,15 +106,12 @@ class Workroom:
         if checker.has_places(rows):
             parts = checker.clean(pl.concat(rows.values(), rechunk=True))
         made: dict[str, tuple[Product, Objects]] = {}
-        for key, found in kept.items():
-            good = parts.get(key, rows[key].clear())
-            unknown = unknown_finding(stage.output, found[1], good.height)
-            findings = (*checker.findings(good.height), *unknown)
-            if key not in parts or any(item.severity == "fail" for item in findings):
-                self._intake.put_back(stage, files[key], found)
-                continue
-            judged = Judged(good=good, bad=None, findings=findings)
-            made[key] = self._product(stage, key, judged)
+        for key, good in parts.items():
+            dropped = unknown_finding(stage.output, kept[key][1], good.height)
+            if product := self._passed(stage, key, good, dropped):
+                made[key] = product
+        for key in kept.keys() - made.keys():
+            self._intake.put_back(stage, files[key], kept[key])
         return made
 
     def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
@@ -136,7 +133,7 @@ class Workroom:
         query, touched = self._sound(
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
-        rows = sum(held.product.rows for bound in inputs.values() for held in bound.values())
+        rows = rows_in(inputs)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         return (*self._judged(stage, partition, frame, rulings), touched)
 
@@ -152,15 +149,12 @@ class Workroom:
         Partitions are left out that have to be made alone: those that have fewer than `least` rows, or
         of which some row doesn't pass.
         """
-        assert stage.output is not None
         parts, touched = self._parts(stage, (), inputs, reads)
-        made: dict[str, tuple[Product, Objects, tuple[str, ...]]] = {}
-        for partition, good in parts.items():
-            findings = checker_of(stage.output).findings(good.height)
-            if good.height >= least and not any(item.severity == "fail" for item in findings):
-                judged = Judged(good=good, bad=None, findings=findings)
-                made[partition] = (*self._product(stage, partition, judged), touched)
-        return made
+        return {
+            partition: (*product, touched)
+            for partition, good in parts.items()
+            if good.height >= least and (product := self._passed(stage, partition, good))
+        }
 
     def columns_together(
         self,
@@ -231,7 +225,7 @@ class Workroom:
             inputs, lambda: self._caller.query(stage, partition, frames, reads)
         )
         query = self._asked(stage, work.columns, query)
-        rows = sum(binding.product.rows for bound in inputs.values() for binding in bound.values())
+        rows = rows_in(inputs)
         frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
         judged = checker_of(narrow).judge(frame, partition=partition)
         if touched or judged.bad is not None or judged.findings:
@@ -331,6 +325,16 @@ class Workroom:
         judged = checker_of(stage.output).judge(frame, partition=partition, rulings=said)
         return self._product(stage, partition, judged)
 
+    def _passed(
+        self, stage: Stage, partition: str, good: pl.DataFrame, told: Sequence[Finding] = ()
+    ) -> tuple[Product, Objects] | None:
+        """What is published of rows that all pass; None where they are too few or too many for that."""
+        assert stage.output is not None
+        findings = (*checker_of(stage.output).findings(good.height), *told)
+        if _fatal(findings):
+            return None
+        return self._product(stage, partition, Judged(good=good, bad=None, findings=findings))
+
     def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
@@ -373,6 +377,11 @@ class Workroom:
         return self._hashers[of].hashes(good)
 
 
+def rows_in(inputs: Inputs) -> int:
+    """The rows that a step is handed, by which it is told how they are computed."""
+    return sum(held.product.rows for bound in inputs.values() for held in bound.values())
+
+
 def _bindings(inputs: Inputs) -> dict[str, tuple[Binding, ...]]:
     return {name: tuple(bound.values()) for name, bound in inputs.items()}
 
@@ -381,10 +390,13 @@ def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
     return rows if stage.sample == 1.0 else portion(rows, stage.sampled_by, stage.sample)
 
 
+def _fatal(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity == "fail"]
+
+
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
     """ContractError when a finding says that the partition must not be published."""
-    fatal = [finding for finding in findings if finding.severity == "fail"]
-    if fatal:
+    if fatal := _fatal(findings):
         contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
         place = "" if partition == WHOLE else f" {partition}"
         lines = "; ".join(finding.message for finding in fatal)

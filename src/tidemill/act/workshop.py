@@ -17,7 +17,7 @@ from tidemill.act.recording import Recorder
 from tidemill.act.remembering import Desk, Unanswered
 from tidemill.act.shelf import Shelf
 from tidemill.act.tools import Tools
-from tidemill.act.work import Again, Objects, Workroom
+from tidemill.act.work import Again, Inputs, Objects, Workroom, rows_in
 from tidemill.decide.models import BASELINE
 from tidemill.decide.recipe import Recipe
 from tidemill.domain.binding import Binding, Product
@@ -47,7 +47,7 @@ class Work:
     recipe: str
     number: int = 1
     subject: str = ""
-    inputs: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
     rulings: tuple[Ruling, ...] = ()
     artifact: Artifact | None = None
@@ -57,8 +57,7 @@ class Work:
     @property
     def rows(self) -> int:
         """The rows of its inputs."""
-        read = sum(b.product.rows for bound in self.inputs.values() for b in bound.values())
-        return read + sum(sum(file.rows.values()) for file in self.files.values())
+        return rows_in(self.inputs) + sum(sum(file.rows.values()) for file in self.files.values())
 
     def is_like(self, other: Work) -> bool:
         """Whether it is the same work as on another partition, tried for the first time."""
@@ -68,7 +67,7 @@ class Work:
         return same == (other.stage, other.columns, other.held is None, other._seen_by_all)
 
     @property
-    def _seen_by_all(self) -> dict[str, Mapping[str, Binding]]:
+    def _seen_by_all(self) -> Inputs:
         """The inputs that have no partitions."""
         return {name: bound for name, bound in self.inputs.items() if WHOLE in bound}
 
@@ -163,7 +162,7 @@ class Workshop:
                 error = _unanswered(stage, work.partition, desk.failure)
             return replace(told(stage, work.partition, error), memo=desk.usage)
 
-    def make_together(self, works: Sequence[Work]) -> list[Made | Failed | None]:
+    def make_together(self, works: Sequence[Work]) -> list[Made | None]:
         """Do the same work on many partitions of a stage at once; None for those that have to be made alone.
 
         These are all where something goes wrong, or is printed or logged: of each alone it is told then.
