@@ -14,7 +14,7 @@ import polars as pl
 from polars import selectors
 
 from tidemill.adapters.sources.place import place_of, without_secrets
-from tidemill.adapters.sources.statements import CHUNK, quoted, select
+from tidemill.adapters.sources.statements import CHUNK, select
 from tidemill.domain.errors import SourceError
 from tidemill.ports import Within
 
@@ -59,11 +59,12 @@ class EngineDatabase:
         """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
         # A column may be asked for twice, which a frame can't have.
         names = [*dict.fromkeys(columns)]
-        statement = select(query, names, None, distinct=distinct, quote=self._quote)
-        if within and type(within.least) in self._bounds:
-            name = quoted(within.column, self._quote)
-            statement += f" WHERE {name} >= {_written(within.least)}"
-            statement += f" AND {name} <= {_written(within.most)}"
+        if within and type(within.least) not in self._bounds:
+            within = None
+        bounds = (_written(within.least), _written(within.most)) if within else ("", "")
+        statement = select(
+            query, names, within, distinct=distinct, bounds=bounds, quote=self._quote
+        )
         with self._lock, self._explained(), self._send(statement) as found:
             for batch in found:
                 frame = pl.DataFrame(batch)

@@ -57,7 +57,10 @@ class PostgresDatabase:
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
         compared = '"{}"::text COLLATE "C"'
-        statement = select(query, columns, within, distinct=distinct, compared=compared, hole="${}")
+        holes = "$1", "$2"
+        statement = select(
+            query, columns, within, distinct=distinct, bounds=holes, compared=compared
+        )
         bounds = (within.least, within.most) if within else ()
         # A cursor on the server, so that not all rows are sent at once.
         with self._lock, self._explained(), self._connected().cursor("tidemill") as found:

@@ -55,7 +55,10 @@ class SqliteDatabase:
         """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
         # Whatever the column's own collation: the bounds were found by code points.
         compared = '"{}" COLLATE BINARY'
-        statement = select(query, columns, within, distinct=distinct, compared=compared, hole="?")
+        holes = "?", "?"
+        statement = select(
+            query, columns, within, distinct=distinct, bounds=holes, compared=compared
+        )
         with self._lock, self._explained():
             bounds = (within.least, within.most) if within else ()
             found = self._connected().execute(statement, bounds)

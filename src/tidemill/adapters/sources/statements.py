@@ -16,11 +16,11 @@ def select(
     within: Within | None,
     *,
     distinct: bool,
+    bounds: tuple[str, str],
     compared: str = "",
-    hole: str = "",
     quote: str = '"',
 ) -> str:
-    """Some columns of what a query gives, of rows within bounds, which are to be handed in by `hole`.
+    """Some columns of what a query gives, of rows `within` bounds, which stand in it as `bounds`.
 
     Text is `compared` by code points.
     """
@@ -29,10 +29,11 @@ def select(
     text = f"SELECT {'DISTINCT ' if distinct else ''}{chosen} FROM (\n{query}\n) AS tidemill_source"
     if within is None:
         return text
-    name = quoted(within.column)
+    name = quoted(within.column, quote)
     if isinstance(within.least, str):
         name = compared.format(within.column.replace('"', '""'))
-    return f"{text} WHERE {name} >= {hole.format(1)} AND {name} <= {hole.format(2)}"
+    least, most = bounds
+    return f"{text} WHERE {name} >= {least} AND {name} <= {most}"
 
 
 def quoted(name: str, quote: str = '"') -> str:
