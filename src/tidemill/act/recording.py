@@ -70,7 +70,7 @@ class Recorder:
 
     def draft(self, stage: str) -> Draft:
         """A context that keeps nothing of what this thread says in it but that it was said."""
-        return Draft(self, stage, "", 0)
+        return Draft(self, stage)
 
     def apart(self, stage: str) -> Page:
         """Takes what threads say that may be at work for several steps, all of `stage` if it is named."""
@@ -211,8 +211,8 @@ class Draft(Page):
 
     __slots__ = ("said",)
 
-    def __init__(self, recorder: Recorder, stage: str, partition: str, number: int) -> None:
-        super().__init__(recorder, stage, partition, number)
+    def __init__(self, recorder: Recorder, stage: str) -> None:
+        super().__init__(recorder, stage, "", 0)
         self.said = False
 
     @property

@@ -48,7 +48,8 @@ _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
 _TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
 _COUNTS = {"Count", "NUnique"}
 _EXACT_ONLY = {"Sum", "Min", "Max"}
-# A row of the left side meets those of the right that are of its partition, or of none.
+# A row of the left side meets those of the right that are of its partition, or of none; from some joins
+# no more rows come than went in.
 _FEWER = {"Semi", "Anti"}
 _JOINS = {"Inner", "Left", *_FEWER}
 
@@ -98,11 +99,14 @@ class _Rows:
     def schema(self) -> dict[str, pl.DataType]:
         return polars_schema(self.node)
 
+    def given(self, expression: Any) -> pl.Schema:
+        """The names and types of what an expression gives."""
+        found = pl.Expr.deserialize(BytesIO(json.dumps(expression).encode()), format="json")
+        return pl.LazyFrame(schema=self.schema).select(found).collect_schema()
+
     def dtype(self, expression: Any) -> pl.DataType:
-        """The type of what an expression gives."""
-        text = json.dumps(expression).encode()
-        found = pl.Expr.deserialize(BytesIO(text), format="json")
-        (dtype,) = pl.LazyFrame(schema=self.schema).select(found).collect_schema().dtypes()
+        """The type of what an expression gives, if that is one column."""
+        (dtype,) = self.given(expression).dtypes()
         return dtype
 
     def named(self, selector: Any) -> list[str]:
@@ -415,10 +419,7 @@ def _plain(expression: Any, rows: _Rows) -> Iterator[tuple[str, str]]:
 def _names(expression: Any, rows: _Rows) -> Collection[str]:
     """The names that columns made by an expression may have."""
     inner, name = _bare(expression)
-    if name:
-        return (name,)
-    found = pl.Expr.deserialize(BytesIO(json.dumps(inner).encode()), format="json")
-    return pl.LazyFrame(schema=rows.schema).select(found).collect_schema().names()
+    return (name,) if name else rows.given(inner).names()
 
 
 def _exact(dtype: pl.DataType) -> bool:
