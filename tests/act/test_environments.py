@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.act.test_models import WINDOW, Sea
+from tests.act.test_models import WINDOW, Sea, flooded
 from tests.act.tides import STAGES, Tides, day, flow_of, rows_of
 from tidemill.act.differing import StageApart
 from tidemill.act.explaining import explain
@@ -464,9 +464,7 @@ def apart(tides: Tides) -> tuple[StageApart, ...]:
 
 @pytest.fixture
 def sea(tmp_path: Path) -> Sea:
-    made = Sea(tmp_path)
-    for number in range(WINDOW):
-        made.flood(number)
+    made = flooded(tmp_path)
     made.ok()
     return made
 

@@ -106,13 +106,17 @@ class Sea(Tides):
         }
 
 
-@pytest.fixture
-def sea(tmp_path: Path) -> Sea:
+def flooded(root: Path) -> Sea:
     """Six days are sent: four to train on, two to be scored on."""
-    sea = Sea(tmp_path)
+    sea = Sea(root)
     for number in range(WINDOW):
         sea.flood(number)
     return sea
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Sea:
+    return flooded(tmp_path)
 
 
 def test_a_model_is_trained_scored_approved_and_delivered_once(sea: Sea) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import tidemill as tm
-from tests.act.test_models import WINDOW, Sea
+from tests.act.test_models import Sea, flooded
 from tests.act.tides import flow_of
 from tidemill.domain.environment import PRODUCTION, RunProfile
 from tidemill.domain.errors import DeclarationError, UsageError
@@ -30,9 +30,7 @@ SAME = {QUICK: RunProfile(name=QUICK, params={"model": {"value": 9.0}})}
 
 @pytest.fixture
 def sea(tmp_path: Path) -> Sea:
-    made = Sea(tmp_path)
-    for number in range(WINDOW):
-        made.flood(number)
+    made = flooded(tmp_path)
     made.ok()
     return made
 

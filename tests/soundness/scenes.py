@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.act.test_models import WINDOW, Sea
+from tests.act.test_models import WINDOW, Sea, flooded
 from tests.act.tides import CHAIN, Tides, day
 from tidemill.decide.code import closure
 
@@ -98,9 +98,7 @@ def order_of_columns(root: Path) -> None:
 
 
 def _sea(root: Path) -> Sea:
-    sea = Sea(root)
-    for number in range(WINDOW):
-        sea.flood(number)
+    sea = flooded(root)
     sea.ok()
     return sea
 
