@@ -147,25 +147,32 @@ def test_another_process_with_another_hash_seed_gets_the_same_digest(project: Pr
 
 
 GOLDEN = [
-    ("def stage(x):\n    return x + 1\n", "7c9226862ae95c92f797a955f1b63409"),
+    ("def stage(x):\n    return x + 1\n", "40a4a17187d5e9f3c905a4efd84396be"),
     (
         "LIMIT = 3\ndef stage(x, top=5):\n    kept = [i for i in x if i > LIMIT]\n"
         "    return kept[:top]\n",
-        "04967aa9f6cd5646cb607f8694bfdc35",
+        "176ace9f7b5f4e882a5d88b93e9689be",
     ),
     (
         "class Config:\n    rate = 2.5\n    def twice(self): return self.rate * 2\n"
         "def stage(): return Config().twice()\n",
-        "825973e133e933bdf2463201fa43a006",
+        "931c2b64043b29e5f5c7fe032c1ae856",
     ),
     (
         "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 0 and even(n - 1)\n"
         "stage = even\n",
-        "5178536b5e91402333c6795834161831",
+        "76598e908d049206d3bc31d6eebfe6ea",
     ),
     (
         "WORDS = {'b': [1, None], 'a': {True, b'x'}}\nstage = lambda: WORDS['a']\n",
-        "3cfc0255ec455ab06cc76faa0e22539a",
+        "74b0800190f56745d36fe99abf401710",
+    ),
+    (
+        "import tidemill as tm\nfrom tidemill import Int64\n"
+        "class Flights(tm.Contract, key=('hour',)):\n    hour = Int64(max=23)\n"
+        "SOURCE = tm.files('a.csv')\n"
+        "def stage(): return Flights.hour, SOURCE, {tm.Frame, tm.Scores}\n",
+        "822e7cab134dfdd845b59b3065d69a84",
     ),
 ]
 

@@ -104,6 +104,26 @@ CHANGES: list[tuple[Stage, Stage, tuple[str, ...]]] = [
 ]  # fmt: skip
 
 
+FORMAT = "the format of fingerprints changed"
+FORMATS: list[tuple[Stage, Stage, tuple[str, ...]]] = [
+    (BASE, BASE, (FORMAT,)),
+    # Whether the code changed as well, nobody can tell.
+    (BASE, replace(BASE, function=triple), (FORMAT,)),
+    (BASE, replace(BASE, output=WIDER), ("its contract changed", FORMAT)),
+    # What is judged by no code has no digest in that format.
+    (RAW, RAW, ()),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "words"), FORMATS)
+def test_digests_of_another_format_tell_only_that(
+    before: Stage, after: Stage, words: tuple[str, ...]
+) -> None:
+    old = {name: digest for name, digest in recipe(before).parts.items() if name != "format"}
+    old |= {"code": "another digest"} if "code" in old else {}
+    assert changes(old, recipe(after).parts) == words
+
+
 @pytest.mark.parametrize(("before", "after", "words"), CHANGES)
 def test_what_changes_a_recipe(before: Stage, after: Stage, words: tuple[str, ...]) -> None:
     one, other = recipe(before), recipe(after)

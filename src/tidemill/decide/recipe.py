@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tidemill.decide.code import Code, Touch
+from tidemill.decide.code import FORMAT, Code, Touch
 from tidemill.decide.code.closure import closure_of
 from tidemill.decide.code.state import Keeper
 from tidemill.decide.parameters import params_part, with_params
@@ -18,6 +18,7 @@ from tidemill.domain.stage import Input, Kind, Stage
 
 _LABELS = {
     "code": "its code changed",
+    "format": "the format of fingerprints changed",
     "contract": "its contract changed",
     "inputs": "what it declares of its inputs changed",
     "fold": "how its inputs are folded changed",
@@ -31,6 +32,8 @@ _LABELS = {
     "sink": "its sink changed",
     SAMPLE: "its sample changed",
 }
+# The parts that are digests of code.
+_OF_CODE = ("code", "params")
 # The part of one output column's query.
 _COLUMN = "column "
 # So many columns are named, more are counted.
@@ -192,6 +195,7 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     if evidence.code is not None:
         own = [package for package in evidence.code.packages if package[0] != "polars"]
         parts["code"] = evidence.code.digest
+        parts["format"] = FORMAT
         parts["packages"] = [list(package) for package in closure_of(own)]
         parts["platform"] = [platform.python.rpartition(".")[0], platform.machine]
     return parts
@@ -252,6 +256,9 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     if ("code" in old) != ("code" in new) and old:
         return (f"it is judged by its {'code' if 'code' in new else 'query'} now",)
     names = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
+    if old and "format" in names:
+        # Digests of code in two formats tell nothing about what else changed.
+        names = [name for name in names if name not in _OF_CODE]
     columns = [name.removeprefix(_COLUMN) for name in names if name.startswith(_COLUMN)]
     others = [name for name in names if not name.startswith(_COLUMN)]
     return (

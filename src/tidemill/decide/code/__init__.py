@@ -3,8 +3,8 @@
 It covers the function and, transitively, every function, class, constant, default, closure value
 and module attribute of the project that it uses: functions by their canonical text (`code_names`),
 all else by its value of now (`code_values`). What isn't the project's counts by name, packages by
-version as well, Tidemill by name only. What can't be followed is named and never guessed; what the
-code reaches for besides its inputs is named too.
+version as well, Tidemill by its public names only. What can't be followed is named and never
+guessed; what the code reaches for besides its inputs is named too.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 from tidemill.decide.code.classes import class_part
 from tidemill.decide.code.functions import function_part
-from tidemill.decide.code.origin import origin_of_module, package_of
+from tidemill.decide.code.origin import origin_of_module, package_of, public_name
 from tidemill.decide.code.state import Keeper, State, can_change
 from tidemill.decide.code.touches import TouchKind, blind_reason, touch_kind
 from tidemill.decide.code.values import value_part
 from tidemill.domain.fingerprint import Part, fingerprint
 
 # Bump it when the same code gets another digest: nothing recorded before is then found again.
-_FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def _walked(walker: _Walker, value: object, name: str) -> Code:
     packages = tuple(sorted(walker.packages))
     names = [[item.name, item.reason] for item in walker.unresolved]
     return Code(
-        digest=fingerprint("code", _FORMAT, root, parts, packages, names),
+        digest=fingerprint("code", FORMAT, root, parts, packages, names),
         unresolved=tuple(walker.unresolved),
         touches=tuple(walker.touches),
         packages=packages,
@@ -160,14 +160,14 @@ class _Walker:
         """What isn't the project's; its package counts, and so does what it reaches for."""
         self.package(name)
         if self.typed:
-            return ["named", name]
+            return ["named", public_name(name)]
         reason = blind_reason(name)
         if reason is not None:
             return self.refuse(reason)
         kind = touch_kind(name, seeded=self.seeded)
         if kind is not None:
             self.touch(kind)
-        return ["named", name]
+        return ["named", public_name(name)]
 
     def package(self, name: str) -> None:
         """Count the package that a module belongs to, if it belongs to one."""

@@ -9,12 +9,12 @@ from types import FunctionType, ModuleType
 from tidemill.decide.code.callables import attributes_part, cell_part, cells_of
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.names import Shape, shape_of
+from tidemill.decide.code.origin import public_name
 from tidemill.decide.code.refs import Around, loose_part, ref_part
 from tidemill.decide.code.source import NO_SOURCE, Function, SourceFile, source_file
 from tidemill.domain.fingerprint import Part
 
-# Where `tm.memo` is.
-_MEMO = "tidemill.act.memo"
+_MEMO, _WORKFLOW = "tidemill.memo", "tidemill.Workflow"
 
 
 def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
@@ -80,7 +80,11 @@ def _is_workflows(decorator: ast.expr, around: Around) -> bool:
     found = around.lookup(node.id)
     while isinstance(found, ModuleType) and path:
         found = getattr(found, path.pop(0), None)
-    if getattr(found, "__module__", "") == _MEMO and isinstance(found, FunctionType):
+    if isinstance(found, FunctionType) and _is_memo(found):
         return True
     kind = type(found)
-    return bool(path) and kind.__name__ == "Workflow" and kind.__module__.startswith("tidemill.")
+    return bool(path) and public_name(f"{kind.__module__}.{kind.__qualname__}") == _WORKFLOW
+
+
+def _is_memo(function: FunctionType) -> bool:
+    return public_name(f"{function.__module__}.{function.__qualname__}") == _MEMO

@@ -85,6 +85,28 @@ def origin_of_class(cls: type) -> Origin:
     return origin_of_module(cls.__module__) or "project"
 
 
+@cache
+def public_name(name: str) -> str:
+    """A full name without the module of Tidemill that defines it: moving the module then changes nothing.
+
+    `tidemill.somewhere.inside.Column.reads` becomes `tidemill.Column.reads`; other names stay.
+    """
+    parts = name.split(".")
+    if parts[0] != "tidemill":
+        return name
+    depth = 1
+    while depth < len(parts) - 1 and _is_module(".".join(parts[: depth + 1])):
+        depth += 1
+    return ".".join(("tidemill", *parts[depth:]))
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):  # what it would lie in is no package
+        return False
+
+
 def importable(value: Any) -> str | None:
     """The full name under which a package itself offers `value`, if there is one."""
     module = getattr(value, "__module__", None)

@@ -14,7 +14,7 @@ from typing import Any
 from tidemill.decide.code.callables import CALLABLES, attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.frames import numpy_part, polars_part
-from tidemill.decide.code.origin import importable, origin_of_class
+from tidemill.decide.code.origin import importable, origin_of_class, public_name
 from tidemill.decide.code.touches import BY_SOURCE, sees_source
 from tidemill.domain.fingerprint import Part, fingerprint
 
@@ -92,8 +92,9 @@ def _slots(kind: type) -> list[str]:
 
 def _refused(value: Any, walk: Follow) -> Part:
     kind = type(value)
+    named = public_name(f"{kind.__module__}.{kind.__qualname__}")
     return walk.refuse(
-        f"a value of type {kind.__module__}.{kind.__qualname__} can't be fingerprinted; make it a "
+        f"a value of type {named} can't be fingerprinted; make it a "
         "frozen dataclass or a constant, or give its class a __tidemill_digest__"
     )
 
@@ -127,9 +128,9 @@ def _place(value: Any) -> str:
         return f"tuple {[_place(item) for item in value]}"
     if isinstance(value, frozenset):
         return f"frozenset {sorted(map(_place, value))}"
-    name = getattr(value, "__qualname__", "")
+    name = public_name(f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}")
     line = getattr(getattr(value, "__code__", None), "co_firstlineno", 0)
-    return f"{kind.__qualname__} {getattr(value, '__module__', '')} {name} {line:09}"
+    return f"{kind.__qualname__} {name} {line:09}"
 
 
 def _text(value: Any, walk: Follow) -> Part:
