@@ -50,7 +50,7 @@ class OpenedOutside:
             raise SourceError(
                 f"the url of the database begins with none of {', '.join(SCHEMES)}; name an engine"
             )
-        engines = _reader("engines")
+        engines = _reader("tidemill.adapters.sources.engines")
         by_connectorx = engine == "connectorx" or (engine is None and scheme == "mysql")
         send = engines.connectorx if by_connectorx else engines.adbc
         found: Database = engines.EngineDatabase(url, send(url, path))
@@ -74,9 +74,13 @@ class OpenedOutside:
         """The files of a table at a version, or now; the same ones until `close`."""
         if source not in self._lakes:
             if isinstance(source, Delta):
-                found = _reader("delta").open_delta(self._root / source.path, source.version)
+                found = _reader("tidemill.adapters.sources.delta").open_delta(
+                    self._root / source.path, source.version
+                )
             else:
-                found = _reader("iceberg").open_iceberg(source, self._root)
+                found = _reader("tidemill.adapters.sources.iceberg").open_iceberg(
+                    source, self._root
+                )
             self._lakes[source] = found
         return self._lakes[source]
 
@@ -93,4 +97,4 @@ class OpenedOutside:
 
 def _reader(name: str) -> Any:
     """A module of readers that need Polars, for which nobody waits who reads no such source."""
-    return import_module(f"tidemill.adapters.sources.{name}")
+    return import_module(name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
 
 from tidemill.domain.errors import StepError, said_by
 from tidemill.domain.partition import WHOLE
 from tidemill.domain.stage import Stage
 
 # Frames of the engine lead nowhere: what the user wrote is above and below them.
-_OURS = ("/tidemill/act/", "/site-packages/polars/")
+_TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
+_OURS = (_TIDEMILL, "/site-packages/polars/")
 
 
 def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
@@ -19,10 +19,18 @@ def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not any(part in frame.filename.replace("\\", "/") for part in _OURS)
+        if not any(part in _path(frame) for part in _OURS)
     ]
     said = said_by(error)
     trace = "".join(traceback.format_list(frames)) + said
-    at = f" at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else ""
+    at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
     message = f"{stage.name}{place} raised {said}{at}"
     return StepError(message, stage=stage.name, partition=partition, trace=trace)
+
+
+def _path(frame: traceback.FrameSummary) -> str:
+    return frame.filename.replace("\\", "/")
+
+
+def _file(frame: traceback.FrameSummary) -> str:
+    return _path(frame).rpartition("/")[2]

@@ -219,6 +219,15 @@ class Contract:
         cls.__tidemill_contract__ = spec
 
     @classmethod
+    def __tidemill_check__(cls) -> str:
+        """What stands for a contract that code only asks for columns: its checks, in which is no version.
+
+        Empty where a class has a `reads` of its own.
+        """
+        inherited = getattr(cls.reads, "__func__", None) is vars(Contract)["reads"].__func__
+        return check_digest(cls.__tidemill_contract__) if inherited else ""
+
+    @classmethod
     def reads(
         cls,
         *columns: str,

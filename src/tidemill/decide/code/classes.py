@@ -13,7 +13,6 @@ from tidemill.decide.code.annotations import annotation_part, field_types_part
 from tidemill.decide.code.callables import attributes_part
 from tidemill.decide.code.follow import Follow
 from tidemill.decide.code.origin import origin_of_class
-from tidemill.domain.contract import Contract
 from tidemill.domain.fingerprint import Part
 
 # What says nothing about what the class does, or is said by other parts.
@@ -53,15 +52,14 @@ def class_part(cls: type, walk: Follow) -> Part:
             parts.append([name, _said(cls, name, item.value, walk), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
         parts.append(None if made is None else _said(cls, "__new__", made, walk))
-    if issubclass(cls, Contract):
-        parts.append(_contract(cls))
+    if (contract := getattr(cls, "__tidemill_contract__", None)) is not None:
+        parts.append(_contract(contract))
     parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])
     return parts
 
 
-def _contract(cls: type[Contract]) -> Part:
+def _contract(spec: Any) -> Part:
     """What the arguments and the docstring of a contract say; columns and rules are members."""
-    spec = cls.__tidemill_contract__
     return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 

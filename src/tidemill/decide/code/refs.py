@@ -22,7 +22,6 @@ from tidemill.decide.code.origin import (
 )
 from tidemill.decide.code.scopes import Import, is_private
 from tidemill.decide.code.touches import is_seeded, loose_kind
-from tidemill.domain.contract import Contract, check_digest
 from tidemill.domain.fingerprint import Part
 
 # Importing runs code of the project, which may fail in any ordinary way.
@@ -107,8 +106,8 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     if isinstance(value, type) and origin_of_class(value) != "project":
         name = f"{value.__module__}.{value.__qualname__}"
         return _foreign(name, path, walk, value, dynamic=ref.dynamic, kept=True)
-    if _only_reads(value, path):
-        return [["digest", check_digest(value.__tidemill_contract__)]]
+    if path[:1] == ("reads",) and (checks := _checks(value)):
+        return [["digest", checks]]
     label = ".".join((ref.name, *ref.path[: len(ref.path) - len(path)]))
     parts = [walk.value(value, label)]
     if origin_of_class(value if isinstance(value, type) else type(value)) != "project":
@@ -117,11 +116,10 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, walk: Follow) -> Part:
     return parts
 
 
-def _only_reads(value: Any, path: Sequence[str]) -> bool:
-    """Whether a contract is only asked for columns, `Flights.reads("hour")`: no version is in these."""
-    if not (path[:1] == ("reads",) and isinstance(value, type) and issubclass(value, Contract)):
-        return False
-    return getattr(value.reads, "__func__", None) is vars(Contract)["reads"].__func__
+def _checks(value: Any) -> str:
+    """What stands for a contract that is only asked for columns, `Flights.reads("hour")`."""
+    checks = getattr(value, "__tidemill_check__", None) if isinstance(value, type) else None
+    return str(checks()) if checks is not None else ""
 
 
 def _is_computed(value: Any) -> bool:
