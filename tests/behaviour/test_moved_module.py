@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import tidemill
-from tidemill.act.memo import memo
-from tidemill.decide.code import code_of
-from tidemill.decide.code.origin import public_name
-from tidemill.domain.column import Column
-from tidemill.domain.place import caller
-from tidemill.domain.table_rules import Rows
-from tidemill.domain.workflow import Workflow
+from tidemill.analysis.code.code_fingerprint import code_of
+from tidemill.analysis.code.module_origin import public_name
+from tidemill.contracts.column import Column
+from tidemill.contracts.table_rules import Rows
+from tidemill.core.callsite import caller
+from tidemill.memos.io.decorator import memo
+from tidemill.workflow.workflow import Workflow
 
 USER = '''
 import polars as pl

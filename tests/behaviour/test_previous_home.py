@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tidemill.project import Project
+from tidemill.project.project import Project
 
 PREVIOUS = Path(__file__).parent / "previous_home"
 

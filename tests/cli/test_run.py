@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import edit, held_run, in_labels, process, tidemill
-from tidemill.cli.request import duration
+from tests.support.commands import edit, held_run, in_labels, process, tidemill
+from tidemill.cli.request_options import duration
 
 
 def test_receipt(fresh: Path) -> None:

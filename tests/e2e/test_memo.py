@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tests.act.test_memo import FLOW
-from tests.act.tides import Tides, flow_of
 from tests.e2e.asker import AT_ONCE, BATCH
+from tests.memos.io.test_decorator import FLOW
+from tests.support.tides import Tides, flow_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,8 +101,8 @@ POLARS_INSIDE = """
 import polars as pl
 import tidemill as tm
 from tidemill.act import standstill
-from tidemill.act.remembering import Desk
-from tidemill.act.unkept import Unkept
+from tidemill.memos.io.lookup import Desk
+from tidemill.memos.io.in_memory import Unkept
 
 standstill._LONG_S = 1.0
 

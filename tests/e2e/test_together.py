@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.act.test_claims import Branch
-from tests.act.tides import STAGES, Tides, day, rebuilt
+from tests.behaviour.test_claims import Branch
 from tests.e2e.test_crash import SLOW, command_line, start
-from tidemill.domain.event import Attempted, Event, RunEnded
-from tidemill.domain.run import Outcome, Status
+from tests.support.tides import STAGES, Tides, day, rebuilt
+from tidemill.ledger.event import Attempted, Event, RunEnded
+from tidemill.ledger.run import Outcome, Status
 
 DAYS = 60
 
