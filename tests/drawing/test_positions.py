@@ -46,7 +46,23 @@ def test_a_long_edge_is_straight() -> None:
     layers = arrange(5, edges)
     centres = place_nodes(layers, 100, 10, 20)
     lanes = [centres[node] for node in layers.paths[-1][1:-1]]
-    assert max(lanes) - min(lanes) < 2
+    assert len(set(lanes)) == 1
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        [(0, 2), (2, 3), (3, 4), (1, 4), (0, 4)],
+        [(0, 2), (2, 3), (3, 4), (0, 4), (1, 4), (5, 3), (5, 4)],
+    ],
+)
+def test_a_lane_keeps_its_distance_to_its_neighbours(edges: list[tuple[int, int]]) -> None:
+    layers = arrange(6, edges)
+    centres = place_nodes(layers, 100, 10, 20)
+    for layer in layers.order:
+        for one, other in pairwise(layer):
+            sizes = [100 if node < 6 else 10 for node in (one, other)]
+            assert centres[other] - centres[one] >= 20 + sum(sizes) / 2 - 0.11
 
 
 def test_the_first_edge_is_at_zero() -> None:

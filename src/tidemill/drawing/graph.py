@@ -14,7 +14,7 @@ from tidemill.drawing.text import escaped, plain_line, text_width
 
 Point = tuple[float, float]
 
-_PADDING, _NARROWEST, _WIDEST = 14.0, 84.0, 210.0
+_PADDING, _WIDEST = 14.0, 210.0
 _KIND_HEIGHT, _LABEL_HEIGHT, _NOTE_HEIGHT, _BORDER = 14.0, 18.0, 16.0, 8.0
 _DUMMY = 10.0
 _PORT = 16.0
@@ -45,11 +45,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Nodes, and edges from one name to another."""
+    """Nodes, and edges from one name to another; all boxes are at least `width` wide."""
 
     nodes: Sequence[Node]
     edges: Sequence[tuple[str, str]] = ()
     direction: Direction = Direction.DOWN
+    width: float = 84.0
     gap: float = 24.0
     layer_gap: float = 38.0
 
@@ -77,7 +78,7 @@ def draw_graph(graph: Graph) -> Drawing:
         raise ValueError(f"the graph has no nodes {sorted(unknown)}")
     edges = [(numbers[a], numbers[b]) for a, b in dict.fromkeys(graph.edges)]
     layers = arrange(len(graph.nodes), edges)
-    width, height = _node_size(graph.nodes)
+    width, height = _node_size(graph.nodes, graph.width)
     boxes = _place(layers, graph, width, height)
     down = graph.direction is Direction.DOWN
     lines = [
@@ -98,7 +99,7 @@ def draw_graph(graph: Graph) -> Drawing:
     )
 
 
-def _node_size(nodes: Sequence[Node]) -> Point:
+def _node_size(nodes: Sequence[Node], width: float) -> Point:
     """The width and height that all boxes have."""
     widest = max(
         (
@@ -114,7 +115,7 @@ def _node_size(nodes: Sequence[Node]) -> Point:
     )
     kinds, notes = _slots(nodes)
     height = 2 * _BORDER + _LABEL_HEIGHT + kinds * _KIND_HEIGHT + notes * _NOTE_HEIGHT
-    return min(max(round(widest + 2 * _PADDING), _NARROWEST), _WIDEST), height
+    return max(width, min(round(widest + 2 * _PADDING), _WIDEST)), height
 
 
 def _slots(nodes: Sequence[Node]) -> tuple[bool, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from math import inf
 
 from tidemill.drawing.layers import Layers
 
@@ -32,6 +33,8 @@ def place_nodes(layers: Layers, size: float, dummy_size: float, gap: float) -> d
         links: Links = both if step >= _ROUNDS - 2 else below if step % 2 else above
         for layer, distances in zip(layers.order, gaps, strict=True):
             _pull(layer, distances, links, centres)
+    for path in layers.paths:
+        _straighten(path[1:-1], layers.order, gaps, centres)
     first = min((centre - sizes[node] / 2 for node, centre in centres.items()), default=0.0)
     return {node: round(centre - first, 1) for node, centre in centres.items()}
 
@@ -60,6 +63,27 @@ def _pull(
         wanted.append(total / weight if weight else centres[node])
         weights.append(weight or _PULL)
     centres.update(zip(layer, nearest_apart(wanted, weights, distances), strict=True))
+
+
+def _straighten(
+    lane: Sequence[int],
+    order: Sequence[Sequence[int]],
+    gaps: Sequence[Sequence[float]],
+    centres: dict[int, float],
+) -> None:
+    """Align the dummies of an edge, near their mean, if their neighbours leave room for that."""
+    low, high = -inf, inf
+    for node in lane:
+        depth = next(i for i, layer in enumerate(order) if node in layer)
+        layer, distances = order[depth], gaps[depth]
+        i = layer.index(node)
+        if i:
+            low = max(low, centres[layer[i - 1]] + distances[i - 1])
+        if i < len(distances):
+            high = min(high, centres[layer[i + 1]] - distances[i])
+    if lane and low <= high:
+        mean = sum(centres[node] for node in lane) / len(lane)
+        centres.update(dict.fromkeys(lane, min(max(mean, low), high)))
 
 
 def nearest_apart(
