@@ -46,6 +46,13 @@ def test_captions_are_above() -> None:
     assert captioned(DRAWING, "T", "below").markup.count("<text") == 2
 
 
+@pytest.mark.parametrize(("title", "width"), [("T", 200), ("T" * 25, 248), ("T" * 999, 400)])
+def test_a_drawing_is_widened_for_its_title_up_to_a_limit(title: str, width: float) -> None:
+    drawing = captioned(DRAWING, title)
+    assert drawing.width == width
+    assert f"translate({number((width - 200) / 2)} 26)" in drawing.markup
+
+
 def test_side_by_side_is_as_wide_as_all_and_as_high_as_the_highest() -> None:
     low = Drawing(width=10, height=5, markup="")
     row = side_by_side([DRAWING, low])

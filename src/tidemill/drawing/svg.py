@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
-from tidemill.drawing.text import escaped, shortened
+from tidemill.drawing.text import escaped, plain_line, shortened, text_width
 
 LABEL_SIZE, SMALL_SIZE = 13.0, 11.0
-_MARGIN, _GUTTER = 20.0, 28.0
+_MARGIN, _GUTTER, _WIDEST_CAPTION = 20.0, 28.0, 400.0
 _TITLE_SIZE, _SUBTITLE_SIZE, _TITLE_HEIGHT, _SUBTITLE_HEIGHT = 15.0, 12.0, 26.0, 22.0
 
 
@@ -85,19 +86,22 @@ def moved(drawing: Drawing, x: float, y: float) -> str:
 def captioned(drawing: Drawing, title: str, subtitle: str = "") -> Drawing:
     """The drawing, centred below a title and a second, smaller line."""
     top = _TITLE_HEIGHT + (_SUBTITLE_HEIGHT if subtitle else 0.0)
-    middle = drawing.width / 2
+    captions = [
+        (title, "title", _TITLE_SIZE, _TITLE_SIZE),
+        (subtitle, "subtitle", _SUBTITLE_SIZE, _TITLE_HEIGHT + _SUBTITLE_SIZE),
+    ]
+    widest = max(text_width(plain_line(content), size) for content, _, size, _ in captions)
+    width = max(drawing.width, float(ceil(min(widest, _WIDEST_CAPTION))))
     lines = [
-        text(content, middle, y, kind=kind, size=size, width=drawing.width, middle=True)
-        for content, y, kind, size in (
-            (title, _TITLE_SIZE, "title", _TITLE_SIZE),
-            (subtitle, _TITLE_HEIGHT + _SUBTITLE_SIZE, "subtitle", _SUBTITLE_SIZE),
-        )
+        text(content, width / 2, y, kind=kind, size=size, width=width, middle=True)
+        for content, kind, size, y in captions
         if content
     ]
+    left = (width - drawing.width) / 2
     return Drawing(
-        width=drawing.width,
+        width=width,
         height=drawing.height + top,
-        markup="".join([*lines, moved(drawing, 0, top)]),
+        markup="".join([*lines, moved(drawing, left, top)]),
     )
 
 
