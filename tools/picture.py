@@ -1,14 +1,18 @@
-"""Draw docs/assets/flights.svg from real plans; `picture.py --check` exits 1 when it is out of date.
+"""Draw the pictures in docs/assets; `picture.py --check` exits 1 when one is out of date.
 
-The flights template runs on 90 days of real data. Then it is planned twice: after one more day of data,
-and after an edit of one expression. Nothing of the drawing depends on time or machine.
+flights.svg shows real plans: the flights template runs on 90 days of data, then it is planned twice, after
+one more day of data, and after an edit of one expression. step.svg shows the modules that a step passes
+through, from its plan to its publication. Nothing in a picture depends on time or machine.
 """
 
+import ast
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import tidemill as tm
@@ -19,7 +23,9 @@ from tidemill.planning.plan import Plan
 from tidemill.project.project import Project
 from tidemill.workflow.stage import Flow, Kind, Stage
 
-PICTURE = Path(__file__).parent.parent / "docs" / "assets" / "flights.svg"
+ROOT = Path(__file__).parent.parent
+ASSETS = ROOT / "docs" / "assets"
+PACKAGE = ROOT / "src" / "tidemill"
 TEMPLATE = files("tidemill") / "templates" / "flights"
 FIRST, LAST, NEW = date(2013, 1, 1), date(2013, 3, 31), date(2013, 4, 1)
 BEFORE, AFTER = "is_between(16, 20)", "is_between(15, 20)"
@@ -32,8 +38,8 @@ HUES = {
 }
 
 
-def picture() -> str:
-    """The picture as an SVG document."""
+def flights() -> str:
+    """Two plans of the flights template, side by side."""
     with tempfile.TemporaryDirectory() as folder:
         edit, day = plan_changes(Path(folder))
     return document(
@@ -131,17 +137,131 @@ def described(change: str, plan: Plan) -> str:
     return f"{change}: " + "; ".join(f"{name}: {counts(name, plan)[1]}" for name in stages) + "."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """A module on the way of a step, and what it does there."""
+
+    module: str
+    does: str
+    hue: Hue
+
+
+DECIDE = (
+    Stop(module="planning/planner", does="which steps, and why", hue=Hue.VIOLET),
+    Stop(module="planning/plan", does="steps, as a value", hue=Hue.VIOLET),
+    Stop(module="runs/io/scheduler", does="order, side by side", hue=Hue.BLUE),
+    Stop(module="runs/io/step_lifecycle", does="inputs and attempt", hue=Hue.BLUE),
+    Stop(module="reuse/step_key", does="is the result known?", hue=Hue.AMBER),
+)
+COMPUTE = (
+    Stop(module="runs/io/engines", does="this process or a worker", hue=Hue.BLUE),
+    Stop(module="steps/io/step_runner", does="make the output", hue=Hue.TEAL),
+    Stop(module="steps/io/ingest_reader", does="read the source", hue=Hue.TEAL),
+    Stop(module="steps/io/data_step", does="run the query", hue=Hue.TEAL),
+    Stop(module="steps/io/model_step", does="train or score", hue=Hue.TEAL),
+    Stop(module="steps/io/invocation", does="call the function", hue=Hue.TEAL),
+)
+PUBLISH = (
+    Stop(module="contracts/checks/checker", does="check every row", hue=Hue.RED),
+    Stop(module="store/frames", does="encode the output", hue=Hue.GREY),
+    Stop(module="runs/io/table_checks", does="rules about the table", hue=Hue.BLUE),
+    Stop(module="runs/io/publisher", does="store, then commit", hue=Hue.BLUE),
+    Stop(module="ports/ledger", does="append events", hue=Hue.GREEN),
+)
+BRANCHES = ("ingest_reader", "data_step", "model_step")
+
+
+def step() -> str:
+    """The modules that a step passes through, in three parts."""
+    parts = {
+        "1. Decide": (DECIDE, "reuse a known result"),
+        "2. Compute": (COMPUTE, "in any process, from data alone"),
+        "3. Check and publish": (PUBLISH, "everything, or nothing"),
+    }
+    drawings = [
+        captioned(draw_way(stops), title, subtitle) for title, (stops, subtitle) in parts.items()
+    ]
+    stops = [stop for stops, _ in parts.values() for stop in stops]
+    refuse_strangers([stop.module for stop in stops])
+    return document(
+        side_by_side(drawings),
+        title="The life of a step",
+        description="; ".join(f"{stop.module}: {stop.does}" for stop in stops) + ".",
+    )
+
+
+def draw_way(stops: Sequence[Stop]) -> Drawing:
+    """Stops from top to bottom; those that are alternatives are beside each other."""
+    rows: list[list[Stop]] = []
+    for stop in stops:
+        beside = rows and all(name(s) in BRANCHES for s in (rows[-1][0], stop))
+        if beside:
+            rows[-1].append(stop)
+        else:
+            rows.append([stop])
+    nodes = [
+        Node(
+            name=stop.module,
+            label=name(stop),
+            kind=stop.module.removesuffix(f"/{name(stop)}"),
+            note=stop.does,
+            hue=stop.hue,
+        )
+        for stop in stops
+    ]
+    edges = [(a.module, b.module) for above, below in pairwise(rows) for a in above for b in below]
+    return draw_graph(Graph(nodes=nodes, edges=edges, layer_gap=32))
+
+
+def name(stop: Stop) -> str:
+    return stop.module.rpartition("/")[2]
+
+
+def refuse_strangers(modules: Sequence[str]) -> None:
+    """SystemExit when a stop has nothing to do with those before it.
+
+    One of the two imports the other, or another stop imports both and so leads from one to the other.
+    """
+    imports = {module: imports_of(PACKAGE / f"{module}.py") | {module} for module in modules}
+    for i, module in enumerate(modules[1:], 1):
+        known = {name for names in imports.values() if module in names for name in names}
+        if known.isdisjoint(modules[:i]):
+            raise SystemExit(f"no stop of the picture leads to {module}")
+
+
+def imports_of(file: Path) -> set[str]:
+    """The modules of Tidemill that a module imports, as paths."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {
+        module.removeprefix("tidemill.").replace(".", "/") for module in found if module is not None
+    }
+
+
+PICTURES: Mapping[str, Callable[[], str]] = {"flights": flights, "step": step}
+
+
+def outdated() -> list[Path]:
+    """The files that aren't what they would be drawn as now."""
+    files = {ASSETS / f"{name}.svg": draw() for name, draw in PICTURES.items()}
+    return [
+        file
+        for file, text in files.items()
+        if not file.is_file() or file.read_text(encoding="utf-8") != text
+    ]
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Write the picture, or with `--check` only compare it."""
-    text = picture()
-    if list(arguments) != ["--check"]:
-        PICTURE.parent.mkdir(exist_ok=True)
-        PICTURE.write_text(text, encoding="utf-8")
-        return 0
-    if PICTURE.is_file() and PICTURE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PICTURE} is out of date; write it with: python tools/picture.py")
-    return 1
+    """Write the pictures, or with `--check` only compare them."""
+    if list(arguments) == ["--check"]:
+        files = outdated()
+        for file in files:
+            print(f"{file} is out of date; write it with: python tools/picture.py")
+        return 1 if files else 0
+    ASSETS.mkdir(exist_ok=True)
+    for name, draw in PICTURES.items():
+        (ASSETS / f"{name}.svg").write_text(draw(), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
