@@ -89,8 +89,8 @@ with ProcessLane(max_workers=1, classes={"nice": WorkerClass(niceness=19)}) as l
     events = done(
         lane,
         task("1", "niceness", worker_class="nice"),
-        task("2", "hold", params=b"300000000", memory=100_000_000),
-        task("3", "sleep", params=b"60", timeout_s=0.1),
+        task("2", "hoard", params=b"300000000", memory=100_000_000),
+        task("3", "sleep", params=b"600", timeout_s=0.1),
         task("4", "die", params=b"SIGKILL"),
     )
 print(os.geteuid(), *[event.fate for event in events])
@@ -144,7 +144,7 @@ def _held() -> tuple[int, int, int, int]:
 
 def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:
     output = tmp_path / "logs" / "workers"
-    with ProcessLane(max_workers=1, idle_s=0.1, output=output) as lane:
+    with ProcessLane(max_workers=1, idle_s=600, output=output) as lane:
         assert not output.exists()
         done(lane, task("1", "shout", params=b"100"))
         lost, mute, fault = done(
