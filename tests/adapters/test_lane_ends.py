@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from tidemill.adapters.local.lane import ProcessLane
 from tidemill.domain.task import Fate
-from tidemill.testing.executor_suite import PATIENCE_S, done, task
+from tidemill.testing.executor_suite import done, task
 from tidemill.testing.processes_suite import is_gone
 
 needs_proc = pytest.mark.skipif(
@@ -34,6 +34,7 @@ def executor() -> Iterator[ProcessLane]:
 
 PARENT = """
 import sys
+from tests.waiting import until
 from tidemill.adapters.local.lane import ProcessLane
 from tidemill.domain.task import Task
 
@@ -63,9 +64,8 @@ def test_nothing_outlives_a_parent_that_is_killed(function: str, tmp_path: Path)
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
-        end = time.monotonic() + PATIENCE_S
-        while function != "deaf" and not _told(note) and time.monotonic() < end:
-            time.sleep(0.01)
+        if function != "deaf":
+            until(lambda: _told(note), parent)
         parent.kill()
     assert is_gone(worker)
     if function != "deaf":
@@ -81,6 +81,7 @@ import os
 
 if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
+from tests.waiting import until
 from tidemill.adapters.local.lane import ProcessLane
 from tidemill.domain.task import WorkerClass
 from tidemill.testing.executor_suite import done, task

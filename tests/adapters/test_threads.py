@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from tidemill.adapters.threads import ThreadLane
 from tidemill.domain.errors import UsageError
 from tidemill.domain.task import Fate
 from tidemill.testing.executor_suite import (
-    PATIENCE_S,
     ExecutorSuite,
     done,
     fates,
@@ -62,9 +62,7 @@ def test_threads_come_with_tasks_and_go_when_idle(executor: ThreadLane, tmp_path
             assert (held.live, held.waiting, held.max_workers) == (2, 6, 2)
     fates(executor, ["1", "2", *many])
     assert executor.capacity().waiting == 0
-    end = time.monotonic() + PATIENCE_S
-    while executor.capacity().live and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: not executor.capacity().live)
     held = executor.capacity()
     assert (held.live, held.busy, threading.active_count()) == (0, 0, before)
     assert 0.3 <= held.busy_s <= held.held_s
