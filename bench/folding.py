@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 import tidemill as tm
-from tidemill.domain.run import Receipt
+from tidemill.ledger.run import Receipt
 
 FIRST = date(2021, 1, 1)
 # So many pairs of places, of which each has some rows on each day.

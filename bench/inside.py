@@ -30,7 +30,7 @@ def run(module: str, stage: str, times: str) -> dict[str, Any]:
     # What a run needs is imported once a process, and is no stage's cost; the rows of whole commands
     # have it.
     importlib.import_module("polars")
-    importlib.import_module("tidemill.act.run")
+    importlib.import_module("tidemill.runs.io.execute")
     import tidemill as tm
 
     imported = time.perf_counter() - began[0], time.process_time() - began[1]
@@ -65,7 +65,7 @@ def published(module: str) -> dict[str, Any]:
 
 def lay(folder: str) -> dict[str, Any]:
     """How many rows were laid out."""
-    from tidemill.cli.nycflights import lay_out
+    from tidemill.cli.demo_data import lay_out
 
     return {"rows": lay_out(Path(folder)).rows}
 
@@ -139,10 +139,10 @@ def hashing(stage: str, times: str) -> dict[str, Any]:
     import tempfile
 
     import tidemill as tm
-    from tidemill.act.frames import encode
-    from tidemill.adapters.files import FileArtifacts
-    from tidemill.decide.digest import Hasher, rowset_hash
-    from tidemill.domain.fingerprint import object_name
+    from tidemill.adapters.files.artifacts import FileArtifacts
+    from tidemill.analysis.hashing.column_hash import Hasher, rowset_hash
+    from tidemill.core.fingerprint import object_name
+    from tidemill.store.frames import encode
 
     project = tm.open()
     keys = sorted(project.state().heads[stage].partitions)[-60:]

@@ -87,8 +87,9 @@ class Opened:
 
     def steps(self, number: int) -> Iterator[Any]:
         """The steps of a stage, each on its own partition of what comes before."""
-        from tidemill.decide.changes import FILES
-        from tidemill.domain.plan import Action, Step
+        from tidemill.ledger.run import Action
+        from tidemill.planning.data_stages import FILES
+        from tidemill.planning.plan import Step
 
         for key in self.keys:
             reads = {f"s{number - 1}": (key,)} if number else {FILES: (self.fed[key],)}
@@ -119,16 +120,18 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
 
     With `objects` everything that they name is stored.
     """
-    from tidemill.act.bench import Bench
-    from tidemill.act.job import Job
-    from tidemill.act.recording import Recorder
-    from tidemill.act.steps import Begun, Spent, Steps
-    from tidemill.act.tenure import Holdings
-    from tidemill.act.tools import Elsewhere, Unwatched
-    from tidemill.act.workshop import Made, Workshop
-    from tidemill.decide.measure import Price
-    from tidemill.domain.binding import Product, content_of
-    from tidemill.domain.fingerprint import object_name
+    from tidemill.core.fingerprint import object_name
+    from tidemill.history.io.log_recorder import Recorder
+    from tidemill.ledger.binding import Product, content_of
+    from tidemill.runs.io.engine_options import Elsewhere
+    from tidemill.runs.io.job import Job
+    from tidemill.runs.io.progress_listener import Unwatched
+    from tidemill.runs.io.published_view import Holdings
+    from tidemill.runs.io.step_lifecycle import Begun, Spent, Steps
+    from tidemill.runs.io.table_checks import Bench
+    from tidemill.runs.totals import Price
+    from tidemill.steps.io.step_runner import Workshop
+    from tidemill.steps.step_messages import Made
 
     draw = random.Random(number)
     store = opened.project.tools.artifacts
@@ -182,7 +185,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
 
 def build() -> dict[str, Any]:
     """How many partitions were published."""
-    from tidemill.domain.event import Published
+    from tidemill.ledger.event import Published
 
     opened = Opened.here()
     made: dict[str, Any] = {}
@@ -206,12 +209,15 @@ def build() -> dict[str, Any]:
 
 def plan(times: str) -> dict[str, Any]:
     """Seconds of opening the project and planning, each time anew, and the steps; the peak memory."""
-    from tidemill.act.idle import peak_rss
+    from tidemill.runs.io.idle_run import peak_rss
 
     importlib.import_module("scaled")
     # As in inside.py: what is imported once a process is no plan's cost.
-    adapters = ("claims", "files", "formats.lightgbm", "probes", "sinks.parquet", "sqlite")
-    for name in ("project", *(f"adapters.{adapter}" for adapter in adapters)):
+    adapters = (
+        *("files.claims", "files.artifacts", "files.probes", "model_formats.lightgbm"),
+        *("sinks.parquet", "sqlite.ledger"),
+    )
+    for name in ("project.project", *(f"adapters.{adapter}" for adapter in adapters)):
         importlib.import_module(f"tidemill.{name}")
     import tidemill as tm
 
@@ -260,9 +266,9 @@ def branch(times: str) -> dict[str, Any]:
 
 def commit(sample: str) -> dict[str, Any]:
     """Milliseconds of the first and of the last commits, and how many there were."""
-    from tidemill.act.holder import this_process
-    from tidemill.act.publish import Publisher
-    from tidemill.act.tenure import take_lease
+    from tidemill.ledger.io.lease_holder import this_process
+    from tidemill.runs.io.lease import take_lease
+    from tidemill.runs.io.publisher import Publisher
 
     opened = Opened.here()
     steps = _pretending(opened, 0, {}, objects=True)

@@ -15,7 +15,7 @@ from loky import get_reusable_executor
 from bench import lane_tasks
 from bench.lane_speed import drained, task
 from bench.processes import Watch, resident, until_gone, workers
-from tidemill.adapters.local.lane import ProcessLane
+from tidemill.adapters.lanes.process_lane import ProcessLane
 
 MOST = 4
 BURSTS, TASKS, TASK_S, APART_S = 3, 40, 0.25, 20.0

@@ -31,8 +31,8 @@ from bench.processes import (
     until_gone,
     workers,
 )
-from tidemill.adapters.local.lane import ProcessLane
-from tidemill.domain.task import Fate, Task, TaskEvent
+from tidemill.adapters.lanes.process_lane import ProcessLane
+from tidemill.ports.execution import Fate, Task, TaskEvent
 
 ME = os.getpid()
 
@@ -189,7 +189,7 @@ def leaks() -> dict[str, Any]:
 
 
 def _wave(lane: ProcessLane, name: str, size: int) -> None:
-    tests = "tidemill.testing.tasks"
+    tests = "tidemill.testing.suites.executor_tasks"
     lane.submit(Task(id=f"{name} raises", function=f"{tests}:two_arguments"))
     lane.submit(Task(id=f"{name} dies", function=f"{tests}:die", params=b"SIGKILL"))
     for number in range(size - 2):
@@ -216,7 +216,7 @@ def abandon(note: str) -> None:
     with ProcessLane(max_workers=4, idle_s=LONG_S) as lane:
         drained(lane, (task(f"idle {number}", "rest", b"0.3") for number in range(4)))
         lane.submit(task("sleeps", "rest", b"60"))
-        lane.submit(Task(id="deaf", function="tidemill.testing.tasks:deaf"))
+        lane.submit(Task(id="deaf", function="tidemill.testing.suites.executor_tasks:deaf"))
         lane.submit(task("starts", "start_child", note.encode()))
         _started(lane, {"sleeps", "deaf", "starts"})
         while not Path(note).exists():

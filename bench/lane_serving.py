@@ -22,8 +22,8 @@ from typing import Any
 
 from bench.common import BENCH, PYTHON
 from bench.lane_speed import LONG_S, drained, finals, task
-from tidemill.adapters.local.lane import ProcessLane
-from tidemill.domain.task import WorkerClass
+from tidemill.adapters.lanes.process_lane import ProcessLane
+from tidemill.ports.execution import WorkerClass
 
 FEATURES = 20
 RATE, LASTS_S, ROUNDS, CLIENTS = 100, 5.0, 2, 8

@@ -17,8 +17,8 @@ from loky import ProcessPoolExecutor as Loky
 
 from bench import lane_tasks
 from bench.processes import cpu_s, workers
-from tidemill.adapters.local.lane import ProcessLane
-from tidemill.domain.task import Fate, Task, TaskEvent
+from tidemill.adapters.lanes.process_lane import ProcessLane
+from tidemill.ports.execution import Fate, Task, TaskEvent
 
 # Both are on for every task whose cost is measured, and neither is ever reached.
 LIMITS: dict[str, Any] = {"timeout_s": 60.0, "memory": 4 << 30}

@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 
 import tidemill as tm
-from tidemill.act.memo import Memo
-from tidemill.act.remembering import Desk
-from tidemill.adapters.memos import FileMemos
-from tidemill.decide.rowkeys import keys_of
-from tidemill.domain.memo import Usage
+from tidemill.adapters.files.memos import FileMemos
+from tidemill.analysis.hashing.row_keys import keys_of
+from tidemill.memos.io.decorator import Memo
+from tidemill.memos.io.lookup import Desk
+from tidemill.workflow.memo import Usage
 
 TIMES = 5
 WIDTH = 384

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tidemill.act.frames import encode
-from tidemill.act.profiling import SMALL, decode_profile, encode_profile
-from tidemill.decide.digest import column_hashes
-from tidemill.decide.profile.columns import compare, merge, profile_of
+from tidemill.analysis.hashing.column_hash import column_hashes
+from tidemill.contracts.profiles.partition_profile import compare, merge, profile_of
+from tidemill.store.frames import encode
+from tidemill.store.profiles import SMALL, decode_profile, encode_profile
 
 Floats = npt.NDArray[np.float64]
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.modules import Project
 
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start
 # take over these as well. Time zone and locale stay: they must change nothing.
@@ -43,3 +47,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for module in shuffled:
         random.shuffle(module)
     items[:] = [item for module in shuffled for item in module]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A folder of modules that can be written, imported and edited."""
+    made = Project(tmp_path, monkeypatch)
+    yield made
+    made.forget()

@@ -16,10 +16,11 @@ from click.testing import CliRunner
 
 import tidemill
 from tidemill.cli import cli
-from tidemill.domain import columns, errors
-from tidemill.domain.columns import Common
-from tidemill.domain.event import Event
-from tidemill.project import Project
+from tidemill.contracts import column_types as columns
+from tidemill.contracts.column_types import Common
+from tidemill.core import errors
+from tidemill.ledger.event import Event
+from tidemill.project.project import Project
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 WIDTH = 100

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 # What takes half of the time.
-LONG = ("tests/act", "tests/e2e", "tests/project", "tests/soundness")
+LONG = ("tests/behaviour", "tests/e2e", "tests/project", "tests/soundness")
 PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
 
 

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tidemill.act.memo import memo
-    from tidemill.act.validating import Validated, validate
-    from tidemill.contracts import Contract
-    from tidemill.decide.aggregates import fold
-    from tidemill.decide.frame import Frame, Predictor
-    from tidemill.decide.review.compare import diff
-    from tidemill.decide.scoring import scores
-    from tidemill.domain.columns import (
+    from tidemill.contracts.column_types import (
         Array,
         Binary,
         Bool,
@@ -43,23 +36,26 @@ if TYPE_CHECKING:
         UInt64,
         UInt128,
     )
-    from tidemill.domain.contract import rule
-    from tidemill.domain.errors import TidemillError
-    from tidemill.domain.gate import Scores, beats_baseline, beats_live, no_slice_worse
-    from tidemill.domain.impure import impure
-    from tidemill.domain.model import Fitted, Params, fitted
-    from tidemill.domain.resources import resources, retries
-    from tidemill.domain.source import Source, delta, files, iceberg, output, pull, sql
-    from tidemill.domain.stage import parquet
-    from tidemill.domain.table_rules import (
-        Budget,
-        Drift,
-        Freshness,
-        References,
-        Rows,
-        Unique,
-    )
-    from tidemill.domain.trigger import (
+    from tidemill.contracts.compatibility.diff import diff
+    from tidemill.contracts.io.contract import Contract
+    from tidemill.contracts.io.odcs_files import read_odcs, write_odcs
+    from tidemill.contracts.io.validate import Validated, validate
+    from tidemill.contracts.spec import rule
+    from tidemill.contracts.table_rules import Budget, Drift, Freshness, References, Rows, Unique
+    from tidemill.core.errors import TidemillError
+    from tidemill.folds.aggregates import fold
+    from tidemill.memos.io.decorator import memo
+    from tidemill.models.metrics import scores
+    from tidemill.project.project import open_project as open
+    from tidemill.workflow.annotations import Frame, Predictor
+    from tidemill.workflow.gate import Scores, beats_baseline, beats_live, no_slice_worse
+    from tidemill.workflow.impure import impure
+    from tidemill.workflow.model import Fitted, Params, fitted
+    from tidemill.workflow.resources import resources
+    from tidemill.workflow.retry_policy import retries
+    from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
+    from tidemill.workflow.stage import parquet
+    from tidemill.workflow.trigger import (
         all_of,
         any_of,
         contract_changed,
@@ -68,11 +64,9 @@ if TYPE_CHECKING:
         new_data,
         volume,
     )
-    from tidemill.domain.window import all_partitions as all
-    from tidemill.domain.window import last as last
-    from tidemill.domain.workflow import Workflow
-    from tidemill.odcs import read_odcs, write_odcs
-    from tidemill.project import open_project as open
+    from tidemill.workflow.window import all_partitions as all
+    from tidemill.workflow.window import last as last
+    from tidemill.workflow.workflow import Workflow
 
 __all__ = [
     "Array",
@@ -159,28 +153,29 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
-    "tidemill.act.memo": "memo",
-    "tidemill.act.validating": "Validated validate",
-    "tidemill.contracts": "Contract",
-    "tidemill.decide.aggregates": "fold",
-    "tidemill.decide.review.compare": "diff",
-    "tidemill.decide.frame": "Frame Predictor",
-    "tidemill.decide.scoring": "scores",
-    "tidemill.domain.columns": _COLUMNS,
-    "tidemill.domain.contract": "rule",
-    "tidemill.domain.errors": "TidemillError",
-    "tidemill.domain.gate": "Scores beats_baseline beats_live no_slice_worse",
-    "tidemill.domain.impure": "impure",
-    "tidemill.domain.model": "Fitted Params fitted",
-    "tidemill.domain.resources": "resources retries",
-    "tidemill.domain.source": "Source delta files iceberg output pull sql",
-    "tidemill.domain.stage": "parquet",
-    "tidemill.domain.table_rules": "Budget Drift Freshness References Rows Unique",
-    "tidemill.domain.trigger": "all_of any_of contract_changed degraded every new_data volume",
-    "tidemill.domain.window": "all=all_partitions last",
-    "tidemill.domain.workflow": "Workflow",
-    "tidemill.odcs": "read_odcs write_odcs",
-    "tidemill.project": "open=open_project",
+    "tidemill.memos.io.decorator": "memo",
+    "tidemill.contracts.io.validate": "Validated validate",
+    "tidemill.contracts.io.contract": "Contract",
+    "tidemill.folds.aggregates": "fold",
+    "tidemill.contracts.compatibility.diff": "diff",
+    "tidemill.workflow.annotations": "Frame Predictor",
+    "tidemill.models.metrics": "scores",
+    "tidemill.contracts.column_types": _COLUMNS,
+    "tidemill.contracts.spec": "rule",
+    "tidemill.core.errors": "TidemillError",
+    "tidemill.workflow.gate": "Scores beats_baseline beats_live no_slice_worse",
+    "tidemill.workflow.impure": "impure",
+    "tidemill.workflow.model": "Fitted Params fitted",
+    "tidemill.workflow.resources": "resources",
+    "tidemill.workflow.retry_policy": "retries",
+    "tidemill.workflow.source": "Source delta files iceberg output pull sql",
+    "tidemill.workflow.stage": "parquet",
+    "tidemill.contracts.table_rules": "Budget Drift Freshness References Rows Unique",
+    "tidemill.workflow.trigger": "all_of any_of contract_changed degraded every new_data volume",
+    "tidemill.workflow.window": "all=all_partitions last",
+    "tidemill.workflow.workflow": "Workflow",
+    "tidemill.contracts.io.odcs_files": "read_odcs write_odcs",
+    "tidemill.project.project": "open=open_project",
 }
 _PUBLIC = {
     name.partition("=")[0]: (home, name.partition("=")[2] or name)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import process
+from tests.support.commands import process
 from tidemill.cli.init import start
 
 

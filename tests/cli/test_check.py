@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.commands import edit, in_labels, tidemill
+from tests.support.commands import edit, in_labels, tidemill
 
 
 def test_no_faults(fresh: Path) -> None:

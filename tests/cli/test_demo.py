@@ -10,7 +10,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.cli.demo import ACTS, free_folder
-from tidemill.domain.run import Receipt, Status
+from tidemill.ledger.run import Receipt, Status
 
 ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
 

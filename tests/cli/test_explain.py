@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import edit, tidemill
-from tidemill.act.explaining import Explanation, InputFacts
+from tests.support.commands import edit, tidemill
 from tidemill.cli.explain import render
-from tidemill.domain.stage import Kind
+from tidemill.lineage.io.provenance import Explanation, InputFacts
+from tidemill.workflow.stage import Kind
 
 PLAIN = '"rain",\n        shop_code'
 

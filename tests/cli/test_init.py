@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import process, tidemill
+from tests.support.commands import process, tidemill
 from tidemill.cli.init import start
 
 

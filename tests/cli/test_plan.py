@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tests.cli.commands import edit, forgotten_imports, tidemill
-from tidemill.testing.samples import attempted
+from tests.support.commands import edit, forgotten_imports, tidemill
+from tidemill.testing.records import attempted
 
 
 def test_a_new_project(fresh: Path) -> None:

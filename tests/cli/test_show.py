@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import edit, tidemill
+from tests.support.commands import edit, tidemill
 
 
 class TestRows:

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 import tidemill as tm
-from tidemill.act.remembering import Desk
-from tidemill.adapters.memos import FileMemos
+from tidemill.adapters.files.memos import FileMemos
+from tidemill.memos.io.lookup import Desk
 
 BATCH, AT_ONCE = 5, 2
 FOLDER = Path(sys.argv[1]) if __name__ == "__main__" else Path()

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.act.test_models import Sea
-from tidemill.adapters import files
+from tests.behaviour.test_models import Sea
+from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.sinks import parquet
-from tidemill.adapters.sqlite import SqliteLedger
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 
 POINTS: dict[str, tuple[Any, str]] = {
     "fill": (files, "_fill"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.act.tides import Tides
 from tests.e2e.child import POINTS, deadly
+from tests.support.tides import Tides
 
 
 def main(root: str, point: str, when: str, nth: str) -> None:

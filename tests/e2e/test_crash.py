@@ -14,12 +14,12 @@ from random import Random
 import polars as pl
 import pytest
 
-from tests.act.test_models import WINDOW, Sea
-from tests.act.tides import CHAIN, STAGES, Tides, day, everything, rebuilt
-from tests.cli.commands import UNHURRIED
-from tests.waiting import PATIENCE_S, until
-from tidemill.domain.event import Attempted, EffectDone, EffectQueued, RunEnded, RunStarted
-from tidemill.domain.run import Outcome, Status
+from tests.behaviour.test_models import WINDOW, Sea
+from tests.support.commands import UNHURRIED
+from tests.support.tides import CHAIN, STAGES, Tides, day, everything, rebuilt
+from tests.support.waiting import PATIENCE_S, until
+from tidemill.ledger.event import Attempted, EffectDone, EffectQueued, RunEnded, RunStarted
+from tidemill.ledger.run import Outcome, Status
 
 REPOSITORY = Path(__file__).parents[2]
 DAYS = 40

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.act.tides import CHAIN, STAGES, Tides, day, rebuilt
 from tests.e2e.test_crash import command_line, ok_attempts, start
-from tests.waiting import PATIENCE_S, until
-from tidemill.domain.event import Attempted, RunEnded
-from tidemill.domain.run import Attempt, Outcome, Status
+from tests.support.tides import CHAIN, STAGES, Tides, day, rebuilt
+from tests.support.waiting import PATIENCE_S, until
+from tidemill.ledger.event import Attempted, RunEnded
+from tidemill.ledger.run import Attempt, Outcome, Status
 
 DAYS = 6
 LIMITED = 'resources=tm.resources(lane="process", timeout="15s", memory="500MB")'

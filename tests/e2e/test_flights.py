@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 import tidemill
-from tidemill.cli.nycflights import lay_out
-from tidemill.domain.event import Attempted, EffectDone
-from tidemill.domain.run import Outcome
-from tidemill.project import Project, open_project
+from tidemill.cli.demo_data import lay_out
+from tidemill.ledger.event import Attempted, EffectDone
+from tidemill.ledger.run import Outcome
+from tidemill.project.project import Project, open_project
 
 # Sixty days to train on and seven to be scored on; the last day comes later.
 FIRST, DAYS = date(2013, 1, 1), 69

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tests.act.test_memo import FLOW
-from tests.act.tides import Tides, flow_of
 from tests.e2e.asker import AT_ONCE, BATCH
-from tests.waiting import until
+from tests.memos.io.test_decorator import FLOW
+from tests.support.tides import Tides, flow_of
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,11 +99,11 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
 POLARS_INSIDE = """
 import polars as pl
 import tidemill as tm
-from tidemill.act import standstill
-from tidemill.act.remembering import Desk
-from tidemill.act.unkept import Unkept
+from tidemill.memos.io import batched_calls
+from tidemill.memos.io.lookup import Desk
+from tidemill.memos.io.in_memory import Unkept
 
-standstill._LONG_S = 1.0
+batched_calls._LONG_S = 1.0
 
 
 @tm.memo(gives=pl.Int64, version="1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import process
+from tests.support.commands import process
 
 FLOW = """
 import os

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.act.test_pulls import KEYLESS, Feed
 from tests.e2e.test_crash import PROJECT, REPOSITORY, start
+from tests.sources.io.test_pull_table import KEYLESS, Feed
 
 # One row at a time; it dies before the row whose number the file `die` has, and waits a little.
 GIVING = KEYLESS.replace(

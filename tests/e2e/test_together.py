@@ -6,12 +6,12 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from tests.act.test_claims import Branch
-from tests.act.tides import STAGES, Tides, day, rebuilt
+from tests.behaviour.test_claims import Branch
 from tests.e2e.test_crash import SLOW, command_line, start
-from tests.waiting import until
-from tidemill.domain.event import Attempted, Event, RunEnded
-from tidemill.domain.run import Outcome, Status
+from tests.support.tides import STAGES, Tides, day, rebuilt
+from tests.support.waiting import until
+from tidemill.ledger.event import Attempted, Event, RunEnded
+from tidemill.ledger.run import Outcome, Status
 
 DAYS = 60
 

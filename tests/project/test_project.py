@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tests.act.test_models import WINDOW, Sea
-from tests.act.tides import CHAIN, Tides, day, everything, flow_of, rows_of
-from tidemill.domain.errors import DeclarationError, StepError, UsageError
-from tidemill.domain.run import Status
-from tidemill.project import Project, open_project
+from tests.behaviour.test_models import WINDOW, Sea
+from tests.support.tides import CHAIN, Tides, day, everything, flow_of, rows_of
+from tidemill.core.errors import DeclarationError, StepError, UsageError
+from tidemill.ledger.run import Status
+from tidemill.project.project import Project, open_project
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.domain.environment import RunProfile
-from tidemill.domain.errors import UsageError
-from tidemill.settings import Settings, find_settings
+from tidemill.core.errors import UsageError
+from tidemill.project.settings import Settings, find_settings
+from tidemill.workflow.environment import RunProfile
 
 PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
 QUICK = PROJECT + "[tool.tidemill.profiles.quick]\n"

@@ -16,7 +16,6 @@ from random import Random
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
-from tests.act.erratic import Erratic, away_to
 from tests.soundness import edits, oracle
 from tests.soundness.counting import Scenario, Tally, Unsound
 from tests.soundness.files import Files, random_files, store
@@ -25,17 +24,17 @@ from tests.soundness.model import Flow, Table, random_flow
 from tests.soundness.oracle import Place
 from tests.soundness.reference import UNPLACED, Part, World, interpret
 from tests.soundness.render import ASKED
-from tidemill.act import calling
-from tidemill.act.tools import Tools
-from tidemill.decide import batches
-from tidemill.domain.environment import PRODUCTION
-from tidemill.domain.errors import TidemillError, UsageError
-from tidemill.domain.event import Attempted
-from tidemill.domain.plan import Action
-from tidemill.domain.run import Attempt, Outcome
-from tidemill.domain.task import Fate, Task
-from tidemill.project import Project, open_project
-from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
+from tests.support.erratic import Erratic, away_to
+from tidemill.core.errors import TidemillError, UsageError
+from tidemill.ledger.event import Attempted
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.planning import batches
+from tidemill.ports.execution import Fate, Task
+from tidemill.ports.runtime import Tools
+from tidemill.project.project import Project, open_project
+from tidemill.steps.io import invocation as calling
+from tidemill.testing.doubles import MemoryArtifacts, MemoryLedger
+from tidemill.workflow.environment import PRODUCTION
 
 ELSEWHERE = "dev"
 Shown: TypeAlias = tuple[list[str], list[str]]
@@ -131,7 +130,7 @@ class Player:
 
         if rng.random() < 0.5:
             return nullcontext()
-        return patch("tidemill.project.elsewhere", away_to(Erratic(rng, mishap)))
+        return patch("tidemill.project.project.elsewhere", away_to(Erratic(rng, mishap)))
 
     def crash(self, rng: Random) -> bool:
         """A run that dies somewhere, if it gets that far."""

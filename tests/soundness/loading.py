@@ -14,8 +14,8 @@ from typing import Any
 
 from tests.soundness.model import Flow
 from tests.soundness.render import MODULE, MODULES, rendered
-from tidemill.domain.errors import StorageError
-from tidemill.domain.workflow import Workflow
+from tidemill.core.errors import StorageError
+from tidemill.workflow.workflow import Workflow
 
 
 class Modules:

@@ -15,9 +15,9 @@ from tests.soundness.counting import Scenario, Tally, Unsound, random_scenario, 
 from tests.soundness.driver import ELSEWHERE, Options, Player, play
 from tests.soundness.render import MODULE
 from tests.soundness.soaking import BASE
-from tidemill.domain.environment import PRODUCTION
-from tidemill.domain.run import Status
-from tidemill.project import Project, open_project
+from tidemill.ledger.run import Status
+from tidemill.project.project import Project, open_project
+from tidemill.workflow.environment import PRODUCTION
 
 # Another version of Polars can't be installed in passing.
 KINDS = tuple(kind for kind in edits.KINDS if kind != "polars upgrade")

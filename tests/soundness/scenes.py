@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.act.test_models import WINDOW, Sea, flooded
-from tests.act.tides import CHAIN, Tides, day
-from tidemill.decide.code import closure
+from tests.behaviour.test_models import WINDOW, Sea, flooded
+from tests.support.tides import CHAIN, Tides, day
+from tidemill.analysis.code import package_closure as closure
 
 Scene = Callable[[Path], None]
 

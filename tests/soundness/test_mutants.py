@@ -23,25 +23,26 @@ from tests.soundness.counting import Unsound, random_scenario
 from tests.soundness.driver import play
 from tests.soundness.model import OPERATORS, random_flow
 from tests.soundness.scenes import SCENES
-from tidemill.act import evidence, folding
-from tidemill.act.remembering import Desk
-from tidemill.act.shelf import Shelf
-from tidemill.act.unkept import Unkept
-from tidemill.decide import probe as probing
-from tidemill.decide.code import callables
-from tidemill.decide.folding import told
-from tidemill.decide.memo import recipe_of_memo
-from tidemill.decide.recipe import Recipe, step_key
-from tidemill.decide.reuse import key_for
-from tidemill.domain.binding import Binding
-from tidemill.domain.contract import ContractSpec
-from tidemill.domain.errors import TidemillError
-from tidemill.domain.fingerprint import fingerprint
-from tidemill.domain.fold import Fold, Folded
-from tidemill.domain.memo import Costly
-from tidemill.domain.stage import Stage
-from tidemill.ports import Memos
-from tidemill.project import Project
+from tidemill.analysis.code import callables
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import TidemillError
+from tidemill.core.fingerprint import fingerprint
+from tidemill.folds.io import partials_cache as folding
+from tidemill.folds.partials import told
+from tidemill.ledger.binding import Binding
+from tidemill.memos.identity import recipe_of_memo
+from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.lookup import Desk
+from tidemill.memos.io.segments import Shelf
+from tidemill.ports.reuse import Memos
+from tidemill.project.project import Project
+from tidemill.reuse import probe as probing
+from tidemill.reuse.io import evidence
+from tidemill.reuse.recipe import Recipe, step_key
+from tidemill.reuse.step_key import key_for
+from tidemill.workflow.incremental_fold import Fold, Folded
+from tidemill.workflow.memo import Costly
+from tidemill.workflow.stage import Stage
 
 Mutate = Callable[[Recipe], Recipe]
 CODE = (*edits.MUST, "equal meaning")

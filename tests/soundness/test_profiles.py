@@ -16,17 +16,17 @@ from typing import TypeAlias
 import polars as pl
 import pytest
 
-from tests.act.constant import ConstantFormat
-from tests.act.test_models import MODEL
-from tests.act.tides import FIRST, Tides, day, flow_of
-from tidemill.decide.portion import portion
-from tidemill.domain.environment import PRODUCTION, RunProfile
-from tidemill.domain.errors import UsageError
-from tidemill.domain.event import Attempted
-from tidemill.domain.run import Outcome, Receipt
-from tidemill.project import Project
-from tidemill.settings import Settings
-from tidemill.testing.memory import MemoryArtifacts, MemoryLedger
+from tests.behaviour.test_models import MODEL
+from tests.support.constant import ConstantFormat
+from tests.support.tides import FIRST, Tides, day, flow_of
+from tidemill.analysis.hashing.row_sample import portion
+from tidemill.core.errors import UsageError
+from tidemill.ledger.event import Attempted
+from tidemill.ledger.run import Outcome, Receipt
+from tidemill.project.project import Project
+from tidemill.project.settings import Settings
+from tidemill.testing.doubles import MemoryArtifacts, MemoryLedger
+from tidemill.workflow.environment import PRODUCTION, RunProfile
 
 STEPS = 24
 SEEDS = range(int(os.environ.get("PROFILE_SEEDS", "4")))

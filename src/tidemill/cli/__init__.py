@@ -12,8 +12,8 @@ import sys
 
 import click
 
-from tidemill.cli.group import LazyGroup, where_options
-from tidemill.cli.interrupt import leave_when_interrupted
+from tidemill.cli.lazy_group import LazyGroup, where_options
+from tidemill.cli.terminal.interrupt import leave_when_interrupted
 
 INTERRUPTED = 130
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.document import answer, document, json_option, tell
-from tidemill.cli.group import where, where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.reviews import reviews
-from tidemill.cli.tables import plural, table
-from tidemill.decide.repeat import Repeated, notes_of
-from tidemill.decide.review.roster import Against, members, told
-from tidemill.domain.errors import DeclarationError, TidemillError, UsageError
-from tidemill.domain.partition import WHOLE
-from tidemill.project import faults_in
-from tidemill.settings import find_settings, load_workflow
+from tidemill.cli.lazy_group import where, where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.contract_changes import reviews
+from tidemill.cli.render.figures import plural, table
+from tidemill.cli.render.json_document import answer, document, json_option, tell
+from tidemill.core.errors import DeclarationError, TidemillError, UsageError
+from tidemill.core.partition import WHOLE
+from tidemill.lineage.stage_changes import Against, members, told
+from tidemill.project.check import faults_in
+from tidemill.project.settings import find_settings, load_workflow
+from tidemill.runs.repeatability import Repeated, notes_of
 
 if TYPE_CHECKING:
-    from tidemill.project import Project
+    from tidemill.project.project import Project
 
 _SAMPLE = 3
 _TWICE = ("run twice", "partitions", "columns that differ", "not as published")
@@ -128,7 +128,7 @@ def _places(partitions: Sequence[str]) -> str:
 
 def _answer(question: Path, into: Path) -> None:
     """What the processes do that `--twice` starts."""
-    from tidemill.act.answering import answer
+    from tidemill.runs.io.repeatability_worker import answer
 
     with opened() as project:
         answer(project.tools, project.facts(), question, into)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.nycflights import bad_batch, lay_out
-from tidemill.domain.errors import TidemillError
+from tidemill.cli.demo_data import bad_batch, lay_out
+from tidemill.core.errors import TidemillError
 
 _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
 _DAMAGED = date(2013, 12, 15)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from tidemill.act.explaining import ColumnFacts, Explanation
-from tidemill.act.explaining import explain as explanation_of
-from tidemill.act.origins import Facts, Origin
-from tidemill.cli.document import json_option, tell
-from tidemill.cli.group import where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.recipes import recipe_line
-from tidemill.cli.tables import moment, plural, table, without_empty
-from tidemill.decide.upstream import Traced
-from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import spread
-from tidemill.domain.stage import Kind, Stage
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import moment, plural, table, without_empty
+from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.render.recipe import recipe_line
+from tidemill.core.partition import WHOLE, spread
+from tidemill.lineage.io.origins import Facts, Origin
+from tidemill.lineage.io.provenance import ColumnFacts, Explanation
+from tidemill.lineage.io.provenance import explain as explanation_of
+from tidemill.lineage.upstream import Traced
+from tidemill.workflow.stage import Kind, Stage
 
 _ORIGINS = ("made of", "kind", "partitions", ">rows", "made", "runs", "changed since")
 _ROWS_ONLY = "(number of rows)"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from tidemill.domain.errors import StorageError, UsageError
+from tidemill.core.errors import StorageError, UsageError
 
 _TEMPLATE = "bakery"
 _DAYS = 28

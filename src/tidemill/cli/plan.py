@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 
-from tidemill.act.reasoning import why as why_of
-from tidemill.cli.document import json_option, plain, tell
-from tidemill.cli.group import terms_options, where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.render import markdown_plan, render_plan
-from tidemill.cli.request import request_options
-from tidemill.cli.why import render_why
-from tidemill.decide.measure import Price
-from tidemill.decide.why import Why
-from tidemill.domain.cost import Estimate
-from tidemill.domain.plan import Plan
+from tidemill.cli.lazy_group import terms_options, where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.json_document import json_option, plain, tell
+from tidemill.cli.render.plan_and_receipt import markdown_plan, render_plan
+from tidemill.cli.render.stage_reasons import render_why
+from tidemill.cli.request_options import request_options
+from tidemill.ledger.cost import Estimate
+from tidemill.planning.io.reasons_with_history import why as why_of
+from tidemill.planning.plan import Plan
+from tidemill.planning.stage_reasons import Why
+from tidemill.runs.totals import Price
 
 
 @click.command()

@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from tidemill.cli.document import json_option, room, tell
-from tidemill.cli.group import command_line, where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.progress import ProgressBars
-from tidemill.cli.render import render_receipt
-from tidemill.cli.request import duration
-from tidemill.domain.environment import PRODUCTION
+from tidemill.cli.lazy_group import command_line, where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.render.plan_and_receipt import render_receipt
+from tidemill.cli.request_options import duration
+from tidemill.cli.terminal.progress_option import ProgressBars
+from tidemill.workflow.environment import PRODUCTION
 
 
 @click.command()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.document import json_option, room, tell
-from tidemill.cli.frames import head_table
-from tidemill.cli.group import command_line, terms_options, where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.progress import ProgressBars
-from tidemill.cli.render import render_receipt
-from tidemill.cli.request import duration, request_options
-from tidemill.domain.errors import StepError
-from tidemill.domain.partition import WHOLE
+from tidemill.cli.lazy_group import command_line, terms_options, where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.frame import head_table
+from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.render.plan_and_receipt import render_receipt
+from tidemill.cli.request_options import duration, request_options
+from tidemill.cli.terminal.progress_option import ProgressBars
+from tidemill.core.errors import StepError
+from tidemill.core.partition import WHOLE
 
 if TYPE_CHECKING:
-    from tidemill.act.debug import Trial
+    from tidemill.steps.io.debug import Trial
 
 
 @click.command()

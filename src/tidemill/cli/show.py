@@ -8,26 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
-from tidemill.act.history import passed
-from tidemill.act.reading import verified
-from tidemill.cli.document import json_option, tell
-from tidemill.cli.frames import cell, head_table
-from tidemill.cli.group import where_options
-from tidemill.cli.opening import opened
-from tidemill.cli.profile import profile, told
-from tidemill.cli.tables import count, moment, plural, size, table
-from tidemill.decide.wording import terms
-from tidemill.domain.binding import Binding
-from tidemill.domain.errors import UsageError
-from tidemill.domain.finding import Finding
-from tidemill.domain.gate import Scores
-from tidemill.domain.model import Artifact
-from tidemill.domain.partition import WHOLE
-from tidemill.domain.plan import spread
-from tidemill.domain.stage import Kind, Stage
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import count, moment, plural, size, table
+from tidemill.cli.render.frame import cell, head_table
+from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.render.profile import profile, told
+from tidemill.contracts.docs.phrases import terms
+from tidemill.contracts.finding import Finding
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import WHOLE, spread
+from tidemill.ledger.binding import Binding, passed
+from tidemill.store.published import verified
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
-    from tidemill.project import Project
+    from tidemill.project.project import Project
 
 
 @click.command()

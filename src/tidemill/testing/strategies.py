@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from tidemill.decide.check import checker_of
-from tidemill.decide.sample.rows import strict
-from tidemill.decide.schema import polars_type, schema_of
-from tidemill.domain.column import Column
-from tidemill.domain.contract import Contract, ContractSpec
-from tidemill.domain.dtype import DType
+from tidemill.contracts.checks.checker import checker_of
+from tidemill.contracts.checks.schema import polars_type, schema_of
+from tidemill.contracts.column import Column
+from tidemill.contracts.declaration import Contract
+from tidemill.contracts.dtype import DType
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.synthetic.rows import strict
 
 try:
     from hypothesis import assume

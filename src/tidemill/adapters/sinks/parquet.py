@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from tidemill.domain.delivery import Effect
-from tidemill.domain.errors import StorageError
-from tidemill.ports import Artifacts
+from tidemill.core.errors import StorageError
+from tidemill.ledger.delivery import Effect
+from tidemill.ports.artifacts import Artifacts
 
 
 def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, str]:

@@ -1,0 +1,112 @@
+"""What a ledger refuses, and says then, in the same words whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from tidemill.core.errors import ConflictError, StorageError, UsageError
+from tidemill.ledger.delivery import Effect
+
+
+def who(holder: Mapping[str, str]) -> str:
+    """A holder in words: `pid 4711, host tern`."""
+    return ", ".join(f"{name} {value}" for name, value in holder.items()) or "somebody"
+
+
+def lease_held(name: str, holder: Mapping[str, str], left_s: float) -> ConflictError:
+    return ConflictError(
+        f"{name!r} is held by {who(holder)}; its lease ends in {left_s:.0f} s unless renewed: "
+        "wait for it or stop it, then run again"
+    )
+
+
+def lease_lost(name: str, token: int, holder: Mapping[str, str] | None) -> ConflictError:
+    now = f"it is held by {who(holder)} now" if holder is not None else "nobody holds it now"
+    return ConflictError(
+        f"the lease on {name!r} (token {token}) is no longer ours: {now}. Nothing was recorded; "
+        "run again to plan from what stands"
+    )
+
+
+def head_moved(environment: str, stage: str, expected: int, found: int) -> ConflictError:
+    return ConflictError(
+        f"{stage!r} in {environment!r} moved while this ran: planned on version {expected}, it has "
+        f"version {found} now. Nothing was recorded; run again to plan from what stands"
+    )
+
+
+def head_passed(environment: str, stage: str, seen: int, found: int) -> ConflictError:
+    return ConflictError(
+        f"{stage!r} in {environment!r} moved while it was read: from version {seen} to {found}. "
+        "Look again"
+    )
+
+
+def heads_without_environment(stages: Collection[str]) -> UsageError:
+    return UsageError(
+        f"the heads of {', '.join(sorted(stages))} can't be guarded: no event names an environment"
+    )
+
+
+def environment_exists(name: str) -> ConflictError:
+    return ConflictError(f"the environment {name!r} exists already; use it or take another name")
+
+
+def environment_unknown(name: str) -> ConflictError:
+    return ConflictError(
+        f"there is no environment {name!r}; tidemill env list shows those there are"
+    )
+
+
+def environment_has_branches(name: str, branches: Collection[str]) -> ConflictError:
+    return ConflictError(
+        f"{', '.join(sorted(branches))} branched off the environment {name!r} and read what it had: "
+        "drop them first"
+    )
+
+
+def sampled(environment: str, stage: str, partition: str, sample: float) -> ConflictError:
+    return ConflictError(
+        f"{stage} {partition} was computed on a sample of {sample:g} and can't be bound in "
+        f"{environment!r}, which isn't an environment of that sample: run it there"
+    )
+
+
+def run_exists(run: str) -> ConflictError:
+    return ConflictError(f"the run {run!r} was started already; a run's id is used once")
+
+
+def run_not_open(run: str) -> ConflictError:
+    return ConflictError(f"the run {run!r} is not open: it was never started, or it ended already")
+
+
+def effect_differs(effect: Effect, environment: str) -> ConflictError:
+    return ConflictError(
+        f"the effect {effect.key!r} ({effect.action} {effect.target}) is queued already, with "
+        f"other content or in another environment than {environment!r}; a key stands for one effect"
+    )
+
+
+def effect_unknown(key: str, environment: str) -> ConflictError:
+    return ConflictError(f"the effect {key!r} was never queued in {environment!r}")
+
+
+def tick_taken(schedule: str, tick: str) -> ConflictError:
+    return ConflictError(f"tick {tick!r} of schedule {schedule!r} was taken already")
+
+
+def objects_missing(names: Collection[str]) -> StorageError:
+    listed = ", ".join(sorted(names)[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return StorageError(
+        f"nothing was published, because these objects aren't stored: {listed}{more}; "
+        "something removed them meanwhile: run again to make them anew"
+    )
+
+
+def check_present(
+    present: Callable[[Collection[str]], Collection[str]] | None, bound: Collection[str]
+) -> None:
+    """StorageError when an object that is bound isn't stored; all are pinned when this asks."""
+    if present is not None and bound and (missing := present(tuple(bound))):
+        raise objects_missing(missing)

@@ -1,0 +1,56 @@
+"""Files that survive a crash, and what to say when a disk doesn't take them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tidemill.core.errors import StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+FULL_ADVICE = "free some space and run again; everything that was recorded is kept"
+FORBIDDEN_ADVICE = "make it writable for this user, or keep the project's state in another folder"
+
+
+def explained(error: OSError, path: str) -> StorageError:
+    """A storage error that names the path, the cause and the way out."""
+    if error.errno in _FULL:
+        return StorageError(f"no space left for {path} ({error.strerror}): {FULL_ADVICE}")
+    if error.errno in _FORBIDDEN:
+        return StorageError(f"{path} can't be used ({error.strerror}): {FORBIDDEN_ADVICE}")
+    return StorageError(
+        f"{path} can't be read or written ({error.strerror or error}): check the disk and the "
+        "path, then run again"
+    )
+
+
+@contextmanager
+def explaining(path: str) -> Iterator[None]:
+    """Let an error of the disk leave as a storage error about the path."""
+    try:
+        yield
+    except OSError as error:
+        raise explained(error, path) from error
+
+
+def make_folder(path: str) -> None:
+    """Create the folder and its parents, durably; nothing happens when it exists."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_folder(parent)
+    os.makedirs(path, exist_ok=True)
+    sync_folder(parent)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

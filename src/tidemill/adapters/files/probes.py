@@ -1,0 +1,44 @@
+"""What probes found, in one small file beside the ledger: losing it costs a moment, never a result."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from tidemill.adapters.codec.events import decode, encode
+from tidemill.analysis.query.summary import Query
+from tidemill.core.errors import StorageError
+
+# Enough for the stages of yesterday's code to be known when it comes back.
+_KEPT = 2000
+
+
+class FileProbes:
+    """Queries by key in `home`/probes.json; the newest are kept."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "probes.json"
+
+    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+        """What is known under these keys; a file that is missing or damaged knows nothing."""
+        known = self._load()
+        return {key: known[key] for key in keys if key in known}
+
+    def put(self, found: Mapping[str, Query]) -> None:
+        """Keep these; nothing happens when the disk doesn't take them."""
+        known = {key: query for key, query in self._load().items() if key not in found}
+        kept = dict([*known.items(), *found.items()][-_KEPT:])
+        beside = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")
+        try:
+            beside.write_text(encode(kept), encoding="utf-8")
+            os.replace(beside, self._path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+
+    def _load(self) -> dict[str, Query]:
+        try:
+            return decode(dict[str, Query], self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, StorageError):
+            return {}

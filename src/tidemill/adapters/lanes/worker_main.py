@@ -1,0 +1,98 @@
+"""A worker process: reads calls from a socket, makes them one by one, and answers each.
+
+It knows nothing of who asks. It is started as `python -m tidemill.adapters.lanes.worker_main`, so that the
+main module of the program that uses the lane isn't imported again; nothing heavy is imported before a
+task needs it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
+from socket import socket
+from typing import Any
+
+from tidemill.adapters.lanes.task_call import made
+from tidemill.adapters.lanes.wire import Answer, Frames, calls, framed
+
+_PARENT_S = 0.5
+
+
+def main(descriptor: int, leash: int, niceness: int, output: str) -> None:
+    """Serve the socket until the other side closes it."""
+    if niceness:
+        os.nice(niceness)
+    if output:
+        with suppress(OSError):
+            _write_to(os.path.join(output, f"{os.getpid()}.out"))
+    # Ctrl-C reaches all processes of a terminal; what becomes of a worker, its lane decides. One that
+    # asks the terminal something is told that there is none, rather than stopped for ever.
+    for number in (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+    # What a task starts must not keep the lane from seeing that its worker is gone.
+    for held in (descriptor, leash):
+        os.set_inheritable(held, False)
+    _leave_with_parent(leash)
+    _serve(socket(fileno=descriptor))
+
+
+def _serve(stream: socket) -> None:
+    process = os.getpid()
+    frames = Frames(stream)
+    functions: dict[str, Callable[..., Any]] = {}
+    with suppress(EOFError, ConnectionError):
+        stream.sendall(framed(Answer(id="")))
+        while True:
+            for frame in frames.receive():
+                answer = made(calls.decode(frame), functions)
+                # A function that forked returns twice; only one of the two is the worker.
+                if os.getpid() != process:
+                    os._exit(0)
+                stream.sendall(framed(answer))
+
+
+def _write_to(path: str) -> None:
+    """Let all that this process and what it starts write go into a file, at once."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for number in (1, 2):
+        os.dup2(file, number)
+    os.close(file)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    faulthandler.enable(all_threads=False)
+
+
+def _leave_with_parent(leash: int) -> None:
+    """End when the parent is gone, and with it what tasks started: nobody wants an answer any more.
+
+    `leash` is a pipe whose other end only the parent has. Where the system can, it kills the whole
+    group as soon as that is closed, even while a task holds the interpreter; elsewhere, or when a fork
+    of the parent has it too, the parent is looked for now and then.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_S)
+        os.killpg(0, signal.SIGKILL)
+
+    if hasattr(fcntl, "F_SETSIG"):
+        with suppress(OSError):
+            fcntl.fcntl(leash, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(leash, fcntl.F_SETSIG, signal.SIGKILL)
+            flags = fcntl.fcntl(leash, fcntl.F_GETFL)
+            fcntl.fcntl(leash, fcntl.F_SETFL, flags | os.O_ASYNC)
+    threading.Thread(target=watch, name="tidemill-parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,164 @@
+"""The partitions of a head, read when they are asked for: most of what runs asks for none.
+
+All of them belong to one version of the head. What is read after it moved could be of another, so that
+is refused; what was read before stays. A branch is read in layers: its own changes, over what its parent
+had when it began, over what that one's parent had.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec.events import decode_binding
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.binding import Binding
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView, ValuesView
+
+    from tidemill.adapters.sqlite.connections import Connections
+
+# Reading all partitions costs about half of reading each by itself. So who has asked for a third of
+# them is given the rest too; of a small head that isn't worth a thought.
+_SHARE = 3
+_FEW = 100
+
+
+class Layer(NamedTuple):
+    """An environment as it was before a fact."""
+
+    environment: str
+    before: int
+
+
+def lineage(connection: sqlite3.Connection, environment: str) -> tuple[Layer, ...]:
+    """What an environment is read from: itself, and its ancestors as they were, nearest first."""
+    return tuple(map(Layer._make, connection.execute(queries()["lineage"], (environment,))))
+
+
+class Partitions(Mapping[str, Binding]):
+    """The partitions that a stage's head had when the fact `moved` moved it to `version`.
+
+    What is read after it moved on raises ConflictError.
+
+    A partition is read by itself, keys and their number without what is bound, `items` and `values`
+    all at once.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        layers: tuple[Layer, ...],
+        stage: str,
+        version: int,
+        moved: int,
+    ) -> None:
+        self._connections = connections
+        self._layers = layers
+        self._where = (layers[0].environment, stage)
+        self._version, self._moved = version, moved
+        self._found: dict[str, Binding] = {}
+        self._keys: dict[str, None] | None = None
+        self._complete = False
+        self._asked = 0
+        self._patience = _FEW
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Read all partitions over a connection whose snapshot has the head at this version."""
+        bodies = self._laid(connection, "bindings")
+        self._found = {partition: decode_binding(body) for partition, body in bodies.items()}
+        self._keys = dict.fromkeys(self._found)
+        self._complete = True
+
+    def __getitem__(self, partition: str) -> Binding:
+        if partition in self._found:
+            return self._found[partition]
+        if self._keys is not None and partition not in self._keys:
+            raise KeyError(partition)
+        self._asked += 1
+        if self._asked > self._patience and self._worth_it():
+            return self._all()[partition]
+        with self._reading() as connection:
+            body = self._nearest(connection, partition)
+        if body is None:
+            raise KeyError(partition)
+        found = self._found[partition] = decode_binding(body)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        if self._keys is None:
+            self._keys = dict.fromkeys(self.facts())
+        return iter(self._keys)
+
+    def facts(self) -> Mapping[str, int]:
+        """By partition, the number of the fact that bound it."""
+        with self._reading() as connection:
+            found: dict[str, int] = self._laid(connection, "partitions")
+        return found
+
+    def __len__(self) -> int:
+        if self._keys is not None or len(self._layers) > 1:
+            return sum(1 for _ in self)
+        with self._reading() as connection:
+            return int(connection.execute(queries()["count_bindings"], self._where).fetchone()[0])
+
+    def items(self) -> ItemsView[str, Binding]:
+        """Every partition with what is bound."""
+        return self._all().items()
+
+    def values(self) -> ValuesView[Binding]:
+        """What is bound, of every partition."""
+        return self._all().values()
+
+    def _all(self) -> dict[str, Binding]:
+        if not self._complete:
+            with self._reading() as connection:
+                self.load(connection)
+        return self._found
+
+    def _laid(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
+        """What a query says of each partition, the layers laid one over the other."""
+        own, *ancestors = self._layers
+        found: dict[str, Any] = {}
+        for layer in reversed(ancestors):
+            where = (layer.environment, self._where[1], layer.before)
+            _lay(found, connection.execute(queries()[f"{query}_before"], where))
+        _lay(found, connection.execute(queries()[query], (own.environment, self._where[1])))
+        return dict(sorted(found.items())) if ancestors else found
+
+    def _nearest(self, connection: sqlite3.Connection, partition: str) -> str | None:
+        """The body of the fact that bound a partition, in the nearest layer that knows of it."""
+        for environment, before in self._layers:
+            where = (environment, self._where[1], before, partition)
+            row = connection.execute(queries()["binding"], where).fetchone()
+            if row is not None:
+                return None if row[0] else str(row[1])
+        return None
+
+    def _worth_it(self) -> bool:
+        self._patience = max(_FEW, len(self) // _SHARE)
+        return self._asked > self._patience
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A snapshot in which the head is as it was."""
+        with self._connections.reading() as connection:
+            row = connection.execute(queries()["head"], self._where).fetchone()
+            found, moved = row or (0, 0)
+            # An environment that was dropped and made again may have come to the same version.
+            if moved != self._moved:
+                raise refusals.head_passed(*self._where, self._version, found)
+            yield connection
+
+
+def _lay(found: dict[str, Any], rows: Iterable[tuple[str, int, Any]]) -> None:
+    """Lay rows of partition, whether it is gone, and what is said of it, over those below."""
+    for partition, gone, said in rows:
+        if gone:
+            found.pop(partition, None)
+        else:
+            found[partition] = said

@@ -1,0 +1,83 @@
+"""Leases, and what must hold when facts are appended: both inside a transaction that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec.events import address, decode, encode
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.event import Event
+from tidemill.ports.ledger import Guard, Lease
+
+
+class Held(NamedTuple):
+    """A lease's row; `holder` is None when it is free."""
+
+    token: int
+    holder: dict[str, str] | None
+    expires: float
+
+
+def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
+    """ConflictError when the lease is no longer ours, or a head isn't what it was planned on.
+
+    A lease that expired is still ours until another takes it.
+    """
+    if guard.lease is not None:
+        _require(connection, guard.lease)
+    environments = {name for event in events if (name := address(event).environment)}
+    if guard.heads and not environments:
+        raise refusals.heads_without_environment(guard.heads)
+    for environment in sorted(environments):
+        for stage, expected in guard.heads.items():
+            row = connection.execute(queries()["head"], (environment, stage)).fetchone()
+            if (found := row[0] if row else 0) != expected:
+                raise refusals.head_moved(environment, stage, expected, found)
+
+
+def acquire(
+    connection: sqlite3.Connection,
+    name: str,
+    holder: Mapping[str, str],
+    *,
+    now: float,
+    ttl: float,
+    dead: Callable[[Mapping[str, str]], bool],
+) -> Lease:
+    """Take the lease with the next token, unless somebody alive holds it."""
+    held = _held(connection, name)
+    if held.holder is not None and held.expires > now and not dead(held.holder):
+        raise refusals.lease_held(name, held.holder, held.expires - now)
+    token, expires = held.token + 1, now + ttl
+    connection.execute(queries()["take_lease"], (name, token, encode(holder), now, expires))
+    return Lease(name=name, token=token, holder=dict(holder), expires=expires)
+
+
+def renew(connection: sqlite3.Connection, lease: Lease, *, now: float, ttl: float) -> Lease:
+    """Move the lease's end; ConflictError when it is no longer ours."""
+    _require(connection, lease)
+    connection.execute(queries()["renew_lease"], (now, now + ttl, lease.name, lease.token))
+    return replace(lease, expires=now + ttl)
+
+
+def release(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Free the lease if it is ours; its token is never given again."""
+    connection.execute(queries()["release_lease"], (lease.name, lease.token))
+
+
+def _require(connection: sqlite3.Connection, lease: Lease) -> None:
+    held = _held(connection, lease.name)
+    if held.holder is None or held.token != lease.token:
+        raise refusals.lease_lost(lease.name, lease.token, held.holder)
+
+
+def _held(connection: sqlite3.Connection, name: str) -> Held:
+    row = connection.execute(queries()["lease"], (name,)).fetchone()
+    if row is None:
+        return Held(0, None, 0.0)
+    holder = decode(dict[str, str], row[1]) if row[1] is not None else None
+    return Held(row[0], holder, row[2])

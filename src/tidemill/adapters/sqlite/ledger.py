@@ -1,0 +1,149 @@
+"""The ledger in one SQLite file: what a single machine needs, and nothing to install."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from tidemill.adapters.codec.events import address, decode_event, encode, encode_event
+from tidemill.adapters.codec.refusals import check_present
+from tidemill.adapters.sqlite import leases as sqlite_guard
+from tidemill.adapters.sqlite import state_reader as sqlite_read
+from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.heads import Layer, Partitions
+from tidemill.adapters.sqlite.projections import Derivation
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Event, Recorded
+from tidemill.ports.ledger import Guard, Lease, State
+
+BUSY_S = 30.0
+_PAGE = 500
+
+
+class SqliteLedger:
+    """The ledger in the file `path`, created when it is missing; for any number of threads.
+
+    Opening raises StorageError when the file is damaged, something else, or of a newer Tidemill.
+    A writer waits up to `busy_s` seconds for another; then ConflictError says who that is.
+    """
+
+    def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
+        self._connections = Connections(path, busy_s)
+
+    def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        """Append all or none in one durable transaction; the sequence number of the last.
+
+        ConflictError when the guard doesn't hold, or an event contradicts what is recorded: a run,
+        an effect's key, a tick or an environment is taken twice, or what ends was never begun.
+        StorageError when the disk doesn't take it, or an object that is bound isn't stored.
+        """
+        rows = [(type(e).__name__, *address(e), encode_event(e)) for e in events]
+        with self._connections.writing() as connection:
+            if guard is not None:
+                sqlite_guard.check(connection, guard, events)
+            batch, view = sqlite_read.last_seq(connection) + 1, Derivation(connection=connection)
+            for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
+                connection.execute(queries()["insert_event"], (seq, batch, now, *row))
+                view.apply(seq, now, event)
+            if guard is not None:
+                check_present(guard.present, view.bound)
+        return batch + len(events) - 1
+
+    def acquire(
+        self,
+        name: str,
+        holder: Mapping[str, str],
+        *,
+        now: float,
+        ttl: float,
+        dead: Callable[[Mapping[str, str]], bool],
+    ) -> Lease:
+        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
+        with self._connections.writing() as connection:
+            return sqlite_guard.acquire(connection, name, holder, now=now, ttl=ttl, dead=dead)
+
+    def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
+        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
+        with self._connections.writing() as connection:
+            return sqlite_guard.renew(connection, lease, now=now, ttl=ttl)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens when it is no longer ours."""
+        with self._connections.writing() as connection:
+            sqlite_guard.release(connection, lease)
+
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        """The view of now, from one snapshot; an environment that doesn't exist is empty.
+
+        Partitions of heads are read when they are asked for, which raises ConflictError once the head
+        moved; with `whole` they are all read at once.
+        """
+
+        def opened(layers: tuple[Layer, ...], stage: str, version: int, moved: int) -> Partitions:
+            return Partitions(self._connections, layers, stage, version, moved)
+
+        with self._connections.reading() as connection:
+            return sqlite_read.state(connection, environment, opened, whole=whole)
+
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys, in any environment."""
+        with self._connections.reading() as connection:
+            return sqlite_read.traces(connection, encode(list(keys)))
+
+    def events(
+        self,
+        *,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        run: str = "",
+        limit: int | None = None,
+    ) -> Iterable[Recorded]:
+        """The facts in order up to now, read in pages: no snapshot is held open meanwhile."""
+        with self._connections.reading() as connection:
+            until = sqlite_read.last_seq(connection)
+        wanted = sorted(set(kinds))
+        if run:
+            sifted = encode(wanted) if wanted else None
+            found = self._pages("events_page_of_run", after, until, run, sifted)
+        elif wanted:
+            each = [self._pages("events_page_of_kind", after, until, kind) for kind in wanted]
+            found = heapq.merge(*each, key=lambda fact: fact.seq)
+        else:
+            found = self._pages("events_page", after, until)
+        return islice(found, limit)
+
+    def close(self) -> None:
+        """Let go of files and connections; the next use opens them again."""
+        self._connections.close()
+
+    def _pages(self, query: str, after: int, until: int, *where: str | None) -> Iterator[Recorded]:
+        while True:
+            with self._connections.reading() as connection:
+                rows = connection.execute(
+                    queries()[query], (after, until, *where, _PAGE)
+                ).fetchall()
+            yield from sqlite_read.recorded(rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+
+def rebuild(ledger: Path, copy: Path) -> None:
+    """Make the ledger `copy` of the facts in `ledger` alone: all is derived anew, but no leases."""
+    source, target = Connections(ledger, BUSY_S), Connections(copy, BUSY_S)
+    try:
+        with source.reading() as facts, target.writing() as made:
+            derivation, current = Derivation(connection=made), 0
+            for seq, batch, at, body in facts.execute(queries()["events_of_batches"]):
+                if batch != current:
+                    derivation, current = Derivation(connection=made), batch
+                event = decode_event(body)
+                row = (seq, batch, at, type(event).__name__, *address(event), body)
+                made.execute(queries()["insert_event"], row)
+                derivation.apply(seq, at, event)
+    finally:
+        source.close()
+        target.close()

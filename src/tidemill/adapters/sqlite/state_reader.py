@@ -1,0 +1,166 @@
+"""The view of now, and the facts, as records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from tidemill.adapters.codec.events import decode, decode_binding, decode_event
+from tidemill.adapters.sqlite.heads import Layer, Partitions, lineage
+from tidemill.adapters.sqlite.statements import queries
+from tidemill.contracts.row_ruling import Ruling
+from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.cost import Cost
+from tidemill.ledger.delivery import Decision, Delivery, Effect
+from tidemill.ledger.event import Recorded, Ruled
+from tidemill.ledger.run import RunInfo, Status
+from tidemill.ports.ledger import State
+from tidemill.workflow.environment import Environment
+from tidemill.workflow.source import SourceFile
+
+T = TypeVar("T")
+
+# The partitions that a stage's head has: of layers, the stage, its version, the fact that moved it.
+Open = Callable[[tuple[Layer, ...], str, int, int], Partitions]
+
+
+def state(connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool) -> State:
+    """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
+    effects = _rows(connection, "pending_effects", environment)
+    layers = lineage(connection, environment)
+    return State(
+        environment=environment,
+        seq=last_seq(connection),
+        heads=_heads(connection, layers, opened, whole=whole),
+        recipes=_by_name(connection, "recipes", environment, dict[str, str]),
+        sources=_sources(connection, layers),
+        settled=_settled(connection, environment),
+        rulings=_rulings(connection, layers),
+        live=_by_name(connection, "deliveries", environment, Delivery),
+        decisions=_by_name(connection, "decisions", environment, Decision),
+        pending=tuple(decode(Effect, body) for (body,) in effects),
+        open_runs=_open_runs(connection, environment),
+        costs=_costs(connection),
+        environments=_environments(connection),
+    )
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """The number of the newest fact."""
+    return int(connection.execute(queries()["last_seq"]).fetchone()[0])
+
+
+def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
+    """The first results under `keys` (a JSON list)."""
+    rows = connection.execute(queries()["traces"], (keys,))
+    return {key: decode_binding(body) for key, body in rows}
+
+
+def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
+    """The facts of rows of seq, at and body."""
+    return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
+
+
+def _heads(
+    connection: sqlite3.Connection, layers: tuple[Layer, ...], opened: Open, *, whole: bool
+) -> dict[str, Head]:
+    found: dict[str, Head] = {}
+    for stage, version, moved in _rows(connection, "heads", layers[0].environment).fetchall():
+        partitions = opened(layers, stage, version, moved)
+        if whole:
+            partitions.load(connection)
+        found[stage] = Head(version=version, moved=moved, partitions=partitions)
+    return found
+
+
+def _sources(
+    connection: sqlite3.Connection, layers: Sequence[Layer]
+) -> dict[str, dict[str, SourceFile]]:
+    found: dict[tuple[str, str], str] = {}
+    for layer in reversed(layers):
+        for stage, path, gone, body in connection.execute(queries()["sources_before"], layer):
+            if gone:
+                found.pop((stage, path), None)
+            else:
+                found[stage, path] = body
+    grouped: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
+    for (stage, path), body in found.items():
+        grouped[stage][path] = decode(SourceFile, body)
+    return dict(grouped)
+
+
+def _environments(connection: sqlite3.Connection) -> dict[str, Environment]:
+    return {
+        name: Environment(
+            name=name,
+            parent=parent,
+            since=since,
+            at=at,
+            expires=expires,
+            sample=sample,
+            profile=profile,
+        )
+        for name, parent, since, at, expires, sample, profile in connection.execute(
+            queries()["environments"]
+        )
+    }
+
+
+def _settled(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
+    return {
+        stage: Mark(signature=signature, partitions=partitions)
+        for stage, signature, partitions in _rows(connection, "settled", environment)
+    }
+
+
+def _rulings(
+    connection: sqlite3.Connection, layers: Sequence[Layer]
+) -> dict[str, dict[str, tuple[Ruling, ...]]]:
+    found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
+    for layer in reversed(layers):
+        for stage, partition, body in connection.execute(queries()["rulings_before"], layer):
+            event, held = decode_event(body), found.setdefault(stage, {})
+            assert isinstance(event, Ruled)
+            held[partition] = (*held.get(partition, ()), event.ruling)
+    return found
+
+
+def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:
+    return tuple(
+        RunInfo(
+            id=run,
+            environment=environment,
+            status=Status.RUNNING,
+            started=started,
+            command=command,
+            holder=decode(dict[str, str], holder),
+        )
+        for run, started, command, holder in _rows(connection, "open_runs", environment)
+    )
+
+
+def _costs(connection: sqlite3.Connection) -> dict[str, dict[str, Cost]]:
+    grouped: defaultdict[str, dict[str, Cost]] = defaultdict(dict)
+    rows = connection.execute(queries()["costs"])
+    for stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out in rows:
+        grouped[stage][action] = Cost(
+            attempts=attempts,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            rows_in=rows_in,
+            bytes_in=bytes_in,
+            rows_out=rows_out,
+        )
+    return dict(grouped)
+
+
+def _by_name(
+    connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
+) -> dict[str, T]:
+    return {name: decode(kind, body) for name, body in _rows(connection, query, environment)}
+
+
+def _rows(connection: sqlite3.Connection, query: str, environment: str) -> sqlite3.Cursor:
+    return connection.execute(queries()[query], (environment,))

@@ -1,0 +1,45 @@
+"""What identifies the annotations of classes whose fields others read: Polars makes columns of them.
+
+A type that isn't the project's counts by name only: to be annotated with it reaches for nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from typing import Any
+
+from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.core.fingerprint import Part
+
+# Evaluating an annotation that is text runs it.
+_FAILURES = (NameError, SyntaxError, TypeError, AttributeError, LookupError, ValueError)
+
+
+def field_types_part(cls: type, walk: Follow) -> Part:
+    """The types of the fields of a named tuple or a typed dictionary."""
+    try:
+        found: dict[str, Any] = dict(getattr(cls, "__annotations__", {}))
+    except NameError:  # Python evaluates them late
+        return walk.refuse("an annotation names what isn't there")
+    return [[name, annotation_part(hint, cls, walk)] for name, hint in found.items()]
+
+
+def annotation_part(hint: Any, owner: type, walk: Follow) -> Part:
+    """An annotation in the body of `owner`, by what it stands for; by its text where that fails."""
+    walk.typed = True
+    try:
+        return walk.value(_resolved(hint, owner))
+    finally:
+        walk.typed = False
+
+
+def _resolved(hint: Any, owner: type) -> Any:
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"hint": hint}
+    around = getattr(sys.modules.get(owner.__module__), "__dict__", {})
+    try:
+        return typing.get_type_hints(holder, around, dict(vars(owner)), include_extras=True)["hint"]
+    except _FAILURES:
+        return hint

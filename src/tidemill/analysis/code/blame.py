@@ -1,0 +1,118 @@
+"""Which line answers for a call: the nearest of the project's on the way to it, or nobody's.
+
+Python and Polars read files, clock and environment for themselves as well: to import a module, to log
+a message, to parse a date. What comes of that is the same whatever they read.
+"""
+
+from __future__ import annotations
+
+import gc
+import linecache
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Literal, TypeAlias
+
+from tidemill.analysis.code.module_origin import origin_of_file, origin_of_module
+from tidemill.analysis.code.runtime_calls import ENDS, module_of, name_of, python_call
+
+# Code that was `made` while running has no line that anybody could open. What `own` code calls is its
+# own affair; what happens anywhere below `apart` code has no part in the result.
+Role: TypeAlias = Literal["project", "package", "library", "made", "own", "apart"]
+
+_APART = frozenset(("importlib", "logging", "warnings", "weakref", "zipimport"))
+_NOT_APART = ("importlib.metadata", "importlib.resources")
+_OWN = frozenset(
+    {"polars", "random", "threading", "queue", "concurrent", "asyncio", "selectors", "_strptime"}
+    | {"zoneinfo", "traceback", "linecache", "inspect", "gettext"}
+)
+# A package may ask for others, and for the platform, which are in the recipe, and for room to work.
+_OF_PACKAGES = ("importlib.metadata.", "platform.", "tempfile.")
+_roles: dict[str, Role] = {}  # by file; it only remembers
+
+
+def blamed(name: str, frame: FrameType, base: FrameType | None) -> tuple[str, str] | None:
+    """What the line that answers for a call of `name` calls, and where it is (`file.py:12`).
+
+    `frame` makes the call, and `base` is the last that may answer. None when nobody does, or a call on
+    the way that was noted when it was made.
+    """
+    way = [(_role_of(each), each) for each in _way(frame, base)]
+    if any(role == "apart" or python_call(each) or _is_sudden(each) for role, each in way):
+        return None
+    if name.startswith("polars."):  # others call it, though more of Polars may stand in between
+        way = [(role, each) for role, each in way if not _is_of("polars", each)]
+    answers = _answering(name, way)
+    if answers is None:
+        return None
+    for role, each in way[:answers]:
+        if role in ("package", "library") and not _is_of("collections", each):
+            name = name_of(each)
+    return name, line_of(way[answers][1])
+
+
+def line_of(frame: FrameType) -> str:
+    """Where a frame is: `file.py:12`, only the file's own name."""
+    file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f"{file}:{frame.f_lineno}"
+
+
+def _way(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = None if frame is base else frame.f_back
+
+
+def _is_sudden(frame: FrameType) -> bool:
+    """Is it called when memory is freed, which may happen at any time?"""
+    code = frame.f_code
+    if code.co_name == "__del__":
+        return True
+    return any(getattr(callback, "__code__", None) is code for callback in gc.callbacks)
+
+
+def _answering(name: str, way: Sequence[tuple[Role, FrameType]]) -> int | None:
+    """The place of the caller that answers: a package does if the project never called it."""
+    roles = [role for role, _ in way]
+    nearest = next((place for place, role in enumerate(roles) if role != "library"), None)
+    if nearest is None or roles[nearest] == "own":
+        return None
+    if any(frame.f_code.co_name in ENDS for _, frame in way[:nearest]):
+        return None
+    if roles[nearest] == "package" and name.startswith(_OF_PACKAGES):
+        return None
+    if "project" in roles:
+        return roles.index("project")
+    if "package" in roles:
+        return len(roles) - 1 - roles[::-1].index("package")
+    return nearest
+
+
+def _role_of(frame: FrameType) -> Role:
+    file = frame.f_code.co_filename
+    if file.startswith("<"):  # many a module's made code has the same file name
+        return _role(file, module_of(frame))
+    if file not in _roles:
+        _roles[file] = _role(file, module_of(frame))
+    return _roles[file]
+
+
+def _role(file: str, module: str) -> Role:
+    top = module.partition(".")[0]
+    made = file.startswith("<") and not file.startswith("<frozen ") and file not in linecache.cache
+    origin = origin_of_module(module) if made and top else origin_of_file(file)
+    if top == "tidemill" or (top in _OWN and origin in ("package", "standard")):
+        return "own"
+    if made:
+        return "made"
+    if origin == "package" and top == "numpy":
+        return "apart" if module == "numpy.random._pickle" else "library"
+    if origin == "package":
+        return "package"
+    if origin == "project":
+        return "project"
+    apart = file.startswith("<frozen importlib") or top in _APART
+    return "apart" if apart and not module.startswith(_NOT_APART) else "library"
+
+
+def _is_of(top: str, frame: FrameType) -> bool:
+    return module_of(frame).partition(".")[0] == top

@@ -1,0 +1,146 @@
+"""What a stage reaches for besides its inputs, seen while it is called.
+
+It finds what the text of the code can't tell: which way was taken, what a package does. It can't see
+what C calls without Python in between (`map(open, names)`, `partial(datetime.now)`), nor classes in C
+(`io.FileIO`), methods made by Cython (`pandas.Timestamp.now`) and other threads. `code` finds these
+where the project writes them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from types import FrameType, ModuleType
+from typing import Any, Self
+
+from tidemill.analysis.code.blame import blamed, line_of
+from tidemill.analysis.code.hidden_inputs import Touch
+from tidemill.analysis.code.runtime_calls import (
+    Call,
+    c_call,
+    c_method,
+    python_call,
+    quiet_files,
+    quiet_functions,
+    quiet_names,
+    shared_random,
+)
+
+
+class Watch:
+    """Notes what the calls in a `with` block reach for, in this thread; errors pass.
+
+    `place` (`file.py:12`) is what counts when the line isn't known. A profiler that was there before
+    sees every call as well, and goes on afterwards; one that is written in C pauses.
+    """
+
+    def __init__(self, place: str = "") -> None:
+        self._place = place
+        self._seen: dict[Touch, None] = {}
+        self._known: set[tuple[Call, str, int]] = set()
+        self._base: FrameType | None = None
+        self._before: Any = None
+        self._shared: object = None
+        self._states: dict[str, Any] = {}
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """What was reached for, in the order in which it was seen."""
+        return tuple(self._seen)
+
+    def __enter__(self) -> Self:
+        self._base = sys._getframe(1)
+        self._shared = shared_random() or self
+        self._states = _states()
+        self._before = sys.getprofile()
+        sys.setprofile(self._see_too if callable(self._before) else self._see)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _restore(self._before)
+        for name in _moved(self._states, _states()):
+            if not any(touch.name.startswith(f"{name}.") for touch in self._seen):
+                self._seen[Touch(name=name, kind="random", where=self._place)] = None
+        self._base = self._before = None  # frames keep their variables alive
+
+    def _see(self, frame: FrameType, event: str, arg: Any) -> None:
+        """Told of every call; those that reach for nothing have to cost next to nothing."""
+        if event == "call":
+            code = frame.f_code
+            if code.co_filename in quiet_files:
+                return
+            if code.co_qualname not in quiet_names.get(code.co_filename, ()):
+                self._note(python_call(frame), frame.f_back)
+        elif event == "c_call":
+            owner = arg.__self__
+            if type(owner) is ModuleType:
+                if arg not in quiet_functions:
+                    self._note(c_call(arg), frame)
+            elif owner is self._shared or issubclass(type(owner), type) or _is_naive(owner):
+                self._note(c_method(arg, frame), frame)
+
+    def _see_too(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._see(frame, event, arg)
+        self._before(frame, event, arg)
+
+    def _note(self, call: Call | None, frame: FrameType | None) -> None:
+        if call is None or frame is None:
+            return
+        here = call, frame.f_code.co_filename, frame.f_lineno
+        if here in self._known:  # a loop may draw a million numbers
+            return
+        found = blamed(call[0], frame, self._base)
+        if found is not None:
+            self._seen[Touch(name=found[0], kind=call[1], where=found[1])] = None
+            if found[1] == line_of(frame):
+                self._known.add(here)
+
+
+def _is_naive(owner: Any) -> bool:
+    """Is it a moment without a zone? Its zone is that of the machine."""
+    return issubclass(type(owner), datetime) and owner.tzinfo is None
+
+
+def _restore(profiler: Any) -> None:
+    if profiler is None or callable(profiler):
+        sys.setprofile(profiler)
+    else:
+        sys.setprofile(None)
+        # That of the standard library, written in C, knows how to come back.
+        getattr(profiler, "enable", str)()
+
+
+def _states() -> dict[str, Any]:
+    """Where the shared generators are: they may be drawn from unseen, and NumPy's always is."""
+    states: dict[str, Any] = {}
+    python = getattr(sys.modules.get("random"), "getstate", None)
+    if python is not None:
+        states["random"] = python()
+    numpy = getattr(sys.modules.get("numpy.random"), "get_state", None)
+    if numpy is not None:
+        states["numpy.random"] = _flat(numpy(legacy=False))
+    return states
+
+
+def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of a NumPy generator, made comparable."""
+    flat: dict[str, Any] = {}
+    for name, value in state.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value)
+        else:
+            flat[name] = value.tobytes() if hasattr(value, "tobytes") else value
+    return flat
+
+
+def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The shared generators that were seeded or drawn from."""
+    return [name for name, state in after.items() if _is_moved(before.get(name), state)]
+
+
+def _is_moved(before: Any, after: Any) -> bool:
+    if before is not None or not isinstance(after, Mapping):
+        return bool(before is not None and before != after)
+    # NumPy's may have been made in between; it then stands here until somebody draws from it.
+    return after.get("pos") != 623 or bool(after.get("has_gauss"))

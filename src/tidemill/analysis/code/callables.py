@@ -1,0 +1,147 @@
+"""What identifies what can be called, and what stands in its place in a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from functools import cached_property
+from types import FunctionType, ModuleType
+from typing import Any
+
+from tidemill.analysis.code.module_origin import (
+    importable,
+    is_made,
+    origin_of_function,
+    origin_of_module,
+)
+from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.core.fingerprint import Part
+
+# What Python's own decorators and generic classes set on functions and instances.
+_MARKS = frozenset(
+    {"__final__", "__isabstractmethod__", "__no_type_check__", "__orig_class__", "__override__"}
+    | {"__tidemill_impure__"}
+)
+
+
+def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
+    """The variables that a function closes over: name, value, and whether it has one yet."""
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents, True
+        except ValueError:
+            yield name, None, False
+
+
+def cell_part(name: str, value: Any, filled: bool, walk: Follow) -> Part:
+    """A variable that is closed over."""
+    return [name, walk.value(value, name) if filled else walk.refuse(f"{name!r} has no value yet")]
+
+
+def attributes_part(value: Any, known: Container[str], walk: Follow) -> Part:
+    """Attributes that were set on a value from outside, besides those that are `known`."""
+    return [
+        [name, walk.value(item, name)]
+        for name, item in list(getattr(value, "__dict__", {}).items())
+        if name not in known
+        and not _is_marked(value, name, item)
+        # What a property has cached follows from the rest.
+        and not isinstance(getattr(type(value), name, None), cached_property)
+    ]
+
+
+def _is_marked(value: Any, name: str, item: Any) -> bool:
+    """Is it a mark that says nothing, or what a wrapper closes over anyway?"""
+    if name == "__wrapped__" and isinstance(value, FunctionType):
+        return any(inner is item for _, inner, _ in cells_of(value))
+    return name in _MARKS
+
+
+def _function(function: FunctionType, walk: Follow) -> Part:
+    origin = origin_of_function(function)
+    if origin == "project":
+        return walk.later(function)
+    module = function.__globals__.get("__name__", "")
+    if origin == "tidemill":
+        return walk.named(f"{module}.{function.__qualname__}")
+    known = importable(function)
+    if known is not None:
+        return walk.named(known)
+    # What a library has put around something else.
+    maker = walk.named(f"{module}.{function.__code__.co_qualname}")
+    registry = getattr(function, "registry", None)
+    if registry is not None and module == "functools":
+        return [maker, walk.value(registry)]
+    return [maker, *(cell_part(*cell, walk) for cell in cells_of(function))]
+
+
+def _builtin(value: Any, walk: Follow) -> Part:
+    owner = value.__self__
+    if owner is None or isinstance(owner, ModuleType):
+        module = value.__module__ or getattr(owner, "__name__", "builtins")
+        if origin_of_module(module) == "project":
+            return walk.refuse("it has no Python source")
+        return walk.named(f"{module}.{value.__qualname__}")
+    if isinstance(owner, type):
+        return [walk.value(owner), walk.named(f"{owner.__module__}.{value.__qualname__}")]
+    return [walk.value(owner), value.__name__]
+
+
+def _descriptor(value: Any, walk: Follow) -> Part:
+    return [walk.value(value.__objclass__), value.__name__]
+
+
+def _module(value: ModuleType, walk: Follow) -> Part:
+    if is_made(value) or origin_of_module(value.__name__) == "project":
+        return walk.refuse("a module of the project is used as a value; name what is used of it")
+    return walk.named(value.__name__)
+
+
+def _method(value: Any, walk: Follow) -> Part:
+    return [walk.value(value.__self__), walk.value(value.__func__)]
+
+
+def _wrapping(value: Any, walk: Follow) -> Part:
+    return walk.value(value.__func__)
+
+
+def _property(value: property, walk: Follow) -> Part:
+    return [walk.value(value.fget), walk.value(value.fset), walk.value(value.fdel)]
+
+
+def _partial(value: Any, walk: Follow) -> Part:
+    return [walk.value(value.func), walk.value(value.args), walk.value(value.keywords)]
+
+
+def _cached(value: Any, walk: Follow) -> Part:
+    return [walk.value(value.__wrapped__), walk.value(value.cache_parameters())]
+
+
+def _reduced(value: Any, walk: Follow) -> Part:
+    """Getters of `operator`, by what they were made with."""
+    _, *made = value.__reduce__()
+    return walk.value(made)
+
+
+CALLABLES: dict[str, Callable[[Any, Follow], Part]] = {
+    "builtins.function": _function,
+    "builtins.builtin_function_or_method": _builtin,
+    "builtins.method-wrapper": _builtin,
+    "builtins.method_descriptor": _descriptor,
+    "builtins.wrapper_descriptor": _descriptor,
+    "builtins.classmethod_descriptor": _descriptor,
+    "builtins.getset_descriptor": _descriptor,
+    "builtins.member_descriptor": _descriptor,
+    "builtins.module": _module,
+    "builtins.method": _method,
+    "builtins.staticmethod": _wrapping,
+    "builtins.classmethod": _wrapping,
+    "builtins.property": _property,
+    "functools.partial": _partial,
+    "functools.partialmethod": _partial,
+    "functools.cached_property": lambda value, walk: walk.value(value.func),
+    "functools._lru_cache_wrapper": _cached,
+    "operator.itemgetter": _reduced,
+    "operator.attrgetter": _reduced,
+    "operator.methodcaller": _reduced,
+}

@@ -1,0 +1,119 @@
+"""One walk over a function: the text that it writes, and the names that it meets.
+
+The text is a list of strings and of uses of names; these are spelled once all bindings are known.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from tidemill.analysis.code.scopes import How, Import, Scope, ScopeKind, Use
+
+Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
+
+_SKIPPED = frozenset(("ctx", "type_comment", "kind", "annotation", "returns"))
+
+
+class Walk:
+    """Writes a node by the method for its type, or else all its fields."""
+
+    def __init__(self, methods: Methods) -> None:
+        self._methods = methods
+        self.out: list[str | Use] = []
+        self.imports: list[tuple[str, int, Import]] = []
+        self.attributes: list[tuple[Sequence[str], int, ast.Call | None]] = []
+        self.problems: list[tuple[str, int, str]] = []
+        self.sees_locals = False
+        self.scope: Scope | None = None
+        self.optional = False
+        self._scopes = 0
+
+    def enter(self, kind: ScopeKind) -> Scope | None:
+        """Open a scope; returns the one around it, to go back to."""
+        outside = self.scope
+        self._scopes += 1
+        self.scope = Scope(kind, outside, self._scopes)
+        return outside
+
+    def bind(self, name: str, how: How = "local") -> None:
+        """Note a binding in the scope of now."""
+        assert self.scope is not None  # a decorator binds by `:=` only
+        self.scope.bind(name, how)
+
+    def store(self, name: str, line: int, how: How = "local") -> None:
+        """Bind a name, and write it."""
+        self.bind(name, how)
+        self.out.append(self.made(name, line, stored=True))
+
+    def store_maybe(self, name: str | None, line: int) -> None:
+        """Bind and write a name that may be left out."""
+        if name is None:
+            self.out.append("~")
+        else:
+            self.store(name, line)
+
+    def load(
+        self, name: str, line: int, path: Sequence[str] = (), call: ast.Call | None = None
+    ) -> None:
+        """Write a name that is read, with the attributes that are read from it."""
+        self.out.append(self.made(name, line, path, call))
+
+    def made(
+        self,
+        name: str,
+        line: int,
+        path: Sequence[str] = (),
+        call: ast.Call | None = None,
+        *,
+        stored: bool = False,
+    ) -> Use:
+        """The use of a name in the scope of now."""
+        return Use(
+            scope=self.scope,
+            name=name,
+            line=line,
+            path=tuple(path),
+            call=call,
+            stored=stored,
+            optional=self.optional,
+        )
+
+    def imported(self, name: str, line: int, source: Import) -> None:
+        """Note that a name of the scope of now is bound by an import."""
+        self.imports.append((name, line, source))
+        assert self.scope is not None
+        self.scope.sources.setdefault(name, []).append(source)
+
+    def visit(self, node: ast.AST) -> None:
+        """Write a node by its own method, or else all its fields."""
+        method = self._methods.get(type(node))
+        if method is not None:
+            method(self, node)
+            return
+        self.out.append(f"{type(node).__name__}(")
+        for field in node._fields:
+            if field not in _SKIPPED:
+                self.field(getattr(node, field, None))
+        self.out.append(")")
+
+    def field(self, value: Any) -> None:
+        if isinstance(value, ast.AST):
+            self.visit(value)
+        elif isinstance(value, list):
+            self.many(value)
+        else:
+            self.out.append(f"{value!r},")
+
+    def many(self, nodes: Iterable[Any]) -> None:
+        self.out.append("[")
+        for node in nodes:
+            self.field(node)
+        self.out.append("]")
+
+    def apart(self, nodes: Iterable[ast.expr | None]) -> None:
+        """Names in decorators and annotations may be bound where the function was made."""
+        before, self.optional = self.optional, True
+        self.many(nodes)
+        self.optional = before

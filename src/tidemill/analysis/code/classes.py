@@ -1,0 +1,113 @@
+"""What identifies a class of the project: its bases, methods and attributes as they are now."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing
+from collections.abc import Iterator
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any
+
+from tidemill.analysis.code.annotations import annotation_part, field_types_part
+from tidemill.analysis.code.callables import attributes_part
+from tidemill.analysis.code.module_origin import origin_of_class
+from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.core.fingerprint import Part
+
+# What says nothing about what the class does, or is said by other parts.
+_IGNORED = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__"}
+    | {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
+    | {"__static_attributes__", "__type_params__", "__parameters__", "__orig_bases__"}
+    | {"__classcell__", "__classdictcell__", "__dataclass_fields__", "__dataclass_params__"}
+    | {"_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__"}
+    | {"__tidemill_contract__"}
+)
+# Enum writes these; the members say it all.
+_OF_ENUM = frozenset(
+    {"_member_names_", "_member_map_", "_value2member_map_", "_unhashable_values_", "_use_args_"}
+    | {"_unhashable_values_map_", "_hashable_values_", "_member_type_", "_value_repr_"}
+    | {"_new_member_", "__new__", "_all_bits_", "_flag_mask_", "_singles_mask_", "_boundary_"}
+    | {"_inverted_", "_order_", "_ignore_", "__order__"}
+)
+_OF_MEMBER = frozenset({"_value_", "_name_", "_sort_order_", "_inverted_"})
+_OF_NAMED_TUPLE = frozenset(
+    {"__new__", "_make", "_replace", "__replace__", "_asdict", "__repr__", "__getnewargs__"}
+)
+
+
+def class_part(cls: type, walk: Follow) -> Part:
+    """A class by what it is made of; what it was written as is left out."""
+    parts: list[Part] = ["class", cls.__name__, [walk.value(base) for base in cls.__bases__]]
+    parts.append(_metaclass(cls, walk))
+    if "__dataclass_fields__" in vars(cls):
+        parts.append(repr(getattr(cls, "__dataclass_params__", None)))
+        parts.append([_field(cls, item, walk) for item in _fields(cls).values()])
+    elif typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "__annotations__")):
+        parts.append(field_types_part(cls, walk))
+    if issubclass(cls, enum.Enum):
+        for name, item in cls.__members__.items():
+            set_on = attributes_part(item, _OF_MEMBER, walk)
+            parts.append([name, _said(cls, name, item.value, walk), set_on])
+        made = vars(cls).get("__new_member__")  # the user's __new__
+        parts.append(None if made is None else _said(cls, "__new__", made, walk))
+    if (contract := getattr(cls, "__tidemill_contract__", None)) is not None:
+        parts.append(_contract(contract))
+    parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])
+    return parts
+
+
+def _contract(spec: Any) -> Part:
+    """What the arguments and the docstring of a contract say; columns and rules are members."""
+    return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
+
+
+def _said(cls: type, name: str, value: Any, walk: Follow) -> Part:
+    return walk.value(value, f"{cls.__qualname__}.{name}")
+
+
+def _metaclass(cls: type, walk: Follow) -> Part:
+    meta = type(cls)
+    if origin_of_class(meta) == "package":
+        return walk.refuse(
+            f"the metaclass {meta.__module__}.{meta.__qualname__} may keep anything anywhere; give "
+            "the class a __tidemill_digest__"
+        )
+    return walk.value(meta)
+
+
+def _field(cls: type, field: Any, walk: Follow) -> Part:
+    """A field of a dataclass; its type is that of the class that declares it."""
+    flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
+    made = [
+        None if value is dataclasses.MISSING else _said(cls, field.name, value, walk)
+        for value in (field.default, field.default_factory)
+    ]
+    owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]
+    said = [annotation_part(field.type, owner, walk), walk.value(field.metadata)]
+    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *said]
+
+
+def _fields(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = vars(cls).get("__dataclass_fields__", {})
+    return found
+
+
+def _members(cls: type) -> Iterator[tuple[str, Any]]:
+    generated = "__dataclass_fields__" in vars(cls)
+    ignored = _IGNORED
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        ignored |= _OF_NAMED_TUPLE | {*cls._fields}
+    if issubclass(cls, enum.Enum):
+        ignored |= _OF_ENUM | {"__new_member__", *cls.__members__}
+    for name, value in vars(cls).items():
+        slot = isinstance(value, (GetSetDescriptorType, MemberDescriptorType))
+        if name not in ignored and not slot and not (generated and _is_generated(value)):
+            yield name, value
+
+
+def _is_generated(value: Any) -> bool:
+    """Is it a method that the dataclass decorator wrote?"""
+    value = getattr(value, "__wrapped__", value)  # __repr__ is guarded against recursion
+    return isinstance(value, FunctionType) and value.__code__.co_filename == "<string>"

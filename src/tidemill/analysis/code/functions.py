@@ -1,0 +1,90 @@
+"""What identifies a function of the project: its text, and all that its names stand for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container, Iterator
+from types import FunctionType, ModuleType
+
+from tidemill.analysis.code.callables import attributes_part, cell_part, cells_of
+from tidemill.analysis.code.canonical_text import Shape, shape_of
+from tidemill.analysis.code.module_origin import public_name
+from tidemill.analysis.code.name_resolution import Around, loose_part, ref_part
+from tidemill.analysis.code.source_tree import NO_SOURCE, Function, SourceFile, source_file
+from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.core.fingerprint import Part
+
+_MEMO, _WORKFLOW = "tidemill.memo", "tidemill.Workflow"
+
+
+def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
+    """A function by its text, defaults and what its names stand for; by its name if `named`."""
+    code = function.__code__
+    file = source_file(code.co_filename, function.__globals__)
+    node = NO_SOURCE if file is None else file.find(code)
+    around = Around.of(function)
+    walk.where, walk.label = f"{around.place}:{code.co_firstlineno}", function.__qualname__
+    parts: list[Part] = ["function", function.__name__ if named else ""]
+    parts += _defaults(function, walk)
+    parts.append(attributes_part(function, (), walk))
+    if file is None or isinstance(node, str):
+        parts.append(walk.refuse(str(node)))
+        return [*parts, *_closed(function, (), walk)]
+    shape = _shape(file, node, around)
+    parts.append(shape.digest)
+    parts += [ref_part(ref, around, walk) for ref in shape.refs]
+    parts += [loose_part(loose, around, walk) for loose in shape.loose]
+    for problem in shape.problems:
+        walk.where, walk.label = f"{around.place}:{problem.line}", problem.name
+        walk.refuse(problem.reason)
+    return [*parts, *_closed(function, {ref.name for ref in shape.refs}, walk)]
+
+
+def _defaults(function: FunctionType, walk: Follow) -> Iterator[Part]:
+    """Defaults are what they were when the function was made."""
+    code = function.__code__
+    values = function.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    found = {**dict(zip(names, values, strict=True)), **(function.__kwdefaults__ or {})}
+    for name, value in found.items():
+        yield [name, walk.value(value, f"{function.__qualname__}({name}=)")]
+
+
+def _closed(function: FunctionType, known: Container[str], walk: Follow) -> Iterator[Part]:
+    """Variables that are closed over and that the text doesn't name: `__class__`, for `super()`."""
+    for name, value, filled in cells_of(function):
+        if name not in known:
+            yield cell_part(name, value, filled, walk)
+
+
+def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    counted = [item for item in decorators if not _is_workflows(item, around)]
+    key = (id(node), *map(id, counted))
+    if key not in file.shapes:
+        owner = around.function.__qualname__.rpartition(".")[0]
+        in_class = bool(owner) and not owner.endswith("<locals>")
+        file.shapes[key] = shape_of(node, counted, in_class=in_class)
+    return file.shapes[key]
+
+
+def _is_workflows(decorator: ast.expr, around: Around) -> bool:
+    """Does a workflow, or a memo, declare the function with it? What it says there is in other parts."""
+    node = decorator.func if isinstance(decorator, ast.Call) else decorator
+    path: list[str] = []
+    while isinstance(node, ast.Attribute):
+        path.insert(0, node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return False
+    found = around.lookup(node.id)
+    while isinstance(found, ModuleType) and path:
+        found = getattr(found, path.pop(0), None)
+    if isinstance(found, FunctionType) and _is_memo(found):
+        return True
+    kind = type(found)
+    return bool(path) and public_name(f"{kind.__module__}.{kind.__qualname__}") == _WORKFLOW
+
+
+def _is_memo(function: FunctionType) -> bool:
+    return public_name(f"{function.__module__}.{function.__qualname__}") == _MEMO

@@ -1,0 +1,251 @@
+"""Hidden inputs of code: files, clock, environment, network, randomness."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unresolved:
+    """What can't be fingerprinted, why, and where it is used (`file.py:12`)."""
+
+    name: str
+    reason: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """What the code reaches for besides its inputs, and where (`file.py:12`)."""
+
+    name: str
+    kind: TouchKind
+    where: str
+
+
+T = TypeVar("T")
+
+TouchKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
+
+# A name stands for all that is below it.
+_TOUCHES: dict[TouchKind, str] = {
+    "reads": """
+        builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
+        tarfile.TarFile zipfile.ZipFile shelve.open dbm.open mmap.mmap fileinput glob
+        sqlite3.connect xml.etree.ElementTree.parse importlib.resources pkgutil.get_data
+        linecache gettext tokenize.open
+        os.open os.fdopen os.listdir os.scandir os.walk os.stat os.lstat os.access os.path.exists
+        os.path.lexists os.path.isfile os.path.isdir os.path.getsize os.path.getmtime
+        os.path.getctime os.path.getatime os.path.samefile shutil
+        numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile numpy.memmap numpy.lib.npyio
+        pyarrow.dataset pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.ParquetFile duckdb
+        joblib.load deltalake pyiceberg h5py
+    """,
+    "clock": """
+        time datetime.datetime.now datetime.datetime.today datetime.datetime.utcnow
+        datetime.date.today
+    """,
+    "environment": """
+        os.environ os.environb os.getenv os.getenvb os.getcwd os.getcwdb os.getpid os.getppid
+        os.getlogin os.getuid os.uname os.cpu_count os.process_cpu_count os.get_terminal_size
+        os.path.abspath os.path.realpath os.path.expanduser os.path.expandvars os.system os.popen
+        pathlib.Path.cwd pathlib.Path.home pathlib.PosixPath.cwd pathlib.PosixPath.home
+        platform getpass locale subprocess tempfile multiprocessing.cpu_count
+        multiprocessing.context.BaseContext.cpu_count polars.thread_pool_size
+        polars.meta.thread_pool os.sched_getaffinity os.getloadavg socket.gethostname socket.getfqdn
+        os._Environ importlib.metadata
+        datetime.datetime.fromtimestamp datetime.date.fromtimestamp
+        datetime.datetime.timestamp datetime.datetime.astimezone
+        sys.argv sys.path sys.stdin sys.platform sys.version sys.version_info sys.executable
+        builtins.input
+    """,
+    "random": """
+        random secrets numpy.random os.urandom uuid.uuid1 uuid.uuid4 scipy.stats.qmc
+        builtins.hash
+    """,
+    "network": """
+        requests urllib.request urllib3 http.client httpx aiohttp socket ftplib smtplib imaplib
+        telnetlib xmlrpc.client websockets boto3 botocore fsspec s3fs gcsfs adlfs obstore paramiko
+        psycopg psycopg2 pymysql sqlalchemy.create_engine connectorx grpc openai anthropic
+    """,
+}
+_KIND: dict[str, TouchKind] = {
+    name: kind for kind, names in _TOUCHES.items() for name in names.split()
+}
+_PURE = frozenset(
+    {"time.sleep", "time.strptime", "time.struct_time"}
+    | {"numpy.random.Generator", "numpy.random.BitGenerator"}
+)
+# Random without an argument; repeatable with any but None. NumPy's own modules have other names.
+_SEEDED = frozenset(
+    {"Random", "default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937"}
+    | {"Philox", "SFC64"}
+)
+# They take the time zone of the machine, unless they are given one, or a moment that has one.
+_ZONED = frozenset({"fromtimestamp", "timestamp", "astimezone"})
+_ALIASES = {
+    "posix": "os",
+    "nt": "os",
+    "_io": "io",
+    "_socket": "socket",
+    "_sqlite3": "sqlite3",
+    "_pickle": "pickle",
+    "_frozen_importlib": "importlib._bootstrap",
+    "_frozen_importlib_external": "importlib.machinery",
+    "posixpath": "os.path",
+    "ntpath": "os.path",
+    "genericpath": "os.path",
+}
+_RUNS = "it runs code that is only known while it runs"
+_IMPORTS = "it imports what is only known while it runs"
+_PICKLED = "it makes functions and objects by their names, which are only known while it runs"
+_FRAMES = "it looks up variables by their names"
+_SELF = "it looks at signatures, annotations or source, which don't count otherwise"
+_BLIND = {
+    "builtins.eval": _RUNS,
+    "builtins.exec": _RUNS,
+    "builtins.__import__": _IMPORTS,
+    "importlib.__import__": _IMPORTS,
+    "importlib._bootstrap": _IMPORTS,
+    "importlib.import_module": _IMPORTS,
+    "importlib.reload": _IMPORTS,
+    "importlib.util": _IMPORTS,
+    "importlib.machinery": _IMPORTS,
+    "pkgutil.resolve_name": _IMPORTS,
+    "pydoc": _IMPORTS,
+    "runpy": _IMPORTS,
+    "pickle.load": _PICKLED,
+    "pickle.loads": _PICKLED,
+    "pickle.Unpickler": _PICKLED,
+    "pickle._load": _PICKLED,
+    "pickle._loads": _PICKLED,
+    "pickle._Unpickler": _PICKLED,
+    "cloudpickle.load": _PICKLED,
+    "cloudpickle.loads": _PICKLED,
+    "dill.load": _PICKLED,
+    "dill.loads": _PICKLED,
+    "sys.modules": _IMPORTS,
+    "builtins.globals": _FRAMES,
+    "sys._getframe": _FRAMES,
+    "inspect.currentframe": _FRAMES,
+    "inspect.stack": _FRAMES,
+    "polars.sql": _FRAMES,
+    "inspect": _SELF,
+    "typing.get_type_hints": _SELF,
+    "builtins.help": _SELF,
+}
+BY_SOURCE = "it looks at source or annotations, which don't count otherwise"
+_SOURCES = frozenset(("__doc__", "__annotations__", "__code__", "__globals__", "__closure__"))
+# Attributes of values that can't be known without running the code.
+_LOOSE: dict[str, TouchKind] = {
+    **dict.fromkeys(("now", "utcnow", "today"), "clock"),
+    **dict.fromkeys(("environ", "getenv"), "environment"),
+    **dict.fromkeys(("urlopen", "urlretrieve"), "network"),
+    **dict.fromkeys(("read_text", "read_bytes", "iterdir", "rglob"), "reads"),
+    **dict.fromkeys(("read_csv", "read_parquet", "read_json", "read_ndjson", "read_ipc"), "reads"),
+    **dict.fromkeys(("read_excel", "read_database", "read_delta", "read_table"), "reads"),
+    **dict.fromkeys(("scan_csv", "scan_parquet", "scan_ndjson", "scan_ipc"), "reads"),
+    **dict.fromkeys(("scan_delta", "scan_iceberg"), "reads"),
+}
+# What functions of packages that read are called.
+READERS = ("read_", "scan_")
+_SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
+
+
+def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
+    """What a name of the standard library or a package reaches for, given a seed or not."""
+    last = name.rpartition(".")[2]
+    found = known_kind(name)
+    if found == "random" and last in _SEEDED and seeded:
+        return None
+    if name == "datetime.datetime.fromtimestamp" and seeded:
+        return None
+    if found is None and last.startswith(READERS):
+        return "reads"
+    return found
+
+
+def known_kind(name: str) -> TouchKind | None:
+    """What a name that is on the list reaches for, whatever it is given."""
+    name = plain_name(name)
+    return None if name in _PURE else _below(name, _KIND)
+
+
+def may_touch(module: str) -> bool:
+    """Is there anything on the list that the module `module` defines?"""
+    name = plain_name(module)
+    return _below(name, _KIND) is not None or any(known.startswith(f"{name}.") for known in _KIND)
+
+
+def plain_name(name: str) -> str:
+    """A full name by the module that users import, where the defining module has another name."""
+    module, dot, rest = name.partition(".")
+    return f"{_ALIASES.get(module, module)}{dot}{rest}"
+
+
+def blind_reason(name: str) -> str | None:
+    """Why code that uses `name` can't be fingerprinted, or None."""
+    return _below(plain_name(name), _BLIND)
+
+
+def sees_source(name: str) -> bool:
+    """Does a name, or any part of `a.b.c`, lead to what doesn't count otherwise?"""
+    return "__" in name and not _SOURCES.isdisjoint(name.split("."))
+
+
+def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
+    """What an attribute of an unknown value most likely reaches for."""
+    if attribute in ("sample", "shuffle"):
+        return None if seeded else "random"
+    if attribute in _ZONED:
+        return None if seeded else "environment"
+    return _LOOSE.get(attribute)
+
+
+def is_given(call: ast.Call | None, attribute: str = "") -> bool:
+    """Is a call given any argument but None? `fromtimestamp` needs a zone."""
+    if call is None:
+        return False
+    if attribute == "fromtimestamp":
+        return is_zoned(call)
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(not _is_none(value) for value in values)
+
+
+def is_zoned(call: ast.Call) -> bool:
+    """Is a call of `fromtimestamp` given a time zone?"""
+    zones = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "tz")]
+    return any(not _is_none(zone) for zone in zones)
+
+
+def is_seeded(call: ast.Call | None, path: Sequence[str]) -> bool:
+    """Is the last attribute of an unknown value repeatable? `rng.sample(items, 3)` is.
+
+    So is a `timestamp` that isn't called, which may be anything, and that of Polars.
+    """
+    attribute = path[-1]
+    if attribute in ("timestamp", "astimezone"):
+        return call is None or is_given(call) or "dt" in path[-2:-1]
+    if call is None:
+        return False
+    if attribute == "fromtimestamp":
+        return is_zoned(call)
+    needed = 1 if attribute == "shuffle" else 2
+    named = any(word.arg in _SEEDS and not _is_none(word.value) for word in call.keywords)
+    return named or len(call.args) >= needed
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _below(name: str, table: Mapping[str, T]) -> T | None:
+    """The entry of a name, or of the nearest name above it."""
+    while name:
+        if name in table:
+            return table[name]
+        name = name.rpartition(".")[0]
+    return None

@@ -1,0 +1,95 @@
+"""What code could keep from one call to the next: values of the project that can change in place.
+
+A digest has them as they were when it was made. A stage that changes one (a counter, a memo of what
+another partition held) gives what its inputs don't tell, and so does one that reads what another stage
+has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import FunctionType
+from typing import Any
+
+from tidemill.analysis.code.callables import cells_of
+from tidemill.core.fingerprint import Part, fingerprint
+
+_CONTAINERS = frozenset(
+    {
+        "builtins.dict",
+        "builtins.list",
+        "builtins.set",
+        "builtins.bytearray",
+        "types.SimpleNamespace",
+    }
+    | {f"collections.{name}" for name in ("OrderedDict", "Counter", "defaultdict", "deque")}
+    | {"numpy.ndarray", "polars.dataframe.frame.DataFrame", "polars.series.series.Series"}
+)
+# Of these what they hold is looked at; what is held counts for itself.
+_HOLDERS = (FunctionType, type)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A value that can change in place, under the name that led to it, and where that stands."""
+
+    value: Any
+    name: str
+    where: str
+
+
+def can_change(value: Any) -> bool:
+    """Whether a value of the project may be another after a call, and still the same object."""
+    kind = type(value)
+    if f"{kind.__module__}.{kind.__qualname__}" in _CONTAINERS:
+        return True
+    if isinstance(value, (*_HOLDERS, Enum)) or kind.__module__.startswith("polars."):
+        return False
+    return isinstance(getattr(value, "__dict__", None), dict) and not _is_frozen(kind)
+
+
+def _is_frozen(kind: type) -> bool:
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+class State:
+    """What keepers held at one moment. `part` says what identifies a value."""
+
+    def __init__(self, keepers: Sequence[Keeper], part: Callable[[Any], Part]) -> None:
+        self._keepers = keepers
+        self._part = part
+        self._before = [self._held(keeper.value) for keeper in keepers]
+
+    def changed(self) -> Keeper | None:
+        """The first keeper that holds something else by now."""
+        for keeper, before in zip(self._keepers, self._before, strict=True):
+            if not _same(before, self._held(keeper.value)):
+                return keeper
+        return None
+
+    def _held(self, value: Any) -> Mapping[str, Any]:
+        if isinstance(value, _HOLDERS):
+            return dict(_attributes(value))
+        return {"": fingerprint("state", self._part(value))}
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a function or a class holds, each thing itself: ids of what is gone are used again."""
+    for name, item in list(vars(value).items()):
+        if not name.startswith("__"):
+            yield name, item
+    if isinstance(value, FunctionType):
+        yield from ((f"{name} ", item) for name, item, _ in cells_of(value))
+
+
+def _same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    if before.keys() != after.keys():
+        return False
+    return all(_is_equal(item, after[name]) for name, item in before.items())
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is str and type(other) is str and one == other)

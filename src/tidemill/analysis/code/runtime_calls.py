@@ -1,0 +1,260 @@
+"""What a call that is being made reaches for, by the frame or the C function that is called.
+
+It holds no list of its own: names are looked up in that of `touches`. Names are those that users
+know: `polars.read_csv`, not that of the module where it is defined.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from types import BuiltinFunctionType, CodeType, FrameType
+from typing import Any, TypeAlias
+
+from tidemill.analysis.code.hidden_inputs import (
+    READERS,
+    TouchKind,
+    is_zoned,
+    known_kind,
+    may_touch,
+    plain_name,
+)
+from tidemill.analysis.code.module_origin import origin_of_file
+
+# A name and what it reaches for.
+Call: TypeAlias = tuple[str, TouchKind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """What a Python function reaches for, if it `holds` for the frame of a call."""
+
+    call: Call
+    holds: Callable[[FrameType], bool] | None = None
+
+
+# What reaches for nothing, which is most: to be asked at every call. It only remembers.
+quiet_files: set[str] = set()
+quiet_names: dict[str, set[str]] = {}  # by file
+quiet_functions: set[BuiltinFunctionType] = set()  # of modules in C
+_rules: dict[tuple[str, str], _Rule] = {}  # by file and name
+# It is random over processes, but not when a dictionary calls it, and that is what calls it mostly.
+_HASH = "builtins.hash"
+_SHORT = {"io.open": "open", "builtins.input": "input"}
+# What was reached for before ends with these.
+ENDS = frozenset(("close", "__exit__", "__del__"))
+_MOMENTS = frozenset(("now", "today", "utcnow"))
+_ZONED = frozenset(("timestamp", "astimezone"))
+_zoned: dict[tuple[CodeType, int], bool] = {}  # is `fromtimestamp` given a zone there?
+
+
+def python_call(frame: FrameType) -> Call | None:
+    """What the Python function of a frame reaches for; its arguments count as they are now."""
+    file, name = frame.f_code.co_filename, frame.f_code.co_qualname
+    if file in quiet_files or name in quiet_names.get(file, ()):
+        return None
+    rule = _rules.get((file, name))
+    if rule is None:
+        rule = _rule(frame) if _may_be_loud(file, module_of(frame)) else None
+        if rule is None:
+            return None
+        _rules[file, name] = rule
+    return rule.call if rule.holds is None or rule.holds(frame) else None
+
+
+def c_call(function: Any) -> Call | None:
+    """What a function of a module in C reaches for."""
+    module = function.__module__ or function.__self__.__name__
+    name = plain_name(f"{module}.{function.__name__}")
+    kind = None if name == _HASH else known_kind(name)
+    if kind is None:
+        quiet_functions.add(function)
+        return None
+    return _SHORT.get(name, name), kind
+
+
+def c_method(function: Any, frame: FrameType) -> Call | None:
+    """What a method in C that a frame calls reaches for.
+
+    It is one of a class, of a moment without a zone, or of the generator that `random` shares.
+    """
+    owner, name = function.__self__, function.__name__
+    if issubclass(type(owner), datetime):
+        return (f"datetime.datetime.{name}", "environment") if name in _ZONED else None
+    if not issubclass(type(owner), type):
+        return f"random.{name}", "random"
+    if name == "fromtimestamp" and issubclass(owner, date):
+        return _from_timestamp(owner, frame)
+    if name in _MOMENTS and issubclass(owner, date):
+        kind = "datetime" if issubclass(owner, datetime) else "date"
+        return f"datetime.{kind}.{name}", "clock"
+    return None
+
+
+def _from_timestamp(owner: type[date], frame: FrameType) -> Call | None:
+    """It takes the zone of the machine unless the text of the call gives one; a date always does."""
+    if not issubclass(owner, datetime):
+        return "datetime.date.fromtimestamp", "environment"
+    here = frame.f_code, frame.f_lasti
+    if here not in _zoned:
+        call = written_call(frame)
+        _zoned[here] = call is not None and is_zoned(call)
+    return None if _zoned[here] else ("datetime.datetime.fromtimestamp", "environment")
+
+
+def shared_random() -> object:
+    """The generator that the functions of `random` share, once that is imported; Polars does it."""
+    return getattr(getattr(sys.modules.get("random"), "random", None), "__self__", None)
+
+
+def module_of(frame: FrameType) -> str:
+    """The name of the module whose code a frame runs."""
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def name_of(frame: FrameType) -> str:
+    """The full name under which users know the function of a frame."""
+    module = module_of(frame)
+    name = frame.f_code.co_qualname.partition(".<locals>")[0]
+    for method in (".__init__", ".__new__"):
+        name = name.removesuffix(method)
+    if module == "random":
+        name = name.removeprefix("Random.") or name
+    if module == "os" and name.startswith("_Environ."):
+        return "os.environ"
+    return _public(plain_name(f"{module}.{name}"), module, name)
+
+
+def _public(full: str, module: str, name: str) -> str:
+    """Shorter, when the package itself offers it under that name."""
+    top = module.partition(".")[0]
+    offered = getattr(sys.modules.get(top), "__dict__", ()) if top != module else ()
+    return f"{top}.{name}" if name.partition(".")[0] in offered else full
+
+
+def _may_be_loud(file: str, module: str) -> bool:
+    """Whether a function of a file may reach for anything; else it need never be asked again."""
+    origin = origin_of_file(file)
+    loud = origin == "package" or (origin == "standard" and may_touch(module))
+    if module.partition(".")[0] == "tidemill" or not loud:
+        quiet_files.add(file)
+        return False
+    return True
+
+
+def _rule(frame: FrameType) -> _Rule | None:
+    rule = None if frame.f_code.co_name in ENDS else _found(frame)
+    if rule is None:
+        quiet_names.setdefault(frame.f_code.co_filename, set()).add(frame.f_code.co_qualname)
+    return rule
+
+
+def _found(frame: FrameType) -> _Rule | None:
+    module, name = module_of(frame), name_of(frame)
+    top, last = module.partition(".")[0], name.rpartition(".")[2]
+    if top == "polars":
+        return _of_polars(frame, name, last)
+    kind = known_kind(name)
+    if module == "random":
+        holds = _is_entropy if "SystemRandom" in name else _is_random
+        return _Rule(call=(name, "random"), holds=holds)
+    if kind is not None and not (top == "numpy" and kind == "random"):
+        return _Rule(call=(name, kind))
+    packaged = origin_of_file(frame.f_code.co_filename) == "package"
+    if packaged and last.startswith(READERS):
+        return _Rule(call=(name, "reads"), holds=_is_foreign)
+    return None
+
+
+def _of_polars(frame: FrameType, name: str, last: str) -> _Rule | None:
+    if last.startswith(READERS) and module_of(frame).startswith("polars.io."):
+        return _Rule(call=(name, "reads"))
+    if last == "deserialize":
+        return _Rule(call=(name, "reads"), holds=_is_path)
+    kind = known_kind(name)
+    if kind is not None:
+        return _Rule(call=(name, kind))
+    code = frame.f_code
+    if "seed" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        return _Rule(call=(name, "random"), holds=_is_unseeded)
+    return None
+
+
+def _is_random(frame: FrameType) -> bool:
+    """A generator of its own is random by how it was made: that is when it is seeded."""
+    given = frame.f_locals
+    generator = given.get("self")
+    unseedable = frame.f_globals.get("SystemRandom", ())
+    if generator is shared_random() or isinstance(generator, unseedable):
+        return True
+    return frame.f_code.co_name in ("__init__", "seed") and given.get("x", given.get("a")) is None
+
+
+def _is_entropy(frame: FrameType) -> bool:
+    return not is_seeded_state(frame.f_back)
+
+
+def _is_unseeded(frame: FrameType) -> bool:
+    given = frame.f_locals
+    random = frame.f_code.co_name in ("sample", "shuffle") or given.get("method") == "random"
+    return random and given.get("seed") is None
+
+
+def _is_path(frame: FrameType) -> bool:
+    source = frame.f_locals.get("source")
+    return isinstance(source, str) or hasattr(source, "__fspath__")
+
+
+def _is_foreign(frame: FrameType) -> bool:
+    """Is it called from outside of its package? Many a package calls parts of its own so."""
+    caller = frame.f_back
+    return caller is None or _top(caller) != _top(frame)
+
+
+def _top(frame: FrameType) -> str:
+    return module_of(frame).partition(".")[0]
+
+
+_UNKNOWN: Any = object()
+
+
+def is_seeded_state(frame: FrameType | None) -> bool:
+    """Does a frame call `RandomState` with a seed just now? Doubt means no."""
+    made = getattr(sys.modules.get("numpy.random"), "RandomState", None)
+    call = None if frame is None or made is None else written_call(frame)
+    if frame is None or call is None or _value(call.func, frame) is not made:
+        return False
+    given = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "seed")]
+    seed = _value(given[0], frame) if given else None
+    return seed is not None and seed is not _UNKNOWN
+
+
+def written_call(frame: FrameType) -> ast.Call | None:
+    """The call that a frame makes, as it is written; None if that can't be told."""
+    code = frame.f_code
+    first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
+    lines = linecache.getlines(code.co_filename, frame.f_globals)[(first or 1) - 1 : last]
+    text = "".join(lines).encode()
+    after = len(lines[-1].encode()) - (end or 0) if lines else 0
+    try:
+        tree = ast.parse(b"(" + text[start : len(text) - after] + b")", mode="eval").body
+    except SyntaxError:  # the file isn't what it was when it was loaded
+        return None
+    return tree if isinstance(tree, ast.Call) else None
+
+
+def _value(node: ast.expr, frame: FrameType) -> Any:
+    """What an expression stands for, as far as that can be told without running it."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return frame.f_locals.get(node.id, frame.f_globals.get(node.id, _UNKNOWN))
+    if isinstance(node, ast.Attribute):
+        owner = _value(node.value, frame)
+        return getattr(owner, "__dict__", {}).get(node.attr, _UNKNOWN)
+    return _UNKNOWN

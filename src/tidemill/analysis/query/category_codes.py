@@ -1,0 +1,77 @@
+"""Where a query takes the physical codes of a Categorical.
+
+They number the categories in the order in which a process met them: the same value has another code in
+another process, or after another partition. Those of an Enum are fixed by its categories.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, TypeAlias
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.analysis.query.opaque_parts import Hit
+from tidemill.analysis.query.operator import inputs_of, rest_of
+from tidemill.analysis.query.serialized import Node, schema_of
+
+_CALLS = ("ToPhysical", {"Categorical": "Physical"})
+_SUSPECTS = ('"ToPhysical"', '"Physical"')
+Schema: TypeAlias = Mapping[str, pl.DataType]
+
+
+def codes_in(text: str, plan: Node) -> tuple[Hit, ...]:
+    """A hit for each place where codes are taken of what is a Categorical, or may be one."""
+    if not any(suspect in text for suspect in _SUSPECTS):
+        return ()
+    return tuple(sorted(set(_codes(plan))))
+
+
+def _codes(node: Node) -> Iterator[Hit]:
+    for content in (part for part in node.values() if isinstance(part, dict)):
+        below = [*inputs_of(content)]
+        operands = [*_operands(rest_of(content))]
+        schemas = [schema_of(inner) for inner in below] if operands else []
+        yield from (
+            Hit("codes", _told(operand)) for operand in operands if _is_one(operand, schemas)
+        )
+        for inner in below:
+            yield from _codes(inner)
+
+
+def _operands(part: Any) -> Iterator[Any]:
+    """What codes are taken of, in the expressions of one operator."""
+    if isinstance(part, list):
+        # Bytes are lists of numbers, which hold nothing.
+        for item in part if part and not isinstance(part[0], int) else ():
+            yield from _operands(item)
+    elif isinstance(part, dict):
+        match part:
+            case {"Function": {"function": called, "input": [operand]}} if called in _CALLS:
+                yield operand
+        for item in part.values():
+            yield from _operands(item)
+
+
+def _is_one(operand: Any, schemas: Sequence[Schema]) -> bool:
+    """Whether an operand is a Categorical over any of the frames; if that can't be told, it may be."""
+    made: list[pl.DataType] = []
+    for schema in schemas:
+        # Of a join each side has its own columns.
+        with suppress(PolarsError):
+            frame = pl.LazyFrame(schema=dict(schema)).select(_expression(operand))
+            made += frame.collect_schema().dtypes()
+    return "Categorical" in repr(made or [operand, *schemas])
+
+
+def _expression(operand: Any) -> pl.Expr:
+    return pl.Expr.deserialize(BytesIO(json.dumps(operand).encode()), format="json")
+
+
+def _told(operand: Any) -> str:
+    """The columns that an operand is made of."""
+    return ", ".join(_expression(operand).meta.root_names()) or "an expression"

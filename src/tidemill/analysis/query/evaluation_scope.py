@@ -1,0 +1,163 @@
+"""What an expression is computed over, and how the values of its parts become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from tidemill.analysis.query.known_functions import spoken
+from tidemill.analysis.query.selectors import expand
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    Key,
+    Length,
+    Lost,
+    Reads,
+    Relation,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+Schema: TypeAlias = Mapping[str, pl.DataType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The columns that an expression can name, and the rows that they have.
+
+    `groups` are the names of the keys inside of groups, `fixed` the terms that are constant there.
+    `pick` is the place in all selectors while an expression over several columns is taken apart.
+    """
+
+    columns: Mapping[str, Value]
+    length: Length
+    open: str = ""
+    unstable: str = ""
+    keys: tuple[Key, ...] = ()
+    schema: Callable[[], Schema] = dict
+    groups: Sequence[str] | None = None
+    fixed: frozenset[str] = frozenset()
+    element: Value | None = None
+    pick: int | None = None
+    selected: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, relation: Relation, schema: Callable[[], Schema]) -> Scope:
+        return cls(
+            columns=relation.columns,
+            length=relation.length,
+            open=relation.open,
+            unstable=relation.unstable,
+            keys=relation.keys,
+            schema=schema,
+        )
+
+    @property
+    def rows(self) -> str:
+        return self.length.term
+
+    @property
+    def all_reads(self) -> Reads:
+        return self.length.reads | union(value.reads for value in self.columns.values())
+
+    def column(self, name: str) -> Value:
+        value = self.columns.get(name)
+        if value is None:
+            raise (Lost if self.element is None else Unknown)(f"column {name!r}")
+        return Value(
+            name, value.term, self.length, value.reads, value.numeric, name, "", value.unstable
+        )
+
+    def tells_apart(self, *by: Value) -> bool:
+        """Whether no two rows (of a group) have the same values of `by`."""
+        known = {value.term for value in by} | self.fixed
+        return any(key <= known for key in self.keys)
+
+    def select(self, selector: Any) -> list[str]:
+        """The names that a selector gives here."""
+        text = repr(selector)
+        if text not in self.selected:
+            self.selected[text] = expand(selector, list(self.columns), self.schema, self.groups)
+        return self.selected[text]
+
+    def at(self, pick: int) -> Scope:
+        return replace(self, pick=pick)
+
+    def inside(self) -> Scope:
+        """The scope of an expression over the elements of lists: it sees no columns."""
+        elements = Length("element", 0)
+        return Scope(columns={}, length=elements, element=Value("", "element", elements))
+
+
+def each(tag: Any, operands: Sequence[Value], scope: Scope, *, numeric: bool = False) -> Value:
+    """A value per row from the values in that row, called after the first operand."""
+    lengths = {operand.length for operand in operands} - {ONE}
+    parts = [operand.term for operand in operands]
+    if len(lengths) > 1:
+        return along(tag, operands, scope, numeric=numeric)
+    return Value(
+        operands[0].name,
+        term(tag, parts),
+        next(iter(lengths), ONE),
+        union(operand.reads for operand in operands),
+        numeric,
+        operands[0].root,
+        *_alignment(operands),
+    )
+
+
+def along(
+    tag: Any,
+    operands: Sequence[Value],
+    scope: Scope,
+    *,
+    length: Length | None = None,
+    numeric: bool = False,
+    free: bool = False,
+    open: str = "",
+) -> Value:
+    """Values that depend on the rows that they are computed over, and on their order unless `free`.
+
+    They have the length of the operands unless `length` is given; where that isn't one length, a length
+    of their own.
+    """
+    number = term(tag, [operand.term for operand in operands], scope.rows)
+    reads = scope.length.reads | union(operand.reads for operand in operands)
+    lengths = {operand.length for operand in operands} - {ONE}
+    if length is None:
+        length = lengths.pop() if len(lengths) == 1 else Length(term("length of", number), reads)
+    opened, unstable = _alignment(operands)
+    disorder = "" if free else first(scope.open, opened)
+    doubt = disorder and f"{_named(tag)} over rows in no fixed order ({disorder})"
+    return Value(
+        operands[0].name if operands else None,
+        number,
+        length,
+        reads,
+        numeric,
+        operands[0].root if operands else None,
+        first(open, opened if free and length != ONE else ""),
+        first(unstable, scope.unstable, doubt),
+    )
+
+
+def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
+    """Why the joint order is open, and why it isn't determined which values stand side by side."""
+    opened = unstable = ""
+    for operand in operands:
+        opened, unstable = opened or operand.open, unstable or operand.unstable
+    if opened and len({operand.term for operand in operands if operand.length != ONE}) > 1:
+        return "", first(unstable, f"values in no fixed order beside others ({opened})")
+    return opened, unstable
+
+
+def _named(tag: Any) -> str:
+    """What Polars' users call it: `cum_sum`."""
+    name = tag if isinstance(tag, str) else str(tag[0])
+    return spoken(name)

@@ -1,0 +1,335 @@
+"""The terms of expressions: what they compute, with every parameter, whatever things are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.analysis.query.evaluation_scope import Scope, along, each
+from tidemill.analysis.query.functions import function
+from tidemill.analysis.query.known_functions import (
+    AGGREGATES_FREE,
+    HORIZONTAL,
+    NUMBERS,
+    Kind,
+    function_name,
+    kind_of,
+)
+from tidemill.analysis.query.serialized import plain_items
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    SURPRISES,
+    Length,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+# Operators whose operands may change places: the two of numbers only between proven numbers.
+_SYMMETRIC = {"And", "Or", "LogicalAnd", "LogicalOr", "Eq", "NotEq"}
+_SYMMETRIC_NUMBERS = {"Plus", "Multiply"}
+_ARITHMETIC = {"Plus", "Minus", "Multiply", "TrueDivide", "FloorDivide", "Modulus"}
+_NUMERIC_AGGREGATES = {"Sum", "Min", "Max", "Mean", "Median", "Std", "Var", "First", "Last"}
+
+
+class _Several(Exception):
+    """The expression holds a selector: it stands for as many expressions as that gives columns."""
+
+
+def values(expression: Any, scope: Scope) -> list[Value]:
+    """What an expression gives: a value, or one for each column that its selectors name."""
+    try:
+        return [_called(value(expression, scope), expression)]
+    except _Several:
+        widths = {len(scope.select(selector)) for selector in _selectors(expression)}
+    # One column goes with each of several.
+    wide = widths - {1} if len(widths) > 1 else widths
+    if len(wide) != 1:
+        raise Unknown("selectors of different widths in one expression")
+    return [value(expression, scope.at(place)) for place in range(wide.pop())]
+
+
+def _called(found: Value, expression: Any) -> Value:
+    """A value with the name that Polars gives to its expression, if that isn't known here."""
+    if found.name is not None:
+        return found
+    try:
+        text = json.dumps(expression).encode()
+        name = pl.Expr.deserialize(BytesIO(text), format="json").meta.output_name()
+    except PolarsError:
+        return found
+    return found._replace(name=name)
+
+
+def several(expressions: Sequence[Any], scope: Scope) -> list[Value]:
+    """What a list of expressions gives, those over several columns taken apart."""
+    return [found for expression in expressions for found in values(expression, scope)]
+
+
+def value(expression: Any, scope: Scope) -> Value:
+    """What an expression gives that has no selectors, or of whose selectors one place is picked."""
+    if isinstance(expression, str):
+        return _leaf(expression, scope)
+    name, content = plain_items(expression)
+    try:
+        return _HANDLERS[name](content, scope)
+    except SURPRISES:
+        return _whole(expression, scope)
+
+
+def _whole(expression: Any, scope: Scope) -> Value:
+    """An expression that isn't understood: all of its text, over all columns and rows that there are."""
+    if scope.element is not None or next(_selectors(expression), None) is not None:
+        raise Unknown(
+            "an expression that isn't understood, where the columns of a frame aren't seen"
+        )
+    if "DataFrameScan" in repr(expression):
+        raise Unknown("a frame inside of an expression")
+    columns = [(name, column.term) for name, column in scope.columns.items()]
+    number = term("whole", expression, scope.rows, columns)
+    unstable = first(
+        scope.unstable,
+        scope.open and f"an expression over rows in no fixed order ({scope.open})",
+        *(column.unstable for column in scope.columns.values()),
+    )
+    length = Length(term("length of", number), scope.all_reads)
+    return Value(None, number, length, scope.all_reads, unstable=unstable)
+
+
+def _selectors(expression: Any) -> Iterator[Any]:
+    """The selectors that multiply an expression: not those among the operands of a horizontal function."""
+    if isinstance(expression, list):
+        for part in expression:
+            yield from _selectors(part)
+    elif isinstance(expression, dict):
+        match expression:
+            case {"Selector": selector}:
+                yield selector
+            case {"Function": {"function": called}} if function_name(called) in HORIZONTAL:
+                return
+            case _:
+                for part in expression.values():
+                    yield from _selectors(part)
+
+
+def _leaf(name: str, scope: Scope) -> Value:
+    if name == "Len":
+        number = term("Len", scope.rows)
+        return Value("len", number, ONE, scope.length.reads, True, unstable=scope.unstable)
+    if name == "Element" and scope.element is not None:
+        return scope.element
+    raise Unknown(name)
+
+
+def _column(name: str, scope: Scope) -> Value:
+    return scope.column(name)
+
+
+def _selector(selector: Any, scope: Scope) -> Value:
+    if scope.element is not None:
+        raise Unknown("a selector among the elements of lists")
+    if scope.pick is None:
+        raise _Several
+    names = scope.select(selector)
+    return scope.column(names[scope.pick] if len(names) > 1 else names[0])
+
+
+def _alias(content: list[Any], scope: Scope) -> Value:
+    expression, name = content
+    return value(expression, scope)._replace(name=name)
+
+
+def _literal(content: Mapping[str, Any], scope: Scope) -> Value:
+    form, inner = plain_items(content)
+    if form not in ("Dyn", "Scalar"):
+        # The values of a series, which lie beside the rows one by one.
+        number = term("series", content)
+        return Value(None, number, Length(term("length of", number), 0))
+    numeric = form == "Dyn" and plain_items(inner)[0] in ("Int", "Float")
+    numeric = numeric or (form == "Scalar" and plain_items(inner)[0] in NUMBERS)
+    return Value("literal", term("literal", content), ONE, numeric=numeric)
+
+
+def _binary(content: Mapping[str, Any], scope: Scope) -> Value:
+    operator = content["op"]
+    operands = [value(content["left"], scope), value(content["right"], scope)]
+    numbers = operands[0].numeric and operands[1].numeric
+    left = operands[0]
+    if operator in _SYMMETRIC or (numbers and operator in _SYMMETRIC_NUMBERS):
+        operands.sort(key=lambda operand: operand.term)
+    made = each(operator, operands, scope, numeric=numbers and operator in _ARITHMETIC)
+    return made._replace(name=left.name, root=left.root)
+
+
+def _cast(content: Mapping[str, Any], scope: Scope) -> Value:
+    form, dtype = plain_items(content["dtype"])
+    if form != "Literal":
+        raise Unknown("a cast to a type that is computed")
+    numeric = isinstance(dtype, str) and dtype in NUMBERS
+    tag = ("Cast", dtype, content["options"])
+    return each(tag, [value(content["expr"], scope)], scope, numeric=numeric)
+
+
+def _ternary(content: Mapping[str, Any], scope: Scope) -> Value:
+    then, otherwise = value(content["truthy"], scope), value(content["falsy"], scope)
+    operands = [then, otherwise, value(content["predicate"], scope)]
+    return each("Ternary", operands, scope, numeric=then.numeric and otherwise.numeric)
+
+
+def _function(content: Mapping[str, Any], scope: Scope) -> Value:
+    called = content["function"]
+    name = function_name(called)
+    if name in HORIZONTAL:
+        flat = scope if scope.pick is None else replace(scope, pick=None)
+        return function(content, several(content["input"], flat), scope)
+    operands = [value(operand, scope) for operand in content["input"]]
+    if kind_of(name, called) is Kind.OTHER and any(_selectors(content["input"])):
+        raise Unknown("a function that isn't known, of a selector")
+    return function(content, operands, scope)
+
+
+def _aggregate(content: Mapping[str, Any], scope: Scope) -> Value:
+    name, inner = plain_items(content)
+    parameters: Any = None
+    if isinstance(inner, list):
+        inner, *parameters = inner
+    elif isinstance(inner, dict) and "input" in inner:
+        parameters = {key: part for key, part in inner.items() if key != "input"}
+        inner = inner["input"]
+    operand = value(inner, scope)
+    numeric = name in ("Count", "NUnique") or (operand.numeric and name in _NUMERIC_AGGREGATES)
+    free = name in AGGREGATES_FREE
+    return along((name, parameters), [operand], scope, length=ONE, numeric=numeric, free=free)
+
+
+def _over(content: Mapping[str, Any], scope: Scope) -> Value:
+    inner = value(content["function"], scope)
+    by = [value(part, scope) for part in content["partition_by"]]
+    order, options = content["order_by"] or (None, None)
+    ordered = [] if order is None else [value(order, scope)]
+    mapping = content["mapping"]
+    length = scope.length if mapping in ("GroupsToRows", "Join") else None
+    operands = [inner, *by, *ordered]
+    if length is None:
+        number = term("rows over", mapping, [part.term for part in operands], scope.rows)
+        length = Length(number, scope.all_reads)
+    tag = ("over", len(by), options, mapping)
+    made = along(tag, operands, scope, length=length, numeric=inner.numeric, free=True)
+    return made._replace(
+        open="", unstable=first(made.unstable, (inner.length != ONE and inner.open) or "")
+    )
+
+
+def _rolling(content: Mapping[str, Any], scope: Scope) -> Value:
+    operands = [value(content["function"], scope), value(content["index_column"], scope)]
+    rest = {key: part for key, part in content.items() if key not in ("function", "index_column")}
+    return along(("rolling", rest), operands, scope, length=scope.length)
+
+
+def _sort(content: Mapping[str, Any], scope: Scope) -> Value:
+    return along(("sort", content["options"]), [value(content["expr"], scope)], scope)
+
+
+def _sort_by(content: Mapping[str, Any], scope: Scope) -> Value:
+    by = [value(part, scope) for part in content["by"]]
+    options = content["sort_options"]
+    ties = not options["maintain_order"] and not scope.tells_apart(*by)
+    operands = [value(content["expr"], scope), *by]
+    open = "sort_by() without maintain_order" if ties else ""
+    return along(("sort_by", options), operands, scope, open=open)
+
+
+def _filter(content: Mapping[str, Any], scope: Scope) -> Value:
+    operands = [value(content["input"], scope), value(content["by"], scope)]
+    return along("filter", operands, scope, length=_cut("filter", operands), free=True)
+
+
+def _slice(content: Mapping[str, Any], scope: Scope) -> Value:
+    operands = [value(content[part], scope) for part in ("input", "offset", "length")]
+    return along("slice", operands, scope, length=_cut("slice", operands))
+
+
+def _gather(content: Mapping[str, Any], scope: Scope) -> Value:
+    operands = [value(content["expr"], scope), value(content["idx"], scope)]
+    length = ONE if content["returns_scalar"] else _cut("gather", operands)
+    return along(("gather", content["null_on_oob"]), operands, scope, length=length)
+
+
+def _cut(tag: str, operands: Sequence[Value]) -> Length:
+    """The length of what the operands after the first leave of the first: columns cut alike stay aligned."""
+    base, *by = operands
+    reads = base.length.reads | union(operand.reads | operand.length.reads for operand in by)
+    parts = [(operand.term, operand.length.term) for operand in by]
+    return Length(term(tag, base.length.term, parts), reads)
+
+
+def _explode(content: Mapping[str, Any], scope: Scope) -> Value:
+    operand = value(content["input"], scope)
+    number = term("explode length", operand.term, content["options"], scope.rows)
+    length = Length(number, operand.reads | scope.length.reads)
+    return along(("explode", content["options"]), [operand], scope, length=length, free=True)
+
+
+def _eval(content: Mapping[str, Any], scope: Scope) -> Value:
+    inner = value(content["evaluation"], scope.inside())
+    made = each(("eval", inner.term, content["variant"]), [value(content["expr"], scope)], scope)
+    return made._replace(unstable=first(made.unstable, inner.unstable, inner.open))
+
+
+def _keep_name(content: Any, scope: Scope) -> Value:
+    inner = value(content, scope)
+    return inner._replace(name=inner.root)
+
+
+def _rename(content: Mapping[str, Any], scope: Scope) -> Value:
+    inner = value(content["expr"], scope)
+    return inner._replace(name=_renamed(inner, content["function"]))
+
+
+def _renamed(inner: Value, function: Any) -> str | None:
+    """The new name where it is sure: of a plain name, by a rule that Python has too."""
+    name = inner.name
+    if name is None or name != inner.root:
+        return None
+    match function:
+        case {"Prefix": str(text)}:
+            return text + name
+        case {"Suffix": str(text)}:
+            return name + text
+        case "ToLowercase" if name.isascii():
+            return name.lower()
+        case "ToUppercase" if name.isascii():
+            return name.upper()
+    return None
+
+
+_HANDLERS: Mapping[str, Callable[[Any, Scope], Value]] = {
+    "Agg": _aggregate,
+    "Alias": _alias,
+    "BinaryExpr": _binary,
+    "Cast": _cast,
+    "Column": _column,
+    "Eval": _eval,
+    "Explode": _explode,
+    "Filter": _filter,
+    "Function": _function,
+    "Gather": _gather,
+    "KeepName": _keep_name,
+    "Literal": _literal,
+    "Over": _over,
+    "RenameAlias": _rename,
+    "Rolling": _rolling,
+    "Selector": _selector,
+    "Slice": _slice,
+    "Sort": _sort,
+    "SortBy": _sort_by,
+    "Ternary": _ternary,
+}

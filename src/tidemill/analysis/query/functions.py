@@ -1,0 +1,108 @@
+"""The terms of expression functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidemill.analysis.query.evaluation_scope import Scope, along, each
+from tidemill.analysis.query.known_functions import (
+    CONSTANT_OPERANDS,
+    COUNTS,
+    NAMED,
+    NUMERIC,
+    ORDER_FREE,
+    TIES,
+    Kind,
+    function_name,
+    kind_of,
+    opens,
+    spoken,
+)
+from tidemill.analysis.query.value_numbers import ONE, Length, Unknown, Value, first, term, union
+
+
+def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope) -> Value:
+    """What a function with these operands gives; Unknown if it depends on names that aren't known."""
+    called = content["function"]
+    name = function_name(called)
+    if _is_row_number(content):
+        made = along(("row number", called), operands, scope, length=scope.length)
+        return made._replace(name=None)
+    kind = kind_of(name, called)
+    if kind is Kind.OTHER or not operands:
+        return _named(name, called, operands, scope)
+    if name in CONSTANT_OPERANDS:
+        kind, operands = _with_constants(kind, content, operands)
+    tag: Any = (name, called)
+    if name in NAMED:
+        tag = (*tag, _names(operands))
+    numeric = name in COUNTS or (name in NUMERIC and all(part.numeric for part in operands))
+    if kind is Kind.EACH:
+        made = each(tag, operands, scope, numeric=numeric)
+    else:
+        length = _length(kind, name, called, operands, scope)
+        free, order = name in ORDER_FREE, opens(name, called)
+        made = along(tag, operands, scope, length=length, numeric=numeric, free=free, open=order)
+    if name in TIES and not scope.tells_apart(operands[TIES[name]]):
+        tied = f"{spoken(name)}() of several rows with equal values"
+        made = made._replace(unstable=first(made.unstable, tied))
+    match called:
+        case {"StructExpr": {"FieldByName": field}}:
+            return made._replace(name=field, root=None)
+    return made
+
+
+def _length(
+    kind: Kind, name: str, called: Any, operands: Sequence[Value], scope: Scope
+) -> Length | None:
+    """The length where it is known without the values; None for that of the operands, or one of its own."""
+    base = operands[0].length
+    match kind:
+        case Kind.TOTAL:
+            return ONE
+        case Kind.PART if name == "GatherEvery" and base != ONE:
+            return Length(term("gather every", called, base.term), base.reads)
+        case Kind.ALONG if base != ONE:
+            return None
+    return _own_length(called, operands, scope)
+
+
+def _named(name: str, called: Any, operands: Sequence[Value], scope: Scope) -> Value:
+    """A function that isn't known: it may depend on all rows of its operands, and on their names."""
+    tag = (name, called, _names(operands))
+    made = along(tag, operands, scope, length=_own_length(tag, operands, scope))
+    return made._replace(name=None, root=None)
+
+
+def _own_length(tag: Any, operands: Sequence[Value], scope: Scope) -> Length:
+    number = term("length of", tag, [operand.term for operand in operands], scope.rows)
+    return Length(number, scope.length.reads | union(operand.reads for operand in operands))
+
+
+def _names(operands: Sequence[Value]) -> list[str]:
+    names = [operand.name for operand in operands]
+    if None in names:
+        raise Unknown("a function of operands whose names aren't known")
+    return [name for name in names if name is not None]
+
+
+def _with_constants(
+    kind: Kind, content: Mapping[str, Any], operands: Sequence[Value]
+) -> tuple[Kind, Sequence[Value]]:
+    """Operands after the first that are a series are one value; columns there are whole columns."""
+    head, *rest = operands
+    if all("Literal" in operand for operand in content["input"][1:]):
+        return kind, [head, *(operand._replace(length=ONE) for operand in rest)]
+    return (kind if all(operand.length == ONE for operand in rest) else Kind.ALONG), operands
+
+
+def _is_row_number(content: Mapping[str, Any]) -> bool:
+    """Whether it is `int_range(len())`: as many numbers as rows."""
+    match content:
+        case {
+            "function": {"Range": {"IntRange": {"step": 1}}},
+            "input": [{"Literal": {"Dyn": {"Int": 0}}}, "Len"],
+        }:
+            return True
+    return False

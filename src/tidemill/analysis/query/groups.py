@@ -1,0 +1,93 @@
+"""Groups of rows: a row for each, with values that are gathered from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidemill.analysis.query.expressions import several
+from tidemill.analysis.query.operator import Handler, Step, beside, columns
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    Length,
+    Relation,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+
+def _group_by(step: Step) -> Relation:
+    content, relation = step.content, step.relation
+    if content["apply"] is not None:
+        raise Unknown("groups that are handed to a function")
+    keys = several(content["keys"], step.scope)
+    windows, index, bounds = _windows(step)
+    inner = replace(
+        step.scope,
+        groups=list(columns(keys)),
+        fixed=frozenset(key.term for key in keys),
+        selected={},
+    )
+    if windows and "Selector" in repr(content["aggs"]):
+        raise Unknown("selectors inside of windows")
+    having = several(content["predicates"], inner)
+    rows = term(
+        "groups", relation.rows, [key.term for key in keys], windows, [part.term for part in index],
+        [part.term for part in having], content["options"]["slice"], content["maintain_order"],
+    )  # fmt: skip
+    decisive = [*keys, *index, *having]
+    length = Length(rows, relation.reads | union(part.reads for part in decisive))
+    outputs = [_key(rows, place, key, length) for place, key in enumerate(keys)]
+    outputs += [_key(rows, name, None, length) for name in bounds]
+    outputs += [_key(rows, "index", part, length) for part in index]
+    unique = (frozenset(output.term for output in outputs),)
+    outputs += [
+        _gathered(rows, part, length, relation.open) for part in several(content["aggs"], inner)
+    ]
+    return Relation(
+        rows=rows,
+        reads=length.reads,
+        columns=columns(outputs),
+        open=relation.open if content["maintain_order"] else "group_by without maintain_order",
+        unstable=first(relation.unstable, *(beside(part).unstable for part in decisive)),
+        keys=() if content["options"]["rolling"] else unique,
+    )
+
+
+def _windows(step: Step) -> tuple[Any, list[Value], list[str]]:
+    """Windows over an index column: their parameters, the column, and the names of their bounds."""
+    options = step.content["options"]
+    kinds = [kind for kind in ("dynamic", "rolling") if options[kind]]
+    if not kinds:
+        return None, [], []
+    (kind,) = kinds
+    windows = options[kind]
+    index = step.scope.column(windows["index_column"])
+    rest = {key: part for key, part in windows.items() if key != "index_column"}
+    bounds = windows.get("include_boundaries", False)
+    return (kind, rest), [index], ["_lower_boundary", "_upper_boundary"] if bounds else []
+
+
+def _key(rows: str, place: int | str, key: Value | None, length: Length) -> Value:
+    number = term("key of groups", rows, place)
+    if key is None:
+        return Value(str(place), number, length)
+    return Value(key.name, number, length, 0, key.numeric, key.name, "", key.unstable)
+
+
+def _gathered(rows: str, value: Value, length: Length, disorder: str) -> Value:
+    unstable = value.unstable
+    if value.length != ONE:
+        # The values of a group as a list, in the order of its rows.
+        reason = first(value.open, disorder)
+        unstable = first(unstable, reason and f"a list of values in no fixed order ({reason})")
+    number = term("gathered", rows, value.term)
+    return Value(value.name, number, length, value.reads, value.numeric and value.length == ONE,
+                 value.name, "", unstable)  # fmt: skip
+
+
+HANDLERS: Mapping[str, Handler] = {"GroupBy": _group_by}

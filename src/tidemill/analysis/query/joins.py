@@ -1,0 +1,148 @@
+"""Frames that are joined by keys, and what that leaves of the order of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tidemill.analysis.query.expressions import several
+from tidemill.analysis.query.operator import Handler, Step, beside
+from tidemill.analysis.query.value_numbers import (
+    Key,
+    Length,
+    Relation,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+_LEFT_KEYS_HOLD = {"Left", "Inner", "AsOf"}
+
+
+def _join(step: Step) -> Relation:
+    left, right = (below.relation for below in step.below)
+    args = step.content["options"]["args"]
+    condition = step.content["condition"]["Equi"]
+    how = args["how"] if isinstance(args["how"], str) else "AsOf"
+    on_left = several(condition["left_on"], step.below[0].scope)
+    on_right = several(condition["right_on"], step.below[1].scope)
+    rows = term(
+        "join", left.rows, right.rows, [key.term for key in on_left], [key.term for key in on_right],
+        _by(step, args["how"]), args, _coalescing(condition),
+    )  # fmt: skip
+    keys = [*on_left, *on_right, *_by_values(step, args["how"])]
+    reads = left.reads | right.reads | union(key.reads for key in keys)
+    reasons = [left.unstable, right.unstable, *(beside(key).unstable for key in keys)]
+    if how == "AsOf" and right.open:
+        reasons.append(f"join_asof with rows in no fixed order ({right.open})")
+    right_once = _unique(right, on_right) or args["validation"] in ("ManyToOne", "OneToOne")
+    left_once = _unique(left, on_left) or args["validation"] in ("OneToMany", "OneToOne")
+    made = replace(
+        left,
+        rows=rows,
+        reads=reads,
+        open=_order(how, args["maintain_order"], (left.open, right.open), (left_once, right_once)),
+        unstable=first(*reasons),
+        filtered=None,
+    )
+    if how in ("Semi", "Anti"):
+        return made
+    named = {key.name for key in keys if key.name is not None}
+    output = _columns(step, Length(rows, reads), named)
+    holds = how in _LEFT_KEYS_HOLD and (right_once or how == "AsOf")
+    return replace(made, columns=output, keys=_moved(left, output) if holds else ())
+
+
+def _by(step: Step, how: Any) -> list[str]:
+    return [value.term for value in _by_values(step, how)]
+
+
+def _coalescing(condition: Mapping[str, Any]) -> list[bool]:
+    """Which keys are plain columns: two of them become one column, also where another form means the same."""
+    keys = [*condition["left_on"], *condition["right_on"]]
+    return [next(iter(key)) in ("Column", "Selector") for key in keys]
+
+
+def _by_values(step: Step, how: Any) -> list[Value]:
+    """The columns that an asof join names besides its keys."""
+    if isinstance(how, str):
+        return []
+    found = []
+    for below, side in zip(step.below, ("left_by", "right_by"), strict=True):
+        found += [below.scope.column(name) for name in how["AsOf"][side] or ()]
+    return found
+
+
+def _unique(relation: Relation, on: Sequence[Value]) -> bool:
+    known = {key.term for key in on}
+    return any(key <= known for key in relation.keys)
+
+
+def _order(how: str, kept: str, opens: tuple[str, str], once: tuple[bool, bool]) -> str:
+    """Why the rows of a join have no order of their own; `once`: a row of this side matches one at most."""
+    left, right = opens
+    if how == "AsOf":
+        return left
+    if kept == "None":
+        return "cross join" if how == "Cross" else "join without maintain_order"
+    if how in ("Semi", "Anti"):
+        return left if kept.startswith("Left") else "join without maintain_order"
+    if kept in ("LeftRight", "RightLeft"):
+        return first(left, right)
+    settled = {
+        "Left": how in ("Left", "Inner") and once[1],
+        "Right": how in ("Right", "Inner") and once[0],
+    }
+    if settled.get(kept):
+        return left if kept == "Left" else right
+    return f"join that keeps the order of its {kept.lower()} rows only"
+
+
+def _columns(step: Step, length: Length, keys: set[str]) -> dict[str, Value]:
+    """The columns of both sides under the names that Polars gives them.
+
+    Where it isn't sure which side a name comes from, it stands for all that it may be.
+    """
+    left, right = (below.relation.columns for below in step.below)
+    suffix = step.content["options"]["args"]["suffix"]
+    found = {}
+    for name in step.names():
+        bare = name.removesuffix(suffix)
+        parts = {
+            "left": left.get(name),
+            "right": right.get(name),
+            "renamed": right.get(bare) if bare != name else None,
+        }
+        if name in left and name not in keys:
+            parts = {"left": left[name]}
+        elif name not in left and name in right and parts["renamed"] is None:
+            parts = {"right": right[name]}
+        known = {place: value for place, value in parts.items() if value is not None}
+        if not known:
+            raise Unknown(f"column {name!r} of a join")
+        found[name] = _joined(name, name in keys, known, length)
+    return found
+
+
+def _joined(name: str, is_key: bool, parts: Mapping[str, Value], length: Length) -> Value:
+    number = term(
+        "joined", length.term, is_key, [(place, part.term) for place, part in parts.items()]
+    )
+    reads = union(part.reads for part in parts.values())
+    numeric = all(part.numeric for part in parts.values())
+    unstable = first(*(part.unstable for part in parts.values()))
+    return Value(name, number, length, reads, numeric, name, "", unstable)
+
+
+def _moved(left: Relation, output: Mapping[str, Value]) -> tuple[Key, ...]:
+    """The unique keys of the left side, in the terms of what came out."""
+    moved = {
+        value.term: output[name].term for name, value in left.columns.items() if name in output
+    }
+    return tuple(frozenset(moved[part] for part in key) for key in left.keys if key <= set(moved))
+
+
+HANDLERS: Mapping[str, Handler] = {"Join": _join}

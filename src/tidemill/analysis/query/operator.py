@@ -1,0 +1,103 @@
+"""One operator of a query, and the frames that it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.analysis.query.evaluation_scope import Scope
+from tidemill.analysis.query.serialized import Node, schema_of
+from tidemill.analysis.query.value_numbers import Lost, Relation, Unknown, Value, first
+
+
+@dataclass(frozen=True)
+class Below:
+    """A frame that an operator works on, and the part of the plan that makes it."""
+
+    relation: Relation
+    node: Node
+
+    @cached_property
+    def scope(self) -> Scope:
+        return Scope.of(self.relation, self.schema)
+
+    def schema(self) -> dict[str, pl.DataType]:
+        return polars_schema(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operator: its name, its parameters, what it works on, and itself as a part of the plan."""
+
+    name: str
+    content: Mapping[str, Any]
+    below: tuple[Below, ...]
+    node: Node
+
+    @property
+    def relation(self) -> Relation:
+        return self.below[0].relation
+
+    @property
+    def scope(self) -> Scope:
+        return self.below[0].scope
+
+    def names(self) -> list[str]:
+        """The names of the columns that come out, as Polars gives them."""
+        return list(polars_schema(self.node))
+
+
+_INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
+
+
+def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
+    """The parts of the plan that an operator works on."""
+    for place in _INPUTS:
+        part = content.get(place)
+        if isinstance(part, dict):
+            yield part
+        elif isinstance(part, list):
+            yield from part
+    for _, part in content.get("relations", ()):
+        yield part
+
+
+def rest_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The text of an operator without what it works on."""
+    rest = {key: part for key, part in content.items() if key not in _INPUTS}
+    if "relations" in rest:
+        rest["relations"] = [name for name, _ in rest["relations"]]
+    return rest
+
+
+Handler = Callable[[Step], Relation]
+
+
+def polars_schema(node: Node) -> dict[str, pl.DataType]:
+    try:
+        return schema_of(node)
+    except PolarsError as error:
+        raise Lost(f"a part of the plan has no schema: {error}") from error
+
+
+def columns(values: Iterable[Value]) -> dict[str, Value]:
+    """Values by their names; Unknown unless each has a name of its own."""
+    found: dict[str, Value] = {}
+    for value in values:
+        if value.name is None or value.name in found:
+            raise Unknown(f"the name of a column ({value.name})")
+        found[value.name] = value
+    return found
+
+
+def beside(value: Value, reason: str = "beside other columns") -> Value:
+    """A value that stands in the rows of a frame: without an order of its own it isn't determined where."""
+    if not value.open:
+        return value
+    unstable = first(value.unstable, f"values in no fixed order {reason} ({value.open})")
+    return value._replace(open="", unstable=unstable)

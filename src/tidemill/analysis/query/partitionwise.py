@@ -1,0 +1,429 @@
+"""Whether a query over many partitions at once gives each of them what it gives over that one alone.
+
+Only what is known to be so is taken for so: operators that look at one row, and those that look at
+several where the partition column is among their keys. Nothing is said of the order of rows. What could
+differ in a last digit, or in the sign of a zero, with the rows that stand beside isn't the same: sums of
+floats, the least and the greatest of them, and what Polars computes in another way for a single row (a
+quotient by a constant is a product with its inverse) or for the last few of many (`log1p`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+
+from tidemill.analysis.query.known_functions import CONSTANT_OPERANDS, Kind, function_name, kind_of
+from tidemill.analysis.query.operator import polars_schema
+from tidemill.analysis.query.placeholders import mark_in
+from tidemill.analysis.query.selectors import expand
+from tidemill.analysis.query.serialized import Node, Unreadable, parsed, plain_items, written
+from tidemill.analysis.query.value_numbers import SURPRISES, Lost
+
+# Families of functions of one row's values, none of which are floats.
+_FAMILIES = {"StringExpr", "TemporalExpr", "Categorical", "BinaryExpr", "Business", "Bitwise"}
+# Other functions that were seen to give the same floats for a row in any company.
+_FUNCTIONS = {
+    *(f"Boolean.{name}" for name in (
+        "IsNull", "IsNotNull", "IsFinite", "IsInfinite", "IsNan", "IsNotNan", "IsBetween", "IsIn", "Not",
+        "AllHorizontal", "AnyHorizontal",
+    )),
+    *(f"ListExpr.{name}" for name in ("Length", "Contains", "Get", "Join", "Slice")),
+    *(f"Trigonometry.{name}" for name in (
+        "Cos", "Sin", "Tan", "ArcCos", "ArcSin", "ArcTan", "Cosh", "Sinh", "Tanh", "Degrees", "Radians",
+    )),
+    "Abs", "Negate", "Sign", "FillNull", "Clip", "Coalesce", "Round", "Floor", "Ceil", "Exp", "Log",
+    "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Pow.Sqrt", "Pow.Cbrt", "Atan2", "AsStruct",
+    "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
+}  # fmt: skip
+# A column of one value is taken for a constant, which is computed in another way, or mustn't be null.
+_SINGLED = {"Pow.Generic", "StringExpr.Replace"}
+_QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
+# Of a group: one value, whatever the order of its rows.
+_TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
+_COUNTS = {"Count", "NUnique"}
+_EXACT_ONLY = {"Sum", "Min", "Max"}
+# A row of the left side meets those of the right that are of its partition, or of none; from some joins
+# no more rows come than went in.
+_FEWER = {"Semi", "Anti"}
+_JOINS = {"Inner", "Left", *_FEWER}
+
+
+class Crossing(Exception):
+    """Rows of different partitions would meet, or might: in what."""
+
+
+def least_rows(tree: Node, cuts: Mapping[str, str], column: str) -> int:
+    """With how many rows at least a partition's result is the same from a query over many; mostly 0.
+
+    `cuts` are the columns that tell the partitions of each input apart (by its name), empty for one
+    that all of them see whole; `column` is that of the result. Raises Crossing where no result is.
+    """
+    try:
+        rows = _Query(cuts).rows(tree)
+    except (Lost, RecursionError, *SURPRISES):
+        raise Crossing("a query that isn't understood") from None
+    if column not in rows.cuts:
+        raise Crossing(f"{column} isn't taken from an input as it is")
+    return rows.least
+
+
+def row_by_row(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
+    """Whether an expression over columns of a schema gives for each row what it gives for that alone."""
+    try:
+        content = parsed(written(pl.LazyFrame(schema=dict(schema)).select(expression)))["Select"]
+        return not _by_row(content["expr"], _Query({}).rows(content["input"]))
+    except (Crossing, Unreadable, *SURPRISES):
+        return False
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows that a part of a query gives: each of one partition, told by any of the columns `cuts`.
+
+    Those of no partition, which all of them see, are `shared`. Values may be others in a partition of
+    fewer rows than `least`.
+    """
+
+    cuts: frozenset[str]
+    node: Node
+    shared: bool = False
+    least: int = 0
+
+    @cached_property
+    def schema(self) -> dict[str, pl.DataType]:
+        return polars_schema(self.node)
+
+    def given(self, expression: Any) -> pl.Schema:
+        """The names and types of what an expression gives."""
+        found = pl.Expr.deserialize(BytesIO(json.dumps(expression).encode()), format="json")
+        return pl.LazyFrame(schema=self.schema).select(found).collect_schema()
+
+    def dtype(self, expression: Any) -> pl.DataType:
+        """The type of what an expression gives, if that is one column."""
+        (dtype,) = self.given(expression).dtypes()
+        return dtype
+
+    def named(self, selector: Any) -> list[str]:
+        return expand(selector, list(self.schema), lambda: self.schema, None)
+
+    def by_partition(self, keys: Sequence[Any]) -> bool:
+        """Whether rows that have equal keys are of one partition."""
+        return any(key.get("Column") in self.cuts for key in keys if isinstance(key, dict))
+
+    def then(self, node: Node, least: int, cuts: frozenset[str] | None = None) -> _Rows:
+        """These rows, or some of them, after an operator."""
+        kept = self.cuts if cuts is None else cuts
+        return _Rows(kept, node, self.shared, max(self.least, least))
+
+    def multiplied(self, node: Node, cuts: frozenset[str] | None = None) -> _Rows:
+        """What an operator makes of them that may give more rows than it takes."""
+        if self.least:
+            raise Crossing("more rows than those of a quotient by a constant")
+        return self.then(node, 0, cuts)
+
+
+class _Query:
+    def __init__(self, cuts: Mapping[str, str]) -> None:
+        self._cuts = cuts
+
+    def rows(self, node: Node) -> _Rows:
+        """What a part of the query gives; Crossing if rows of different partitions meet in it."""
+        name, content = plain_items(node)
+        handler = _OPERATORS.get(name)
+        if handler is None:
+            raise Crossing(name)
+        return handler(self, content, node)
+
+    def _one(self, content: Mapping[str, Any], what: str) -> _Rows:
+        """The rows that an operator works on, which must be of partitions."""
+        rows = self.rows(content["input"])
+        if rows.shared:
+            raise Crossing(f"{what} of rows of no partition")
+        return rows
+
+    def scan(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        source = mark_in(content)
+        cut = "" if source is None else self._cuts[source]
+        return _Rows(frozenset({cut}) - {""}, node, shared=not cut)
+
+    def filter(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self.rows(content["input"])
+        return rows.then(node, _by_row([content["predicate"]], rows))
+
+    def select(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self.rows(content["input"])
+        expressions = content["expr"]
+        if not any(map(_has_rows, expressions)):
+            raise Crossing("a select of no column")
+        kept = {new for e in expressions for old, new in _plain(e, rows) if old in rows.cuts}
+        return rows.then(node, _by_row(expressions, rows), frozenset(kept))
+
+    def with_columns(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self.rows(content["input"])
+        made = {name for expression in content["exprs"] for name in _names(expression, rows)}
+        return rows.then(node, _by_row(content["exprs"], rows), rows.cuts - made)
+
+    def sort(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self.rows(content["input"])
+        if content["slice"] is not None:
+            raise Crossing("a slice")
+        return rows.then(node, _by_row(content["by_column"], rows))
+
+    def distinct(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self._one(content, "unique()")
+        options = content["options"]
+        if options["subset"] is None:
+            subset = list(rows.schema)
+        else:
+            subset = [new for e in options["subset"] for _, new in _plain(e, rows)]
+        if not rows.cuts.intersection(subset):
+            raise Crossing("unique() without the partition column")
+        chosen = options["keep_strategy"] != "None"
+        if chosen and (options["subset"] is not None or not all(map(_exact, rows.schema.values()))):
+            raise Crossing("unique() that keeps one of several rows")
+        return rows.then(node, 0)
+
+    def group_by(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self._one(content, "groups")
+        options = content["options"]
+        if content["apply"] is not None or any(options.values()):
+            raise Crossing("groups by windows, functions or slices")
+        keys = content["keys"]
+        if not rows.by_partition([_bare(key)[0] for key in keys]):
+            raise Crossing("group_by without the partition column")
+        if not all(_exact(rows.dtype(key)) for key in keys):
+            raise Crossing("groups by floats")
+        parts = (*content["aggs"], *content["predicates"])
+        least = [_by_group(expression, rows, beside_rows=False) for expression in parts]
+        kept = {new for key in keys for old, new in _plain(key, rows) if old in rows.cuts}
+        return rows.then(node, max(_by_row(keys, rows), *least, 0), frozenset(kept))
+
+    def join(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        left, right = self.rows(content["input_left"]), self.rows(content["input_right"])
+        args, condition = content["options"]["args"], content["condition"]["Equi"]
+        if args["how"] not in _JOINS or args["slice"] is not None:
+            raise Crossing(f"a join of kind {args['how']}")
+        if left.shared and not right.shared:
+            raise Crossing("a join of rows of no partition with those of partitions")
+        on = list(zip(condition["left_on"], condition["right_on"], strict=True))
+        least = _by_row(condition["left_on"], left)
+        if _by_row(condition["right_on"], right) or right.least:
+            raise Crossing("a join with rows of which it isn't seen how many there are")
+        met = any(
+            left.by_partition([one])
+            and right.by_partition([other])
+            and left.schema[one["Column"]] == right.schema[other["Column"]]
+            for one, other in on
+        )
+        if not right.shared and not met:
+            raise Crossing("a join without the partition column of both sides")
+        left = left.then(node, least)
+        return left if args["how"] in _FEWER else left.multiplied(node)
+
+    def union(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        parts = [self.rows(part) for part in content["inputs"]]
+        if any(part.shared for part in parts):
+            raise Crossing("rows of no partition below others")
+        cuts = frozenset.intersection(*(part.cuts for part in parts))
+        first, *_ = (part.multiplied(node, cuts) for part in parts)
+        return first
+
+    def map_function(self, content: Mapping[str, Any], node: Node) -> _Rows:
+        rows = self.rows(content["input"])
+        name, options = plain_items(content["function"])
+        match name:
+            case "Rename":
+                new = dict(zip(options["existing"], options["new"], strict=True))
+                return rows.then(node, 0, frozenset(new.get(cut, cut) for cut in rows.cuts))
+            case "Explode":
+                return rows.multiplied(node, rows.cuts.difference(rows.named(options["columns"])))
+        raise Crossing(name)
+
+
+_OPERATORS: Mapping[str, Callable[[_Query, Mapping[str, Any], Node], _Rows]] = {
+    "DataFrameScan": _Query.scan,
+    "Distinct": _Query.distinct,
+    "Filter": _Query.filter,
+    "GroupBy": _Query.group_by,
+    "HStack": _Query.with_columns,
+    "Join": _Query.join,
+    "MapFunction": _Query.map_function,
+    "Select": _Query.select,
+    "Sort": _Query.sort,
+    "Union": _Query.union,
+}
+
+
+def _by_row(expressions: Sequence[Any], rows: _Rows) -> int:
+    """The `least` for which each value comes from its own row, or from its partition; or Crossing."""
+    least = 0
+    for name, content in [part for expression in expressions for part in _parts(expression)]:
+        if name == "Over":
+            least = max(least, _over(content, rows))
+        elif name not in _PLAIN:
+            raise Crossing(name)
+        least = max(least, _by_itself(name, content, rows))
+    return least
+
+
+def _by_itself(name: str, content: Any, rows: _Rows) -> int:
+    """The `least` of an operator on values of one row: Polars has other ways for columns of one value."""
+    match name:
+        case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
+            exact = content["op"] != "TrueDivide" and _exact(rows.dtype(content["left"]))
+            return 0 if exact else 2
+        case "Function" if function_name(content["function"]) in _SINGLED:
+            return 2 if any(map(_has_rows, content["input"][1:])) else 0
+    return 0
+
+
+def _over(content: Mapping[str, Any], rows: _Rows) -> int:
+    if content["order_by"] is not None or content["mapping"] != "GroupsToRows":
+        raise Crossing("a window with an order")
+    if not rows.by_partition(content["partition_by"]):
+        raise Crossing("a window without the partition column")
+    inner = _by_group(content["function"], rows, beside_rows=True)
+    return max(inner, _by_row(content["partition_by"], rows))
+
+
+def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
+    """The `least` of an expression that gives a value of a group; Crossing if that depends on others."""
+    least, found = 0, list(_parts(expression))
+    for name, content in found:
+        if name == "Agg":
+            least = max(least, _aggregate(content, rows))
+        elif name == "Total":
+            least = max(least, _inside(content, rows))
+        elif name not in _PLAIN and name != "Len":
+            raise Crossing(name)
+        itself = _by_itself(name, content, rows)
+        if itself and beside_rows:
+            # They are computed for all groups at once: many rows may be of one group.
+            raise Crossing("a quotient by a constant for each of some groups")
+        least = max(least, itself)
+    if any(name in ("Column", "Selector") for name, _ in found):
+        if not beside_rows:
+            raise Crossing("values of a group as a list")
+        if any(name == "BinaryExpr" and content["op"] in _QUOTIENTS for name, content in found):
+            raise Crossing("a quotient of rows and a value of their group")
+    return least
+
+
+def _aggregate(content: Mapping[str, Any], rows: _Rows) -> int:
+    name, inner = plain_items(content)
+    if isinstance(inner, dict) and "input" in inner:
+        inner = inner["input"]
+    if name in _EXACT_ONLY:
+        if not _exact(rows.dtype(_bare(inner, "Filter")[0])):
+            raise Crossing(f"{name.lower()}() of floats")
+    elif name not in _COUNTS:
+        raise Crossing(f"{name.lower()}()")
+    return _inside(inner, rows)
+
+
+def _inside(operand: Any, rows: _Rows) -> int:
+    """The `least` of an aggregate's operand, which must be values of rows: all of them or some."""
+    match operand:
+        case {"Filter": {"input": values, "by": condition}}:
+            return _by_row([values, condition], rows)
+    return _by_row([operand], rows)
+
+
+# Expressions that add nothing of other rows to what their parts hold.
+_PLAIN = {"Column", "Selector", "Literal", "Alias", "KeepName", "RenameAlias", "Cast",
+          "BinaryExpr", "Ternary", "Function"}  # fmt: skip
+
+
+def _parts(expression: Any) -> Iterator[tuple[str, Any]]:
+    """The expressions in one, by name; not those inside of windows and aggregates.
+
+    A function that makes one value of a column is called Total, with its operand.
+    """
+    if isinstance(expression, str):
+        yield expression, None
+        return
+    name, content = plain_items(expression)
+    match name:
+        case "Literal" if plain_items(content)[0] not in ("Dyn", "Scalar"):
+            raise Crossing("a column of values")
+        case "Cast" if plain_items(content["dtype"])[0] != "Literal":
+            raise Crossing("a cast to a type that is computed")
+        case "Function" if function_name(content["function"]) in _TOTALS:
+            (operand,) = content["input"]
+            yield "Total", operand
+            return
+    yield name, content
+    for part in _OPERANDS.get(name, lambda _: ())(content):
+        yield from _parts(part)
+
+
+def _operands(content: Mapping[str, Any]) -> Sequence[Any]:
+    """The operands of a function that are values of rows; Crossing if it may look at other rows."""
+    called, operands = content["function"], content["input"]
+    name = function_name(called)
+    listed = name in _FUNCTIONS or name.partition(".")[0] in _FAMILIES
+    if not listed or not operands or kind_of(name, called) is not Kind.EACH:
+        raise Crossing(name)
+    if name not in CONSTANT_OPERANDS:
+        return operands  # type: ignore[no-any-return]
+    if not all("Literal" in constant for constant in operands[1:]):
+        raise Crossing(f"{name} of columns")
+    return operands[:1]  # type: ignore[no-any-return]
+
+
+_OPERANDS: Mapping[str, Callable[[Any], Sequence[Any]]] = {
+    "Alias": lambda content: content[:1],
+    "BinaryExpr": lambda content: (content["left"], content["right"]),
+    "Cast": lambda content: (content["expr"],),
+    "Function": _operands,
+    "KeepName": lambda content: (content,),
+    "RenameAlias": lambda content: (content["expr"],),
+    "Ternary": lambda content: (content["predicate"], content["truthy"], content["falsy"]),
+}
+
+
+# Leaves and wrappers that bring no rows: what holds more than these has as many values as there are.
+_CONSTANT = {"Literal", "Alias", "Cast", "BinaryExpr", "Ternary", "Function"}
+
+
+def _has_rows(expression: Any) -> bool:
+    return any(name not in _CONSTANT for name, _ in _parts(expression))
+
+
+def _bare(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
+    """An expression without the name, or the filter, around it; and the name."""
+    match expression:
+        case {"Alias": [inner, str(name)]} if wrapper == "Alias":
+            return inner, name
+        case {"Filter": {"input": inner}} if wrapper == "Filter":
+            return inner, ""
+    return expression, ""
+
+
+def _plain(expression: Any, rows: _Rows) -> Iterator[tuple[str, str]]:
+    """The columns that an expression hands on as they are: their names before and after."""
+    inner, name = _bare(expression)
+    match inner:
+        case {"Column": str(column)}:
+            yield column, name or column
+        case {"Selector": selector} if not name:
+            yield from ((column, column) for column in rows.named(selector))
+
+
+def _names(expression: Any, rows: _Rows) -> Collection[str]:
+    """The names that columns made by an expression may have."""
+    inner, name = _bare(expression)
+    return (name,) if name else rows.given(inner).names()
+
+
+def _exact(dtype: pl.DataType) -> bool:
+    """Whether equal values of a type are the same value, and sums of it come out the same in any order."""
+    return (
+        not dtype.is_float() and not dtype.is_nested() and dtype.base_type() is not pl.Categorical
+    )

@@ -1,0 +1,147 @@
+"""A plan from its sources to its result, operator by operator.
+
+An operator that isn't understood is never guessed at: it is taken with all its text, over all that the
+frames below it hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.analysis.query import groups, joins
+from tidemill.analysis.query import reshape_operators as reshapes
+from tidemill.analysis.query import row_operators as rows
+from tidemill.analysis.query import unions as stacks
+from tidemill.analysis.query.known_functions import NUMBERS, spoken
+from tidemill.analysis.query.operator import Below, Handler, Step, inputs_of, rest_of
+from tidemill.analysis.query.placeholders import is_mark, mark_in
+from tidemill.analysis.query.serialized import Node, plain_items
+from tidemill.analysis.query.value_numbers import (
+    SURPRISES,
+    Length,
+    Reads,
+    Relation,
+    Sources,
+    Value,
+    first,
+    term,
+    union,
+)
+
+_HANDLERS: Mapping[str, Handler] = {
+    **groups.HANDLERS,
+    **joins.HANDLERS,
+    **reshapes.HANDLERS,
+    **rows.HANDLERS,
+    **stacks.HANDLERS,
+}
+# Operators that aren't understood column by column, but are known to leave each row in its place.
+_ROW_BY_ROW = {"MatchToSchema"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Reads relations from a plan; `keys` are the columns of inputs that are together unique."""
+
+    keys: Mapping[str, Sequence[str]]
+    sources: Sources = field(default_factory=Sources)
+
+    def relation(self, node: Node) -> Relation:
+        """What a part of the plan computes."""
+        name, content = plain_items(node)
+        if name == "DataFrameScan":
+            return self._scan(content)
+        below = tuple(Below(self.relation(inner), inner) for inner in inputs_of(content))
+        step = Step(name, content, below, node)
+        try:
+            return _HANDLERS[name](step)
+        except SURPRISES:
+            return self._whole(step)
+
+    def _scan(self, content: Mapping[str, Any]) -> Relation:
+        source = mark_in(content)
+        if source is None:
+            return _data(content)
+        reads = self.sources.bit(source)
+        length = Length(term("input", source), reads)
+        columns = {
+            name: self._column(source, name, dtype, length)
+            for name, dtype in content["schema"]["fields"].items()
+        }
+        key = frozenset(columns[name].term for name in self.keys.get(source, ()) if name in columns)
+        return Relation(rows=length.term, reads=reads, columns=columns, keys=(key,) if key else ())
+
+    def _column(self, source: str, name: str, dtype: Any, length: Length) -> Value:
+        reads = 0 if is_mark(name) else self.sources.bit(source, name)
+        number = term("column", source, name, dtype)
+        return Value(name, number, length, reads, _is_number(dtype), name)
+
+    def _whole(self, step: Step) -> Relation:
+        """An operator that isn't understood."""
+        relations = [below.relation for below in step.below]
+        rest = rest_of(step.content)
+        number = term("node", step.name, rest, [relation.digest for relation in relations])
+        reads = union(relation.all_reads for relation in relations) | self.all_reads(rest)
+        length = Length(number, reads)
+        disorder = first(*(relation.open for relation in relations))
+        if step.name in _ROW_BY_ROW:
+            disorder = ""
+        unstable = first(
+            *(relation.doubt for relation in relations),
+            disorder and f"{spoken(step.name)} over rows in no fixed order ({disorder})",
+        )
+        return Relation(
+            rows=number,
+            reads=reads,
+            columns={
+                name: Value(name, term("column of node", number, name), length, reads, root=name)
+                for name in step.names()
+            },
+            open=_order_of(step),
+            unstable=unstable,
+        )
+
+    def all_reads(self, part: Any) -> Reads:
+        """All columns of all inputs that a part of the plan holds."""
+        return union(self._scan(content).all_reads for content in _marked_scans(part))
+
+
+def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(part, list):
+        # Bytes are lists of numbers, which hold nothing.
+        for item in part if part and not isinstance(part[0], int) else ():
+            yield from _marked_scans(item)
+    elif isinstance(part, dict):
+        match part:
+            case {"DataFrameScan": {"schema": {"fields": _}} as scan} if mark_in(scan) is not None:
+                yield scan
+            case _:
+                for item in part.values():
+                    yield from _marked_scans(item)
+
+
+def _data(content: Mapping[str, Any]) -> Relation:
+    """A frame that is written down in the plan: its bytes are what it computes."""
+    number = term("data", content)
+    length = Length(number, 0)
+    columns = {
+        name: Value(name, term("datum", number, name), length, 0, _is_number(dtype), name)
+        for name, dtype in content["schema"]["fields"].items()
+    }
+    return Relation(rows=number, reads=0, columns=columns)
+
+
+def _is_number(dtype: Any) -> bool:
+    return isinstance(dtype, str) and dtype in NUMBERS
+
+
+def _order_of(step: Step) -> str:
+    """Why the rows of an operator that isn't understood have no order of their own."""
+    keeps = step.content.get("maintain_order", step.name in _ROW_BY_ROW)
+    if keeps is True:
+        return first(*(below.relation.open for below in step.below))
+    if "maintain_order" in step.content:
+        return f"{spoken(step.name)} without maintain_order"
+    return f"the order of {spoken(step.name)} isn't known"

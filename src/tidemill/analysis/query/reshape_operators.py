@@ -1,0 +1,181 @@
+"""Operators that rename, number, unfold or total the columns of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from tidemill.analysis.query.operator import Handler, Step, columns
+from tidemill.analysis.query.serialized import plain_items
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    Length,
+    Relation,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+
+def _map_function(step: Step) -> Relation:
+    name, content = plain_items(step.content["function"])
+    return _FUNCTIONS[name](content, step)
+
+
+def _rename(content: Mapping[str, Any], step: Step) -> Relation:
+    names = dict(zip(content["existing"], content["new"], strict=True))
+    renamed = (
+        value._replace(name=names.get(name, name)) for name, value in step.relation.columns.items()
+    )
+    return step.relation.with_columns(columns(renamed))
+
+
+def _row_index(content: Mapping[str, Any], step: Step) -> Relation:
+    relation = step.relation
+    name, number = content["name"], term("row index", relation.rows, content["offset"])
+    reason = relation.open and f"row numbers of rows in no fixed order ({relation.open})"
+    index = Value(name, number, relation.length, relation.reads, True, name, "", reason)
+    made = columns([index, *(v._replace(name=n) for n, v in relation.columns.items())])
+    return replace(relation, columns=made, keys=(*relation.keys, frozenset({number})))
+
+
+def _explode(content: Mapping[str, Any], step: Step) -> Relation:
+    relation = step.relation
+    lists = set(step.scope.select(content["columns"]))
+    unfolded = [value for name, value in relation.columns.items() if name in lists]
+    rest = {key: part for key, part in content.items() if key != "columns"}
+    rows = term("explode", relation.rows, [value.term for value in unfolded], rest)
+    length = Length(rows, relation.reads | union(value.reads for value in unfolded))
+    return Relation(
+        rows=rows,
+        reads=length.reads,
+        columns={
+            name: _placed(name, value, length, "unfolded" if name in lists else "repeated")
+            for name, value in relation.columns.items()
+        },
+        open=relation.open,
+        unstable=first(relation.unstable, *(value.unstable for value in unfolded)),
+    )
+
+
+def _placed(name: str, value: Value, length: Length, how: str) -> Value:
+    numeric = value.numeric and how == "repeated"
+    number = term(how, length.term, value.term)
+    return Value(name, number, length, value.reads, numeric, name, "", value.unstable)
+
+
+def _unpivot(content: Mapping[str, Any], step: Step) -> Relation:
+    relation, args = step.relation, content["args"]
+    index = step.scope.select(args["index"]) if args["index"] is not None else []
+    on = [name for name in relation.columns if name not in index]
+    if args["on"] is not None:
+        on = step.scope.select(args["on"])
+    if not on:
+        raise Unknown("an unpivot of no columns")
+    length = Length(term("unpivot", relation.rows, len(on)), relation.reads)
+    molten = [relation.columns[name] for name in on]
+    numbers = (
+        term("variable", length.term, on),
+        term("molten", length.term, [v.term for v in molten]),
+    )
+    variable, value = args["variable_name"] or "variable", args["value_name"] or "value"
+    doubt = first(*(part.unstable for part in molten))
+    outputs = [
+        *(_placed(name, relation.columns[name], length, "repeated") for name in index),
+        Value(variable, numbers[0], length, 0, False, variable),
+        Value(value, numbers[1], length, union(v.reads for v in molten), False, value, "", doubt),
+    ]
+    made = columns(outputs)
+    if list(made) != step.names():
+        raise Unknown("the names of an unpivot")
+    return Relation(
+        rows=length.term,
+        reads=length.reads,
+        columns=made,
+        open="unpivot",
+        unstable=relation.unstable,
+    )
+
+
+def _unnest(content: Mapping[str, Any], step: Step) -> Relation:
+    if content["separator"] is not None:
+        raise Unknown("an unnest that makes names")
+    structs = set(step.scope.select(content["columns"]))
+    schema = step.below[0].schema()
+    found = []
+    for name, value in step.relation.columns.items():
+        dtype = schema[name]
+        if name not in structs:
+            found.append(value._replace(name=name))
+        elif isinstance(dtype, pl.Struct):
+            found += [_field(value, part.name) for part in dtype.fields]
+        else:
+            raise Unknown("an unnest of a column that isn't a struct")
+    return step.relation.with_columns(columns(found))
+
+
+def _field(value: Value, name: str) -> Value:
+    return value._replace(name=name, term=term("field", value.term, name), numeric=False, root=name)
+
+
+def _stats(content: Any, step: Step) -> Relation:
+    relation = step.relation
+    if "Column" in repr(content):
+        raise Unknown("totals by a column")
+    totals = {
+        name: Value(
+            name,
+            term("total", content, value.term, relation.rows),
+            ONE,
+            value.reads | relation.reads,
+            False,
+            name,
+            "",
+            first(value.unstable, relation.unstable),
+        )
+        for name, value in relation.columns.items()
+    }
+    return Relation(rows=ONE.term, reads=0, columns=totals, keys=(frozenset(),))
+
+
+def _fill_nan(content: Any, step: Step) -> Relation:
+    if "Dyn" not in content["Literal"] and "Scalar" not in content["Literal"]:
+        raise Unknown("NaN that is filled with values of rows")
+    return step.relation.with_columns(
+        {
+            name: value._replace(term=term("fill_nan", content, value.term))
+            for name, value in step.relation.columns.items()
+        }
+    )
+
+
+def _hint(content: Any, step: Step) -> Relation:
+    """What is said to be sorted: Polars believes it, so it decides about what is computed from there."""
+    hinted = [hint["column"] for hint in content["Sorted"]]
+    marks = [[hint["descending"], hint["nulls_last"]] for hint in content["Sorted"]]
+    values = [step.scope.column(name) for name in hinted]
+    terms = [value.term for value in values]
+    reads = step.relation.reads | union(value.reads for value in values)
+    made = dict(step.relation.columns)
+    for place, value in enumerate(values):
+        number = term("sorted", marks, terms, place, step.relation.rows)
+        made[hinted[place]] = value._replace(term=number, reads=reads)
+    return step.relation.with_columns(made)
+
+
+_FUNCTIONS: Mapping[str, Callable[[Any, Step], Relation]] = {
+    "Explode": _explode,
+    "FillNan": _fill_nan,
+    "Hint": _hint,
+    "Rename": _rename,
+    "RowIndex": _row_index,
+    "Stats": _stats,
+    "Unnest": _unnest,
+    "Unpivot": _unpivot,
+}
+HANDLERS: Mapping[str, Handler] = {"MapFunction": _map_function}

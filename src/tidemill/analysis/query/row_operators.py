@@ -1,0 +1,207 @@
+"""Operators that choose, arrange or extend the rows of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tidemill.analysis.query.evaluation_scope import Scope
+from tidemill.analysis.query.expressions import several, values
+from tidemill.analysis.query.operator import Handler, Step, beside, columns
+from tidemill.analysis.query.value_numbers import (
+    ONE,
+    Length,
+    Relation,
+    Unknown,
+    Value,
+    first,
+    term,
+    union,
+)
+
+
+def _filter(step: Step) -> Relation:
+    relation, scope = step.relation, step.scope
+    conditions = _conditions(step.content["predicate"], scope)
+    below, known = relation.filtered or (relation.rows, frozenset())
+    together = known | {condition.term for condition in conditions}
+    return replace(
+        relation,
+        rows=term("filter", below, sorted(together)),
+        reads=relation.reads | union(condition.reads for condition in conditions),
+        unstable=first(
+            relation.unstable, *(beside(condition).unstable for condition in conditions)
+        ),
+        filtered=(below, together),
+    )
+
+
+def _conditions(predicate: Any, scope: Scope) -> list[Value]:
+    """What must hold for a row: a conjunction in its parts, where each has a value per row."""
+    found = values(predicate, scope)
+    if len(found) != 1:
+        raise Unknown("a filter of several conditions")
+    parts = [part for conjunct in _conjuncts(predicate) for part in values(conjunct, scope)]
+    if parts and all(part.length in (ONE, scope.length) for part in parts):
+        return parts
+    return found
+
+
+def _conjuncts(predicate: Any) -> list[Any]:
+    match predicate:
+        case {"BinaryExpr": {"left": left, "op": "And" | "LogicalAnd", "right": right}}:
+            parts = [left, right]
+        case {"Function": {"input": list(parts), "function": {"Boolean": "AllHorizontal"}}}:
+            pass
+        case _:
+            return [predicate]
+    return [found for part in parts for found in _conjuncts(part)]
+
+
+def _select(step: Step) -> Relation:
+    relation, options = step.relation, step.content["options"]
+    _expected(options)
+    outputs = several(step.content["expr"], step.scope)
+    lengths = {output.length for output in outputs} - {ONE}
+    keeps = options["maintain_dataframe_height"]
+    if lengths == {relation.length} or (not outputs and keeps):
+        return relation.with_columns(columns(map(beside, outputs)))
+    if not lengths and outputs and (not keeps or relation.length == ONE):
+        return Relation(rows=ONE.term, reads=0, columns=columns(outputs), keys=(frozenset(),))
+    if len(lengths) == 1 and not keeps:
+        return _cut(relation, outputs, lengths.pop())
+    rows = term("select", relation.rows, sorted(lengths), keeps, len(outputs))
+    return Relation(
+        rows=rows,
+        reads=relation.reads | union(length.reads for length in lengths),
+        columns=columns(_at(rows, beside(output)) for output in outputs),
+        open=relation.open,
+        unstable=relation.unstable,
+    )
+
+
+def _cut(relation: Relation, outputs: Sequence[Value], length: Length) -> Relation:
+    """The rows that expressions of one length make."""
+    ordered = [output for output in outputs if output.length != ONE]
+    alone = ordered[0].open if len(ordered) == 1 else ""
+    kept = (output if output is ordered[0] and alone else beside(output) for output in outputs)
+    return Relation(
+        rows=length.term,
+        reads=length.reads,
+        columns=columns(output._replace(open="") for output in kept),
+        open=first(alone, relation.open),
+        unstable=relation.unstable,
+    )
+
+
+def _with_columns(step: Step) -> Relation:
+    relation = step.relation
+    _expected(step.content["options"])
+    outputs = [beside(output) for output in several(step.content["exprs"], step.scope)]
+    others = {output.length for output in outputs} - {ONE, relation.length}
+    made = columns(outputs)
+    if not others:
+        return relation.with_columns({**relation.columns, **made})
+    # A frame of one row takes the length of what stands beside it.
+    rows = term("with_columns", relation.rows, sorted(others))
+    placed = {name: _at(rows, value) for name, value in made.items()}
+    return replace(
+        relation,
+        rows=rows,
+        reads=relation.reads | union(length.reads for length in others),
+        columns={**relation.columns, **placed},
+        keys=(),
+        filtered=None,
+    )
+
+
+def _at(rows: str, value: Value) -> Value:
+    return value._replace(term=term("at", rows, value.term))
+
+
+def _expected(options: Mapping[str, Any]) -> None:
+    if not (options["should_broadcast"] and options["duplicate_check"]):
+        raise Unknown("a select with rules of its own")
+
+
+def _sort(step: Step) -> Relation:
+    relation, options = step.relation, step.content["sort_options"]
+    by = several(step.content["by_column"], step.scope)
+    cut = step.content["slice"]
+    known = {key.term for key in by}
+    if any(key <= known for key in relation.keys):
+        open = ""
+    elif options["maintain_order"]:
+        open = relation.open
+    else:
+        open = "sort without maintain_order, which leaves rows with equal keys in any order"
+    return replace(
+        relation,
+        rows=term("sort", relation.rows, [key.term for key in by], options, cut),
+        reads=relation.reads | union(key.reads for key in by),
+        open=open,
+        unstable=first(
+            relation.unstable, *(beside(key).unstable for key in by), cut and open and _sliced(open)
+        ),
+        filtered=None,
+    )
+
+
+def _slice(step: Step) -> Relation:
+    relation, content = step.relation, step.content
+    return replace(
+        relation,
+        rows=term("slice", relation.rows, content["offset"], content["len"]),
+        unstable=first(relation.unstable, relation.open and _sliced(relation.open)),
+        filtered=None,
+    )
+
+
+def _sliced(reason: str) -> str:
+    return f"a slice of rows in no fixed order ({reason})"
+
+
+def _distinct(step: Step) -> Relation:
+    relation, options = step.relation, step.content["options"]
+    names = list(relation.columns)
+    subset = [step.scope.column(name) for name in names]
+    if options["subset"] is not None:
+        subset = several(options["subset"], step.scope)
+    known = frozenset(key.term for key in subset)
+    keep = options["keep_strategy"]
+    reasons = [relation.unstable, *(beside(key).unstable for key in subset)]
+    if keep in ("First", "Last") and relation.open:
+        reasons.append(
+            f"unique() that keeps the {keep.lower()} of rows in no fixed order ({relation.open})"
+        )
+    made = replace(
+        relation,
+        rows=term("unique", relation.rows, [key.term for key in subset], options),
+        reads=relation.reads | union(key.reads for key in subset),
+        open=relation.open if options["maintain_order"] else "unique without maintain_order",
+        unstable=first(*reasons),
+        keys=(*relation.keys, known),
+        filtered=None,
+    )
+    if keep != "Any":
+        return made
+    chosen = "unique(keep='any') that chooses one of several values"
+    return made.with_columns(
+        {
+            name: value
+            if value.term in known
+            else value._replace(unstable=first(value.unstable, chosen))
+            for name, value in relation.columns.items()
+        }
+    )
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "Distinct": _distinct,
+    "Filter": _filter,
+    "HStack": _with_columns,
+    "Select": _select,
+    "Slice": _slice,
+    "Sort": _sort,
+}

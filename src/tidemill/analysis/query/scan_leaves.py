@@ -1,0 +1,154 @@
+"""Where a query gets its rows: frames that a stage is handed, recognisable in the plan that Polars makes.
+
+Polars shows its plan node by node and calls that private, so it is looked at only in the release and
+the form that this was tested with. A leaf is recognised by what Polars carries along untouched: the
+function of an IO source, the paths of a scan, a column of a frame in memory that nobody selects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+from polars.lazyframe.opt_flags import QueryOptFlags
+
+from tidemill.analysis.query.serialized import is_supported
+
+_FORM = (16, 0)
+_MARK = "__tidemill_leaf__ "
+
+
+class RowsWanted(Exception):
+    """Raised by a noting source: its rows were asked for."""
+
+
+def noting(name: str, schema: Mapping[str, pl.DataType], noted: list[str]) -> pl.LazyFrame:
+    """A frame without rows to give: it appends `name` to `noted` and raises when they are asked for."""
+
+    def source(*_: object) -> Iterator[pl.DataFrame]:
+        noted.append(name)
+        raise RowsWanted(name)
+
+    return register_io_source(source, schema=dict(schema))
+
+
+def marked(mark: str, frame: pl.DataFrame) -> pl.LazyFrame:
+    """The rows of a frame in memory as a leaf that is known by `mark`, whatever else looks like it."""
+    # A column of type Null has no buffers: it costs microseconds, and no query can name it.
+    marks = pl.Series(_MARK + mark, [None], pl.Null).new_from_index(0, frame.height)
+    return frame.hstack([marks]).lazy().select(frame.columns)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stranger:
+    """A leaf with rows that is no input's: `name` tells which, the same in every process.
+
+    `kind` is scan, source (an IO source) or frame: rows that the query carries itself, which are a
+    frame in memory or what literals alone made.
+    """
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """How the inputs of a stage are recognised, and their columns in order.
+
+    `owners` maps what a leaf is known by to the inputs that have it. Inputs may share leaves: two
+    stages can have made the same object, and a scan of it is then a leaf of both.
+    """
+
+    schemas: Mapping[str, tuple[str, ...]]
+    owners: Mapping[object, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, frames: Mapping[str, pl.LazyFrame]) -> Leaves | None:
+        """What the handed `frames` look like in a plan; None where Polars can't be asked.
+
+        ValueError for a frame in memory that isn't `marked`, unless it has no rows.
+        """
+        schemas: dict[str, tuple[str, ...]] = {}
+        owners: dict[object, tuple[str, ...]] = {}
+        for name, frame in frames.items():
+            nodes = plan_of(frame, optimised=False)
+            if nodes is None:
+                return None
+            schemas[name] = tuple(nodes.get_schema())
+            for leaf in leaves_of(nodes):
+                known = known_by(leaf)
+                if not known and has_rows(leaf):
+                    raise ValueError(f"the frame of input {name!r} is in memory, but not marked")
+                for part in known:
+                    owners[part] = (*(n for n in owners.get(part, ()) if n != name), name)
+        return cls(schemas, owners)
+
+    def inputs(self, leaf: Any) -> set[tuple[str, ...]]:
+        """For each part of `leaf` the inputs that it may stem from; none for a part of a stranger.
+
+        Polars makes one scan of several files of scans that are put one below the other.
+        """
+        return {self.owners.get(part, ()) for part in known_by(leaf)}
+
+
+def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
+    """The nodes of a query's plan, nothing of it run; None if this Polars isn't one that is known."""
+    if not is_supported(pl.__version__):
+        return None
+    plan: Any = query._ldf
+    if optimised:
+        plan = plan.with_optimizations(QueryOptFlags()._pyoptflags)
+    nodes = plan.visit()
+    return nodes if nodes.version() == _FORM else None
+
+
+def leaves_of(nodes: Any) -> list[Any]:
+    """The leaves of a plan; NotImplementedError for one that Polars doesn't show."""
+    found, todo = [], [nodes.get_node()]
+    while todo:
+        nodes.set_node(todo.pop())
+        below = nodes.get_inputs()
+        todo += below
+        if not below:
+            found.append(nodes.view_current_node())
+    return found
+
+
+def known_by(leaf: Any) -> list[object]:
+    """What the parts of a leaf are recognised by; none for a frame that isn't marked."""
+    match type(leaf).__name__:
+        case "PythonScan":
+            return [leaf.options[0]]
+        case "Scan":
+            return list(map(str, leaf.paths))
+        case "MapFunction":
+            return list(map(str, leaf.function[1]))
+        case "DataFrameScan":
+            return [name for name in leaf.df.columns()[-1:] if name.startswith(_MARK)]
+    raise NotImplementedError(type(leaf).__name__)
+
+
+def is_counted(node: Any) -> bool:
+    """Whether a node stands for a scan of which only the rows are counted; its own leaf is empty."""
+    return type(node).__name__ == "MapFunction" and node.function[0] == "fast_count"
+
+
+def has_rows(leaf: Any) -> bool:
+    """Whether a leaf may bring rows; a frame without any brings nothing but its schema."""
+    return type(leaf).__name__ != "DataFrameScan" or leaf.df.height() > 0
+
+
+def stranger(leaf: Any) -> Stranger:
+    """What to call a leaf that is no input's."""
+    match type(leaf).__name__:
+        case "PythonScan":
+            return Stranger("source", "an IO source")
+        case "Scan":
+            return Stranger("scan", f"{leaf.scan_type[0]} {', '.join(map(str, leaf.paths))}")
+        case "MapFunction":
+            _, paths, scan, _ = leaf.function
+            return Stranger("scan", f"{scan[0]} {', '.join(map(str, paths))}")
+    return Stranger("frame", f"columns {', '.join(leaf.df.columns())}")

@@ -1,0 +1,51 @@
+"""`tidemill contract docs`: a data dictionary of the whole workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.dictionary_html import page
+from tidemill.cli.render.dictionary_markdown import markdown
+from tidemill.cli.render.json_document import answer, document, json_option
+from tidemill.core.errors import StorageError
+from tidemill.lineage.dictionary import dictionary
+
+_WRITERS = {"markdown": (markdown, "dictionary.md"), "html": (page, "dictionary.html")}
+
+
+@click.command()
+@click.option("--to", "folder", metavar="FOLDER", type=click.Path(file_okay=False),
+              help="Write dictionary.md and dictionary.html there, instead of to stdout.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(list(_WRITERS)),
+              help="One of the two.  [default: markdown; both with --to]")  # fmt: skip
+@json_option
+@where_options
+def docs(folder: str | None, form: str | None, as_json: bool) -> None:
+    """Write a data dictionary of the workflow: every contract, who gives it and who reads it.
+
+    The same workflow gives the same bytes, so that it can be committed and compared.
+    """
+    with opened() as project:
+        book = dictionary(project.flow, project.recipes)
+    if as_json:
+        answer(document("tidemill.contract.docs/1", {"dictionary": book}))
+    if folder is None:
+        if not as_json:
+            click.echo(_WRITERS[form or "markdown"][0](book), nl=False)
+        return
+    for name in (form,) if form else _WRITERS:
+        write, file = _WRITERS[name]
+        _write(Path(folder) / file, write(book))
+        click.echo(f"wrote {Path(folder) / file}", err=as_json)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StorageError(f"{file} can't be written: {error.strerror}") from error

@@ -1,0 +1,71 @@
+"""`tidemill contract export` and `import`: contracts as files of the Open Data Contract Standard."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import click
+
+from tidemill.cli.contract.reference import chosen, contract_named
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.render.json_document import answer, document, json_option
+from tidemill.contracts.inference.python_source import source
+from tidemill.contracts.io.odcs_files import read_odcs, write_odcs
+from tidemill.contracts.odcs.reader import Imported
+
+
+@click.command(name="export")
+@click.argument("name", metavar="STAGE|MODULE:CLASS")
+@click.option("--format", "form", type=click.Choice(["odcs"]), default="odcs", show_default=True,
+              help="The standard to write.")  # fmt: skip
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Write FILE.  [default: stdout]"
+)
+@where_options
+def export(name: str, form: str, to: Path | None) -> None:
+    """Write the contract of a stage, or of a class, as a document of another standard.
+
+    Needs the extra: pip install 'tidemill[odcs]'.
+    """
+    text = write_odcs(contract_named(name).spec, to)
+    click.echo(f"{to}" if to else text.rstrip())
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--schema", metavar="NAME", help="Only the table NAME.  [default: all]")
+@json_option
+def import_(file: Path, schema: str | None, as_json: bool) -> None:
+    """Print FILE's contracts as Python, to be read and owned by a person.
+
+    FILE is YAML of the Open Data Contract Standard 3. What contracts can't say is listed on stderr, and
+    in a comment. Needs the extra: pip install 'tidemill[odcs]'.
+    """
+    found = read_odcs(file)
+    written = source(found.contracts if schema is None else [chosen(found.contracts, schema, file)])
+    listed = (*found.unrepresented, *written.left_out)
+    if as_json:
+        body = {"file": str(file), "unrepresented": listed, "source": written.text}
+        answer(document("tidemill.contract.import/1", body))
+    else:
+        click.echo((written.text + _remark(file, found, listed)).strip())
+    if listed:
+        parts = "1 part" if len(listed) == 1 else f"{len(listed)} parts"
+        click.echo(f"{parts} of {file} can't be said by contracts: see the list", err=True)
+
+
+def _remark(file: Path, found: Imported, listed: tuple[str, ...]) -> str:
+    """What stands below the classes: where they come from, and what they don't say."""
+    if not listed:
+        return ""
+    head = (
+        f"Of {file} the contracts don't say:" if found.contracts else f"{file} describes no table:"
+    )
+    lines = [head, *(f"- {line}" for line in listed)]
+    return "\n\n" + "\n".join(
+        textwrap.fill(
+            line, 100, initial_indent="# ", subsequent_indent="#   ", break_long_words=False
+        )
+        for line in lines
+    )

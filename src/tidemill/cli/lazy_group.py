@@ -1,0 +1,142 @@
+"""Commands that are imported when they are chosen, and what holds for all of them: where the project is,
+and how errors leave the program."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeVar
+
+import click
+
+from tidemill.core.errors import TidemillError, did_you_mean
+from tidemill.workflow.environment import PRODUCTION
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BROKEN_PIPE = 141
+_META = "tidemill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which project, workflow and environment a command is about, and on what a new one works."""
+
+    project: str = "."
+    workflow: str | None = None
+    environment: str = PRODUCTION
+    sample: float | None = None
+    profile: str | None = None
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by "module:name" and one line of help each."""
+
+    def __init__(self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._at = dict(commands_at)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._at:
+            return None
+        module, _, name = self._at[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self._at and not args[0].startswith("-"):
+            advice = did_you_mean(args[0], self._at)
+            raise click.UsageError(f"there is no command {args[0]!r} ({advice})", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with their line of help, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in self._at.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # The program's own name is what users type, whatever started this process.
+        ctx.meta.setdefault(f"{_META}.command", shlex.join(["tidemill", *args]))
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_output()
+            ctx.exit(BROKEN_PIPE)
+        except TidemillError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            ctx.exit(error.exit_code)
+        return result
+
+
+def _forget_output() -> None:
+    """Let the interpreter flush into nothing: whoever read our output (`| head`) has gone."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        # A stdout that is no file (in a test) has nothing to flush either.
+        return
+
+
+def where_options(function: F) -> F:
+    """`-C`, `-w` and `--env`, taken before a command and after it; the one after it counts."""
+    decorated: Any = function
+    for option in (
+        click.option("--env", "environment", expose_value=False, callback=_note, metavar="NAME",
+                     help="The environment.  [default: prod]"),
+        click.option("-w", "--workflow", expose_value=False, callback=_note, metavar="MODULE:NAME",
+                     help="The workflow, instead of the one in pyproject.toml."),
+        click.option("-C", "--project", expose_value=False, callback=_note, metavar="PATH",
+                     type=click.Path(exists=True, file_okay=False),
+                     help="The project's folder.  [default: this one, or the nearest above]"),
+    ):  # fmt: skip
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def terms_options(function: F) -> F:
+    """`--sample` and `--profile`, of commands that may be about an environment that isn't there yet."""
+    decorated: Any = function
+    for option in (
+        click.option("--profile", expose_value=False, callback=_note, metavar="NAME",
+                     help="The profile (of the settings) of a new environment; for as long as it is there."),
+        click.option("--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
+                     help="The share of rows that a new environment works on, such as 0.05; for as long "
+                     "as it is there."),
+    ):  # fmt: skip
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    if value is not None:
+        ctx.meta[f"{_META}.{param.name}"] = value
+    return value
+
+
+def where() -> Where:
+    """What the options of the command line say."""
+    meta = click.get_current_context().meta
+    names = ("project", "workflow", "environment", "sample", "profile")
+    given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
+    return Where(**given)
+
+
+def command_line() -> str:
+    """The command as the user typed it."""
+    return str(click.get_current_context().meta[f"{_META}.command"])

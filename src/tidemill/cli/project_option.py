@@ -1,0 +1,63 @@
+"""Open the project that the command line names; what the user's own module raises is shown as theirs."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tidemill.cli.lazy_group import where
+from tidemill.core.errors import TidemillError
+from tidemill.project.project import open_project
+
+if TYPE_CHECKING:
+    from tidemill.project.project import Project
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+@contextmanager
+def opened(environment: str = "") -> Iterator[Project]:
+    """The project, closed at the end; exits 1 when importing its workflow raised.
+
+    `environment` is the one that the command is about, if not that of `--env`.
+    """
+    at = where()
+    env = environment or at.environment
+    try:
+        project = open_project(
+            at.project, workflow=at.workflow, env=env, sample=at.sample, profile=at.profile
+        )
+    except TidemillError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+        click.echo(users_trace(error), err=True)
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {_importing(error)}", err=True)
+        click.get_current_context().exit(1)
+    try:
+        yield project
+    finally:
+        project.close()
+
+
+def users_trace(error: BaseException) -> str:
+    """An error's traceback without the frames of Tidemill and of the import machinery."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "<frozen", importlib.__path__[0]))
+    ]
+    head = ["Traceback (most recent call last):\n"] if frames else []
+    lines = [*head, *traceback.format_list(frames), *traceback.format_exception_only(error)]
+    return "".join(lines).rstrip()
+
+
+def _importing(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"the workflow imports {error.name!r}, which isn't there: install it, or correct it"
+    return f"the workflow can't be imported: it raised {type(error).__name__}"

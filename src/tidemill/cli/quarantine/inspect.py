@@ -1,0 +1,97 @@
+"""`tidemill quarantine list`, `show` and `export`: what is in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import count, moment, plural, table
+from tidemill.cli.render.frame import head_table
+from tidemill.cli.render.json_document import json_option, tell
+from tidemill.core.partition import WHOLE
+from tidemill.quarantine.io.release import Held
+
+
+@click.command("list")
+@click.argument("stage", default="", metavar="[STAGE]")
+@json_option
+@where_options
+def list_(stage: str, as_json: bool) -> None:
+    """List the partitions with quarantined rows or rulings, of STAGE or of all stages."""
+    with opened() as project:
+        found = project.quarantine.list(stage)
+    tell(_listed(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
+
+
+def _listed(found: Sequence[Held]) -> str:
+    if not found:
+        return "nothing is quarantined"
+    headers = ("stage", "partition", ">rows", "reasons", "since", "run", "contract")
+    lines = [
+        [
+            held.stage,
+            "" if held.partition == WHOLE else held.partition,
+            count(held.rows),
+            ", ".join(f"{rule} {rows}" for rule, rows in held.reasons.items()) or "-",
+            moment(held.at),
+            held.run,
+            held.contract,
+        ]
+        for held in found
+    ]
+    return "\n".join([table(headers, lines), *_rulings(found)])
+
+
+def _rulings(found: Sequence[Held]) -> list[str]:
+    lines: list[str] = []
+    for held in found:
+        if not held.rulings:
+            continue
+        lines += ["", f"{held.stage} {'' if held.partition == WHOLE else held.partition}".strip()]
+        carried = len(held.rulings) - held.pending
+        for number, words in enumerate(held.rulings, 1):
+            lines.append(f"  {number}. {words}{'' if number <= carried else ' (waits for a run)'}")
+        if held.done:
+            lines.append(f"  {held.done}")
+        if held.gone:
+            lines.append(f"  {plural(held.gone, 'row')} of them came no more: nothing became of it")
+    return lines
+
+
+@click.command("show")
+@click.argument("stage")
+@click.argument("partition", default="", metavar="[PARTITION]")
+@click.option("--rows", default=20, show_default=True, type=click.IntRange(min=0), metavar="N",
+              help="The first N rows.")  # fmt: skip
+@json_option
+@where_options
+def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
+    """Show the quarantined rows of STAGE as they came, each with its number and the rules it broke."""
+    with opened() as project:
+        found = project.quarantine.rows(stage, partition)
+    head = found.head(rows)
+    title = f"{stage} {partition}".strip() + f": {plural(found.height, 'quarantined row')}"
+    body = {"stage": stage, "partition": partition or None, "rows": found.height}
+    tell(
+        "\n".join([title, "", head_table(head)]),
+        as_json,
+        "tidemill.quarantined/1",
+        lambda: {**body, "head": head.to_dicts()},
+    )
+
+
+@click.command("export")
+@click.argument("stage")
+@click.argument("partition", default="", metavar="[PARTITION]")
+@click.option("--to", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="A .csv, .parquet, .json or .ndjson file.")  # fmt: skip
+@where_options
+def export(stage: str, partition: str, to: Path) -> None:
+    """Write the quarantined rows of STAGE to FILE, with their numbers in `_row`."""
+    with opened() as project:
+        rows = project.quarantine.export(stage, partition, to=to)
+    click.echo(f"{plural(rows, 'quarantined row')} written to {to}")

@@ -1,0 +1,51 @@
+"""Changed contracts as text: each change, its direction, and the stages that it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidemill.cli.render.figures import table, without_empty
+from tidemill.contracts.compatibility.changes import Change, remarks
+from tidemill.lineage.stage_changes import Against, Moved
+from tidemill.lineage.versioning import Reviewed
+
+
+def reviews(ref: str, found: Against) -> str:
+    """What stands below the rest of a check."""
+    head = f"\n\nagainst {ref}:"
+    moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
+    if not found.contracts:
+        return f"{head}{moved}\n\nno contract changed" if moved else f"{head} no contract changed"
+    blocks = (f"\n\n{review(item)}" for item in found.contracts)
+    return head + moved + "".join(blocks)
+
+
+def _moved(stages: Sequence[Moved]) -> str:
+    rows = []
+    for move in stages:
+        name = f"{move.was} -> {move.stage}" if move.was else move.stage
+        fates = "; ".join(f"{reader} ({fate})" for reader, fate in move.readers)
+        rows.append((name, move.kind, move.what, fates or "-"))
+    return table(*without_empty(("stage", "kind", "is", "was read by"), rows, "was read by"))
+
+
+def review(item: Reviewed) -> str:
+    """One contract beside another: a line for each change, then what its version lacks."""
+    headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
+    rows = [
+        (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
+        for change in item.diff.changes
+    ]
+    faults = (*item.faults, *item.broken)
+    lines = [table(headers, rows), *(f"- {fault}" for fault in faults)]
+    return "\n".join([*lines, *(f"- {note}" for note in item.notes if not item.faults)])
+
+
+def _whom(item: Reviewed, change: Change) -> str:
+    """The stages of one fate and one reason stand together."""
+    stages: dict[str, list[str]] = {}
+    for each in item.consequences:
+        if each.change == change:
+            fate = f"{'broken' if each.breaks else 'may break'} ({each.why})"
+            stages.setdefault(fate, []).append(each.stage)
+    return "; ".join(f"{', '.join(names)}: {fate}" for fate, names in stages.items()) or "-"

@@ -1,0 +1,142 @@
+"""The data dictionary of a workflow as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from tidemill.cli.render.dictionary_css import STYLE
+from tidemill.cli.render.dictionary_markdown import (
+    HOW_TO_READ,
+    PERSONAL_HINT,
+    cells_said,
+    head_said,
+    use_said,
+)
+from tidemill.contracts.docs.html import (
+    COLUMN_HEADERS,
+    PERSONAL,
+    column_cells,
+    html_table,
+    mark,
+    paragraphs,
+    rule_tables,
+)
+from tidemill.lineage.dictionary import Cell, Dictionary, Entry, Personal, Reached, Use
+
+_PERSONAL = "personal-data"
+
+
+def page(book: Dictionary) -> str:
+    """The whole dictionary; the same workflow gives the same bytes."""
+    title = f"{book.workflow}: data dictionary"
+    sections = "\n".join(_section(book, entry) for entry in book.entries)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the contents</a>
+<div class="layout">
+<nav aria-label="Contents">
+<strong>{escape(book.workflow)}</strong>
+<ol>
+{_contents(book)}
+</ol>
+</nav>
+<main id="content">
+<h1>{escape(title)}</h1>
+{f'<p class="soft">Owner: {escape(book.owner)}</p>' if book.owner else ""}
+<p>{escape(HOW_TO_READ)}</p>
+{sections}
+{_personal(book)}
+</main>
+</div>
+</body>
+</html>
+"""
+
+
+def _contents(book: Dictionary) -> str:
+    lines = [
+        f'<li><a href="#{_anchor(e.stage)}">{escape(e.stage)}</a> <span class="kind">{e.kind}</span></li>'
+        for e in book.entries
+    ]
+    return "\n".join([*lines, f'<li><a href="#{_PERSONAL}">Personal data</a></li>'])
+
+
+def _anchor(stage: str) -> str:
+    return f"stage-{escape(stage)}"
+
+
+def _section(book: Dictionary, entry: Entry) -> str:
+    known = {each.stage: each for each in book.entries}
+    said = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in head_said(entry))
+    uses = ", ".join(_use(use, known) for use in entry.uses)
+    inputs = ", ".join(_link(name, name, known) for name in entry.inputs)
+    return f"""<section aria-labelledby="{_anchor(entry.stage)}">
+<h2 id="{_anchor(entry.stage)}">{escape(entry.stage)} <span class="kind">{entry.kind}, contract \
+{escape(entry.spec.name)} {escape(entry.spec.version)}</span></h2>
+{paragraphs(entry.spec.description)}
+<dl>{said}{f"<dt>made from</dt><dd>{inputs}</dd>" if inputs else ""}
+<dt>read by</dt><dd>{uses or "nobody"}</dd></dl>
+{_columns(entry, known)}
+{rule_tables(entry.spec)}
+</section>"""
+
+
+def _use(use: Use, known: Iterable[str]) -> str:
+    return f"{_link(use.stage, use.stage, known)} {escape(use_said(use))}"
+
+
+def _link(stage: str, text: str, known: Iterable[str]) -> str:
+    inside = escape(text)
+    return f'<a href="#{_anchor(stage)}">{inside}</a>' if stage in known else inside
+
+
+def _columns(entry: Entry, known: Iterable[str]) -> str:
+    headers = (*COLUMN_HEADERS, "comes from", "read by")
+    rows = [
+        [
+            *column_cells(entry.spec, column),
+            "<br>".join(_origins(entry.origins(column.name), known)),
+            ", ".join(_link(u.stage, u.stage, known) for u in entry.readers(column.name)),
+        ]
+        for column in entry.spec.columns
+    ]
+    return html_table("Columns", headers, rows)
+
+
+def _origins(origins: tuple[Cell, ...], known: Iterable[str]) -> Iterator[str]:
+    for stage, columns in cells_said(origins):
+        yield f"{_link(stage, stage, known)}: <code>{escape(columns)}</code>"
+
+
+def _personal(book: Dictionary) -> str:
+    head = f'<h2 id="{_PERSONAL}">Personal data</h2>'
+    if not book.personal:
+        return f"<section>{head}\n<p>No column is marked as personal data.</p></section>"
+    known = [entry.stage for entry in book.entries]
+    rows = [_personal_row(item, known) for item in book.personal]
+    table = html_table("Columns that hold it", ("column", "kind", "may reach"), rows)
+    return f"<section>{head}\n<p>{escape(PERSONAL_HINT)}</p>\n{table}</section>"
+
+
+def _personal_row(item: Personal, known: Iterable[str]) -> tuple[str, str, str]:
+    reached = "<br>".join(_reached(each, known) for each in item.reached)
+    return (
+        f"{_link(item.stage, item.stage, known)} <code>{escape(item.column)}</code>",
+        mark(f"{PERSONAL}: {item.pii}"),
+        reached or "nothing else",
+    )
+
+
+def _reached(each: Reached, known: Iterable[str]) -> str:
+    if each.columns is None:
+        return f"{_link(each.stage, each.stage, known)} ({each.kind}): anywhere in it"
+    return f"{_link(each.stage, each.stage, known)}: <code>{escape(', '.join(each.columns))}</code>"

@@ -1,0 +1,180 @@
+"""The data dictionary of a workflow as Markdown, and the words that its pages share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tidemill.cli.render.figures import markdown_table, without_empty
+from tidemill.contracts.docs.html import marks_of
+from tidemill.contracts.docs.phrases import (
+    OUTCOMES,
+    Condition,
+    conditions,
+    head_terms,
+    row_rules,
+    table_rules,
+    type_name,
+)
+from tidemill.lineage.dictionary import Cell, Dictionary, Entry, Personal, Use
+
+HOW_TO_READ = (
+    "Every table of the workflow, in the order in which the stages run: what its contract promises, "
+    "what its columns come from, and who reads them."
+)
+PERSONAL_HINT = (
+    "What depends on a column that is marked as personal data: values that are computed from it, and "
+    "rows that are chosen, joined or grouped by it. A stage that isn't followed column by column (a "
+    "model, a delivery, code that collects its rows) may hold it anywhere in what it makes."
+)
+# What Markdown would take for its own, where it would: pipes are left to `markdown_table`.
+_SPECIAL = re.compile(r"([\\`*\[\]<~]|\b_|_\b|&(?=#?\w+;)|^[>#+=-])")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+
+
+def head_said(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What is said of a stage and its contract as a whole, each under its name."""
+    if entry.about:
+        yield "what it does", entry.about
+    yield from head_terms(entry.spec)
+    yield "declared", f"contract {entry.spec.place}, stage {entry.place}"
+    if entry.opaque:
+        yield "columns", f"not followed from the inputs: {entry.opaque}"
+
+
+def use_said(use: Use) -> str:
+    """What a stage reads of a table, in brackets."""
+    if use.columns is None:
+        return f"({use.kind}, any column)"
+    return f"({', '.join(use.columns)})" if use.columns else "(the number of rows)"
+
+
+def cells_said(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
+    """The columns of every stage, in one text each."""
+    found: dict[str, list[str]] = {}
+    for stage, column in cells:
+        found.setdefault(stage, []).append(column)
+    for stage, columns in found.items():
+        yield stage, ", ".join(columns)
+
+
+def markdown(book: Dictionary) -> str:
+    """The whole dictionary as one Markdown page; the same workflow gives the same text."""
+    blocks = [f"# {_plain(book.workflow)}: data dictionary"]
+    if book.owner:
+        blocks.append(f"Owner: {_plain(book.owner)}")
+    blocks += [HOW_TO_READ, _contents(book)]
+    for entry in book.entries:
+        blocks += _section(entry)
+    return "\n\n".join([*blocks, *_personal(book)]) + "\n"
+
+
+def _contents(book: Dictionary) -> str:
+    lines = [f"- [{_plain(e.stage)}](#{e.stage.lower()}) ({e.kind})" for e in book.entries]
+    return "\n".join([*lines, "- [Personal data](#personal-data)"])
+
+
+def _section(entry: Entry) -> Iterator[str]:
+    spec = entry.spec
+    yield f"## {_plain(entry.stage)}"
+    yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.name)} {spec.version}**"
+    if spec.description:
+        yield "\n\n".join(_plain(part) for part in spec.description.split("\n\n"))
+    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _said(entry))
+    yield _columns(entry)
+    yield from _rules("Rules over rows", row_rules(spec), code=True)
+    yield from _rules("Rules over the table", table_rules(spec), code=False)
+
+
+def _said(entry: Entry) -> Iterator[tuple[str, str]]:
+    yield from head_said(entry)
+    if entry.inputs:
+        yield "made from", ", ".join(entry.inputs)
+    uses = "; ".join(f"{use.stage} {use_said(use)}" for use in entry.uses)
+    yield "read by", uses or "nobody"
+
+
+def _columns(entry: Entry) -> str:
+    headers = (
+        "column",
+        "type",
+        "must be",
+        "if not",
+        "marks",
+        "description",
+        "comes from",
+        "read by",
+    )
+    rows = [
+        [
+            _code(column.name),
+            _code(type_name(column)),
+            _plain(", ".join(conditions(column))) or "-",
+            OUTCOMES[column.on_fail],
+            _plain(", ".join(marks_of(entry.spec, column))) or "-",
+            _plain(column.description) or "-",
+            "; ".join(
+                f"{_plain(s)}: {_plain(c)}" for s, c in cells_said(entry.origins(column.name))
+            )
+            or "-",
+            ", ".join(_plain(use.stage) for use in entry.readers(column.name)) or "-",
+        ]
+        for column in entry.spec.columns
+    ]
+    return _table(headers, rows)
+
+
+def _rules(title: str, rules: Sequence[Condition], *, code: bool) -> Iterator[str]:
+    if not rules:
+        return
+    yield f"{title}:"
+    rows = [
+        [
+            _code(rule.name),
+            _code(rule.says) if code else _plain(rule.says),
+            OUTCOMES[rule.on_fail],
+            _plain(rule.description) or "-",
+        ]
+        for rule in rules
+    ]
+    yield _table(("rule", "must hold", "if not", "description"), rows)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(*without_empty(headers, rows, *headers))
+
+
+def _personal(book: Dictionary) -> Iterator[str]:
+    yield "## Personal data"
+    if not book.personal:
+        yield "No column is marked as personal data."
+        return
+    yield PERSONAL_HINT
+    rows = [
+        [_plain(i.stage), _code(i.column), _plain(i.pii), _plain(_reached(i)) or "nothing else"]
+        for i in book.personal
+    ]
+    yield markdown_table(("stage", "column", "kind", "may reach"), rows)
+
+
+def _reached(item: Personal) -> str:
+    return "; ".join(
+        f"{r.stage} ({r.kind}): anywhere in it"
+        if r.columns is None
+        else f"{r.stage}: {', '.join(r.columns)}"
+        for r in item.reached
+    )
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is Markdown, on one line; `markdown_table` sees to its pipes."""
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
+
+
+def _code(text: str) -> str:
+    """Text as code, fenced by more backticks than it holds."""
+    flat = " ".join(text.split())
+    longest = max((len(run) for run in re.findall("`+", flat)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if "`" in flat else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"

@@ -1,0 +1,85 @@
+"""Text tables and figures as people read them; no colours, no width of a terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from tidemill.core.text_table import markdown_table as markdown_table
+from tidemill.core.text_table import table as table
+from tidemill.core.text_table import without_empty as without_empty
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def count(number: int) -> str:
+    """`12,345`; nothing is `-`, so that what is there stands out."""
+    return f"{number:,}" if number else "-"
+
+
+def size(number: int) -> str:
+    """Bytes in the unit that gives up to three digits before the point: `3.2 MB`."""
+    if not number:
+        return "-"
+    value, unit = float(number), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return (
+        f"{value:.1f} {_UNITS[unit]}" if unit and value < 99.95 else f"{value:.0f} {_UNITS[unit]}"
+    )
+
+
+def seconds(number: float) -> str:
+    """`0.42 s`, `12.3 s`, `3 min 20 s`."""
+    if number >= 119.5:
+        minutes, rest = divmod(round(number), 60)
+        return f"{minutes} min {rest} s"
+    return f"{number:.1f} s" if number >= 9.995 else f"{number:.2f} s"
+
+
+def rough(number: float) -> str:
+    """Seconds that are only guessed: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; never nothing."""
+    if number >= 5400:
+        return f"{number / 3600:.1f} h"
+    if number >= 89.5:
+        return f"{number / 60:.0f} min"
+    if number >= 9.95:
+        return f"{number:.0f} s"
+    if number >= 0.0995:
+        return f"{number:.1f} s" if number >= 0.995 else f"{number:.2f} s"
+    return f"{max(1000 * number, 1):.0f} ms"
+
+
+def money(amount: float, currency: str) -> str:
+    """`1.25 USD`; small amounts keep two digits that tell something."""
+    if amount >= 0.01:
+        return f"{amount:.2f} {currency}"
+    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
+
+
+def moment(unix: float) -> str:
+    """A time in the zone of this machine, to the second."""
+    return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def harmless(text: str) -> str:
+    """Text without what would move the cursor or colour the rest: it may come from data."""
+    if text.isprintable():
+        return text
+    text = click.unstyle(text)
+    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
+
+
+def harmless_lines(text: str) -> str:
+    """The same for text of several lines."""
+    return "\n".join(map(harmless, text.split("\n")))
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()

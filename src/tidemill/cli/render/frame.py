@@ -1,0 +1,34 @@
+"""Frames as text. Nothing here imports Polars, so a run with nothing to do doesn't either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.cli.render.figures import table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_WIDEST = 32
+
+
+def head_table(frame: pl.DataFrame) -> str:
+    """The rows of a (small) frame; numbers are aligned to the right."""
+    headers = [f">{name}" if dtype.is_numeric() else name for name, dtype in frame.schema.items()]
+    if not headers:
+        return "(no columns)"
+    return table(headers, ([cell(value) for value in row] for row in frame.iter_rows()))
+
+
+def cell(value: Any) -> str:
+    """One value; text that is too long is cut."""
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value))
+    else:
+        text = str(value)
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."

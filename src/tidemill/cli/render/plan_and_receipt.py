@@ -1,0 +1,279 @@
+"""Plans and receipts as text: pure functions, for the commands and whoever else shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tidemill.cli.render.failures import render_failures
+from tidemill.cli.render.figures import (
+    count,
+    harmless_lines,
+    markdown_table,
+    money,
+    plural,
+    rough,
+    seconds,
+    size,
+    table,
+    without_empty,
+)
+from tidemill.core.partition import WHOLE, spread
+from tidemill.ledger.run import Receipt, Tally
+from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
+from tidemill.planning.stage_reasons import common, only_if, planned
+from tidemill.runs.totals import Price
+from tidemill.workflow.incremental_fold import FoldUsage
+from tidemill.workflow.memo import Usage
+
+# Seldom anything but zero, and then not shown.
+RECHECKED = ">rechecked"
+_RECEIPT = (
+    *("stage", ">ran", ">bound", RECHECKED, ">current", ">failed", ">skipped"),
+    *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
+)
+_ABOUT = ">about"
+_PLAN = ("stage", "does", ">steps", _ABOUT, ">current", "partitions", "why")
+# So many stages without history are named, of more only how many they are.
+_NAMED = 3
+FREE = Price()
+NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
+
+
+def render_receipt(receipt: Receipt, width: int = 120) -> str:
+    """What a run did and cost: a line a stage, the totals, what failed, and what has to be said.
+
+    Of the tables the one of failures is fitted into so many columns.
+    """
+    lines = [_receipt_row(tally) for tally in receipt.stages]
+    if len(lines) > 1:
+        lines.append(_receipt_row(_sum(receipt.stages)))
+    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
+    parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
+    parts += [_fold(receipt.fold)] if receipt.fold is not None else []
+    if receipt.failures:
+        parts += ["", render_failures(receipt.failures, width), ""]
+    told = {message for failure in receipt.failures for message in failure.messages}
+    parts += [_bullet(message) for message in receipt.messages if message not in told]
+    if any(tally.failed for tally in receipt.stages):
+        parts.append(f"attempts and traces: tidemill runs {receipt.run}")
+    if receipt.failures:
+        stages = {failure.stage for failure in receipt.failures}
+        only = f" {stages.pop()}" if len(stages) == 1 else ""
+        parts.append(f"what was printed: tidemill runs logs {receipt.run}{only}")
+    return "\n".join(parts)
+
+
+def _receipt_row(tally: Tally) -> list[str]:
+    return [
+        tally.stage,
+        *map(count, (tally.ran, tally.bound, tally.rechecked)),
+        *map(count, (tally.current, tally.failed, tally.skipped)),
+        *map(count, (tally.rows_in, tally.rows_out, tally.quarantined)),
+        size(tally.bytes_in),
+        f"{tally.cpu_s:.2f}" if tally.cpu_s >= 0.005 else "-",
+    ]
+
+
+def _sum(stages: Sequence[Tally]) -> Tally:
+    return Tally(
+        stage="total",
+        ran=sum(s.ran for s in stages),
+        bound=sum(s.bound for s in stages),
+        rechecked=sum(s.rechecked for s in stages),
+        current=sum(s.current for s in stages),
+        failed=sum(s.failed for s in stages),
+        skipped=sum(s.skipped for s in stages),
+        rows_in=sum(s.rows_in for s in stages),
+        rows_out=sum(s.rows_out for s in stages),
+        bytes_in=sum(s.bytes_in for s in stages),
+        quarantined=sum(s.quarantined for s in stages),
+        cpu_s=sum(s.cpu_s for s in stages),
+    )
+
+
+def _totals(receipt: Receipt) -> str:
+    figures = (
+        f"wall {seconds(receipt.wall_s)}",
+        f"CPU {seconds(receipt.cpu_s)}",
+        f"peak RSS {size(receipt.peak_rss)}",
+        _cost(receipt),
+    )
+    return f"run {receipt.run} {receipt.status}: {', '.join(figures)}"
+
+
+def _cost(receipt: Receipt) -> str:
+    if receipt.cost:
+        unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
+        cost = f"cost {money(receipt.cost, receipt.currency)}"
+        return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
+    # A run with nothing to do names no currency: whatever the price, it is nothing.
+    return NO_PRICE if receipt.currency else "cost nothing"
+
+
+def render_memo(used: Usage, currency: str) -> str:
+    """What memos spared and took."""
+    told = [
+        f"{plural(used.known, 'row')} known",
+        f"{plural(used.asked, 'row')} asked for in {plural(used.calls, 'call')}",
+    ]
+    if used.tokens or used.tokens_saved:
+        told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
+    if used.spent or used.saved:
+        told.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+    return f"memo: {', '.join(told)}"
+
+
+def _fold(used: FoldUsage) -> str:
+    """What folds took."""
+    computed = f"{plural(used.computed, 'partition')} computed of {plural(used.rows, 'row')}"
+    return f"fold: {plural(used.kept, 'partition')} known, {computed}"
+
+
+def _bullet(message: str) -> str:
+    return "- " + harmless_lines(message).replace("\n", "\n  ")
+
+
+def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
+    """What would run and cost, a line a stage and reason; with `why` a line a step."""
+    parts = [_headline(plan, price), ""]
+    if why:
+        parts += [_why(plan.steps)] if plan.steps else []
+    else:
+        parts.append(table(*_plan_table(plan)))
+    return "\n".join((*parts, *remark_lines(plan))).rstrip()
+
+
+def markdown_plan(plan: Plan, *, price: Price = FREE) -> str:
+    """The same for a pull request."""
+    parts = [f"### {_headline(plan, price)}"]
+    parts.append(markdown_table(*_plan_table(plan)))
+    for title, lines in _remarks(plan).items():
+        if lines:
+            parts.append(f"**{title}**\n\n" + "\n".join(f"- {line}" for line in lines))
+    return "\n\n".join(parts)
+
+
+def _headline(plan: Plan, price: Price) -> str:
+    subject = f"{plan.workflow} in {plan.environment}"
+    if plan.empty:
+        return f"{subject}: nothing to do"
+    sure = [step for step in plan.steps if not step.unlikely]
+    rest = len(plan.steps) - len(sure)
+    rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
+    told = [plural(len(sure), "step")]
+    if rest:
+        more = plan.may_follow.wall_s
+        told.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
+    if rows:
+        told.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
+    if wall := plan.estimate.wall_s:
+        told.append(f"about {rough(wall)} ({_spent(plan, price)})")
+    return f"{subject}: {', '.join(told)}{_untold(plan)}"
+
+
+def _spent(plan: Plan, price: Price) -> str:
+    cpu = plan.estimate.cpu_s or 0.0
+    cost = price.of(cpu)
+    return f"{rough(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+
+
+def _untold(plan: Plan) -> str:
+    """Which steps the estimate leaves out."""
+    unknown = plan.estimate.unknown
+    if not unknown:
+        return ""
+    if not plan.estimate.wall_s:
+        return "; no history to estimate from"
+    steps = sum(unknown.values())
+    if len(unknown) > _NAMED:
+        left_out = f"{plural(steps, 'step')} of {len(unknown)} stages"
+    else:
+        (first, number), *others = unknown.items()
+        left_out = f"{plural(number, 'step')} of {first}"
+        left_out += "".join(f", {more:,} of {stage}" for stage, more in others)
+    return f"; {left_out} {'has' if steps == 1 else 'have'} no history"
+
+
+def _stages(plan: Plan) -> list[str]:
+    """In the order in which they run first; those that only stay as they are stand where they belong."""
+    return list(dict.fromkeys((*plan.current, *plan.by_stage())))
+
+
+def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
+    rows = [row for name in _stages(plan) for row in _plan_rows(plan, name)]
+    if any(step.wall_s for step in plan.steps):
+        return list(_PLAN), rows
+    at = _PLAN.index(_ABOUT)
+    return [h for h in _PLAN if h != _ABOUT], [[*row[:at], *row[at + 1 :]] for row in rows]
+
+
+def _about(steps: Sequence[Step]) -> str:
+    """What steps should take; `?` when none of the kind ever ran."""
+    wall = estimate_of(steps).wall_s
+    return "?" if wall is None else rough(wall) if wall else "-"
+
+
+def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
+    current = count(plan.current.get(stage, 0))
+    groups: dict[tuple[str, tuple[str, ...]], list[Step]] = {}
+    steps = planned(plan)
+    for step in plan.by_stage().get(stage, ()):
+        reasons = (only_if(step, steps),) if step.unlikely else common(step)
+        does = f"may {step.action}" if step.unlikely else str(step.action)
+        groups.setdefault((does, reasons), []).append(step)
+    if not groups:
+        return [[stage, "-", "-", "-", current, "", ""]]
+    rows = []
+    for number, ((does, reasons), some) in enumerate(groups.items()):
+        name, kept = (stage, current) if number == 0 else ("", "")
+        where = spread({s.partition for s in some} - {WHOLE})
+        steps_of = (count(len(some)), _about(some))
+        rows.append([name, does, *steps_of, kept, where, "; ".join(reasons)])
+    return rows
+
+
+def _why(steps: Iterable[Step]) -> str:
+    return "\n".join(
+        f"{'may ' if step.unlikely else ''}{step.id}: {'; '.join(step.reasons)}" for step in steps
+    )
+
+
+def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
+    """What has to be said besides steps, a block a title; all of it, or what stands under `titles`."""
+    for title, lines in _remarks(plan).items():
+        if lines and (not titles or title in titles):
+            yield from ("", f"{title}:", *(f"  {line}" for line in lines))
+
+
+def _remarks(plan: Plan) -> dict[str, list[str]]:
+    waiting: dict[tuple[str, str], list[str]] = {}
+    for item in plan.waiting:
+        key = (item.stage, item.reason.replace(f" {item.partition} ", " "))
+        waiting.setdefault(key, []).append(item.partition)
+    return {
+        "models": [
+            line for model in plan.models for line in (model_line(model, plan), model.note) if line
+        ],
+        "waiting": [
+            " ".join(filter(None, (stage, spread(set(keys) - {WHOLE, ""})))) + f": {reason}"
+            for (stage, reason), keys in waiting.items()
+        ],
+        "can't be read": [
+            f"{stage}: {text}" for stage, files in plan.broken.items() for text in files.values()
+        ],
+        "notes": list(plan.notes),
+    }
+
+
+def model_line(model: ModelState, plan: Plan) -> str:
+    """Whether a model is outdated and due, and by what; or that it may become so."""
+    trigger = f"; trained again when {model.trigger}" if model.trigger else ""
+    training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
+    if training:
+        outcome = only_if(training[0], planned(plan))
+        return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{trigger}"
+    outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
+    due = f"due ({'; '.join(model.due)})" if model.due else "not due"
+    # A model that was never trained, or is asked for, is due without being outdated.
+    state = ", ".join(filter(None, (outdated or ("" if model.due else "up to date"), due)))
+    return f"{model.stage}: {state}{'' if model.due else trigger}"

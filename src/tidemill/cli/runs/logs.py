@@ -1,0 +1,75 @@
+"""`tidemill runs logs`: what the steps of a run printed and logged, and how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import harmless, moment
+from tidemill.cli.render.json_document import json_option, tell
+from tidemill.core.partition import WHOLE
+from tidemill.history.io.runs import LAST
+from tidemill.ledger.log_line import END, Line
+
+# The texts of other steps don't stand further to the right for one with a long name.
+_WIDEST = 60
+
+
+@click.command()
+@click.argument("run", default=LAST, metavar="[RUN]")
+@click.argument("stage", default="", metavar="[STAGE]")
+@click.argument("partition", default="", metavar="[PARTITION]")
+@click.option("--follow", is_flag=True, help="Also what comes, until the run ends.")
+@json_option
+@where_options
+def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> None:
+    """Show what the steps of RUN printed and logged, and how those ended that did, or that failed.
+
+    RUN is an id, the beginning of one, or `last`, which is the default.
+    """
+    if follow and as_json:
+        raise click.UsageError("--json is one document: it can't --follow a run")
+    with opened() as project:
+        info = project.history.run(run)
+        if follow:
+            for lines in project.history.follow(info.id, stage, partition):
+                if lines:
+                    click.echo(_told(lines))
+            return
+        found = project.history.log(info.id, stage, partition)
+    place = f" by {stage} {partition}".rstrip() if stage else ""
+    nothing = f"nothing is kept that was printed or logged{place} in run {info.id}"
+    body = {"run": info.id, "lines": found}
+    tell(_told(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
+
+
+def _told(lines: Sequence[Line]) -> str:
+    """A line each: when, which step, of which kind unless it was printed, and the text."""
+    places = [_place(line) for line in lines]
+    width = min(max(map(len, places)), _WIDEST)
+    return "\n".join(
+        f"{moment(line.at)}  {place:{width}}  {text}"
+        for line, place in zip(lines, places, strict=True)
+        for text in _texts(line)
+    )
+
+
+def _place(line: Line) -> str:
+    partition = "" if line.partition == WHOLE else f" {line.partition}"
+    again = f" (try {line.attempt})" if line.attempt > 1 else ""
+    return harmless(f"{line.stage or '(a step)'}{partition}{again}".rstrip())
+
+
+def _texts(line: Line) -> Iterator[str]:
+    first, *more = map(harmless, line.text.split("\n"))
+    yield f"{_kind(line)}{first}".rstrip()
+    yield from (f"  {text}".rstrip() for text in more)
+
+
+def _kind(line: Line) -> str:
+    if line.stream == END:
+        return f"{line.level}: " if line.text else line.level
+    return f"{line.level} {line.logger}: " if line.level else ""

@@ -1,0 +1,103 @@
+"""`tidemill runs show`: what was run, and all about one run."""
+
+from __future__ import annotations
+
+import click
+
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import (
+    count,
+    harmless_lines,
+    moment,
+    money,
+    seconds,
+    table,
+    without_empty,
+)
+from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
+from tidemill.runs.totals import used_by
+
+_COST = ">cost"
+_LIST = (
+    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed", _COST),
+    *("environment", "command"),
+)
+
+
+@click.command("show")
+@click.argument("run", default="", metavar="[RUN]")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
+              help="The last N runs.")  # fmt: skip
+@json_option
+@where_options
+def show(run: str, limit: int, as_json: bool) -> None:
+    """List the last runs, newest first; or show the receipt and the attempts of RUN.
+
+    RUN is an id, the beginning of one, or `last`.
+    """
+    with opened() as project:
+        if not run:
+            found = project.runs(limit)
+            tell(_listed(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
+            return
+        info = project.history.run(run)
+        attempts, currency = project.history.attempts(info.id), project.settings.currency
+    body = {"run": info, "attempts": attempts}
+    tell(_told(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
+
+
+def _listed(found: list[RunInfo]) -> str:
+    if not found:
+        return "no runs yet; `tidemill run` makes the first"
+    return table(*without_empty(_LIST, map(_row, found), RECHECKED, _COST))
+
+
+def _row(info: RunInfo) -> list[str]:
+    stages = info.receipt.stages if info.receipt else ()
+    took = seconds(info.ended - info.started) if info.ended is not None else ""
+    return [
+        info.id,
+        str(info.status),
+        moment(info.started),
+        took,
+        count(sum(s.ran for s in stages)),
+        count(sum(s.bound for s in stages)),
+        count(sum(s.rechecked for s in stages)),
+        count(sum(s.failed for s in stages)),
+        _cost(info.receipt),
+        info.environment,
+        info.command,
+    ]
+
+
+def _cost(receipt: Receipt | None) -> str:
+    return money(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
+
+
+def _told(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
+    holder = info.holder
+    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+    parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
+    if info.receipt is not None:
+        parts += ["", render_receipt(info.receipt, room())]
+    else:
+        parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
+        used = used_by(attempts)
+        parts += [render_memo(used, currency)] if used is not None else []
+    bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]
+    verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
+    for attempt in (*verdicts, *bad):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        parts += [
+            "",
+            harmless_lines(
+                f"{attempt.action} {attempt.stage}{place} {attempt.outcome}: {attempt.message}"
+            ),
+        ]
+        if attempt.trace:
+            parts.append("  " + harmless_lines(attempt.trace.rstrip()).replace("\n", "\n  "))
+    return "\n".join(parts)

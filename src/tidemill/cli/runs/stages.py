@@ -1,0 +1,73 @@
+"""`tidemill runs stages`: how often, how long and how well the steps of each stage ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from tidemill.cli.lazy_group import where_options
+from tidemill.cli.project_option import opened
+from tidemill.cli.render.figures import count, rough, seconds, size, table, without_empty
+from tidemill.cli.render.json_document import json_option, tell
+from tidemill.ledger.performance import Performance
+
+_HEADERS = (
+    *(
+        "stage",
+        ">runs",
+        ">tries",
+        ">failed",
+        ">retried",
+        ">p50",
+        ">p95",
+        ">queued p50",
+        ">queued p95",
+    ),
+    *(">rows/s", ">bytes/s", ">CPU", ">peak RSS", ">processes"),
+)
+_RARE = (">retried", ">queued p50", ">queued p95")
+
+
+@click.command()
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
+              help="Over the last N runs that had something to do.")  # fmt: skip
+@json_option
+@where_options
+def stages(last: int, as_json: bool) -> None:
+    """Show figures of each stage: tries and failures, how long they took and waited, what they read.
+
+    Half of the tries that succeeded took at most p50, 95 % of them at most p95. Steps that took over
+    what was known don't count.
+    """
+    with opened() as project:
+        found = project.history.performance(last)
+    tell(_told(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found})
+
+
+def _told(found: Sequence[Performance], last: int) -> str:
+    if not found:
+        return "no stage has run yet; `tidemill run` does what is to be done"
+    told = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
+    return f"{told}\n\nover the runs that had any of this to do, the last {last:,} at most"
+
+
+def _row(stage: Performance) -> list[str]:
+    failed = f"{stage.failed:,} ({stage.error_rate:.0%})" if stage.failed else "-"
+    return [
+        stage.stage,
+        count(stage.runs),
+        count(stage.attempts),
+        failed,
+        count(stage.retried),
+        *map(_length, (stage.wall.p50, stage.wall.p95, stage.queue.p50, stage.queue.p95)),
+        count(round(stage.rows_per_s or 0)),
+        size(round(stage.bytes_per_s or 0)),
+        seconds(stage.cpu_s),
+        size(stage.peak_rss),
+        count(stage.workers),
+    ]
+
+
+def _length(number: float | None) -> str:
+    return rough(number) if number else "-"

@@ -1,0 +1,169 @@
+"""How far a run is, as lines of text: pure functions of what was seen of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from tidemill.cli.render.figures import rough, seconds
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Outcome
+from tidemill.runs.progress import Doing, Seen, StageSeen
+
+# So many partitions that are at work are named, of more only how many they are.
+_NAMED = 3
+# From then on it is said how long a step is at work.
+_LONG_S = 2.0
+_GAP = "  "
+# How a step ended that didn't just run, in the order in which it is told.
+_TOLD = (Outcome.RETRIED, Outcome.BOUND, Outcome.CURRENT, Outcome.SKIPPED)
+_FULL, _REST = "━", "─"
+
+
+def live_lines(seen: Seen, width: int, height: int, *, color: bool = False) -> list[str]:
+    """A line a stage and the totals, in at most `height` lines of `width` columns.
+
+    Where not all stages fit, those at work come first, and the others are summed up.
+    """
+    shown = _chosen(seen.stages, height - 1)
+    names = max((len(_clean(stage.name)) for stage in shown), default=0)
+    room = _Room(width, min(names, max(8, width // 3)), max(map(_counted, seen.stages), default=0))
+    lines = [room.line(stage, color=color) for stage in shown]
+    totals = [_totals(seen), *_summed([s for s in seen.stages if s not in shown])]
+    return [*lines, _cut("; ".join(totals), width)][-max(height, 1) :]
+
+
+def log_line(seen: Seen) -> str:
+    """`12/365 run features 2013-01-12 and 3 more, 3.1 s, about 2 min left`, for a log."""
+    doing = seen.at_work
+    what = (
+        f" {doing[0].step.action} {_clean(doing[0].step.stage)}{_place(doing[0])}" if doing else ""
+    )
+    more = f" and {len(doing) - 1:,} more" if len(doing) > 1 else ""
+    failed = [f"{seen.failed:,} failed"] if seen.failed else []
+    parts = [f"{seen.done:,}/{seen.total:,}{what}{more}", *failed, seconds(seen.elapsed_s)]
+    return ", ".join([*parts, *_left(seen)])
+
+
+def ascii_only(line: str) -> str:
+    """The line for a terminal that knows nothing else."""
+    plain = line.replace(_FULL, "#").replace(_REST, "-").replace("…", "~")
+    return plain.encode("ascii", "replace").decode("ascii")
+
+
+def _chosen(stages: Sequence[StageSeen], most: int) -> list[StageSeen]:
+    """Stages worth a line, in the order in which they run: at work, failed, next, done."""
+    if len(stages) <= most:
+        return list(stages)
+    ranked = sorted(range(len(stages)), key=lambda at: _rank(stages[at], at))
+    return [stages[at] for at in sorted(ranked[: max(most, 0)])]
+
+
+def _rank(stage: StageSeen, at: int) -> tuple[int, int]:
+    if stage.at_work:
+        return 0, at
+    if stage.failed:
+        return 1, at
+    # Of those that are done the last, of those to come the first.
+    return (2, at) if stage.done < stage.total else (3, -at)
+
+
+def _summed(stages: Sequence[StageSeen]) -> list[str]:
+    """What became of the stages that have no line."""
+    done = sum(stage.done == stage.total for stage in stages)
+    work = sum(bool(stage.at_work) for stage in stages)
+    waiting = len(stages) - done - work
+    kinds = ((done, "done"), (work, "at work"), (waiting, "waiting"))
+    told = [f"{number:,} {kind}" for number, kind in kinds if number]
+    return [f"other stages: {', '.join(told)}"] if told else []
+
+
+def _totals(seen: Seen) -> str:
+    failed = [f"{seen.failed:,} failed"] if seen.failed else []
+    parts = [f"{seen.done:,}/{seen.total:,} steps", *failed, _clock(seen.elapsed_s)]
+    return ", ".join([*parts, *_left(seen)])
+
+
+def _clock(number: float) -> str:
+    """`0:07`, `2:05`, `1:02:05`: what ticks once a second."""
+    minutes, rest = divmod(int(number), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _left(seen: Seen) -> list[str]:
+    if seen.left_s is None or seen.done == seen.total:
+        return []
+    return [f"{'at least' if seen.more else 'about'} {rough(seen.left_s)} left"]
+
+
+class _Room:
+    """What of a stage fits into a line: its name and count, a bar, rows a second, what is at work."""
+
+    def __init__(self, width: int, name: int, count: int) -> None:
+        self._width = width
+        self._name = name
+        self._count = count
+        self._bar = 20 if width >= 100 else 12 if width >= 50 else 0
+        self._rate = 14 if width >= 79 else 0
+
+    def line(self, stage: StageSeen, *, color: bool) -> str:
+        name = _cut(_clean(stage.name), self._name)
+        count = f"{stage.done:,}/{stage.total:,}"
+        head = f"{name:<{self._name}}{_GAP}{count:>{self._count}}"
+        rate = f"{stage.rate:,.0f} rows/s" if stage.rate >= 1 else ""
+        tail = "".join(
+            (f"{_GAP}{rate:>{self._rate}}" if self._rate else "", _GAP, "; ".join(_state(stage)))
+        ).rstrip()
+        bar = f"{_GAP}{_bar(stage, self._bar, color=color)}" if self._bar else ""
+        taken = len(head) + (len(_GAP) + self._bar if self._bar else 0)
+        if taken > self._width:
+            return _cut(head, self._width)
+        return f"{head}{bar}{_cut(tail, self._width - taken)}"
+
+
+def _counted(stage: StageSeen) -> int:
+    return len(f"{stage.total:,}/{stage.total:,}")
+
+
+def _bar(stage: StageSeen, width: int, *, color: bool) -> str:
+    full = width if stage.part >= 1 else min(int(stage.part * width), width - 1)
+    done, rest = _FULL * full, _REST * (width - full)
+    if not color:
+        return done + rest
+    return click.style(done, fg="red" if stage.failed else "green") + click.style(rest, dim=True)
+
+
+def _state(stage: StageSeen) -> list[str]:
+    """How steps ended, where that has to be said, and what is at work."""
+    told = [f"{stage.failed:,} failed"] if stage.failed else []
+    told += [f"{stage.outcomes[kind]:,} {kind}" for kind in _TOLD if stage.outcomes.get(kind)]
+    return list(filter(None, (", ".join(told), _doing(stage.at_work))))
+
+
+def _doing(doing: Sequence[Doing]) -> str:
+    if not doing:
+        return ""
+    named = ", ".join(dict.fromkeys(_what(one) for one in doing[:_NAMED]))
+    more = f" and {len(doing) - _NAMED:,} more" if len(doing) > _NAMED else ""
+    longest = max(one.for_s for one in doing)
+    return f"{named}{more}" + (f" for {_clock(longest)}" if longest >= _LONG_S else "")
+
+
+def _what(one: Doing) -> str:
+    """A partition; where there is only one, what is done with it."""
+    return _place(one).strip() or f"{one.step.action}"
+
+
+def _place(one: Doing) -> str:
+    return "" if one.step.partition == WHOLE else f" {_clean(one.step.partition)}"
+
+
+def _clean(text: str) -> str:
+    """Names come from data: a control character must not reach a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"[: max(width, 0)]

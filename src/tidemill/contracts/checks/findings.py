@@ -1,0 +1,108 @@
+"""What is said about a partition that breaks its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from tidemill.contracts.checks.row_rules import RowRule
+from tidemill.contracts.finding import Finding
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import Rows
+
+_SHOWN = 3
+_LONGEST = 60
+
+
+# So many of the rows that break a rule are looked at for different values.
+LOOKED_AT = 100
+
+
+def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
+    """How many rows of `frame` (as it came) break `rule`, and the first different values of it."""
+    # A frame without columns has no rows either.
+    shown = frame.select(rule.shows).filter(rows).head(LOOKED_AT) if rule.shows else pl.DataFrame()
+    return counted_finding(rule, int(rows.sum()), frame.height, shown)
+
+
+def counted_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
+    """That `count` of `height` rows break `rule`; `shown` are its columns of the first of them."""
+    sample = sample_of(shown) if shown.width else ""
+    such = f", such as {sample}" if sample else ""
+    return Finding(
+        rule=rule.id,
+        severity=rule.on_fail,
+        rows=count,
+        sample=sample,
+        message=f"{rule.id}: {count} of {height} {rule.says}{such}; {rule.advice}",
+    )
+
+
+def unknown_finding(spec: ContractSpec, unknown: Sequence[str], rows: int) -> list[Finding]:
+    """That columns came which the contract doesn't name."""
+    if not unknown or spec.unknown_columns == "keep":
+        return []
+    names = ", ".join(map(repr, unknown[:12])) + (", ..." if len(unknown) > 12 else "")
+    fails = spec.unknown_columns == "fail"
+    what = 'declare them, or say unknown_columns="drop" or "keep"' if fails else "they were dropped"
+    return [
+        Finding(
+            rule="unknown_columns",
+            severity="fail" if fails else "info",
+            rows=rows,
+            message=f"unknown_columns: {spec.name} doesn't name {names}; {what}",
+        )
+    ]
+
+
+def budget_findings(spec: ContractSpec, rows: int, bad: int) -> list[Finding]:
+    """That more rows are quarantined than the contract's budget allows."""
+    if spec.budget is None or bad <= spec.budget.max_bad * rows:
+        return []
+    message = (
+        f"budget: {bad} of {rows} rows are bad ({bad / rows:.1%}), more than "
+        f"max_bad={spec.budget.max_bad:.1%}; fix the source, or raise the budget"
+    )
+    return [Finding(rule="budget", severity="fail", rows=bad, message=message)]
+
+
+def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
+    """That a partition has too few or too many rows."""
+    if spec.rows is None:
+        return []
+    return [
+        Finding(
+            rule="rows",
+            severity=spec.rows.on_fail,
+            rows=rows,
+            message=f"rows: {rows} rows {problem}; find out where they went or came from",
+        )
+        for problem in _sizes(spec.rows, rows)
+    ]
+
+
+def _sizes(rule: Rows, rows: int) -> Iterable[str]:
+    if rule.min is not None and rows < rule.min:
+        yield f"are fewer than min={rule.min}"
+    if rule.max is not None and rows > rule.max:
+        yield f"are more than max={rule.max}"
+
+
+def sample_of(rows: pl.DataFrame) -> str:
+    """The first different rows, as text."""
+    single = rows.width == 1
+    texts = (
+        _text(row[0])
+        if single
+        else " ".join(
+            f"{name}={_text(value)}" for name, value in zip(rows.columns, row, strict=True)
+        )
+        for row in rows.iter_rows()
+    )
+    return (", " if single else "; ").join([*dict.fromkeys(texts)][:_SHOWN])
+
+
+def _text(value: object) -> str:
+    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

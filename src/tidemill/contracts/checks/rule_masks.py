@@ -1,0 +1,127 @@
+"""The rules of a contract as one column of bits each, so that one streaming pass tells all of them.
+
+The rules, their order and their meaning are those of `check`; this is the form of them for tables that
+don't fit into memory, where values are looked at once and only bits are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.duplicate_keys import code_of
+from tidemill.contracts.checks.partition_column import outside
+from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
+from tidemill.core.partition import Partitioning
+
+# A column as it came, beside the one of its name that has the contract's type.
+_CAME = "\0came "
+_HERE = "\0here "
+EVERY = "\0every"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """A rule, and the expression that is true for each row that breaks it."""
+
+    rule: RowRule
+    breaks: pl.Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOf:
+    """A rule that no row repeats the values of these columns: what stands for them, and who has any."""
+
+    rule: RowRule
+    columns: tuple[str, ...]
+    codes: tuple[pl.Expr, ...]
+    here: pl.Expr
+
+
+def fitted(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
+    """The contract's columns in its types; what came in another is kept beside, missing values as null."""
+    schema = frame.collect_schema()
+    parts: list[pl.Expr] = []
+    for column in columns:
+        came, dtype = pl.col(column.name), schema[column.name]
+        if dtype == column.dtype:
+            parts.append(came)
+            continue
+        turned = partial(_turned, dtype=column.dtype)
+        parts.append(came.map_batches(turned, return_dtype=column.dtype, is_elementwise=True))
+        if dtype.is_float() and not column.is_float:
+            came = came.fill_nan(None)
+        parts.append(came.alias(_CAME + column.name))
+    return frame.select(parts)
+
+
+def _turned(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return fit(series, dtype)[1]
+
+
+def masks_of(
+    column: ColumnRules, given: pl.DataType, cut: Partitioning, partition: str | None
+) -> Iterator[Mask]:
+    """The rules of a column that came as `given`, over a `fitted` frame, in the order of `check`."""
+    values = pl.col(column.name)
+    came = values if given == column.dtype else pl.col(_CAME + column.name)
+    if given != column.dtype:
+        yield Mask(rule=column.type, breaks=values.is_null() & came.is_not_null())
+    if not column.nullable:
+        yield Mask(rule=column.null, breaks=came.is_null())
+        if column.is_float:
+            yield Mask(rule=column.nan, breaks=values.is_nan().fill_null(False))
+    for bound in filter(None, (column.least, column.most)):
+        yield Mask(rule=bound[1].rule, breaks=breaks_of(bound[1].passes))
+    if partition is not None and column.name == cut.column:
+        beyond = partial(_outside, cut=cut, partition=partition)
+        breaks = values.map_batches(beyond, return_dtype=pl.Boolean, is_elementwise=True)
+        yield Mask(rule=column.partition, breaks=breaks)
+
+
+def _outside(series: pl.Series, cut: Partitioning, partition: str) -> pl.Series:
+    return outside(series, cut, partition).fill_null(False)
+
+
+def breaks_of(passes: pl.Expr) -> pl.Expr:
+    """Whether a row breaks what an expression tells; null is passed."""
+    return passes.not_().fill_null(False)
+
+
+def one_of(rule: RowRule, names: Sequence[str], schema: Mapping[str, pl.DataType]) -> OneOf:
+    """The rule that rows differ in some columns of a `fitted` frame."""
+    here = [pl.col(name).is_not_null() for name in names]
+    here += [
+        pl.col(name).is_not_nan().fill_null(False) for name in names if schema[name].is_float()
+    ]
+    return OneOf(
+        rule=rule,
+        columns=tuple(names),
+        codes=tuple(code_of(names, dict(schema))),
+        here=pl.all_horizontal(here),
+    )
+
+
+def selection(masks: Sequence[Mask], ones: Sequence[OneOf]) -> list[pl.Expr]:
+    """One pass: a bit for each rule and row, and for what must differ its codes and a bit."""
+    # Whatever the rules give (one verdict on all rows may be all), this has a value for each row.
+    bits = [pl.first().is_null().alias(EVERY)]
+    bits += [mask.breaks.alias(str(index)) for index, mask in enumerate(masks)]
+    for index, one in enumerate(ones):
+        bits.append(one.here.alias(here_name(index)))
+        bits += [code.alias(code_name(index, part)) for part, code in enumerate(one.codes)]
+    return bits
+
+
+def code_name(index: int, part: int) -> str:
+    """The column of a `selection` that holds a part of the codes of a rule."""
+    return f"\0code {index} {part}"
+
+
+def here_name(index: int) -> str:
+    """The column of a `selection` that says which rows have values to compare."""
+    return f"{_HERE}{index}"

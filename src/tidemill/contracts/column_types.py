@@ -1,0 +1,287 @@
+"""The column types that a contract is written with: `tm.Int64(min=1)`, `tm.Enum(["EWR", "JFK"])`.
+
+Every one takes what all columns take: `nullable` (False), `isin`, `unique` (False), `on_fail`
+("quarantine", "fail", "warn"), `partition` ("value", or "1h", "1d", "1w", "1mo" for times),
+`optional` (False) with its `default`, `unit`, `description`, `role`, `pii`. Numbers and times take
+bounds, what has a length takes bounds of it.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields as fields_of
+from datetime import date, datetime
+from typing import Any, Literal, TypedDict, Unpack
+
+from tidemill.contracts.column import Column, OnFail
+from tidemill.contracts.dtype import DType
+from tidemill.core.errors import ContractError, did_you_mean
+from tidemill.core.partition import Grain, parse_grain
+
+
+class Common(TypedDict, total=False):
+    """What every column takes."""
+
+    nullable: bool
+    isin: Iterable[object]
+    unique: bool
+    on_fail: OnFail
+    partition: str
+    optional: bool
+    default: object
+    unit: str
+    description: str
+    role: Literal["", "label", "id", "feature"]
+    pii: str
+
+
+class Lengths(Common, total=False):
+    """What a column of text, bytes or lists takes besides; both are allowed lengths."""
+
+    min_length: int | None
+    max_length: int | None
+
+
+class Integers(Common, total=False):
+    """What a column of integers takes besides; the exclusive bounds are no allowed values."""
+
+    min: int | None
+    max: int | None
+    min_exclusive: int | None
+    max_exclusive: int | None
+
+
+class Floats(Common, total=False):
+    """What a column of floats takes besides; the exclusive bounds are no allowed values."""
+
+    min: float | None
+    max: float | None
+    min_exclusive: float | None
+    max_exclusive: float | None
+
+
+class Decimals(Common, total=False):
+    """What a column of decimals takes besides; a float is no exact bound, and refused."""
+
+    min: decimal.Decimal | int | None
+    max: decimal.Decimal | int | None
+    min_exclusive: decimal.Decimal | int | None
+    max_exclusive: decimal.Decimal | int | None
+
+
+class Days(Common, total=False):
+    """What a column of days takes besides; the exclusive bounds are no allowed values."""
+
+    min: date | None
+    max: date | None
+    min_exclusive: date | None
+    max_exclusive: date | None
+
+
+class Moments(Common, total=False):
+    """What a column of moments takes besides; bounds have a zone where the column has one."""
+
+    min: datetime | None
+    max: datetime | None
+    min_exclusive: datetime | None
+    max_exclusive: datetime | None
+
+
+def _column(
+    dtype: DType, told: Mapping[str, Any], takes: type = Common, *, regex: str | None = None
+) -> Column:
+    known: frozenset[str] = takes.__optional_keys__  # type: ignore[attr-defined]
+    for argument in told:
+        if argument not in known:
+            advice = did_you_mean(argument, sorted({*known, "regex"}))
+            raise ContractError(f"{dtype.name}({argument}=...): columns don't take that ({advice})")
+    isin, partition = _values(told.get("isin")), _cut(told.get("partition"))
+    return Column(dtype=dtype, regex=regex, **{**told, "isin": isin, "partition": partition})
+
+
+def _values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
+    if isin is None:
+        return None
+    if isinstance(isin, (str, bytes)) or not isinstance(isin, Iterable):
+        raise ContractError(f"isin={isin!r} must be a list of the allowed values")
+    return tuple(isin)
+
+
+def _cut(partition: str | None) -> Grain | Literal["value"] | None:
+    if partition is None:
+        return None
+    if partition == "value":
+        return "value"
+    try:
+        return parse_grain(partition)
+    except ValueError as error:
+        raise ContractError(f"{error} or 'value'") from None
+
+
+def _unit(unit: Literal["ms", "us", "ns"]) -> Literal["ms", "us", "ns"]:
+    if unit not in ("ms", "us", "ns"):
+        raise ContractError(
+            f"unit of time {unit!r} is not one of ms, us, ns; a zone is Datetime(time_zone='UTC')"
+        )
+    return unit
+
+
+def Int8(**bounds: Unpack[Integers]) -> Column:
+    """A column of 8-bit integers."""
+    return _column(DType("Int8"), bounds, Integers)
+
+
+def Int16(**bounds: Unpack[Integers]) -> Column:
+    """A column of 16-bit integers."""
+    return _column(DType("Int16"), bounds, Integers)
+
+
+def Int32(**bounds: Unpack[Integers]) -> Column:
+    """A column of 32-bit integers."""
+    return _column(DType("Int32"), bounds, Integers)
+
+
+def Int64(**bounds: Unpack[Integers]) -> Column:
+    """A column of 64-bit integers."""
+    return _column(DType("Int64"), bounds, Integers)
+
+
+def Int128(**bounds: Unpack[Integers]) -> Column:
+    """A column of 128-bit integers."""
+    return _column(DType("Int128"), bounds, Integers)
+
+
+def UInt8(**bounds: Unpack[Integers]) -> Column:
+    """A column of unsigned 8-bit integers."""
+    return _column(DType("UInt8"), bounds, Integers)
+
+
+def UInt16(**bounds: Unpack[Integers]) -> Column:
+    """A column of unsigned 16-bit integers."""
+    return _column(DType("UInt16"), bounds, Integers)
+
+
+def UInt32(**bounds: Unpack[Integers]) -> Column:
+    """A column of unsigned 32-bit integers."""
+    return _column(DType("UInt32"), bounds, Integers)
+
+
+def UInt64(**bounds: Unpack[Integers]) -> Column:
+    """A column of unsigned 64-bit integers."""
+    return _column(DType("UInt64"), bounds, Integers)
+
+
+def UInt128(**bounds: Unpack[Integers]) -> Column:
+    """A column of unsigned 128-bit integers."""
+    return _column(DType("UInt128"), bounds, Integers)
+
+
+def Float16(**bounds: Unpack[Floats]) -> Column:
+    """A column of 16-bit floats."""
+    return _column(DType("Float16"), bounds, Floats)
+
+
+def Float32(**bounds: Unpack[Floats]) -> Column:
+    """A column of 32-bit floats."""
+    return _column(DType("Float32"), bounds, Floats)
+
+
+def Float64(**bounds: Unpack[Floats]) -> Column:
+    """A column of 64-bit floats."""
+    return _column(DType("Float64"), bounds, Floats)
+
+
+def Decimal(precision: int, scale: int = 0, **bounds: Unpack[Decimals]) -> Column:
+    """A column of exact decimals with `precision` digits, `scale` of them after the point."""
+    return _column(DType("Decimal", (precision, scale)), bounds, Decimals)
+
+
+def Bool(**common: Unpack[Common]) -> Column:
+    """A column of true and false."""
+    return _column(DType("Boolean"), common)
+
+
+def String(*, regex: str | None = None, **lengths: Unpack[Lengths]) -> Column:
+    """A column of text; `regex` must match somewhere: anchor it with ^ and $ to mean the whole."""
+    return _column(DType("String"), lengths, Lengths, regex=regex)
+
+
+def Binary(**lengths: Unpack[Lengths]) -> Column:
+    """A column of bytes."""
+    return _column(DType("Binary"), lengths, Lengths)
+
+
+def Enum(categories: Sequence[str], **common: Unpack[Common]) -> Column:
+    """A column of text that is one of `categories`, in their order."""
+    if isinstance(categories, str):
+        raise ContractError(f"Enum({categories!r}) must be given a list of its categories")
+    return _column(DType("Enum", tuple(categories)), common)
+
+
+def Categorical(**common: Unpack[Common]) -> Column:
+    """A column of repeated text whose categories aren't known beforehand."""
+    return _column(DType("Categorical"), common)
+
+
+def Date(**bounds: Unpack[Days]) -> Column:
+    """A column of calendar days."""
+    return _column(DType("Date"), bounds, Days)
+
+
+def Datetime(
+    unit_of_time: Literal["ms", "us", "ns"] = "us",
+    time_zone: str | None = None,
+    **bounds: Unpack[Moments],
+) -> Column:
+    """A column of moments; days, weeks and months are cut in `time_zone`, hours in UTC."""
+    return _column(DType("Datetime", (_unit(unit_of_time), time_zone)), bounds, Moments)
+
+
+def Time(**common: Unpack[Common]) -> Column:
+    """A column of times of day."""
+    return _column(DType("Time"), common)
+
+
+def Duration(unit_of_time: Literal["ms", "us", "ns"] = "us", **common: Unpack[Common]) -> Column:
+    """A column of lengths of time."""
+    return _column(DType("Duration", (_unit(unit_of_time),)), common)
+
+
+def List(inner: Column, **lengths: Unpack[Lengths]) -> Column:
+    """A column of lists whose items have the type of `inner`, which says nothing else."""
+    return _column(DType("List", (_inner("List", inner),)), lengths, Lengths)
+
+
+def Array(inner: Column, width: int, **common: Unpack[Common]) -> Column:
+    """A column of lists that all have `width` items of the type of `inner`."""
+    if isinstance(width, bool) or not isinstance(width, int) or width < 0:
+        raise ContractError(f"Array(width={width!r}) is not a number of items, such as 3")
+    return _column(DType("Array", (_inner("Array", inner), width)), common)
+
+
+def Struct(fields: Mapping[str, Column], **common: Unpack[Common]) -> Column:
+    """A column of records with these fields, each of the type of its column."""
+    if not isinstance(fields, Mapping) or not fields:
+        raise ContractError(f"Struct({fields!r}) must be given its fields: {{'lat': tm.Float64()}}")
+    parts = [(str(name), _inner("Struct", inner, name)) for name, inner in fields.items()]
+    return _column(DType("Struct", tuple(part for pair in parts for part in pair)), common)
+
+
+def _inner(outer: str, inner: object, field: str = "") -> DType:
+    """The type of a part; what else its column says would not be checked, so it is refused."""
+    what = f"{outer}: field {field!r}" if field else f"{outer}: its inner column"
+    if not isinstance(inner, Column):
+        raise ContractError(f"{what} is {inner!r}, not a column such as tm.Int64()")
+    plain = Column(dtype=inner.dtype, name=inner.name, nullable=inner.nullable)
+    more = [
+        item.name
+        for item in fields_of(inner)
+        if getattr(inner, item.name) != getattr(plain, item.name)
+    ]
+    if more:
+        raise ContractError(
+            f"{what} says {', '.join(more)}, which isn't checked inside of a {outer}: declare its type "
+            "only, and check its values by a tm.rule(...)"
+        )
+    return inner.dtype

@@ -1,0 +1,69 @@
+"""What differs inside of a type that has fields: one verdict a field, told by its path.
+
+A field is to a struct what a column is to a table: one that goes loosens, because its readers lose it,
+one that comes tightens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidemill.contracts.compatibility.directions import (
+    BOTH,
+    LOOSENS,
+    NEUTRAL,
+    TIGHTENS,
+    Verdict,
+    types,
+)
+from tidemill.contracts.dtype import DType
+
+_NESTED = ("Struct", "List", "Array")
+_ORDER = Verdict(direction=NEUTRAL.direction, felt=True, note="for who reads by position")
+
+
+def has_fields(old: DType, new: DType) -> bool:
+    """Whether two types are alike down to a struct, so that its fields can be compared."""
+    if old.name != new.name or old.name not in _NESTED:
+        return False
+    return old.name == "Struct" or has_fields(_item(old), _item(new))
+
+
+def inside(old: DType, new: DType, path: str = "") -> Iterator[tuple[str, Verdict]]:
+    """Each difference between two types in words, and which way it goes."""
+    if old == new:
+        return
+    if old.name != new.name or old.name not in _NESTED:
+        yield f"type of {path} {old} -> {new}", types(old, new)
+    elif old.name == "Struct":
+        yield from _fields(old, new, path)
+    else:
+        if old.args[1:] != new.args[1:]:
+            yield f"length of {path or 'each'} {old.args[1]} -> {new.args[1]}", BOTH
+        yield from inside(_item(old), _item(new), f"{path}[]")
+
+
+def _fields(old: DType, new: DType, path: str) -> Iterator[tuple[str, Verdict]]:
+    before, after = _by_name(old), _by_name(new)
+    for name, dtype in before.items():
+        if name in after:
+            yield from inside(dtype, after[name], f"{path}.{name}")
+        else:
+            yield f"field {path}.{name} removed", LOOSENS
+    for name, dtype in after.items():
+        if name not in before:
+            yield f"field {path}.{name} added: {dtype}", TIGHTENS
+    kept = [name for name in before if name in after]
+    if kept != [name for name in after if name in before]:
+        yield f"fields {path or 'of it'} in another order", _ORDER
+
+
+def _by_name(dtype: DType) -> dict[str, DType]:
+    pairs = zip(dtype.args[::2], dtype.args[1::2], strict=True)
+    return {str(name): inner for name, inner in pairs if isinstance(inner, DType)}
+
+
+def _item(dtype: DType) -> DType:
+    inner = dtype.args[0]
+    assert isinstance(inner, DType)
+    return inner

@@ -1,0 +1,90 @@
+"""What differs between two contracts' rules that look beyond the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidemill.contracts.compatibility.changes import Change
+from tidemill.contracts.compatibility.directions import (
+    BOTH,
+    LOOSENS,
+    TIGHTENS,
+    TOLD,
+    WATCHED,
+    Verdict,
+    allowed,
+    always,
+    greatest,
+    keys,
+    severity,
+)
+from tidemill.contracts.compatibility.terms import Term, change, judged, term
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import (
+    DriftRule,
+    FreshnessRule,
+    ReferenceRule,
+    UniqueRule,
+    WideRule,
+)
+from tidemill.core.partition import Span, parse_span
+
+# Any moment will do that isn't at an end of the calendar; months are compared as of then.
+_MOMENT = datetime(2000, 1, 1)
+
+
+def _within(old: str, new: str) -> Verdict:
+    """A shorter age is tighter."""
+    return greatest(_length(parse_span(old)), _length(parse_span(new)))
+
+
+def _length(span: Span) -> timedelta:
+    return _MOMENT - span.before(_MOMENT)
+
+
+def _added(old: Any, new: Any) -> Verdict:
+    """Columns that are judged each by itself: one more is tighter."""
+    return allowed(new, old)
+
+
+_TERMS: Mapping[type[object], tuple[Term, ...]] = {
+    FreshnessRule: (
+        term("column", always(BOTH), checked=True),
+        term("within", _within, checked=True),
+    ),
+    UniqueRule: (term("columns", keys, checked=True),),
+    ReferenceRule: tuple(
+        term(name, always(BOTH), checked=True) for name in ("columns", "contract", "to", "stage")
+    ),
+    DriftRule: (
+        term("columns", _added, checked=True),
+        term("by", always(BOTH), checked=True),
+        term("limit", greatest, checked=True),
+        term("vs_last", always(BOTH), checked=True),
+    ),
+}
+_ALL = (term("on_fail", severity(("warn", "fail"))),)
+_SAID = (term("description", always(TOLD)),)
+
+
+def wider(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
+    """Every change of a rule that looks beyond the partition."""
+    before = {rule.name: rule for rule in old.wider}
+    after = {rule.name: rule for rule in new.wider}
+    for name, rule in before.items():
+        if type(after.get(name)) is not type(rule):
+            yield change(name, f"rule removed: {rule}", _unless_it_warns(rule, LOOSENS))
+    for name, rule in after.items():
+        earlier = before.get(name)
+        if earlier is None or type(earlier) is not type(rule):
+            yield change(name, f"rule added: {rule}", _unless_it_warns(rule, TIGHTENS))
+            continue
+        warns = earlier.on_fail == rule.on_fail == "warn"
+        terms = (*_TERMS[type(rule)], *_ALL, *_SAID)
+        yield from judged(name, terms, earlier, rule, warns=warns)
+
+
+def _unless_it_warns(rule: WideRule, verdict: Verdict) -> Verdict:
+    return WATCHED if rule.on_fail == "warn" else verdict

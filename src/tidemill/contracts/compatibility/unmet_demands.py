@@ -1,0 +1,178 @@
+"""What a contract promises to who reads its table, and which of a reader's demands it doesn't meet.
+
+A contract promises what no published row can break: what only warns promises nothing. Demands are
+written as a contract, too, so that both sides speak the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.compatibility.terms import said
+from tidemill.contracts.compatibility.value_inclusion import VALUE_TERMS, value_faults
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import Rows, UniqueRule, WideRule
+from tidemill.core.errors import did_you_mean
+
+_SILENT: dict[str, Any] = {field: None for fields in VALUE_TERMS.values() for field in fields}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """A demand that isn't met: of which column (or rule), by which term, and what either side says."""
+
+    about: str
+    term: str
+    asked: str
+    given: str
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        """`weight.min`, as findings name it; a rule by its own name."""
+        return f"{self.about}.{self.term}" if self.term else self.about
+
+
+def unmet(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+    """The demands of `wanted` that tables which `given` allows may break."""
+    for column in wanted.columns:
+        if column.name not in given.names:
+            hint = did_you_mean(column.name, given.names)
+            yield Unmet(about=column.name, term="exists", asked="a column", given="none", hint=hint)
+        else:
+            yield from _column(column, given)
+    yield from _table(wanted, given)
+
+
+def _column(wanted: Column, spec: ContractSpec) -> Iterator[Unmet]:
+    declared = spec.column(wanted.name)
+    given = _promised(declared, spec)
+    name, warns = wanted.name, declared.on_fail == "warn"
+    if not wanted.dtype.holds(given.dtype):
+        yield Unmet(about=name, term="type", asked=str(wanted.dtype), given=str(given.dtype))
+        return
+    if wanted.on_fail == "warn":
+        return
+    if given.nullable and not wanted.nullable:
+        words = "it may be null" + _only_warns(warns and not declared.nullable)
+        yield Unmet(about=name, term="null", asked="never null", given=words)
+    for term in value_faults(wanted, given):
+        words = _told(declared, term) + _only_warns(warns)
+        yield Unmet(about=name, term=term, asked=_told(wanted, term), given=words)
+    if wanted.unique and not _is_unique((name,), spec):
+        words = "it may repeat" + _only_warns(warns and declared.unique)
+        yield Unmet(about=name, term="unique", asked="unique", given=words)
+
+
+def _promised(column: Column, spec: ContractSpec) -> Column:
+    """A column with what no published value of it can break."""
+    if column.on_fail != "warn":
+        return column
+    # Rows without an identity or a place are never kept.
+    fixed = column.name in spec.key or column.partition is not None
+    return replace(column, **_SILENT, unique=False, nullable=column.nullable or not fixed)
+
+
+def _told(column: Column, term: str) -> str:
+    """`min 0`, `min 0 (exclusive)`, `no min`."""
+    for field in VALUE_TERMS[term]:
+        value = getattr(column, field)
+        if value is not None:
+            return f"{term} {said(value)}{' (exclusive)' * field.endswith('_exclusive')}"
+    return f"no {term}"
+
+
+def _only_warns(warns: bool) -> str:
+    return ", where a break only warns" if warns else ""
+
+
+def _is_unique(columns: tuple[str, ...], spec: ContractSpec) -> bool:
+    """Whether no combination of some columns comes twice in a partition."""
+    within = set(columns)
+    if spec.key and set(spec.key) <= within:
+        return True
+    if any(_distinct(spec.column(name), spec, alone=len(columns) == 1) for name in columns):
+        return True
+    return any(
+        isinstance(rule, UniqueRule)
+        and rule.on_fail == "fail"
+        and set(rule.columns) <= within
+        and (rule.columns == columns or not _may_be_null(rule.columns, spec))
+        for rule in spec.wider
+    )
+
+
+def _distinct(column: Column, spec: ContractSpec, *, alone: bool) -> bool:
+    # Missing values don't count as repeated, but beside others they tell no rows apart.
+    return _promised(column, spec).unique and (alone or not column.nullable)
+
+
+def _may_be_null(columns: tuple[str, ...], spec: ContractSpec) -> bool:
+    return any(_promised(spec.column(name), spec).nullable for name in columns)
+
+
+def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+    names = [name for name in wanted.key if name in given.names]
+    if wanted.key and (len(names) < len(wanted.key) or not _is_unique(tuple(names), given)):
+        yield Unmet(
+            about="key", term="", asked=f"key {said(wanted.key)}", given=f"key {said(given.key)}"
+        )
+    yield from _rules(wanted, given)
+    yield from _wider(wanted, given)
+    yield from _rows(wanted.rows, given.rows)
+    if wanted.budget is not None:
+        share = given.budget.max_bad if given.budget is not None else None
+        if share is None or share > wanted.budget.max_bad:
+            asked = f"max_bad {wanted.budget.max_bad}"
+            yield Unmet(about="budget", term="", asked=asked, given=f"max_bad {said(share)}")
+
+
+def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+    kept = {rule.digest: rule.on_fail for rule in given.rules}
+    names = {rule.name for rule in given.rules}
+    for rule in wanted.rules:
+        found = kept.get(rule.digest)
+        if rule.on_fail == "warn" or found in ("fail", "quarantine"):
+            continue
+        words = "it only warns" if found else "another rule of that name"
+        if not found and rule.name not in names:
+            words = "no such rule"
+        hint = "" if found else did_you_mean(rule.name, names)
+        yield Unmet(about=rule.name, term="", asked=str(rule.expr), given=words, hint=hint)
+
+
+def _wider(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+    kept = {_plain(rule): rule.on_fail for rule in given.wider}
+    for rule in wanted.wider:
+        found = kept.get(_plain(rule))
+        if rule.on_fail == "fail" and found != "fail":
+            words = "it only warns" if found else "no such rule"
+            yield Unmet(about=rule.name, term="", asked=str(rule), given=words)
+
+
+def _plain(rule: WideRule) -> tuple[str, str]:
+    return type(rule).__name__, repr(replace(rule, name="", description="", on_fail="fail"))
+
+
+def _rows(wanted: Rows | None, given: Rows | None) -> Iterator[Unmet]:
+    if wanted is None or wanted.on_fail == "warn":
+        return
+    held = Rows() if given is None or given.on_fail == "warn" else given
+    ends = (
+        wanted.min is None or (held.min is not None and held.min >= wanted.min),
+        wanted.max is None or (held.max is not None and held.max <= wanted.max),
+        wanted.vs_last is None or (held.vs_last, held.within) == (wanted.vs_last, wanted.within),
+    )
+    if not all(ends):
+        words = "none" if given is None else _rows_told(given)
+        words += _only_warns(given is not None and given.on_fail == "warn")
+        yield Unmet(about="rows", term="", asked=_rows_told(wanted), given=words)
+
+
+def _rows_told(rows: Rows) -> str:
+    fields = ("min", "max", "vs_last", "within")
+    told = ((name, getattr(rows, name)) for name in fields)
+    return ", ".join(f"{name} {value}" for name, value in told if value is not None)

@@ -1,0 +1,177 @@
+"""The class statement that declares a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.digests import check_digest
+from tidemill.contracts.spec import (
+    Compatibility,
+    ContractSpec,
+    Reads,
+    Rule,
+    UnknownColumns,
+    _is_expression,
+)
+from tidemill.contracts.table_rules import (
+    Budget,
+    DriftRule,
+    FreshnessRule,
+    ReferenceRule,
+    Rows,
+    UniqueRule,
+    WideRule,
+)
+from tidemill.contracts.validity import _refuse_contradictions
+from tidemill.core.callsite import caller
+from tidemill.core.errors import ContractError
+
+
+class Contract:
+    """Base of every contract: columns and rules are class attributes, the rest are class arguments.
+
+    Class arguments: `version` ("MAJOR.MINOR.PATCH"), `key` (names of the columns that identify a
+    row; rows are stored in its order), `unknown_columns` ("fail", "drop" or "keep"),
+    `compatibility` ("none", or what a next version promises: "backward", "forward", "full", each
+    also "_transitive"). Raises ContractError when the contract contradicts itself.
+    """
+
+    __tidemill_contract__: ClassVar[ContractSpec]
+
+    def __init_subclass__(
+        cls,
+        *,
+        version: str = "1.0.0",
+        key: Sequence[str] = (),
+        unknown_columns: UnknownColumns = "fail",
+        compatibility: Compatibility = "none",
+        base: bool = False,
+        **kwargs: object,
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        # A base adds what can be done with contracts, and is none itself.
+        if base:
+            return
+        place = caller(1)
+        own = _Own.of(cls, f"{place}: contract {cls.__name__}")
+        parent = getattr(cls, "__tidemill_contract__", None)
+        columns, rules, wider = _inherited(cls)
+        spec = ContractSpec(
+            name=cls.__name__,
+            version=version,
+            columns=tuple((columns | own.columns).values()),
+            key=(key,) if isinstance(key, str) else tuple(key),
+            rules=tuple((rules | own.rules).values()),
+            rows=own.rows or getattr(parent, "rows", None),
+            budget=own.budget or getattr(parent, "budget", None),
+            wider=tuple((wider | own.wider).values()),
+            unknown_columns=unknown_columns,
+            compatibility=compatibility,
+            description=(cls.__doc__ or "").strip(),
+            place=place,
+        )
+        _refuse_contradictions(spec)
+        for name, column in own.columns.items():
+            setattr(cls, name, column)
+        cls.__tidemill_contract__ = spec
+
+    @classmethod
+    def __tidemill_check__(cls) -> str:
+        """What stands for a contract that code only asks for columns: its checks, in which is no version.
+
+        Empty where a class has a `reads` of its own.
+        """
+        inherited = getattr(cls.reads, "__func__", None) is vars(Contract)["reads"].__func__
+        return check_digest(cls.__tidemill_contract__) if inherited else ""
+
+    @classmethod
+    def reads(
+        cls,
+        *columns: str,
+        guarantees: Sequence[str | Column | Rule] | None = None,
+        **relied: Column,
+    ) -> Reads:
+        """The columns that a consumer reads, and what it relies on in them.
+
+        `guarantees` names rules of the contract ("weight.min", "shipped_later", "key") or gives
+        columns and rules; `weight=tm.Float64(min=0)` reads a column and relies on all that is said.
+        ContractError names the nearest for a column that isn't there.
+        """
+        spec, place = cls.__tidemill_contract__, caller(1)
+        own = tuple(replace(column, name=name) for name, column in relied.items())
+        listed = (guarantees,) if isinstance(guarantees, str) else guarantees
+        said = None if listed is None and not own else (*(listed or ()), *own)
+        names = dict.fromkeys(spec.column(name).name for name in (*columns, *relied))
+        return Reads(contract=spec, columns=tuple(names), guarantees=said, place=place)
+
+
+AnyContract = TypeVar("AnyContract", bound=Contract)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Own:
+    """What one class body declares."""
+
+    columns: dict[str, Column]
+    rules: dict[str, Rule]
+    wider: dict[str, WideRule]
+    rows: Rows | None = None
+    budget: Budget | None = None
+
+    @classmethod
+    def of(cls, body: type, where: str) -> _Own:
+        own = cls(columns={}, rules={}, wider={})
+        for name, value in vars(body).items():
+            if name in RESERVED and isinstance(value, _DECLARED):
+                raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
+            match value:
+                case Column():
+                    own.columns[name] = replace(value, name=name)
+                case Rule():
+                    own.rules[name] = replace(value, name=name)
+                case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
+                    own.wider[name] = replace(value, name=name)
+                case Rows() | Budget():
+                    own._one(value, f"{where}: {name}")
+                case _ if problem := _forgotten(value):
+                    raise ContractError(f"{where}: {name} {problem}")
+        return own
+
+    def _one(self, value: Rows | Budget, where: str) -> None:
+        kind = type(value).__name__
+        if getattr(self, kind.lower()) is not None:
+            raise ContractError(f"{where} is its second {kind}(); use one")
+        setattr(self, kind.lower(), value)
+
+
+_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+RESERVED = frozenset({"describe", "reads", "sample", "validate"})
+
+
+def _forgotten(value: object) -> str:
+    """Why an attribute that looks like a column or a rule would be passed over in silence."""
+    if getattr(value, "__module__", "") == "tidemill.contracts.column_types":
+        return f"is {getattr(value, '__name__', '')} itself; call it to make a column"
+    if getattr(value, "__module__", "") == "tidemill.contracts.table_rules":
+        return f"is {getattr(value, '__name__', '')} itself; call it to make a rule"
+    if _is_expression(value):
+        return "is an expression; wrap it in tm.rule(...)"
+    if str(getattr(value, "__module__", "")).startswith("polars.datatypes"):
+        return f"is the Polars type {value}; write a column such as tm.Int64()"
+    return ""
+
+
+def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
+    columns: dict[str, Column] = {}
+    rules: dict[str, Rule] = {}
+    wider: dict[str, WideRule] = {}
+    for base in reversed(cls.__mro__[1:]):
+        spec = vars(base).get("__tidemill_contract__")
+        if spec is not None:
+            columns.update({column.name: column for column in spec.columns})
+            rules.update({rule.name: rule for rule in spec.rules})
+            wider.update({rule.name: rule for rule in spec.wider})
+    return columns, rules, wider

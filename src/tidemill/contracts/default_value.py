@@ -1,0 +1,93 @@
+"""Whether the default of an optional column passes the column's own rules.
+
+What only Polars can tell (a pattern, the categories of a Categorical) is told when the contract is
+made ready to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from math import isnan
+from typing import Any
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.dtype import Args, DType
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "Boolean": bool,
+    "String": str,
+    "Categorical": str,
+    "Binary": bytes,
+    "Time": time,
+    "Duration": timedelta,
+}
+
+
+def default_problems(column: Column) -> Iterable[str]:
+    """Why `default` is no value that the column allows."""
+    value: Any = column.default
+    if value is None:
+        return
+    told = f"default={value!r}"
+    if column.dtype.is_nested:
+        yield f"{told} on a {column.dtype}: such columns are only filled with null"
+    elif not is_value(value, column.dtype):
+        yield f"{told} is no {column.dtype}"
+    else:
+        yield from (f"{told} breaks its own rule: {rule}" for rule in broken_terms(column, value))
+
+
+def broken_terms(column: Column, value: Any) -> Iterable[str]:
+    """What a column says of values and `value` breaks; patterns are for Polars to tell."""
+    length = len(value) if isinstance(value, str | bytes) else 0
+    checks = (
+        ("min", column.min, lambda bound: value >= bound),
+        ("max", column.max, lambda bound: value <= bound),
+        ("min_exclusive", column.min_exclusive, lambda bound: value > bound),
+        ("max_exclusive", column.max_exclusive, lambda bound: value < bound),
+        ("min_length", column.min_length, lambda bound: length >= bound),
+        ("max_length", column.max_length, lambda bound: length <= bound),
+        ("isin", column.isin, lambda allowed: value in allowed),
+    )
+    for name, limit, passes in checks:
+        if limit is not None and not passes(limit):
+            yield f"{name}={list(limit) if isinstance(limit, tuple) else limit!r}"
+
+
+def is_value(value: object, dtype: DType) -> bool:
+    """Whether a Python value is one of a type without parts; NaN is none of any."""
+    name = dtype.name
+    if name == "Enum":
+        return isinstance(value, str) and value in dtype.args
+    if name == "Datetime":
+        return isinstance(value, datetime) and (value.tzinfo is None) == (dtype.args[1] is None)
+    if name == "Date":
+        return isinstance(value, date) and not isinstance(value, datetime)
+    if name in _KINDS:
+        return isinstance(value, _KINDS[name])
+    if isinstance(value, bool):
+        return False
+    if name == "Decimal":
+        return isinstance(value, int | Decimal) and _has_digits(Decimal(value), dtype.args)
+    if name.startswith("Float"):
+        return isinstance(value, int | float) and not isnan(float(value))
+    return isinstance(value, int) and _in_range(value, name)
+
+
+def _has_digits(value: Decimal, args: Args) -> bool:
+    precision, scale = (int(str(arg)) for arg in args)
+    if not value.is_finite():
+        return False
+    # Decimals of Python are rounded to 28 digits by every operation.
+    units = Fraction(value) * Fraction(10) ** scale
+    return units.denominator == 1 and bool(abs(units) < Fraction(10) ** precision)
+
+
+def _in_range(value: int, name: str) -> bool:
+    bits = int(name.lstrip("UInt"))
+    if name.startswith("U"):
+        return 0 <= value < 1 << bits
+    return -(1 << bits - 1) <= value < 1 << bits - 1

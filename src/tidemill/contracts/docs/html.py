@@ -1,0 +1,140 @@
+"""Contracts as HTML: the same for the page of a workflow and for a notebook.
+
+Every text of the user is escaped. Nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.docs.phrases import (
+    OUTCOMES,
+    Condition,
+    conditions,
+    head_terms,
+    row_rules,
+    table_rules,
+    type_name,
+)
+from tidemill.contracts.spec import ContractSpec
+
+PERSONAL = "personal"
+# A notebook has colours of its own: only what tells things apart is said, and grey is see-through.
+NOTEBOOK_STYLE = (
+    ".tidemill table{border-collapse:collapse;margin:.5em 0}"
+    ".tidemill caption{text-align:left;font-weight:600;padding:.3em 0}"
+    ".tidemill th,.tidemill td{text-align:left!important;vertical-align:top;padding:.3em .8em .3em 0;"
+    "border-bottom:1px solid rgba(128,128,128,.3)}"
+    ".tidemill .about,.tidemill .where{opacity:.75}.tidemill p{margin:.2em 0}"
+    ".tidemill .mark{border:1px solid rgba(128,128,128,.5);border-radius:.7em;padding:0 .5em;"
+    "font-size:85%;white-space:nowrap}"
+)
+
+
+def contract_html(spec: ContractSpec) -> str:
+    """A contract as a piece of HTML that stands alone in a notebook."""
+    return _framed(
+        f"<p><strong>{escape(spec.name)}</strong> {escape(spec.version)} "
+        f'<span class="where">{escape(spec.place)}</span></p>'
+        + paragraphs(spec.description)
+        + f"<p>{'; '.join(f'{name}: {escape(said)}' for name, said in head_terms(spec))}</p>"
+        + columns_table(spec)
+        + rule_tables(spec)
+    )
+
+
+def _framed(inside: str) -> str:
+    return f'<div class="tidemill"><style>{NOTEBOOK_STYLE}</style>{inside}</div>'
+
+
+def paragraphs(text: str) -> str:
+    """A text of the user: its paragraphs, parted by empty lines."""
+    parts = [" ".join(part.split()) for part in text.split("\n\n")]
+    return "".join(f'<p class="about">{escape(part)}</p>' for part in parts if part)
+
+
+def mark(text: str) -> str:
+    """A word that stands out; personal data more than others."""
+    more = " personal" if text.startswith(PERSONAL) else ""
+    return f'<span class="mark{more}">{escape(text)}</span>'
+
+
+def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; the first cell of a row heads it."""
+    lines = [list(row) for row in rows]
+    # A column that says nothing anywhere is left out.
+    kept = [n for n in range(len(headers)) if n == 0 or any(line[n] for line in lines)]
+    head = "".join(f'<th scope="col">{escape(headers[n])}</th>' for n in kept)
+    body = "\n".join(
+        "<tr>"
+        + f'<th scope="row">{line[0]}</th>'
+        + "".join(f"<td>{line[n]}</td>" for n in kept[1:])
+        + "</tr>"
+        for line in lines
+    )
+    # Who has no mouse scrolls a wide table by the keys, once it has the focus.
+    return (
+        f'<div class="wide" role="group" aria-label="{escape(caption)}" tabindex="0">'
+        f"<table><caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+COLUMN_HEADERS = ("column", "type", "must be", "if not", "marks", "description")
+
+
+def columns_table(spec: ContractSpec) -> str:
+    """The columns of a contract: type, what values must satisfy, what follows, what is known."""
+    return html_table("Columns", COLUMN_HEADERS, (column_cells(spec, c) for c in spec.columns))
+
+
+def column_cells(spec: ContractSpec, column: Column) -> list[str]:
+    """The cells of a column's row under `COLUMN_HEADERS`."""
+    must = conditions(column)
+    return [
+        f"<code>{escape(column.name)}</code>",
+        f"<code>{escape(type_name(column))}</code>",
+        "<br>".join(map(escape, must)),
+        OUTCOMES[column.on_fail],
+        " ".join(map(mark, marks_of(spec, column))),
+        escape(column.description),
+    ]
+
+
+def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
+    """What a column is, besides its values: key, partition, unit, role, personal."""
+    if column.name in spec.key:
+        yield "key"
+    if column.partition:
+        yield "partition"
+    if column.unit:
+        yield f"in {column.unit}"
+    if column.role:
+        yield f"role: {column.role}"
+    if column.pii:
+        yield f"{PERSONAL}: {column.pii}"
+
+
+def rule_tables(spec: ContractSpec) -> str:
+    """The rules over rows and over the table, each a table; nothing where there are none."""
+    return _rules("Rules over rows", row_rules(spec), code=True) + _rules(
+        "Rules over the table", table_rules(spec), code=False
+    )
+
+
+def _rules(caption: str, rules: Sequence[Condition], *, code: bool) -> str:
+    if not rules:
+        return ""
+    headers = ("rule", "must hold", "if not", "description")
+    rows = [
+        (
+            f"<code>{escape(rule.name)}</code>",
+            f"<code>{escape(rule.says)}</code>" if code else escape(rule.says),
+            OUTCOMES[rule.on_fail],
+            escape(rule.description),
+        )
+        for rule in rules
+    ]
+    return html_table(caption, headers, rows)

@@ -1,0 +1,130 @@
+"""What a contract asks, in words: said once, for tables, pages and notebooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import Budget, Rows
+
+# What becomes of what breaks a rule.
+OUTCOMES = {
+    "fail": "partition fails",
+    "quarantine": "row is quarantined",
+    "warn": "warns",
+}
+UNKNOWN = {
+    "fail": "columns that aren't named here fail the partition",
+    "drop": "columns that aren't named here are dropped",
+    "keep": "columns that aren't named here are kept",
+}
+_LENGTHS = {"Binary": "byte", "List": "item"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A rule about rows, a partition or a table: what must hold, in words or as an expression."""
+
+    name: str
+    says: str
+    on_fail: str
+    description: str = ""
+
+
+def conditions(column: Column) -> tuple[str, ...]:
+    """What every value of a column must satisfy."""
+    return tuple(filter(None, (*_bounds(column), *_values(column), _optional(column))))
+
+
+def terms(column: Column) -> str:
+    """All that is said of a column besides its type, in one line."""
+    marks = (
+        column.unit and f"in {column.unit}",
+        column.role and f"role {column.role}",
+        column.pii and f"personal: {column.pii}",
+        "partition" if column.partition else "",
+    )
+    return ", ".join(filter(None, (*conditions(column), *marks)))
+
+
+def _bounds(column: Column) -> Iterator[str]:
+    unit = _LENGTHS.get(column.dtype.name, "character")
+    yield "" if column.nullable else "never null"
+    yield f">= {column.min}" if column.min is not None else ""
+    yield f"<= {column.max}" if column.max is not None else ""
+    yield f"> {column.min_exclusive}" if column.min_exclusive is not None else ""
+    yield f"< {column.max_exclusive}" if column.max_exclusive is not None else ""
+    yield f"at least {_number(column.min_length, unit)}" if column.min_length is not None else ""
+    yield f"at most {_number(column.max_length, unit)}" if column.max_length is not None else ""
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _values(column: Column) -> Iterator[str]:
+    allowed = column.isin or (column.dtype.args if column.dtype.name == "Enum" else ())
+    yield f"matches {column.regex}" if column.regex is not None else ""
+    yield f"one of {', '.join(map(str, allowed))}" if allowed else ""
+    yield "unique in a partition" if column.unique else ""
+
+
+def _optional(column: Column) -> str:
+    if not column.optional:
+        return ""
+    filled = "null" if column.default is None else column.default
+    return f"optional, {filled} where it is missing"
+
+
+def type_name(column: Column) -> str:
+    """The type, but for the values of an Enum, which are among the conditions."""
+    return "Enum" if column.dtype.name == "Enum" else str(column.dtype)
+
+
+def row_rules(spec: ContractSpec) -> tuple[Condition, ...]:
+    """The rules that a single row can break."""
+    return tuple(
+        Condition(name=r.name, says=str(r.expr), on_fail=r.on_fail, description=r.description)
+        for r in spec.rules
+    )
+
+
+def table_rules(spec: ContractSpec) -> tuple[Condition, ...]:
+    """The rules that no single row can break: of a partition, and of more than one."""
+    found = []
+    if spec.rows is not None:
+        found.append(Condition(name="rows", says=_counted(spec.rows), on_fail=spec.rows.on_fail))
+    if spec.budget is not None:
+        found.append(Condition(name="budget", says=_spent(spec.budget), on_fail="fail"))
+    found += [
+        Condition(name=r.name, says=str(r), on_fail=r.on_fail, description=r.description)
+        for r in spec.wider
+    ]
+    return tuple(found)
+
+
+def _counted(rows: Rows) -> str:
+    words = [
+        f"at least {_number(rows.min, 'row')}" if rows.min is not None else "",
+        f"at most {_number(rows.max, 'row')}" if rows.max is not None else "",
+    ]
+    if rows.vs_last is not None and rows.within is not None:
+        last = "last partition" if rows.vs_last == 1 else f"median of the last {rows.vs_last}"
+        words.append(f"as many rows as the {last}, within {rows.within * 100:.6g} % of it")
+    return ", ".join(filter(None, words)) or "any number of rows"
+
+
+def _spent(budget: Budget) -> str:
+    return f"at most {budget.max_bad * 100:.6g} % of the rows are quarantined"
+
+
+def head_terms(spec: ContractSpec) -> tuple[tuple[str, str], ...]:
+    """What is said of the whole table, each under its name."""
+    return (
+        ("key", ", ".join(spec.key) or "none"),
+        ("partition", str(spec.partitioning)),
+        ("unknown columns", UNKNOWN[spec.unknown_columns]),
+        ("compatibility", spec.compatibility.replace("_", " ")),
+    )

@@ -1,0 +1,59 @@
+"""Have IPython show a contract, which is a class, as a table where a cell ends with it.
+
+IPython asks no class for `_repr_html_`, only its instances; and a metaclass would be part of what
+every contract is. So its formatters are told what to do with classes, and do with all others what
+they did before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tidemill.contracts.docs.html import contract_html
+from tidemill.contracts.docs.text import contract_text
+from tidemill.contracts.spec import ContractSpec
+
+
+def draw_contracts() -> bool:
+    """Register with the running shell, once; False where none runs."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    if shell is None:
+        return False
+    formatters = shell.display_formatter.formatters
+    html, plain = formatters["text/html"], formatters["text/plain"]
+    before = plain.lookup_by_type(type)
+    if not getattr(before, "of_tidemill", False):
+        html.for_type(type, _html(html.type_printers.get(type)))
+        plain.for_type(type, _plain(before))
+    return True
+
+
+def _spec(value: type) -> ContractSpec | None:
+    # `vars`: the base class of all contracts says nothing.
+    return vars(value).get("__tidemill_contract__")
+
+
+def _html(before: Callable[[type], str | None] | None) -> Callable[[type], str | None]:
+    def draw(value: type) -> str | None:
+        spec = _spec(value)
+        if spec is not None:
+            return contract_html(spec)
+        return before(value) if before is not None else None
+
+    return draw
+
+
+def _plain(before: Callable[[type, Any, bool], None]) -> Callable[[type, Any, bool], None]:
+    def draw(value: type, printer: Any, cycle: bool) -> None:
+        spec = _spec(value)
+        # Within a list or a dict a name says enough.
+        if spec is None or len(printer.stack) > 1:
+            before(value, printer, cycle)
+        else:
+            printer.text(contract_text(spec))
+
+    draw.of_tidemill = True  # type: ignore[attr-defined]
+    return draw

@@ -1,0 +1,29 @@
+"""Synthetic rows of a contract, by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from tidemill.contracts.declaration import Contract
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.synthetic.rows import sampled
+
+
+def sample(
+    contract: type[Contract] | ContractSpec,
+    rows: int,
+    *,
+    seed: int = 0,
+    bad: float = 0.0,
+    partition: str | None = None,
+    given: Mapping[type[Contract], pl.DataFrame] | None = None,
+) -> pl.DataFrame:
+    """`rows` rows that a contract allows, but for the share `bad`; see `Contract.sample`."""
+    spec = contract if isinstance(contract, ContractSpec) else contract.__tidemill_contract__
+    tables = {other.__tidemill_contract__.name: frame for other, frame in (given or {}).items()}
+    # The generator is named: numpy's default may become another one.
+    chance = np.random.Generator(np.random.PCG64(seed))
+    return sampled(spec, rows, chance, bad=bad, partition=partition, given=tables)

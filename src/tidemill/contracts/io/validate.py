@@ -1,0 +1,262 @@
+"""Hold data that isn't part of a workflow against a contract: in one streaming pass, of any size.
+
+The pass keeps a bit for each rule and row, and for what must be unique an integer for each row. Rows are
+looked at again only where some break a rule: a few of each rule for its finding, and those that are bad
+when they are asked for. Good rows are never rewritten: they are the data without the bad rows' numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.analysis.query.serialized import Unreadable, parsed, written
+from tidemill.contracts.checks.checker import REASONS, Checker, checker_of, reasons_of
+from tidemill.contracts.checks.duplicate_keys import candidates
+from tidemill.contracts.checks.findings import (
+    LOOKED_AT,
+    budget_findings,
+    counted_finding,
+    rows_findings,
+    unknown_finding,
+)
+from tidemill.contracts.checks.row_order import later
+from tidemill.contracts.checks.row_rules import RowRule, broken_rule
+from tidemill.contracts.checks.rule_masks import (
+    Mask,
+    OneOf,
+    code_name,
+    fitted,
+    here_name,
+    selection,
+)
+from tidemill.contracts.declaration import Contract
+from tidemill.contracts.finding import Finding
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import ContractError, SourceError, UsageError
+
+Data: TypeAlias = "pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path]"
+
+_ROW = "\0row"
+_REJECTS = ("fail", "quarantine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """Data held against a contract; `counts` are the rows that break each rule that is broken.
+
+    Rows are good or bad: bad are those that break a rule which fails or quarantines. `bad_rows` are
+    their numbers in the data, from 0.
+    """
+
+    contract: ContractSpec
+    rows: int
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+    bad_rows: np.ndarray[Any, Any]
+    _data: pl.LazyFrame
+    _reasons: Sequence[tuple[str, pl.Series]] = field(repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule is broken but such as only warn."""
+        return not any(finding.severity in _REJECTS for finding in self.findings)
+
+    @property
+    def good(self) -> pl.LazyFrame:
+        """The rows that pass, in their order, with the contract's columns in its types."""
+        checker, data = checker_of(self.contract), self._data
+        if len(self.bad_rows):
+            bad = pl.Series(self.bad_rows).implode()
+            data = data.with_row_index(_ROW).filter(~pl.col(_ROW).is_in(bad)).drop(_ROW)
+        rows = fitted(data, checker.columns).select(self.contract.names)
+        kept = self._kept(data)
+        return pl.concat([rows, data.select(kept)], how="horizontal") if kept else rows
+
+    def _kept(self, data: pl.LazyFrame) -> list[str]:
+        if self.contract.unknown_columns != "keep":
+            return []
+        return [n for n in data.collect_schema().names() if n not in self.contract.names]
+
+    @property
+    def bad(self) -> pl.DataFrame:
+        """The bad rows as they came, in their order, with `_reasons`: the rules that each breaks."""
+        return self._bad().collect(engine="streaming")
+
+    def _bad(self) -> pl.LazyFrame:
+        if not len(self.bad_rows):
+            schema = {**self._data.collect_schema(), REASONS: pl.List(pl.String)}
+            return pl.LazyFrame(schema=schema)
+        numbers = pl.Series(self.bad_rows)
+        reasons = reasons_of((name, rows.gather(numbers)) for name, rows in self._reasons)
+        data = self._data.with_row_index(_ROW).filter(pl.col(_ROW).is_in(numbers.implode()))
+        return pl.concat([data.drop(_ROW), reasons.to_frame().lazy()], how="horizontal")
+
+    def raise_for_findings(self) -> None:
+        """ContractError with every finding, unless the data passed."""
+        if not self.passed:
+            told = "; ".join(f.message for f in self.findings if f.severity in _REJECTS)
+            raise ContractError(f"{self.contract.name} {self.contract.version}: {told}")
+
+    def write(self, folder: str | Path) -> Path:
+        """Write `bad.parquet` (the bad rows, with reasons and number) and nothing of the good rows.
+
+        The column `_row` numbers the rows in the data: who leaves these out has the good ones.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        numbered = self._bad().with_columns(pl.Series("_row", self.bad_rows, pl.UInt64))
+        numbered.sink_parquet(target / "bad.parquet", compression="zstd")
+        return target / "bad.parquet"
+
+
+def validate(
+    contract: type[Contract] | ContractSpec, data: Data, *, partition: str | None = None
+) -> Validated:
+    """Hold data against a contract: a frame, a scan of Parquet files, or their paths.
+
+    With `partition` its rows must be of that partition. What is larger than memory must be Parquet
+    files: the rows of any other query are collected first. Raises ContractError when columns are
+    missing or a rule can't be evaluated, SourceError for files that can't be read.
+    """
+    spec = contract if isinstance(contract, ContractSpec) else contract.__tidemill_contract__
+    checker = checker_of(spec)
+    source = _source(data)
+    try:
+        names = source.collect_schema().names()
+    except (PolarsError, OSError) as error:
+        raise SourceError(f"the data can't be read: {error}") from error
+    source = checker.completed(source, names)
+    unknown = checker.unknown(source.collect_schema().names())
+    return _Pass(checker, source, partition).result(unknown)
+
+
+def _source(data: Data) -> pl.LazyFrame:
+    if isinstance(data, pl.DataFrame):
+        return data.lazy()
+    if isinstance(data, pl.LazyFrame):
+        # The rows are asked for more than once, and only files give them in the same order each time.
+        return data if _is_scan(data) else data.collect(engine="streaming").lazy()
+    paths = list(data) if isinstance(data, Sequence) and not isinstance(data, str) else [data]
+    if not paths or not all(isinstance(path, (str, Path)) for path in paths):
+        raise UsageError(f"validate: {data!r} is no frame and no path of a Parquet file")
+    return pl.scan_parquet([Path(path) for path in paths], glob=False)
+
+
+def _is_scan(frame: pl.LazyFrame) -> bool:
+    """Whether a query is a scan of Parquet files and nothing else."""
+    try:
+        match parsed(written(frame)):
+            case {"Scan": {"scan_type": {"Parquet": _}}}:
+                return True
+    except Unreadable:
+        pass
+    return False
+
+
+class _Pass:
+    """One pass over data, and what it found."""
+
+    def __init__(self, checker: Checker, source: pl.LazyFrame, partition: str | None) -> None:
+        self._checker, self._source, self._spec = checker, source, checker.spec
+        self._masks, self._ones = checker.masks(source.collect_schema(), partition)
+        self._partition = partition
+        found = self._collected()
+        self._height = found.height
+        # Taken out one by one: the codes of many rows are most of what is held.
+        self._broken: list[tuple[RowRule, pl.Series]] = []
+        for index, mask in enumerate(self._masks):
+            bits = found.drop_in_place(str(index))
+            if bits.any():
+                self._broken.append((mask.rule, bits))
+        for index, one in enumerate(self._ones):
+            codes = [found.drop_in_place(code_name(index, i)) for i in range(len(one.codes))]
+            self._compare(one, codes, found.drop_in_place(here_name(index)))
+
+    def _collected(self) -> pl.DataFrame:
+        prepared = fitted(self._source, self._checker.columns)
+        try:
+            return prepared.select(selection(self._masks, self._ones)).collect(engine="streaming")
+        except PolarsError:
+            # Looked at one by one, the rule that raises is named.
+            for mask in self._masks:
+                self._try(prepared, mask)
+            raise
+
+    def _try(self, prepared: pl.LazyFrame, mask: Mask) -> None:
+        try:
+            prepared.select(mask.breaks.any()).collect(engine="streaming")
+        except PolarsError as error:
+            raise broken_rule(self._spec, mask.rule.id, error) from error
+
+    def _compare(self, one: OneOf, codes: list[pl.Series], here: pl.Series) -> None:
+        """Note which rows repeat the values of an earlier one, of those that no rule before rejects."""
+        rejected = self._marked(("quarantine",))
+        among = here if rejected is None else here & ~rejected
+        rows = candidates(codes, among)
+        if not len(rows):
+            return
+        # Codes of one key are equal; whether values are is told by them.
+        again = rows[later(self._at(rows, one.columns, typed=True)).to_numpy()]
+        bits = np.zeros(self._height, dtype=bool)
+        bits[again] = True
+        if len(again):
+            self._broken.append((one.rule, pl.Series(bits)))
+
+    def _marked(self, severities: Iterable[str]) -> pl.Series | None:
+        bits = [rows for rule, rows in self._broken if rule.on_fail in severities]
+        return reduce(or_, bits) if bits else None
+
+    def _at(
+        self, rows: np.ndarray[Any, Any], columns: Sequence[str], *, typed: bool = False
+    ) -> pl.DataFrame:
+        """Some columns of the rows with these numbers, which rise."""
+        frame = self._source
+        if typed:
+            frame = fitted(frame, self._checker.columns)
+        # No further than the last of them: the first broken rows are mostly near the start.
+        frame = frame.select(columns).head(int(rows[-1]) + 1).with_row_index(_ROW)
+        wanted = frame.filter(pl.col(_ROW).is_in(pl.Series(rows).implode()))
+        return wanted.drop(_ROW).collect(engine="streaming")
+
+    def result(self, unknown: list[str]) -> Validated:
+        """All findings, in the order of those of a partition in a run."""
+        spec = self._spec
+        rejected, quarantined = self._marked(_REJECTS), self._marked(("quarantine",))
+        none = np.empty(0, dtype=np.int64)
+        bad = none if rejected is None else rejected.arg_true().to_numpy()
+        lost = 0 if quarantined is None else int(quarantined.sum())
+        findings = [*self._findings()]
+        findings += unknown_finding(spec, unknown, self._height)
+        findings += budget_findings(spec, self._height, lost)
+        findings += rows_findings(spec, self._height - lost)
+        return Validated(
+            contract=spec,
+            rows=self._height,
+            findings=tuple(findings),
+            counts={rule.id: int(rows.sum()) for rule, rows in self._broken},
+            bad_rows=bad,
+            _data=self._source,
+            _reasons=[(r.id, rows) for r, rows in self._broken if r.on_fail in _REJECTS],
+        )
+
+    def _findings(self) -> Iterator[Finding]:
+        """A finding for each broken rule; the rows that they show are read together."""
+        firsts = [rows.arg_true().head(LOOKED_AT).to_numpy() for _, rows in self._broken]
+        if not firsts:
+            return
+        numbers = np.unique(np.concatenate(firsts))
+        columns = list(dict.fromkeys(name for rule, _ in self._broken for name in rule.shows))
+        shown = self._at(numbers, columns) if columns else pl.DataFrame()
+        for (rule, rows), first in zip(self._broken, firsts, strict=True):
+            at = np.searchsorted(numbers, first)
+            part = shown.select(rule.shows)[at] if rule.shows else pl.DataFrame()
+            yield counted_finding(rule, int(rows.sum()), self._height, part)

@@ -1,0 +1,164 @@
+"""A property of a document as a column: what columns can say is taken, the rest is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidemill.contracts.column import ON_FAIL, ROLES, Column
+from tidemill.contracts.dtype import DType
+from tidemill.contracts.odcs.document import Node
+from tidemill.contracts.odcs.quality import column_checks, enum_values
+from tidemill.contracts.odcs.types import type_of
+from tidemill.contracts.odcs.values import decoded
+from tidemill.contracts.odcs.vocabulary import BOUNDS, Customs
+from tidemill.core.partition import GRAINS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A column as its property says it, and what the property says about the table."""
+
+    column: Column
+    node: Node
+    key: int | None = None
+    partitioned: int | None = None
+
+
+def property_of(node: Node) -> Property | None:
+    """The column of a property; None, with the reason listed, when there is no such column."""
+    name = node.take("name")
+    if not name:
+        node.refuse("a property without a name")
+        return None
+    options = node.part("logicalTypeOptions")
+    dtype = type_of(node, options)
+    if dtype is None:
+        return None
+    customs = Customs(node)
+    column = Column(
+        name=str(name),
+        dtype=dtype,
+        nullable=not node.take("required"),
+        unique=_unique(node, dtype),
+        description=node.take("description") or "",
+        pii=_pii(node, customs),
+        **_limits(options, customs, dtype),
+        **_own(customs, dtype),
+    )
+    column = column_checks(node, enum_values(node, column))
+    # What is so anyway needs no words.
+    node.take_if("criticalDataElement", False)
+    node.take_if("deprecated", False)
+    key = _position(node, "primaryKey", "primaryKeyPosition")
+    partitioned = _position(node, "partitioned", "partitionKeyPosition")
+    if partitioned is not None:
+        grain = customs.take("partition", GRAINS.__contains__)
+        column = replace(column, partition=GRAINS[grain] if grain else "value")
+    if key is not None:
+        column = replace(column, nullable=False)
+    return Property(column=column, node=node, key=key, partitioned=partitioned)
+
+
+def _position(node: Node, mark: str, position: str) -> int | None:
+    """The place of a column in a key; after all others when it has none, None when it isn't in it."""
+    marked, at = node.take(mark), node.peek(position)
+    if not marked:
+        node.take_if(position, -1)
+        return None
+    node.take(position)
+    return at if isinstance(at, int) and at > 0 else 1 << 30
+
+
+def _unique(node: Node, dtype: DType) -> bool:
+    if dtype.is_nested and node.peek("unique"):
+        node.note("unique", f"values of a {dtype.name} aren't compared")
+        return False
+    return bool(node.take("unique"))
+
+
+def _pii(node: Node, customs: Customs) -> str:
+    """Only a class that says so is personal data; `restricted` or `public` are listed."""
+    if str(node.peek("classification")).lower() != "pii":
+        return ""
+    node.take("classification")
+    return customs.take("pii", lambda value: isinstance(value, str)) or "pii"
+
+
+def _own(customs: Customs, dtype: DType) -> dict[str, Any]:
+    told = {
+        "on_fail": customs.take("onFail", lambda value: value in ON_FAIL),
+        "optional": customs.take("optional", lambda value: isinstance(value, bool)),
+        "default": _decoded(customs, "default", dtype),
+        "unit": customs.take("unit", lambda value: isinstance(value, str)),
+        "role": customs.take("role", lambda value: value in ROLES),
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _decoded(customs: Customs, name: str, dtype: DType) -> Any:
+    value = customs.take(name)
+    try:
+        return decoded(value, dtype)
+    except ValueError as error:
+        customs.refuse(name, f"the custom property tidemillDefault: {error}")
+        return None
+
+
+def _limits(options: Node, customs: Customs, dtype: DType) -> dict[str, Any]:
+    told = {}
+    if dtype.is_number or dtype.is_time:
+        told = _bounds(options, _exact(customs), dtype)
+    lengths = _LENGTHS.get(dtype.name, {})
+    told |= {name: options.take(key) for key, name in lengths.items() if key in options}
+    if dtype.name == "String" and "pattern" in options:
+        told["regex"] = _pattern(options)
+    return told
+
+
+_LENGTHS: Mapping[str, Mapping[str, str]] = {
+    "String": {"minLength": "min_length", "maxLength": "max_length"},
+    "Binary": {"minLength": "min_length", "maxLength": "max_length"},
+    "List": {"minItems": "min_length", "maxItems": "max_length"},
+}
+
+
+def _exact(customs: Customs) -> Mapping[str, Any]:
+    return customs.take("exact", lambda value: isinstance(value, Mapping)) or {}
+
+
+def _bounds(options: Node, exact: Mapping[str, Any], dtype: DType) -> dict[str, Any]:
+    found = {}
+    for name, key in BOUNDS.items():
+        if key not in options:
+            continue
+        try:
+            found[name] = _bound(options.peek(key), exact.get(name), dtype)
+            options.take(key)
+        except ValueError as error:
+            options.note(key, f"{options.peek(key)} is no bound of a {dtype}: {error}")
+    return found
+
+
+def _bound(value: Any, exact: Any, dtype: DType) -> Any:
+    # The exact text only says more about the number that stands there; an edit of that wins.
+    if exact is not None and float(str(exact)) == value:
+        return decoded(str(exact), dtype) if dtype.name == "Decimal" else Decimal(str(exact))
+    return decoded(value, dtype)
+
+
+def _pattern(options: Node) -> str | None:
+    """The pattern, unless Polars or Python can't do it, as for a look-ahead."""
+    pattern = options.take("pattern")
+    try:
+        pl.Series([""]).str.contains(str(pattern))
+    except PolarsError as error:
+        reason = str(error).strip().splitlines()[-1]
+        options.note("pattern", f"{pattern!r} is no pattern for Polars: {reason}")
+        return None
+    return str(pattern)

@@ -1,0 +1,186 @@
+"""A contract as a document of the Open Data Contract Standard.
+
+What the standard has a place for stands there; the rest stands in `customProperties` whose names begin
+with `tidemill`. Nothing is said twice, so that an edit of the document has one place to be made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.odcs import expressions
+from tidemill.contracts.odcs import table_rules as wider
+from tidemill.contracts.odcs.types import categories, typed
+from tidemill.contracts.odcs.values import encoded, number_of
+from tidemill.contracts.odcs.vocabulary import API_VERSION, BOUNDS, ENGINE, SEVERITIES, custom
+from tidemill.contracts.spec import ContractSpec, Rule
+from tidemill.contracts.table_rules import Budget, Rows
+from tidemill.core.errors import ContractError
+from tidemill.core.partition import GRAINS, Grain
+
+
+def document(spec: ContractSpec) -> dict[str, Any]:
+    """The whole document; ContractError for a rule that can't be written."""
+    levels = [*wider.service_levels(spec)]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "DataContract",
+        "id": identifier(spec.name),
+        "name": spec.name,
+        "version": spec.version,
+        "status": "active",
+        "schema": [_table(spec)],
+        **({"slaProperties": levels} if levels else {}),
+    }
+
+
+def identifier(name: str) -> str:
+    """`DailySales` is daily-sales: an id that stays the same."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    return re.sub(r"[^a-z0-9]+", "-", parted.lower()).strip("-") or "contract"
+
+
+def _table(spec: ContractSpec) -> dict[str, Any]:
+    checks = [*_rows(spec.rows), *(_rule(spec, rule) for rule in spec.rules), *wider.checks(spec)]
+    return _told(
+        name=spec.name,
+        physicalType="table",
+        description=spec.description,
+        properties=[_property(spec, column) for column in spec.columns],
+        relationships=[*wider.relationships(spec)],
+        quality=checks,
+        customProperties=custom(
+            unknownColumns=spec.unknown_columns,
+            compatibility=spec.compatibility if spec.compatibility != "none" else None,
+            budget=_budget(spec.budget),
+            freshness=wider.freshness(spec),
+            order=wider.order(spec),
+        ),
+    )
+
+
+def _told(**fields: Any) -> dict[str, Any]:
+    """The fields that say something."""
+    silent: tuple[Any, ...] = ("", [], {})
+    told = ((n, v) for n, v in fields.items() if v is not None and v is not False)
+    return {name: value for name, value in told if value not in silent}
+
+
+def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
+    keyed = column.name in spec.key
+    said = typed(column.dtype)
+    return _told(
+        name=column.name,
+        primaryKey=keyed,
+        primaryKeyPosition=spec.key.index(column.name) + 1 if keyed else None,
+        logicalType=said["logicalType"],
+        physicalType=said["physicalType"],
+        logicalTypeOptions={**said.get("logicalTypeOptions", {}), **_options(column)},
+        description=column.description,
+        required=not column.nullable,
+        unique=column.unique,
+        partitioned=column.partition is not None,
+        partitionKeyPosition=1 if column.partition is not None else None,
+        classification="pii" if column.pii else None,
+        quality=[*_values(column)],
+        properties=said.get("properties"),
+        items=said.get("items"),
+        customProperties=custom(
+            onFail=column.on_fail if column.on_fail != "quarantine" else None,
+            partition=grain_said(column.partition),
+            optional=column.optional or None,
+            default=encoded(column.default),
+            unit=column.unit or None,
+            role=column.role or None,
+            pii=column.pii if column.pii not in ("", "pii") else None,
+            exact=_exact(column) or None,
+        ),
+    )
+
+
+def grain_said(partition: Grain | str | None) -> str | None:
+    """`1d` of a day; None for what isn't a length of time."""
+    said = {grain: text for text, grain in GRAINS.items()}
+    return said.get(partition) if isinstance(partition, Grain) else None
+
+
+def _options(column: Column) -> dict[str, Any]:
+    lengths = ("minItems", "maxItems") if column.dtype.is_nested else ("minLength", "maxLength")
+    bounds = {told: number_of(getattr(column, name)) for name, told in BOUNDS.items()}
+    told = {
+        lengths[0]: column.min_length,
+        lengths[1]: column.max_length,
+        "pattern": column.regex,
+        **bounds,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _exact(column: Column) -> dict[str, str]:
+    """Bounds that are decimals, by their field: a document's numbers may be read as floats."""
+    told = {name: getattr(column, name) for name in BOUNDS}
+    return {name: str(value) for name, value in told.items() if isinstance(value, Decimal)}
+
+
+def _values(column: Column) -> Iterator[dict[str, Any]]:
+    severity = SEVERITIES[column.on_fail]
+    if column.dtype.name == "Enum":
+        yield {**categories(column.dtype), "severity": severity}
+    if column.isin is not None:
+        yield {
+            "name": "isin",
+            "type": "library",
+            "metric": "invalidValues",
+            "arguments": {"validValues": encoded(column.isin)},
+            "mustBe": 0,
+            "severity": severity,
+        }
+
+
+def _rule(spec: ContractSpec, rule: Rule) -> dict[str, Any]:
+    try:
+        told = expressions.written(rule.expr)
+    except ValueError as error:
+        raise ContractError(
+            f"{spec.place}: rule {rule.name} of contract {spec.name} can't be written: {error}"
+        ) from None
+    return _told(
+        name=rule.name,
+        description=rule.description,
+        type="custom",
+        engine=ENGINE,
+        implementation={"check": "rule", **told},
+        severity=SEVERITIES[rule.on_fail],
+        customProperties=custom(onFail="quarantine" if rule.on_fail == "quarantine" else None),
+    )
+
+
+def _rows(rows: Rows | None) -> Iterator[dict[str, Any]]:
+    """The number of rows: its bounds in the standard's words, the comparison with others in ours."""
+    if rows is None:
+        return
+    severity = SEVERITIES[rows.on_fail]
+    compared = custom(vsLast=rows.vs_last, within=rows.within)
+    if rows.min is None and rows.max is None:
+        told = {"type": "custom", "engine": ENGINE, "implementation": {"check": "rows"}}
+    else:
+        told = {"type": "library", "metric": "rowCount", **_between(rows)}
+    yield _told(name="rows", **told, severity=severity, customProperties=compared)
+
+
+def _between(rows: Rows) -> dict[str, Any]:
+    # The standard says of mustBeBetween that its ends are allowed, as they are here, and wants two
+    # different ones.
+    if rows.min is None:
+        return {"mustBeLessOrEqualTo": rows.max}
+    if rows.max is None:
+        return {"mustBeGreaterOrEqualTo": rows.min}
+    return {"mustBe": rows.min} if rows.min == rows.max else {"mustBeBetween": [rows.min, rows.max]}
+
+
+def _budget(budget: Budget | None) -> dict[str, float] | None:
+    return {"maxBad": budget.max_bad} if budget else None

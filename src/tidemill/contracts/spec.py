@@ -1,0 +1,158 @@
+"""The columns that an output has and the rules that it passes; versioned.
+
+A contract is declared as a class, and everything is read from the frozen record behind it: what is
+checked at plan time and at run time, the two digests (what values mean, what is checked), the docs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from tidemill.contracts.column import ON_FAIL, Column, OnFail
+from tidemill.contracts.table_rules import (
+    Budget,
+    Rows,
+    WideRule,
+)
+from tidemill.core.errors import ContractError, did_you_mean
+from tidemill.core.fingerprint import fingerprint
+from tidemill.core.partition import Grain, Partitioning
+
+UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]
+
+Compatibility: TypeAlias = Literal[
+    "none",
+    "backward",
+    "forward",
+    "full",
+    "backward_transitive",
+    "forward_transitive",
+    "full_transitive",
+]
+
+UNKNOWN_COLUMNS = ("keep", "drop", "fail")
+COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An expression of which another process told the digest and the text."""
+
+    digest: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rule:
+    """A condition over the columns of one row; `expr` is a Polars expression, null is passed."""
+
+    expr: Any
+    on_fail: OnFail = "quarantine"
+    name: str = ""
+    description: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Names the expression with every parameter (its text truncates lists)."""
+        if isinstance(self.expr, Recorded):
+            return self.expr.digest
+        return fingerprint("expression", self.expr.meta.serialize())
+
+    # `==` of two expressions is an expression, so equality goes by the digest.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rule) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.on_fail, self.description))
+
+    def _parts(self) -> tuple[str, ...]:
+        return (self.name, self.on_fail, self.description, self.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractSpec:
+    """Everything that a contract says, as one value; `wider` rules look beyond the partition."""
+
+    name: str
+    version: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    rows: Rows | None = None
+    budget: Budget | None = None
+    wider: tuple[WideRule, ...] = ()
+    unknown_columns: UnknownColumns = "fail"
+    compatibility: Compatibility = "none"
+    description: str = ""
+    place: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that must come."""
+        return tuple(column.name for column in self.columns if not column.optional)
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ContractError(
+            f"{self.name} has no column {name!r} ({did_you_mean(name, self.names)})"
+        )
+
+    @property
+    def looks_further(self) -> bool:
+        """Whether what it says of a partition depends on more than the partition."""
+        counted = self.rows is not None and self.rows.vs_last is not None
+        return counted or bool(self.wider)
+
+    @property
+    def partitioning(self) -> Partitioning:
+        for column in self.columns:
+            if column.partition == "value":
+                return Partitioning(column=column.name)
+            if column.partition is not None:
+                return Partitioning(column=column.name, grain=Grain(column.partition))
+        return Partitioning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """The columns of a contract that a consumer declares that it reads, and what it relies on.
+
+    `guarantees` are names of what the contract says ("weight.min", "key"), columns with the terms
+    that must hold, and rules. None leaves open what matters; an empty tuple says that nothing does.
+    """
+
+    contract: ContractSpec
+    columns: tuple[str, ...]
+    guarantees: tuple[str | Column | Rule, ...] | None = None
+    place: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.contract.name}.reads({', '.join(map(repr, self.columns))})"
+
+
+def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
+    """A condition over several columns of a row, as a Polars expression; null counts as passed.
+
+    With `.over(...)` it is one over the rows of a group: all that came, whatever else they break.
+    """
+    if on_fail not in ON_FAIL:
+        raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
+    if not _is_expression(expr):
+        raise ContractError(
+            f"rule({expr!r}) is not a Polars expression, such as rule(pl.col('arrived') > 0)"
+        )
+    return Rule(expr=expr, on_fail=on_fail, description=description)
+
+
+def _is_expression(value: object) -> bool:
+    return hasattr(getattr(value, "meta", None), "serialize")

@@ -1,0 +1,104 @@
+"""Texts that match a regular expression, drawn at random.
+
+What an expression of Polars (of Rust) may say and Python's may not can't be read, and what both read may
+still mean different things: whoever draws a text holds it against the rule itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tidemill.contracts.synthetic.random_source import Chance
+from tidemill.core.errors import ContractError
+
+# The parser of Python's own regular expressions: it has no public name, and hasn't changed for years.
+_parser: Any = re._parser  # type: ignore[attr-defined]
+_PRINTABLE = [chr(code) for code in range(32, 127)]
+# So many more than its least number of turns an open repeat takes at most.
+_MORE = 3
+_CLASSES: dict[str, Callable[[str], bool]] = {
+    "CATEGORY_DIGIT": str.isdigit,
+    "CATEGORY_NOT_DIGIT": lambda char: not char.isdigit(),
+    "CATEGORY_SPACE": str.isspace,
+    "CATEGORY_NOT_SPACE": lambda char: not char.isspace(),
+    "CATEGORY_WORD": lambda char: char.isalnum() or char == "_",
+    "CATEGORY_NOT_WORD": lambda char: not (char.isalnum() or char == "_"),
+}
+
+
+class Matching:
+    """Draws texts that match `pattern`; ContractError when it can't be read."""
+
+    def __init__(self, pattern: str) -> None:
+        try:
+            self._tree = _parser.parse(pattern)
+        except re.error as error:
+            raise ContractError(
+                f"no texts can be drawn for the pattern {pattern!r}: {error}; say isin= as well"
+            ) from error
+        self._groups: dict[int | None, str] = {}
+
+    def draw(self, chance: Chance) -> str:
+        """One text."""
+        self._groups = {}
+        return self._all(self._tree, chance)
+
+    def _all(self, tree: Any, chance: Chance) -> str:
+        return "".join(self._one(str(kind), content, chance) for kind, content in tree)
+
+    def _one(self, kind: str, content: Any, chance: Chance) -> str:
+        if kind in _CHARACTERS:
+            return _pick(_CHARACTERS[kind](content), chance)
+        match kind, content:
+            case "BRANCH", (_, branches):
+                return self._all(branches[int(chance.integers(len(branches)))], chance)
+            case "SUBPATTERN", (group, _, _, tree):
+                text = self._groups[group] = self._all(tree, chance)
+                return text
+            case "GROUPREF", group:
+                return self._groups.get(group, "")
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT", (least, most, tree):
+                turns = int(chance.integers(least, min(int(most), least + _MORE) + 1))
+                return "".join(self._all(tree, chance) for _ in range(turns))
+            case "ATOMIC_GROUP", tree:
+                return self._all(tree, chance)
+        # Anchors and looks take no room; whether they hold is told by the rule itself.
+        return ""
+
+
+def _pick(among: Sequence[str], chance: Chance) -> str:
+    return among[int(chance.integers(len(among)))] if among else ""
+
+
+def _allowed(parts: Any) -> list[str]:
+    """The characters of a class, of those that can be printed; what lies beyond if it says so."""
+    negated = str(parts[0][0]) == "NEGATE"
+    said = [part for part in parts if str(part[0]) != "NEGATE"]
+    if negated:
+        return [char for char in _PRINTABLE if not any(_in(char, *part) for part in said)]
+    found = [char for char in _PRINTABLE if any(_in(char, *part) for part in said)]
+    return found or [chr(_first(*part)) for part in said if str(part[0]) in ("LITERAL", "RANGE")]
+
+
+def _in(char: str, kind: Any, content: Any) -> bool:
+    match str(kind):
+        case "LITERAL":
+            return bool(ord(char) == content)
+        case "RANGE":
+            return bool(content[0] <= ord(char) <= content[1])
+    return _CLASSES[str(content)](char)
+
+
+def _first(kind: Any, content: Any) -> int:
+    return int(content if str(kind) == "LITERAL" else content[0])
+
+
+# What may stand in the place of one character.
+_CHARACTERS: Mapping[str, Callable[[Any], list[str]]] = {
+    "LITERAL": lambda code: [chr(code)],
+    "NOT_LITERAL": lambda code: [char for char in _PRINTABLE if char != chr(code)],
+    "ANY": lambda _: _PRINTABLE,
+    "IN": _allowed,
+}

@@ -1,0 +1,285 @@
+"""Rows that a contract allows, and as many that it doesn't as are wanted: data for tests.
+
+Columns are drawn one by one, then all rows are judged by the contract itself, and those that some rule
+rejects are drawn anew. So whatever a rule says, what is given passes it; a rule that hardly any drawn row
+passes is told, and so is one that can't be passed at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from tidemill.contracts.checks.checker import REASONS, Judged, checker_of
+from tidemill.contracts.checks.schema import polars_type
+from tidemill.contracts.column import Column
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.synthetic.random_source import Chance
+from tidemill.contracts.synthetic.values import drawn
+from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
+from tidemill.core.errors import ContractError, UsageError
+from tidemill.core.partition import Grain, end_of, start_of
+
+# So many partitions rows are spread over, if none is asked for.
+_PARTITIONS = 3
+# Rounds of drawing anew, and how many rows each may draw for one that is wanted.
+_ROUNDS = 40
+_TIMES = 20
+_LEAST = 50
+_POOL = 500
+_NUMBER = "\0number"
+
+# Gives a row that breaks a rule for one that doesn't, or None where there is none.
+_Way: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
+
+
+def strict(spec: ContractSpec) -> ContractSpec:
+    """A contract whose every rule counts, whatever follows in a run, and rejects its rows only."""
+    return replace(
+        spec,
+        columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
+        rules=tuple(replace(rule, on_fail="quarantine") for rule in spec.rules),
+        rows=None,
+        budget=None,
+        unknown_columns="fail",
+    )
+
+
+def sampled(
+    spec: ContractSpec,
+    rows: int,
+    chance: Chance,
+    *,
+    bad: float = 0.0,
+    partition: str | None = None,
+    given: Mapping[str, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
+    """`rows` rows, of which the share `bad` breaks a rule each, in the contract's types and order.
+
+    `partition` is the one that all rows belong to. `given` has the tables that references refer to, by
+    the names of their contracts. UsageError for a number that is none, ContractError when too few rows
+    pass a rule.
+    """
+    if rows < 0 or not 0 <= bad <= 1:
+        raise UsageError(f"sample(rows={rows}, bad={bad}): rows are from 0, bad is from 0 to 1")
+    maker = _Maker(spec, chance, partition, dict(given or {}))
+    wrong = round(rows * bad)
+    # Those that are to break a rule are good rows at first.
+    good = maker.good(rows)
+    if not wrong:
+        return good
+    spoiled = maker.spoiled(good.tail(wrong), good.head(rows - wrong))
+    return pl.concat([good.head(rows - wrong), spoiled])
+
+
+class _Maker:
+    """Draws rows for one contract."""
+
+    def __init__(
+        self,
+        spec: ContractSpec,
+        chance: Chance,
+        partition: str | None,
+        given: dict[str, pl.DataFrame],
+    ) -> None:
+        self._spec = spec
+        self._chance = chance
+        self._partition = partition
+        self._given = given
+        self._strict = strict(spec)
+        self._checker = checker_of(self._strict)
+        self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
+        self._places = self._drawn_places()
+
+    def good(self, rows: int) -> pl.DataFrame:
+        """Rows that pass every rule, in the order of the key."""
+        found = self._judged(self._draw(rows, rows))
+        for _ in range(_ROUNDS):
+            lacking = rows - found.good.height
+            if lacking <= 0:
+                break
+            share = found.good.height / max(1, found.good.height + self._lost(found))
+            wanted = min(int(lacking / max(share, 1 / _TIMES) * 1.2) + _LEAST, rows * _TIMES)
+            more = self._draw(wanted, rows)
+            found = self._judged(pl.concat([found.good, more]))
+        if found.good.height < rows:
+            raise self._too_few(found, rows)
+        return found.good.head(rows)
+
+    def _lost(self, found: Judged) -> int:
+        return 0 if found.bad is None else found.bad.height
+
+    def _too_few(self, found: Judged, rows: int) -> ContractError:
+        told = max(found.findings, key=lambda item: item.rows, default=None)
+        rule = told.rule if told else "unique"
+        return ContractError(
+            f"{self._spec.place}: only {found.good.height} of {rows} rows of {self._spec.name} could "
+            f"be drawn: hardly any passes rule {rule}; ask for fewer, widen what the rule's columns may "
+            "be, or give the rows yourself"
+        )
+
+    def _judged(self, frame: pl.DataFrame) -> Judged:
+        judged = self._checker.judge(frame, partition=self._partition)
+        good = judged.good
+        for rule in self._spec.wider:
+            if isinstance(rule, UniqueRule):
+                nulls = pl.any_horizontal(pl.col(rule.columns).is_null())
+                first = pl.struct(rule.columns).is_first_distinct()
+                good = good.filter(nulls | first)
+        return replace(judged, good=good)
+
+    def _draw(self, rows: int, wanted: int) -> pl.DataFrame:
+        once = {*self._spec.key} if len(self._spec.key) == 1 else set()
+        for rule in self._spec.wider:
+            if isinstance(rule, UniqueRule) and len(rule.columns) == 1:
+                once.update(rule.columns)
+        columns = []
+        for column in self._spec.columns:
+            spread = 4 * wanted if column.unique or column.name in once else 0
+            if column.name in self._places:
+                places = self._places[column.name]
+                columns.append(places[self._chance.integers(len(places), size=rows)])
+            else:
+                columns.append(drawn(column, rows, self._chance, spread=spread))
+        return self._referring(pl.DataFrame(columns))
+
+    def _drawn_places(self) -> dict[str, pl.Series]:
+        """Values for the partition column: of one partition, or of a few."""
+        cut = self._spec.partitioning
+        if cut.is_whole:
+            if self._partition is not None:
+                raise UsageError(f"{self._spec.name} has no partitions, so none can be sampled")
+            return {}
+        column = self._spec.column(cut.column)
+        if self._partition is None:
+            return {cut.column: drawn(column, _PARTITIONS, self._chance)}
+        if cut.grain is None:
+            value = pl.Series(column.name, [self._partition])
+            return {cut.column: value.cast(polars_type(column.dtype))}
+        return {cut.column: self._within(column, self._partition, cut.grain)}
+
+    def _within(self, column: Column, partition: str, grain: Grain) -> pl.Series:
+        start, end = start_of(partition, grain), end_of(partition, grain)
+        dtype = polars_type(column.dtype)
+        if isinstance(dtype, pl.Date):
+            days = pl.date_range(start.date(), end.date(), closed="left", eager=True)
+            return days.alias(column.name)
+        zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+        moments = pl.datetime_range(start, end, "15m", closed="left", eager=True)
+        if zone:
+            # Hours are those of UTC, all longer partitions those of the zone's wall clock.
+            at = "UTC" if grain is Grain.HOUR else zone
+            moments = moments.dt.replace_time_zone(at, ambiguous="earliest", non_existent="null")
+            moments = moments.drop_nulls().dt.convert_time_zone(zone)
+        return moments.cast(dtype).alias(column.name)
+
+    def _referring(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Values of a reference are those of a row of the table that it refers to."""
+        for rule in self._spec.wider:
+            if not isinstance(rule, ReferenceRule):
+                continue
+            table = self._given.get(rule.contract)
+            if table is None or not table.height:
+                raise UsageError(
+                    f"{self._spec.name}.{rule.name} refers to {rule.contract}: give rows of it, "
+                    f"such as sample(..., given={{{rule.contract}: {rule.contract}.sample(100)}})"
+                )
+            rows = self._chance.integers(table.height, size=frame.height)
+            for name, to in zip(rule.columns, rule.to, strict=True):
+                dtype = polars_type(self._spec.column(name).dtype)
+                frame = frame.with_columns(table[to][rows].cast(dtype).alias(name))
+        return frame
+
+    def spoiled(self, frame: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
+        """The rows of `frame`, each changed so that it breaks some rule, to come after those of `good`."""
+        ways = [*self._ways(good)]
+        turns, found = dict.fromkeys(range(frame.height), 0), dict[int, pl.DataFrame]()
+        while len(found) < frame.height:
+            lacking = [n for n in turns if n not in found]
+            if not ways or max(turns[n] for n in lacking) == len(ways):
+                raise ContractError(
+                    f"{self._spec.place}: no value that {self._spec.name} can hold breaks a rule of "
+                    "it, so no row can be bad: sample with bad=0"
+                )
+            changed = {n: ways[(n + turns[n]) % len(ways)](frame[n]) for n in lacking}
+            rows = found | {n: row for n, row in changed.items() if row is not None}
+            # All at once: to judge them one by one takes a thousand times as long. A row that was bad
+            # only beside another that isn't kept is looked at again.
+            bad = self._bad([good, *rows.values()])
+            found = {n: row for i, (n, row) in enumerate(rows.items()) if good.height + i in bad}
+            turns.update({n: turns[n] + 1 for n in lacking})
+        return pl.concat(found.values())
+
+    def _bad(self, parts: list[pl.DataFrame]) -> set[int]:
+        """The numbers of the rows that break a rule."""
+        numbered = pl.concat(parts).with_row_index(_NUMBER)
+        judged = self._numbering.judge(numbered, partition=self._partition)
+        return set() if judged.bad is None else set(judged.bad[_NUMBER])
+
+    def _ways(self, good: pl.DataFrame) -> Iterator[_Way]:
+        """How a row may be spoiled: by a value of a column, by a key that repeats, by each rule."""
+        for column in self._spec.columns:
+            for value in _wrong_values(column):
+                yield _setting(column.name, value, polars_type(column.dtype))
+        if self._spec.key and good.height:
+            key = good.tail(1).select(self._spec.key)
+            yield lambda row: row.with_columns(key)
+        for rule in self._spec.rules:
+            yield self._breaking(rule.name)
+
+    def _breaking(self, rule: str) -> _Way:
+        """Gives rows that break one rule over several columns, and none else, if such are drawn soon."""
+        pool: list[pl.DataFrame] = []
+
+        def way(row: pl.DataFrame) -> pl.DataFrame | None:
+            if not pool:
+                judged = self._checker.judge(self._draw(_POOL, _POOL), partition=self._partition)
+                broken = judged.bad
+                if broken is not None:
+                    alone = pl.col(REASONS).list.len().eq(1) & (
+                        pl.col(REASONS).list.first() == rule
+                    )
+                    pool.extend(broken.filter(alone).drop(REASONS).iter_slices(1))
+            return pool.pop() if pool else None
+
+        return way
+
+
+def _setting(name: str, value: object, dtype: pl.DataType) -> _Way:
+    """Sets a column to a value, if its type can hold that."""
+    series = pl.Series(name, [value], dtype=dtype, strict=False)
+    fits = value is None or series.null_count() == 0
+    return lambda row: row.with_columns(series) if fits else None
+
+
+def _wrong_values(column: Column) -> Iterator[object]:
+    """Values that break some rule of a column, of the kinds that its type can hold."""
+    if not column.nullable:
+        yield None
+        if column.dtype.name.startswith("Float"):
+            yield float("nan")
+    step: Any = 1 if column.dtype.is_number else np.timedelta64(1, "D").item()
+    for name, sign in (("min", -1), ("max", 1), ("min_exclusive", 0), ("max_exclusive", 0)):
+        bound: Any = getattr(column, name)
+        if bound is not None:
+            yield bound + sign * step
+    if column.dtype.name in _OF_TYPES:
+        yield from _OF_TYPES[column.dtype.name](column)
+
+
+_OF_TYPES: Mapping[str, Callable[[Column], Sequence[object]]] = {
+    "String": lambda column: ("", "?", "\0" * ((column.max_length or 0) + 1)),
+    "Binary": lambda column: (b"", b"\0" * ((column.max_length or 0) + 1)),
+    "List": lambda column: ([], [None] * ((column.max_length or 0) + 1)),
+    "Enum": lambda column: column.dtype.args,
+    "Date": lambda _: (date(1900, 1, 1),),
+    "Datetime": lambda column: (
+        datetime(1900, 1, 1, tzinfo=UTC if column.dtype.args[1] else None),
+    ),
+    **dict.fromkeys(("Int8", "Int16", "Int32", "Int64", "Decimal"), lambda _: (-1, 0, 1)),
+}

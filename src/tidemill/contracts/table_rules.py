@@ -1,0 +1,219 @@
+"""The rules of a contract that no single row can break: they are about a partition, or about more.
+
+`Rows` and `Budget` are about one partition. The *wider* rules look beyond it: at the clock
+(`Freshness`), at all partitions (`Unique`), at another contract's table (`References`), at the
+partitions before (`Drift`). No row is to blame for them, so they only fail or warn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from tidemill.contracts.dtype import DType
+from tidemill.core.errors import ContractError
+from tidemill.core.fingerprint import Part
+
+Consequence: TypeAlias = Literal["fail", "warn"]
+Metric: TypeAlias = Literal["psi", "ks", "wasserstein"]
+
+CONSEQUENCES = ("fail", "warn")
+METRICS = ("psi", "ks", "wasserstein")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """How many rows a partition has: absolute bounds, and against the median of the last ones."""
+
+    min: int | None = None
+    max: int | None = None
+    vs_last: int | None = None
+    within: float | None = None
+    on_fail: Consequence = "warn"
+
+    def __post_init__(self) -> None:
+        if (self.vs_last is None) != (self.within is None):
+            raise ContractError("Rows(vs_last=, within=) go together: Rows(vs_last=7, within=0.5)")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
+        if self.on_fail not in CONSEQUENCES:
+            raise ContractError(
+                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The share of a partition's rows that may be quarantined before the partition fails."""
+
+    max_bad: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_bad <= 1:
+            raise ContractError(
+                f"Budget(max_bad={self.max_bad}) is a share of the rows, between 0 and 1"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """A rule that looks beyond the partition at hand; its name is that of the class attribute."""
+
+    name: str = ""
+    on_fail: Consequence = "fail"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessRule(_Named):
+    """How old the newest value of a column in the whole table may be, such as "26h"."""
+
+    column: str
+    within: str
+    on_fail: Consequence = "warn"
+
+    def __str__(self) -> str:
+        return f"the newest {self.column} is at most {self.within} old"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueRule(_Named):
+    """Columns of which no value, or combination, comes twice in the whole table."""
+
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{_listed(self.columns)} comes once in the whole table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRule(_Named):
+    """Columns whose values are all among those of the columns `to` of another contract's table.
+
+    `place` (where that contract is declared) and `types` (of its columns) are known where the
+    contract was read from its class. `stage` is the one that gives the table, where it is said.
+    """
+
+    columns: tuple[str, ...]
+    contract: str
+    to: tuple[str, ...]
+    stage: str = ""
+    place: str = field(default="", compare=False)
+    types: Mapping[str, DType] | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        table = f"{self.contract} ({self.stage})" if self.stage else self.contract
+        return f"{_listed(self.columns)} is among {_listed(self.to)} of {table}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftRule(_Named):
+    """How far the distribution of columns may be from that of the last `vs_last` partitions."""
+
+    columns: tuple[str, ...]
+    by: Metric = "psi"
+    limit: float = 0.2
+    vs_last: int = 1
+    on_fail: Consequence = "warn"
+
+    def __str__(self) -> str:
+        before = "partition before" if self.vs_last == 1 else f"{self.vs_last} partitions before"
+        return f"{self.by} of {_listed(self.columns)} to the {before} is at most {self.limit:g}"
+
+
+WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
+
+
+def Freshness(
+    column: str, *, within: str, on_fail: Consequence = "warn", description: str = ""
+) -> FreshnessRule:
+    """The newest value of a Date or Datetime column must lie within `within` ("26h", "3d") of now."""
+    return FreshnessRule(column=column, within=within, on_fail=on_fail, description=description)
+
+
+def Unique(*columns: str, on_fail: Consequence = "fail", description: str = "") -> UniqueRule:
+    """No value of a column, or combination of several, comes twice in the whole table; nulls pass."""
+    return UniqueRule(columns=columns, on_fail=on_fail, description=description)
+
+
+def References(
+    columns: str | Sequence[str],
+    contract: type[Any],
+    to: str | Sequence[str] | None = None,
+    *,
+    stage: str = "",
+    on_fail: Consequence = "fail",
+    description: str = "",
+) -> ReferenceRule:
+    """Every value of `columns` is among those of `to` (by default of the same names) of a contract.
+
+    A row with a null in one of them passes. `stage` says whose table is meant where several stages
+    give that contract. ContractError when `contract` is no contract.
+    """
+    spec = getattr(contract, "__tidemill_contract__", None)
+    if spec is None:
+        raise ContractError(
+            f"References(..., {contract!r}) is not a contract: give the class, such as "
+            "References('carrier', Airlines)"
+        )
+    own = _names(columns)
+    return ReferenceRule(
+        columns=own,
+        contract=spec.name,
+        to=own if to is None else _names(to),
+        stage=stage,
+        on_fail=on_fail,
+        description=description,
+        place=spec.place,
+        types={column.name: column.dtype for column in spec.columns},
+    )
+
+
+def Drift(
+    *columns: str,
+    by: Metric = "psi",
+    limit: float = 0.2,
+    vs_last: int = 1,
+    on_fail: Consequence = "warn",
+    description: str = "",
+) -> DriftRule:
+    """The distance `by` ("psi", "ks", "wasserstein") of each column to what the last partitions had.
+
+    At most `limit` is allowed. It is taken between the profiles of the partition and of the
+    `vs_last` partitions before it, together.
+    """
+    return DriftRule(
+        columns=columns,
+        by=by,
+        limit=limit,
+        vs_last=vs_last,
+        on_fail=on_fail,
+        description=description,
+    )
+
+
+def wide_part(rule: WideRule) -> list[Part]:
+    """What a wider rule looks at and asks, for the digest of its contract.
+
+    Of freshness only the column: how old it may be is asked of the head, whenever a run ends.
+    """
+    match rule:
+        case UniqueRule():
+            return ["unique", rule.name, rule.on_fail, list(rule.columns)]
+        case ReferenceRule():
+            table: list[Part] = [rule.contract, rule.stage, list(rule.to)]
+            return ["references", rule.name, rule.on_fail, list(rule.columns), table]
+        case DriftRule():
+            how: list[Part] = [rule.by, float(rule.limit), rule.vs_last]
+            return ["drift", rule.name, rule.on_fail, list(rule.columns), how]
+        case _:
+            return ["newest", rule.column]
+
+
+def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return columns[0] if len(columns) == 1 else f"({', '.join(columns)})"

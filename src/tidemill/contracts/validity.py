@@ -1,0 +1,60 @@
+"""How a contract can contradict itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tidemill.contracts.column_validity import column_problems
+from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
+from tidemill.contracts.table_rule_validity import wide_problems
+from tidemill.core.errors import ContractError, did_you_mean
+
+# As Semantic Versioning has it: three numbers without leading zeros.
+_VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
+
+
+def contradictions(spec: ContractSpec) -> list[str]:
+    """Everything by which a contract contradicts itself, each as a sentence."""
+    columns = {column.name: column for column in spec.columns}
+    return [
+        *_class_problems(spec),
+        *(p for column in spec.columns for p in column_problems(column)),
+        *(p for rule in spec.wider for p in wide_problems(rule, columns)),
+    ]
+
+
+def _refuse_contradictions(spec: ContractSpec) -> None:
+    problems = contradictions(spec)
+    if problems:
+        raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
+
+
+def _class_problems(spec: ContractSpec) -> Iterable[str]:
+    if not spec.columns:
+        yield "it has no columns"
+    if not (isinstance(spec.version, str) and _VERSION.fullmatch(spec.version)):
+        yield f"version {spec.version!r} is not MAJOR.MINOR.PATCH, such as '1.0.0'"
+    if spec.unknown_columns not in UNKNOWN_COLUMNS:
+        yield f"unknown_columns={spec.unknown_columns!r} is not one of {', '.join(UNKNOWN_COLUMNS)}"
+    if spec.compatibility not in COMPATIBILITY:
+        yield f"compatibility={spec.compatibility!r} is not one of {', '.join(COMPATIBILITY)}"
+    yield from _key_problems(spec)
+    cut = [column.name for column in spec.columns if column.partition]
+    if len(cut) > 1:
+        yield f"more than one column has partition=: {', '.join(cut)}"
+
+
+def _key_problems(spec: ContractSpec) -> Iterable[str]:
+    for name in spec.key:
+        if name not in spec.names:
+            advice = did_you_mean(name, spec.names)
+            yield f"key column {name!r} is not one of its columns ({advice})"
+        elif spec.column(name).nullable:
+            yield f"key column {name!r} is nullable; a key identifies every row"
+        elif spec.column(name).optional:
+            yield f"key column {name!r} is optional; a key identifies every row"
+        elif spec.column(name).dtype.is_nested:
+            yield f"key column {name!r} is a {spec.column(name).dtype}, which has no order"
+    if len(set(spec.key)) < len(spec.key):
+        yield f"the key names a column twice: {spec.key}"

@@ -1,0 +1,136 @@
+"""Every error that Tidemill raises on purpose.
+
+TidemillError                 a message that says what, where, which values, and what to do next
+├── DeclarationError          the workflow can't be used as declared; carries every fault at once
+├── ContractError             data breaks its contract, or a contract contradicts itself
+├── StepError                 the work of one step failed
+├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
+├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
+├── GateError                 a gate or a review is pending or said no
+├── BudgetError               a budget would be exceeded
+├── ConflictError             somebody else holds it, or it moved since it was planned on
+└── UsageError                the caller asked for something that doesn't exist
+
+The exit codes of the command line follow the class: see `TidemillError.exit_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+# A message that is longer (characters) tells nobody more, and every reader of the ledger would carry it.
+_LONGEST = 10_000
+
+
+class TidemillError(Exception):
+    """Something the user can act on; the message says how."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with a declaration, where it is, and what to do about it."""
+
+    message: str
+    where: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f" ({self.hint})" if self.hint else ""
+        return f"{place}{self.message}{advice}"
+
+
+class DeclarationError(TidemillError):
+    """The workflow can't be used as declared."""
+
+    exit_code = 3
+
+    def __init__(self, subject: str, faults: Sequence[Fault]) -> None:
+        self.subject = subject
+        self.faults = tuple(faults)
+        count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
+        super().__init__("\n  ".join([f"{subject} has {count}:", *map(str, faults)]))
+
+
+def refuse_faults(subject: str, problems: Sequence[str], where: str) -> None:
+    """Raise a DeclarationError that lists all problems with one declaration, if there are any."""
+    if problems:
+        raise DeclarationError(subject, [Fault(message=text, where=where) for text in problems])
+
+
+class ContractError(TidemillError):
+    """Data breaks its contract, or a contract contradicts itself."""
+
+    exit_code = 3
+
+
+class StepError(TidemillError):
+    """The work of one step failed; carries the stage, the partition and the user's traceback."""
+
+    def __init__(self, message: str, *, stage: str, partition: str, trace: str = "") -> None:
+        self.stage = stage
+        self.partition = partition
+        self.trace = trace
+        super().__init__(message)
+
+
+class SourceError(TidemillError):
+    """A source can't be read: missing, unreadable, corrupt or of another shape."""
+
+
+class StorageError(TidemillError):
+    """State can't be read or written: a full disk, a damaged object, a ledger from the future."""
+
+
+class GateError(TidemillError):
+    """A gate or a review is pending or said no."""
+
+    exit_code = 4
+
+
+class BudgetError(TidemillError):
+    """A budget would be exceeded."""
+
+    exit_code = 5
+
+
+class ConflictError(TidemillError):
+    """Somebody else holds it, or it moved since it was planned on."""
+
+    exit_code = 6
+
+
+class UsageError(TidemillError):
+    """The caller asked for something that doesn't exist."""
+
+    exit_code = 2
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as advice, or the list of what there is."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if not names:
+        return "there are none"
+    return f"there is: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+
+
+def said_by(error: BaseException) -> str:
+    """The kind of an error of the user's code, and its message: of a huge one both ends.
+
+    Their `__str__` may raise as well. Half characters, as in odd file names, can't be recorded.
+    """
+    kind = type(error).__name__
+    try:
+        text = f"{kind}: {error}"
+    except Exception as worse:  # noqa: BLE001
+        return f"{kind}: (its message can't be shown: {type(worse).__name__})"
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,185 @@
+"""The addressable slice of a stage's output: the unit of reuse, retry and freshness.
+
+Keys are text whose order is the order of time: `2013-03-07T05`, `2013-03-07`, `2013-W10`, `2013-03`.
+An unpartitioned output has the one key WHOLE; rows without a partition value go to UNPLACED, which
+nothing downstream ever reads.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+from tidemill.core.errors import UsageError
+
+WHOLE = "all"
+UNPLACED = "(none)"
+
+
+class Grain(StrEnum):
+    """The length of a time partition."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+# As partitions are declared.
+GRAINS = {"1h": Grain.HOUR, "1d": Grain.DAY, "1w": Grain.WEEK, "1mo": Grain.MONTH}
+_FORMATS = {
+    Grain.HOUR: "%Y-%m-%dT%H",
+    Grain.DAY: "%Y-%m-%d",
+    Grain.WEEK: "%G-W%V",
+    Grain.MONTH: "%Y-%m",
+}
+_EXAMPLES = {
+    Grain.HOUR: "2013-03-07T05",
+    Grain.DAY: "2013-03-07",
+    Grain.WEEK: "2013-W10",
+    Grain.MONTH: "2013-03",
+}
+_LENGTHS = {
+    "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1),
+    Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(weeks=1),
+}  # fmt: skip
+_SPAN = re.compile(r"([1-9]\d*)(h|d|w|mo)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partitioning:
+    """How an output is cut: by time (column and grain), by the value of a column, or not at all."""
+
+    column: str = ""
+    grain: Grain | None = None
+
+    @property
+    def is_time(self) -> bool:
+        return self.grain is not None
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.column
+
+    def __str__(self) -> str:
+        if self.is_whole:
+            return "unpartitioned"
+        return f"by {self.grain} of {self.column}" if self.grain else f"by value of {self.column}"
+
+
+def parse_grain(text: str) -> Grain:
+    """The grain that `1h`, `1d`, `1w` or `1mo` names; ValueError for anything else."""
+    if text not in GRAINS:
+        raise ValueError(f"partition {text!r} is not one of {', '.join(GRAINS)}")
+    return GRAINS[text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A length of time in whole units: hours, days, weeks or calendar months."""
+
+    count: int
+    unit: str
+
+    def before(self, moment: datetime) -> datetime:
+        """The moment this span earlier; months are calendar months, cut to the month's last day.
+
+        A span that reaches back beyond the calendar ends where the calendar begins.
+        """
+        try:
+            if self.unit == "mo":
+                return add_months(moment, -self.count)
+            return moment - self.count * _LENGTHS[self.unit]
+        except (OverflowError, ValueError):
+            return datetime.min
+
+    def __str__(self) -> str:
+        return f"{self.count}{self.unit}"
+
+
+def parse_span(text: str) -> Span:
+    """The span that `36h`, `60d`, `8w` or `3mo` names; ValueError for anything else."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a length of time such as '36h', '60d', '8w' or '3mo'")
+    return Span(count=int(match[1]), unit=match[2])
+
+
+def add_months(moment: datetime, months: int) -> datetime:
+    """`moment` shifted by calendar months, cut to the target month's last day."""
+    index = moment.year * 12 + moment.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    first = moment.replace(year=year, month=month, day=1)
+    return first.replace(day=min(moment.day, monthrange(year, month)[1]))
+
+
+def key_of(moment: datetime, grain: Grain) -> str:
+    """The key of the partition that holds `moment`."""
+    # Not every platform writes years before 1000 with four digits.
+    return moment.strftime(_FORMATS[grain]).zfill(len(_EXAMPLES[grain]))
+
+
+# Plans ask for the same moments over and over.
+@lru_cache(maxsize=100_000)
+def start_of(key: str, grain: Grain) -> datetime:
+    """The first moment of a partition; UsageError when the key isn't one of this grain."""
+    try:
+        start = datetime.fromisoformat(f"{key}-01" if grain is Grain.MONTH else key)
+    except ValueError:
+        start = None
+    # There are other ways to write a moment; only the canonical text is a key.
+    if start is None or key_of(start, grain) != key:
+        raise UsageError(
+            f"{key!r} is not a {grain} partition; write it as {_EXAMPLES[grain]}"
+        ) from None
+    return start
+
+
+def end_of(key: str, grain: Grain) -> datetime:
+    """The first moment after a partition; the calendar's end for the last one, such as 9999-12-31."""
+    start = start_of(key, grain)
+    try:
+        return add_months(start, 1) if grain is Grain.MONTH else start + _LENGTHS[grain]
+    except (OverflowError, ValueError):
+        return datetime.max
+
+
+def bounds_of(text: str) -> tuple[datetime, datetime]:
+    """The first moment of the hour, day, week or month that `text` names, and the first after it."""
+    for grain in Grain:
+        try:
+            return start_of(text, grain), end_of(text, grain)
+        except UsageError:
+            continue
+    raise UsageError(f"{text!r} is no time; write it as {', '.join(_EXAMPLES.values())}")
+
+
+def fits(key: str, cut: Partitioning) -> bool:
+    """Whether `key` can be a partition of an output that is cut so; one of an earlier cut can't."""
+    if cut.is_whole:
+        return key == WHOLE
+    if cut.grain is None or key == UNPLACED:
+        return True
+    try:
+        start_of(key, cut.grain)
+    except UsageError:
+        return False
+    return True
+
+
+def placed(keys: Iterable[str]) -> list[str]:
+    """The keys that downstream may read, in order."""
+    return sorted(key for key in keys if key != UNPLACED)
+
+
+def spread(keys: Iterable[str]) -> str:
+    """Partition keys in short: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
+    ordered = sorted(keys)
+    if len(ordered) <= 1:
+        return "".join(ordered)
+    return f"{ordered[0]} .. {ordered[-1]} ({len(ordered)})"

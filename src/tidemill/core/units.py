@@ -1,0 +1,47 @@
+"""Lengths of time and amounts of memory as people write them."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import TypeGuard
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_BYTES = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+_WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number, which a truth value is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def seconds_of(length: str | float) -> float:
+    """Seconds of `"90s"`, `"10m"`, `"2h"`, `"1d"` or a number; ValueError for what is no length of time."""
+    found = _number(length, _SECONDS)
+    if found is None or not found > 0:
+        raise ValueError(
+            f"{length!r} is no length of time; write seconds, or such as '90s' or '10m'"
+        )
+    return found
+
+
+def bytes_of(amount: str | int) -> int:
+    """Bytes of `"500MB"`, `"2GiB"` or a number; ValueError for what is no amount of memory."""
+    found = _number(amount, _BYTES)
+    if found is None or not found >= 1:
+        raise ValueError(
+            f"{amount!r} is no amount of memory; write bytes, or such as '500MB' or '2GB'"
+        )
+    return int(found)
+
+
+def _number(written: object, units: dict[str, float] | dict[str, int]) -> float | None:
+    if is_number(written):
+        return float(written) if isfinite(written) else None
+    match = _WRITTEN.fullmatch(written.strip()) if isinstance(written, str) else None
+    unit = units.get(match[2].lower()) if match else None
+    return None if match is None or unit is None else float(match[1]) * unit

@@ -1,0 +1,122 @@
+"""What two environments hold differently: by partition and the hashes of columns first, then by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tidemill.environments.io.environments import standing
+from tidemill.ledger.binding import Binding, Head, Product
+from tidemill.ports.ledger import Noted
+from tidemill.ports.runtime import Tools
+from tidemill.reuse.recipe import changes
+from tidemill.workflow.stage import Stage
+
+if TYPE_CHECKING:
+    from tidemill.environments.row_diff import RowsApart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageApart:
+    """How a stage's partitions in one environment differ from those in another.
+
+    `added` are only in the first, `removed` only in the second; `changed` are in both, each with the
+    columns whose values or whose rows differ (none where what differs has no columns, as a model).
+    `recipe` says what differs in what the stage does, as far as both are known.
+    """
+
+    stage: str
+    same: int = 0
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    recipe: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """In how many partitions each column differs."""
+        counts: dict[str, int] = {}
+        for names in self.changed.values():
+            for name in names:
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+def differ(tools: Tools, stages: Iterable[str], one: str, other: str) -> tuple[StageApart, ...]:
+    """The stages that two environments hold or make differently, without reading any rows."""
+    ours, theirs = standing(tools.ledger, one), standing(tools.ledger, other)
+    found: list[StageApart] = []
+    for stage in stages:
+        left, right = ours.heads.get(stage, Head()), theirs.heads.get(stage, Head())
+        recipes = ours.recipes.get(stage, {}), theirs.recipes.get(stage, {})
+        told = changes(recipes[1], recipes[0]) if all(recipes) else ()
+        # Moved by the same fact, they are the same.
+        if left.moved != right.moved:
+            found.append(_apart(stage, left.partitions, right.partitions, told))
+        elif told:
+            found.append(StageApart(stage=stage, same=len(left.partitions), recipe=told))
+    return tuple(
+        item for item in found if item.added or item.removed or item.changed or item.recipe
+    )
+
+
+def differ_in_rows(tools: Tools, stage: Stage, one: str, other: str, partition: str) -> RowsApart:
+    """How the rows of a partition differ; UsageError when it isn't in both environments."""
+    read, key = (
+        import_module("tidemill.store.published").read,
+        stage.output.key if stage.output else (),
+    )
+    left, right = (
+        read(tools, stage, standing(tools.ledger, name), partition).collect()
+        for name in (one, other)
+    )
+    found: RowsApart = import_module("tidemill.environments.row_diff").rows_apart(left, right, key)
+    return found
+
+
+def _apart(
+    stage: str,
+    left: Mapping[str, Binding],
+    right: Mapping[str, Binding],
+    recipe: tuple[str, ...],
+) -> StageApart:
+    keys, same = _candidates(left, right)
+    changed: dict[str, tuple[str, ...]] = {}
+    added: list[str] = []
+    removed: list[str] = []
+    for key in keys:
+        ours, theirs = left.get(key), right.get(key)
+        if ours is None or theirs is None:
+            (removed if ours is None else added).append(key)
+        elif ours.product.content == theirs.product.content:
+            same += 1
+        else:
+            changed[key] = _columns(ours.product, theirs.product)
+    return StageApart(
+        stage=stage,
+        same=same,
+        added=tuple(added),
+        removed=tuple(removed),
+        changed=changed,
+        recipe=recipe,
+    )
+
+
+def _candidates(left: Mapping[str, Binding], right: Mapping[str, Binding]) -> tuple[list[str], int]:
+    """The partitions that have to be compared, and how many need not be: the same fact bound them."""
+    if not (isinstance(left, Noted) and isinstance(right, Noted)):
+        return sorted({*left, *right}), 0
+    ours, theirs = left.facts(), right.facts()
+    keys = sorted({key for key, _ in ours.items() ^ theirs.items()})
+    return keys, len({*ours, *theirs}) - len(keys)
+
+
+def _columns(left: Product, right: Product) -> tuple[str, ...]:
+    """The columns that differ; where the rows are others, their keys do."""
+    return tuple(
+        name
+        for name in dict.fromkeys([*left.columns, *right.columns])
+        if left.columns.get(name) != right.columns.get(name)
+    )

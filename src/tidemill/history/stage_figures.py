@@ -1,0 +1,59 @@
+"""Figures of stages, out of what was recorded of the tries at their steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from tidemill.ledger.performance import Performance, Spread
+from tidemill.ledger.run import Action, Attempt, Outcome
+
+# What makes something; to bind, to recheck, to judge and to remove are other work, done in no time.
+_WORK = (Action.RUN, Action.TRAIN, Action.EVALUATE, Action.DELIVER)
+_TRIED = (Outcome.OK, Outcome.FAILED, Outcome.RETRIED)
+
+
+def counts(attempt: Attempt) -> bool:
+    """Whether an attempt was a try at making something."""
+    return attempt.action in _WORK and attempt.outcome in _TRIED
+
+
+def performances(tried: Iterable[tuple[str, Attempt]]) -> tuple[Performance, ...]:
+    """The figures of each stage, in the order in which they come; `tried` are attempts with their runs."""
+    found: defaultdict[str, list[tuple[str, Attempt]]] = defaultdict(list)
+    for run, attempt in tried:
+        if counts(attempt):
+            found[attempt.stage].append((run, attempt))
+    return tuple(_performance(stage, own) for stage, own in found.items())
+
+
+def _performance(stage: str, tried: Sequence[tuple[str, Attempt]]) -> Performance:
+    attempts = [attempt for _, attempt in tried]
+    good = [attempt for attempt in attempts if attempt.outcome is Outcome.OK]
+    processes: defaultdict[str, set[str]] = defaultdict(set)
+    for run, attempt in tried:
+        processes[run].add(attempt.worker)
+    failed, took = len(attempts) - len(good), sum(attempt.wall_s for attempt in good)
+    return Performance(
+        stage=stage,
+        runs=len(processes),
+        attempts=len(attempts),
+        failed=failed,
+        retried=sum(attempt.outcome is Outcome.RETRIED for attempt in attempts),
+        error_rate=failed / len(attempts),
+        wall=spread_of([attempt.wall_s for attempt in good]),
+        queue=spread_of([attempt.queued_s for attempt in attempts]),
+        rows_per_s=sum(attempt.rows_in for attempt in good) / took if took else None,
+        bytes_per_s=sum(attempt.bytes_in for attempt in good) / took if took else None,
+        cpu_s=sum(attempt.cpu_s for attempt in attempts),
+        peak_rss=max(attempt.peak_rss for attempt in attempts),
+        workers=max(map(len, processes.values())),
+    )
+
+
+def spread_of(seconds: Sequence[float]) -> Spread:
+    """The middle and the upper end of some seconds, each one of them (the nearest rank)."""
+    if not seconds:
+        return Spread()
+    ranked, count = sorted(seconds), len(seconds)
+    return Spread(p50=ranked[(count + 1) // 2 - 1], p95=ranked[(95 * count + 99) // 100 - 1])

@@ -1,0 +1,280 @@
+"""Why something is what it is: its recipe, its key, and what it was made of, down to source files.
+
+All of it is read from what the ledger holds; nothing is computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.finding import Finding
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.partition import spread
+from tidemill.ledger.binding import Binding, passed
+from tidemill.ledger.delivery import Decision
+from tidemill.ledger.event import Delivered, Published, RunStarted
+from tidemill.lineage.io.origins import Facts, Origin, origins_of
+from tidemill.lineage.upstream import Traced, judged_by, traced
+from tidemill.ports.ledger import Ledger, State
+from tidemill.reuse.recipe import Recipe, changes
+from tidemill.workflow.environment import lineage_of
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Kind, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A run that made something: who asked for it with which command, and when it began."""
+
+    run: str
+    command: str
+    host: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """The columns of an input that a stage's key covers, and those of its contract that it doesn't.
+
+    Where none is read, the number of rows still counts. `fold` says how they are folded, if they are.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    ignores: tuple[str, ...]
+    fold: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A value that a column had: its hash, and the run that published it."""
+
+    hash: str
+    run: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnFacts:
+    """A column of a partition: its hash, the inputs that hold the very same values, and its history.
+
+    `lineage` says what it depends on by the stage's query as it is now, nearest stages first.
+    """
+
+    name: str
+    type: str
+    description: str
+    lineage: tuple[Traced, ...] = ()
+    hash: str = ""
+    same_as: tuple[str, ...] = ()
+    history: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Everything that makes a stage, or a partition of it, what it is.
+
+    `recipe_parts` are the digests of what the stage does now; `stale` says in words what changed
+    since. `judged_by` is query, code, source (of an ingest) or declaration, `opaque` why it isn't the
+    query of a transform. `touched` is what was reached for besides inputs when it was made. `origins`
+    begin with what is read directly and end with source files.
+    """
+
+    stage: str
+    kind: Kind
+    place: str
+    contract: str
+    recipe: str
+    recipe_parts: Mapping[str, str]
+    judged_by: str
+    opaque: str
+    unproven: tuple[str, ...]
+    reads: tuple[InputFacts, ...]
+    partitions: tuple[str, ...] = ()
+    partition: str = ""
+    key: str = ""
+    content: str = ""
+    at: float = 0.0
+    rows: int = 0
+    quarantined: int = 0
+    findings: tuple[Finding, ...] = ()
+    stale: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    runs: tuple[Made, ...] = ()
+    column: ColumnFacts | None = None
+    artifact: Artifact | None = None
+    live: str = ""
+    decisions: tuple[Decision, ...] = ()
+    model: str = ""
+
+
+def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -> Explanation:
+    """Say why a stage, one of its partitions, or a column of it is what it is.
+
+    Without `partition` it is about all that is published. Raises UsageError for a partition or a
+    column that there isn't.
+    """
+    bound = facts.bound(stage.name)
+    if partition and partition not in bound:
+        there = spread(bound) or f"nothing published yet; run `tidemill run {stage.name}`"
+        raise UsageError(f"{stage.name} has no partition {partition!r}; there is {there}")
+    chosen = (partition,) if partition else tuple(sorted(bound))
+    one = bound[chosen[0]] if len(chosen) == 1 else None
+    about = _column(facts, stage, chosen, column) if column else None
+    origins = origins_of(facts, stage, chosen, about.lineage if about else ())
+    artifact = one.product.artifact if one else None
+    live = facts.state.live.get(stage.name)
+    made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
+    versions = passed(bound[key] for key in chosen)
+    declared = _as_declared(stage, facts.recipes[stage.name])
+    return replace(
+        declared,
+        contract=f"{stage.output.name} {versions}" if stage.output else declared.contract,
+        partitions=chosen,
+        partition=partition,
+        key=one.key if one else "",
+        content=one.product.content if one else "",
+        at=max((bound[key].at for key in chosen), default=0.0),
+        rows=sum(bound[key].product.rows for key in chosen),
+        quarantined=sum(bound[key].product.quarantined for key in chosen),
+        findings=one.findings if one else (),
+        stale=_stale(facts, stage, chosen),
+        touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
+        origins=origins,
+        runs=_runs(facts.ledger, made),
+        column=about,
+        artifact=artifact,
+        live=live.artifact.id if live else "",
+        decisions=_decisions(facts.state, artifact),
+        model=_scored_by(facts, stage, one) if one else "",
+    )
+
+
+def _as_declared(stage: Stage, recipe: Recipe) -> Explanation:
+    """What is known of a stage before anything of it is published."""
+    return Explanation(
+        stage=stage.name,
+        kind=stage.kind,
+        place=stage.place,
+        contract=f"{stage.output.name} {stage.output.version}" if stage.output else "",
+        recipe=recipe.digest,
+        recipe_parts=recipe.parts,
+        judged_by=judged_by(stage, recipe),
+        opaque=recipe.opaque,
+        unproven=recipe.unproven,
+        reads=_reads(stage, recipe),
+    )
+
+
+def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
+    return tuple(
+        InputFacts(
+            name=item.name,
+            reads=(read := recipe.reads.get(item.name, item.contract.names)),
+            ignores=tuple(name for name in item.contract.names if name not in read),
+            fold=str(item.fold.fold) if item.fold is not None else "",
+        )
+        for item in stage.frames
+        if item.contract is not None
+    )
+
+
+def _stale(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
+    """What of the stage changed since some of these partitions were made."""
+    recipe = facts.recipes[stage.name]
+    bound = facts.bound(stage.name)
+    if all(bound[key].recipe == recipe.digest for key in chosen):
+        checked = all(bound[key].check == recipe.check for key in chosen)
+        return () if checked else ("its contract checks something else",)
+    before = facts.state.recipes.get(stage.name, {})
+    return changes(before, recipe.parts) or ("its recipe is another than when it was made",)
+
+
+def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[Made, ...]:
+    return tuple(
+        Made(
+            run=fact.event.run,
+            command=fact.event.command,
+            host=fact.event.holder.get("host", ""),
+            started=fact.at,
+        )
+        for fact in ledger.events(kinds=("RunStarted",))
+        if isinstance(fact.event, RunStarted) and fact.event.run in wanted
+    )
+
+
+def _decisions(state: State, artifact: Artifact | None) -> tuple[Decision, ...]:
+    if artifact is None:
+        return ()
+    own = [d for d in state.decisions.values() if d.artifact == artifact.id]
+    return tuple(sorted(own, key=lambda decision: decision.at))
+
+
+def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
+    """The artifact that was live when a delivery was made."""
+    if stage.kind is not Kind.DELIVER:
+        return ""
+    ours = lineage_of(facts.state.environments, facts.state.environment)
+    lives = [
+        fact.event.delivery.artifact.id
+        for fact in facts.ledger.events(kinds=("Delivered",))
+        if isinstance(fact.event, Delivered)
+        and ours(fact.event.environment, fact.seq)
+        and fact.event.delivery.name == stage.model
+        and fact.event.delivery.at <= binding.at
+    ]
+    return lives[-1] if lives else ""
+
+
+def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> ColumnFacts:
+    if stage.output is None:
+        raise UsageError(f"{stage.name} is a {stage.kind}: it has no contracted columns")
+    spec = _contracted(stage.output, name)
+    about = ColumnFacts(
+        name=name,
+        type=str(spec.dtype),
+        description=spec.description,
+        lineage=traced(facts.flow, facts.recipes, stage, name),
+    )
+    if len(chosen) != 1:
+        return about
+    [partition] = chosen
+    product = facts.bound(stage.name)[partition].product
+    hashed = product.columns.get(name, "")
+    same = [
+        f"{item.name}.{other}"
+        for item in stage.frames
+        if (held := facts.bound(item.name).get(partition)) is not None
+        and held.product.rowset == product.rowset
+        for other, digest in held.product.columns.items()
+        if digest == hashed
+    ]
+    history = _history(facts, stage, partition, name)
+    return replace(about, hash=hashed, same_as=tuple(same), history=history)
+
+
+def _contracted(contract: ContractSpec, name: str) -> Column:
+    if name not in contract.names:
+        advice = did_you_mean(name, contract.names)
+        raise UsageError(f"{contract.name} has no column {name!r} ({advice})")
+    return contract.column(name)
+
+
+def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
+    """Every time that the column's values became others, oldest first."""
+    versions: list[Version] = []
+    ours = lineage_of(facts.state.environments, facts.state.environment)
+    for fact in facts.ledger.events(kinds=("Published",)):
+        event = fact.event
+        if not isinstance(event, Published) or not ours(event.environment, fact.seq):
+            continue
+        if (event.stage, event.partition) != (stage.name, partition):
+            continue
+        hashed = event.binding.product.columns.get(name, "")
+        if not versions or versions[-1].hash != hashed:
+            versions.append(Version(hash=hashed, run=event.binding.run, at=event.binding.at))
+    return tuple(versions)

@@ -1,0 +1,157 @@
+"""Which stages a workflow has beside those that it had: new, removed, renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from tidemill.contracts.json_form import read, written
+from tidemill.contracts.spec import ContractSpec
+from tidemill.lineage.versioning import Reviewed
+from tidemill.workflow.stage import Flow
+
+What: TypeAlias = Literal["new", "removed", "renamed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A stage as another process told of it: its kind, its contract if it has one, what it reads."""
+
+    name: str
+    kind: str
+    contract: ContractSpec | None
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A stage that came, went, or has another name than it `was`.
+
+    `readers` are the stages that read it when it went, each with what became of that.
+    """
+
+    stage: str
+    what: What
+    kind: str
+    was: str = ""
+    readers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """A workflow beside what it was: the stages that moved, and the contracts that changed."""
+
+    stages: tuple[Moved, ...] = ()
+    contracts: tuple[Reviewed, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a contract can't stay as it is."""
+        return any(item.failed for item in self.contracts)
+
+
+def members(flow: Flow) -> dict[str, Member]:
+    """The stages of a workflow by name."""
+    return {
+        stage.name: Member(
+            name=stage.name,
+            kind=str(stage.kind),
+            contract=stage.output,
+            inputs=tuple(item.name for item in stage.inputs),
+        )
+        for stage in flow.stages
+    }
+
+
+def told(found: Mapping[str, Member]) -> list[dict[str, Any]]:
+    """Stages as JSON, for `heard` in another process."""
+    return [
+        {
+            "name": member.name,
+            "kind": member.kind,
+            "contract": written(member.contract),
+            "inputs": list(member.inputs),
+        }
+        for member in found.values()
+    ]
+
+
+def heard(listed: list[dict[str, Any]]) -> dict[str, Member]:
+    """What `told` wrote."""
+    return {
+        each["name"]: Member(
+            name=each["name"],
+            kind=each["kind"],
+            contract=read(each["contract"]),
+            inputs=tuple(each["inputs"]),
+        )
+        for each in listed
+    }
+
+
+def moved(before: Mapping[str, Member], after: Mapping[str, Member]) -> tuple[Moved, ...]:
+    """What came, went, or got another name; a name is taken for another where only one stage fits."""
+    renamed = _renamed(before, after)
+    was = {new: old for old, new in renamed.items()}
+    found: list[Moved] = []
+    for name, member in after.items():
+        if name in was:
+            found.append(Moved(stage=name, what="renamed", kind=member.kind, was=was[name]))
+        elif name not in before:
+            found.append(Moved(stage=name, what="new", kind=member.kind))
+    for name, member in before.items():
+        if name not in after and name not in renamed:
+            fates = tuple(_fates(name, before, after, renamed))
+            found.append(Moved(stage=name, what="removed", kind=member.kind, readers=fates))
+    return tuple(found)
+
+
+def _renamed(before: Mapping[str, Member], after: Mapping[str, Member]) -> dict[str, str]:
+    """New names by old ones."""
+    gone = {name: member for name, member in before.items() if name not in after}
+    came = {name: member for name, member in after.items() if name not in before}
+    found: dict[str, str] = {}
+    # What reads a renamed stage may itself be renamed: as long as more is found.
+    while pairs := {
+        old: fits[0]
+        for old, member in gone.items()
+        if old not in found
+        and len(fits := [n for n, other in came.items() if _fits(member, other, found)]) == 1
+        and sum(_fits(rival, came[fits[0]], found) for rival in gone.values()) == 1
+    }:
+        found.update(pairs)
+    return found
+
+
+def _fits(old: Member, new: Member, renamed: Mapping[str, str]) -> bool:
+    inputs = tuple(renamed.get(name, name) for name in old.inputs)
+    names = [member.contract.name if member.contract else "" for member in (old, new)]
+    return (old.kind, inputs, names[0]) == (new.kind, new.inputs, names[1])
+
+
+def _fates(
+    name: str,
+    before: Mapping[str, Member],
+    after: Mapping[str, Member],
+    renamed: Mapping[str, str],
+) -> Iterator[tuple[str, str]]:
+    for reader, member in before.items():
+        if name not in member.inputs:
+            continue
+        now = after.get(renamed.get(reader, reader))
+        if now is None:
+            yield reader, "gone as well"
+            continue
+        fresh = [each for each in now.inputs if each not in member.inputs]
+        yield now.name, f"reads {', '.join(fresh)} now" if fresh else "no longer reads it"
+
+
+def earlier(before: Mapping[str, Member], moves: tuple[Moved, ...]) -> dict[str, ContractSpec]:
+    """The contracts that stages had, by the names that they have now."""
+    now = {move.was: move.stage for move in moves if move.what == "renamed"}
+    return {
+        now.get(name, name): member.contract
+        for name, member in before.items()
+        if member.contract is not None
+    }

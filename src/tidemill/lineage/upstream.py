@@ -1,0 +1,145 @@
+"""Where things come from: what a stage is judged by, a column depends on, a partition is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidemill.analysis.query.summary import Reads
+from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, placed
+from tidemill.ledger.binding import Binding, Head, Product
+from tidemill.reuse.contents import ALL, ROWS, columns_of, digest_of, shares_of, shortened
+from tidemill.reuse.recipe import Recipe, all_columns
+from tidemill.workflow.partition_mapping import cuts_of, seen_whole, visible
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """What a column of a stage depends on in the stages that it reads.
+
+    `reads` has the columns of each input; none where only the number of its rows counts. An empty
+    `column` stands for the number of the stage's own rows. `opaque` says why the query doesn't tell, so
+    that all contracted columns count.
+    """
+
+    stage: str
+    column: str
+    reads: Reads = field(default_factory=dict)
+    opaque: str = ""
+
+
+def judged_by(stage: Stage, recipe: Recipe) -> str:
+    """What tells whether a stage changed: its query, its code, its source, or how it is declared."""
+    if "code" in recipe.parts:
+        return "code"
+    return {Kind.INGEST: "source", Kind.TRANSFORM: "query"}.get(stage.kind, "declaration")
+
+
+def traced(
+    flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, column: str
+) -> tuple[Traced, ...]:
+    """The lineage of a column, nearest stages first, down to the columns of ingests."""
+    wanted: dict[str, set[str]] = {stage.name: {column}}
+    found: list[Traced] = []
+    for reader in reversed(flow.stages):
+        for name in _in_order(reader, wanted.get(reader.name, ())):
+            item = _traced(reader, recipes[reader.name], name)
+            found.append(item)
+            for source, columns in item.reads.items():
+                wanted.setdefault(source, set()).update(columns or ("",))
+    return tuple(found)
+
+
+def _in_order(stage: Stage, names: set[str] | tuple[()]) -> list[str]:
+    own = stage.output.names if stage.output else ()
+    return [name for name in ("", *own) if name in names]
+
+
+def _traced(stage: Stage, recipe: Recipe, column: str) -> Traced:
+    if stage.kind is Kind.INGEST:
+        return Traced(stage=stage.name, column=column)
+    reads = recipe.lineage.get(column) if column else _rows_of(recipe)
+    if reads is None:
+        return Traced(
+            stage=stage.name, column=column, reads=all_columns(stage), opaque=recipe.opaque
+        )
+    return Traced(stage=stage.name, column=column, reads=reads)
+
+
+def _rows_of(recipe: Recipe) -> Reads | None:
+    """What decides about the rows of a stage: at most what all of its columns depend on."""
+    every = list(recipe.lineage.values())
+    if not every:
+        return None
+    return {
+        name: tuple(c for c in columns if all(c in reads[name] for reads in every))
+        for name, columns in every[0].items()
+        if all(name in reads for reads in every)
+    }
+
+
+@dataclass(slots=True, kw_only=True)
+class Upstream:
+    """Which partitions of its inputs a published partition is made of."""
+
+    flow: Flow
+    heads: Mapping[str, Head]
+    _cuts: dict[str, Partitioning] = field(init=False)
+    _keys: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._cuts = cuts_of(self.flow)
+
+    def of(self, stage: Stage, partition: str) -> Mapping[str, tuple[str, ...]]:
+        """By input; for a model those that it was trained on."""
+        held = self.bound(stage.name).get(partition)
+        if held is not None and held.product.artifact is not None:
+            return held.product.artifact.trained_on
+        if stage.kind is Kind.DELIVER:
+            return {stage.inputs[0].name: (partition,), stage.model: (WHOLE,)}
+        keys = {item.name: self.keys(item.name) for item in stage.frames}
+        if stage.partitioning.is_whole:
+            models = {item.name: (WHOLE,) for item in stage.inputs if item.contract is None}
+            return {**seen_whole(stage, self._cuts, keys), **models}
+        if partition == UNPLACED:
+            return {}
+        cuts, cut = self._cuts, stage.partitioning
+        return {
+            item.name: seen
+            for item in stage.frames
+            if (seen := visible(item, partition, cut, cuts[item.name], keys[item.name]))
+        }
+
+    def bound(self, stage: str) -> Mapping[str, Binding]:
+        """What is published of a stage."""
+        head = self.heads.get(stage)
+        return head.partitions if head else {}
+
+    def keys(self, stage: str) -> list[str]:
+        """The published partitions that downstream may read, in order."""
+        if stage not in self._keys:
+            self._keys[stage] = placed(self.bound(stage))
+        return self._keys[stage]
+
+    def products(self, stage: str, partitions: tuple[str, ...]) -> dict[str, Product]:
+        """What is published of some partitions."""
+        bound = self.bound(stage)
+        return {key: bound[key].product for key in partitions if key in bound}
+
+
+def changed_columns(
+    held: Binding, name: str, products: Mapping[str, Product]
+) -> tuple[str, ...] | None:
+    """The columns of an input that are no longer what they were when `held` was made of it.
+
+    None if nothing that it read changed, nothing if it can't be said which columns did.
+    """
+    if name not in held.inputs:
+        return None
+    before = held.seen.get(name, {})
+    shares = shares_of(products, columns_of(before))
+    if held.inputs[name] == digest_of(len(products), shares):
+        return None
+    now = shortened(shares)
+    return tuple(c for c in now if c not in (ALL, ROWS) and now[c] != before.get(c))

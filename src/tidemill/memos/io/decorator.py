@@ -1,0 +1,200 @@
+"""`tm.memo`: costly functions of rows, of which only rows that nobody has seen are computed."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import sys
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from tidemill.core.callsite import caller
+from tidemill.core.errors import DeclarationError, Fault, UsageError
+from tidemill.memos.identity import is_probing, recipe_of_memo, stand_in
+from tidemill.memos.io.lookup import Desk, desk
+from tidemill.workflow.memo import Costly, Fee, every_of, fee_of
+from tidemill.workflow.retry_policy import Retries
+
+IntoColumn: TypeAlias = "str | pl.Expr"
+
+# What else decides about what code gives.
+_HERE = ("{}.{}".format(*sys.version_info[:2]), platform.machine(), sys.platform)
+
+
+class Memo:
+    """A costly function of rows, to be called with columns: `reviews.select(vector=embed("text"))`."""
+
+    __slots__ = ("_costly", "_recipe")
+
+    def __init__(self, costly: Costly) -> None:
+        self._costly = costly
+        self._recipe = ""
+
+    def __call__(self, *columns: IntoColumn) -> pl.Expr:
+        """The function's value of each row of some columns (names or expressions), in its arguments' order.
+
+        Rows whose value is known aren't computed. The expression is one of Polars': it has its type without
+        a call, and the name of the function; rows that a query filters out aren't computed either.
+        """
+        names = self._costly.arguments
+        if len(columns) != len(names):
+            raise UsageError(
+                f"{self._costly.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
+            )
+        parts = [
+            (pl.col(column) if isinstance(column, str) else column).alias(name)
+            for name, column in zip(names, columns, strict=True)
+        ]
+        gives, recipe = self._costly.gives, self.__tidemill_digest__()
+        if is_probing():
+            made = stand_in(recipe, parts, gives)
+        else:
+            call = _Call(self._costly, recipe, desk())
+            made = pl.struct(parts).map_batches(call, return_dtype=gives, is_elementwise=True)
+        return made.alias(self._costly.function.__name__)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function itself, which computes every row that it is given."""
+        return self._costly.function
+
+    def __tidemill_digest__(self) -> str:
+        """What the function gives, for stages that call it; DeclarationError if that can't be told."""
+        if not self._recipe:
+            self._recipe = recipe_of_memo(self._costly, _HERE)
+        return self._recipe
+
+    def __repr__(self) -> str:
+        return f"<memo {self._costly.name}({', '.join(self._costly.arguments)}) -> {self._costly.gives}>"
+
+
+class _Call:
+    """What Polars calls on rows."""
+
+    def __init__(self, costly: Costly, recipe: str, desk: Desk) -> None:
+        self._costly = costly
+        self._recipe = recipe
+        self._desk = desk
+
+    def __call__(self, rows: pl.Series) -> pl.Series:
+        if not len(rows):
+            return pl.Series(rows.name, [], self._costly.gives)
+        columns = [rows.struct.field(name) for name in self._costly.arguments]
+        return self._desk.values(self._costly, self._recipe, columns).alias(rows.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Queries are written down to be compared; nobody reads them back.
+        return str, (f"memo {self._costly.name} {self._recipe}",)
+
+
+def memo(  # noqa: PLR0913 - a declaration, said in keywords
+    *,
+    gives: Any,
+    version: str = "",
+    model: str = "",
+    price: str | float = 0.0,
+    batch: int = 100,
+    concurrency: int = 8,
+    rate: str | None = None,
+    retries: Retries | None = None,
+) -> Callable[[Callable[..., Any]], Memo]:
+    """Keep what a costly function of rows gives, so that no row is ever computed twice.
+
+    The function takes a list of values for each argument, which make up rows that differ, and
+    returns a list of as many values of the Polars type `gives`: up to `batch` of them at once, in up to
+    `concurrency` threads, not more often than `rate` (`"60/m"`) says over all processes. An exception in
+    the place of a value says that the row has none; `(values, tokens)` tells the tokens a row took too.
+    `version` says what the function does in place of its code, `model` which model answers: who changes
+    either has all rows computed anew. `price` is money a row, or such as `"0.02/1M tokens"`.
+    DeclarationError for what makes no sense.
+    """
+    where = caller(1)
+    faults: list[str] = []
+    fee = _said(faults, "price", lambda: fee_of(price)) or Fee()
+    every_s = _said(faults, "rate", lambda: every_of(rate)) or 0.0
+    kind = _type(gives)
+    if kind is None:
+        faults.append(f"gives={gives!r} is no type of Polars, such as pl.Float64")
+    numbers: dict[str, Any] = {"batch": batch, "concurrency": concurrency}
+    for name, value in numbers.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            faults.append(f"{name}={value!r} is no number from 1 on")
+    texts: dict[str, Any] = {"version": version, "model": model}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            faults.append(f"{name}={text!r} is no text, such as '1'")
+    _refuse(faults, where)
+
+    def declare(function: Callable[..., Any]) -> Memo:
+        return Memo(
+            Costly(
+                function=function,
+                name=_name(function, where),
+                arguments=_arguments(function, where, named=bool(version) and not model),
+                gives=kind,
+                version=version,
+                model=model,
+                fee=fee,
+                batch=batch,
+                concurrency=concurrency,
+                every_s=every_s,
+                retries=retries or Retries(),
+                place=where,
+            )
+        )
+
+    return declare
+
+
+def _said(faults: list[str], name: str, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except ValueError as error:
+        faults.append(f"{name}={error}")
+        return None
+
+
+def _type(gives: Any) -> pl.DataType | None:
+    try:
+        return pl.Series(dtype=gives).dtype if gives is not None else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _name(function: Any, where: str) -> str:
+    _refuse(
+        [] if isinstance(function, FunctionType) else [f"it takes a def, not {function!r}"], where
+    )
+    module = function.__module__
+    if module == "__main__":
+        # A script is known by its file, or all of them would be one.
+        module = where.rpartition(":")[0].removesuffix(".py")
+    return f"{module}.{function.__qualname__}"
+
+
+def _arguments(function: Any, where: str, *, named: bool) -> tuple[str, ...]:
+    """The names of a function's arguments. `named`: its version alone says what it does."""
+    parameters = inspect.signature(function).parameters.values()
+    faults = [
+        f"{item.name} of {function.__name__} is no argument that takes a column"
+        for item in parameters
+        if item.kind not in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
+        or item.default is not item.empty
+    ]
+    if not parameters:
+        faults.append(f"{function.__name__} takes no argument; it needs one for each column")
+    if named and function.__code__.co_freevars:
+        closed = ", ".join(function.__code__.co_freevars)
+        faults.append(
+            f"{function.__name__} closes over {closed}, and version= doesn't tell which; say it by model="
+        )
+    _refuse(faults, where)
+    return tuple(item.name for item in parameters)
+
+
+def _refuse(faults: list[str], where: str) -> None:
+    if faults:
+        raise DeclarationError("tm.memo", [Fault(message=fault, where=where) for fault in faults])

@@ -1,0 +1,230 @@
+"""What is known of the rows that a memo is asked for, and the function for the others.
+
+A step asks at a desk, which keeps results in the project and counts what they cost; outside of steps
+nothing is kept for longer than the query lives.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+import polars as pl
+
+from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, Positions, keys_of
+from tidemill.core.errors import TidemillError
+from tidemill.memos.identity import space_of
+from tidemill.memos.io.batched_calls import Answer, Asker
+from tidemill.memos.io.in_memory import Unkept
+from tidemill.memos.io.segments import Shelf
+from tidemill.ports.reuse import Memos
+from tidemill.workflow.memo import Costly, Usage
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
+# So many rows that failed are named, each argument in so many characters.
+_NAMED, _LONG = 3, 80
+
+_open_desk: ContextVar[Desk | None] = ContextVar("desk", default=None)
+
+
+class Unanswered(TidemillError):
+    """Some rows of a memo have no value; those that have are kept."""
+
+
+class Desk:
+    """Where the memos of a step are asked; for any thread. `shelves` are open from one step to the next."""
+
+    def __init__(self, memos: Memos, shelves: dict[str, Shelf] | None = None) -> None:
+        self._memos = memos
+        self._lock = threading.Lock()
+        self._shelves = {} if shelves is None else shelves
+        self._usage = Usage()
+        self.wanted = False
+        self.failure: Unanswered | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was known and what was spent; None when no memo was asked for any row."""
+        return None if self._usage == Usage() else self._usage
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Let memos that are called in this thread ask here."""
+        token = _open_desk.set(self)
+        try:
+            yield
+        finally:
+            _open_desk.reset(token)
+
+    def values(self, costly: Costly, recipe: str, columns: Sequence[pl.Series]) -> pl.Series:
+        """The value of every row that the columns make up; Unanswered when some have none."""
+        space = space_of(costly.name, recipe, columns)
+        with self._lock:
+            shelf = self._shelves.setdefault(space, Shelf(self._memos, space))
+        shelf.refresh()
+        keys = keys_of(columns)
+        found = shelf.find(keys)
+        search = _Search(self._memos, space, shelf, costly, columns)
+        try:
+            if len(found.missing):
+                search.fill(keys, found.missing[keys.at(found.missing).distinct()])
+        finally:
+            known = shelf.result(keys, costly.gives, found)
+            self._count(costly, len(keys) - len(known.missing), known.tokens, search)
+        if known.values is None:
+            self.failure = search.failure(len(keys), known.missing)
+            raise self.failure
+        return known.values
+
+    def _count(self, costly: Costly, rows: int, tokens: int, search: _Search) -> None:
+        fee, known, saved = costly.fee, max(rows - search.asked, 0), max(tokens - search.tokens, 0)
+        with self._lock:
+            self._usage += Usage(
+                known=known,
+                asked=search.asked,
+                calls=search.calls,
+                tokens=search.tokens,
+                tokens_saved=saved,
+                spent=fee.of(search.asked, search.tokens),
+                saved=fee.of(known, saved),
+            )
+
+
+def desk() -> Desk:
+    """The desk of the step that is at work in this thread; outside of steps one of its own."""
+    found = _open_desk.get() or Desk(Unkept())
+    found.wanted = True
+    return found
+
+
+def is_wanted() -> bool:
+    """Whether the step that is at work in this thread has called a memo."""
+    found = _open_desk.get()
+    return found is not None and found.wanted
+
+
+class _Search:
+    """Finds the values of rows that nobody knows, and counts what that took."""
+
+    def __init__(
+        self,
+        memos: Memos,
+        space: str,
+        shelf: Shelf,
+        costly: Costly,
+        columns: Sequence[pl.Series],
+    ) -> None:
+        self._memos = memos
+        self._space = space
+        self._shelf = shelf
+        self._costly = costly
+        self._columns = columns
+        self._failed: dict[int, BaseException] = {}
+        self.asked = 0
+        self.calls = 0
+        self.tokens = 0
+
+    def fill(self, keys: Keys, rows: Positions) -> None:
+        """Ask for some rows, but for those that others are at: these are waited for."""
+        while len(rows):
+            intent = self._memos.intend(self._space, _packed(keys.at(rows)))
+            try:
+                others = self._memos.intents(self._space, intent)
+                # Only now: whoever was at them a moment ago has kept what came of it.
+                rows = self._unknown(keys, rows)
+                theirs = _announced(keys.at(rows), others)
+                self._ask(keys, rows[~theirs])
+                rows = self._wait(keys, rows[theirs], others, intent)
+            finally:
+                self._memos.withdraw(self._space, intent)
+
+    def failure(self, rows: int, missing: Positions) -> Unanswered:
+        """That some of so many rows have no value: which, and why."""
+        errors = list(self._failed.values())
+        why = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "it wasn't asked"
+        named = [f"\n  {self._row(row)}" for row in list(self._failed)[:_NAMED]]
+        more = len(self._failed) - len(named)
+        unasked = len(missing) - len(self._failed)
+        error = Unanswered(
+            f"{self._costly.name} has no value for {len(missing):,} of {rows:,} rows: {why} "
+            f"({self._costly.place}){''.join(named)}"
+            + (f"\n  and {more:,} more" if more > 0 else "")
+            + (f"\n  {unasked:,} rows weren't asked any more" if unasked > 0 and errors else "")
+            + "\n  all values that came are kept: the next run asks for these rows only"
+        )
+        error.__cause__ = errors[0] if errors else None
+        return error
+
+    def _row(self, row: int) -> str:
+        told = []
+        for name, series in zip(self._costly.arguments, self._columns, strict=True):
+            text = repr(series[row])
+            told.append(f"{name}={text if len(text) <= _LONG else text[: _LONG - 3] + '...'}")
+        return ", ".join(told)
+
+    def _unknown(self, keys: Keys, rows: Positions) -> Positions:
+        self._shelf.refresh()
+        return rows[self._shelf.find(keys.at(rows)).missing]
+
+    def _ask(self, keys: Keys, rows: Positions) -> None:
+        if not len(rows):
+            return
+        space, every = self._space, self._costly.every_s
+        asker = Asker(self._costly, lambda: self._memos.turn(space, every) if every else 0.0)
+        try:
+            with closing(asker.ask(self._columns, rows)) as coming:
+                for answers in coming:
+                    self._keep(keys, answers)
+        finally:
+            self._shelf.refresh()
+            self._shelf.compact()
+            self._shelf.refresh()
+
+    def _keep(self, keys: Keys, answers: Sequence[Answer]) -> None:
+        """Keep what came, durably, before anything else is waited for."""
+        for answer in answers:
+            self._failed.update(answer.failed)
+            self.calls += answer.calls
+        for told in (True, False):
+            kept = [a for a in answers if a.rows and (a.tokens is not None) is told]
+            if not kept:
+                continue
+            rows = np.array([row for answer in kept for row in answer.rows], np.intp)
+            values = pl.concat([answer.values for answer in kept if answer.values is not None])
+            tokens = pl.concat([a.tokens for a in kept if a.tokens is not None]) if told else None
+            self._shelf.add(keys.at(rows), values, tokens)
+            self.asked += len(rows)
+            self.tokens += int(tokens.sum()) if tokens is not None else 0
+
+    def _wait(
+        self, keys: Keys, rows: Positions, others: Mapping[str, bytes], intent: str
+    ) -> Positions:
+        """Rows that are still unknown when those who were at them are done."""
+        pause = _FIRST_PAUSE_S
+        while len(rows):
+            busy = any(name in others for name in self._memos.intents(self._space, intent))
+            rows = self._unknown(keys, rows)
+            if not busy:
+                break
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        return rows
+
+
+def _packed(keys: Keys) -> bytes:
+    return keys.high.tobytes() + keys.low.tobytes()
+
+
+def _announced(
+    keys: Keys, others: Mapping[str, bytes]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which keys others are about to compute."""
+    theirs = np.zeros(len(keys), np.bool_)
+    for packed in others.values():
+        halves = np.frombuffer(packed, np.uint64).reshape(2, -1)
+        theirs |= KeyIndex(Keys(halves[0], halves[1])).find(keys) >= 0
+    return theirs

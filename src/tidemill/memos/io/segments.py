@@ -1,0 +1,244 @@
+"""The kept results of one memo, as this process has them open: segments of keys and values.
+
+A segment is a Parquet file in the order in which results came, so that what was computed together lies
+together. Its keys are held in memory, 24 bytes each; of its values only the neighbourhoods of rows that
+are looked up are read. Small segments are merged once there are several, neighbours with neighbours, so
+that of two results for one row the older stays the one that is found.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, Positions
+from tidemill.core.errors import StorageError
+from tidemill.memos.identity import to_merge
+from tidemill.ports.reuse import Memos
+
+# Values are written in groups of so many bytes, and rows; rows that are closer than this, and no farther
+# apart than a group is long, are read at once.
+_GROUP = 4 * 2**20
+_ROWS = 262_144
+_NEAR = 4_096
+_NOTHING = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64, "value": pl.Binary})
+_PATIENCE_S = 1.0
+
+
+class Segment:
+    """One file, or its bytes: the keys that it has, and their values; StorageError if it is damaged."""
+
+    def __init__(self, source: str | bytes) -> None:
+        self._source = source
+        frame = self._read(["high", "low"])
+        self._index = KeyIndex(Keys(frame["high"].to_numpy(), frame["low"].to_numpy()))
+        size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+        self._near = min(_NEAR, frame.height * _GROUP // size)
+        with self._explaining():
+            self.told = "tokens" in pl.read_parquet_schema(source)
+
+    def find(self, keys: Keys) -> Positions:
+        """Where each key is in the file, -1 for one that isn't."""
+        return self._index.find(keys)
+
+    def at(self, places: Positions, column: str) -> pl.Series:
+        """A column's values in some rows."""
+        first, last = int(places.min()), int(places.max())
+        if last - first < self._near + 2 * len(places):
+            return self._read([column], first, last - first + 1)[column].gather(places - first)
+        ordered = np.sort(places)
+        cuts = np.flatnonzero(np.diff(ordered) > max(self._near, 1)) + 1
+        firsts = ordered[np.concatenate([[0], cuts])]
+        counts = ordered[np.concatenate([cuts, [len(ordered)]]) - 1] - firsts + 1
+        parts = [
+            self._read([column], start, count)[column]
+            for start, count in zip(firsts.tolist(), counts.tolist(), strict=True)
+        ]
+        part = np.searchsorted(firsts, places, side="right") - 1
+        within = places - firsts[part] + (np.cumsum(counts) - counts)[part]
+        return pl.concat(parts).gather(within)
+
+    def whole(self) -> pl.DataFrame:
+        """All of it, with the number of tokens of each row."""
+        frame = self._read(["high", "low", "value", *(["tokens"] if self.told else [])])
+        return frame if self.told else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
+
+    def _read(
+        self, columns: Sequence[str], start: int = 0, rows: int | None = None
+    ) -> pl.DataFrame:
+        with self._explaining():
+            query = pl.scan_parquet(self._source).select(columns).slice(start, rows)
+            return query.collect(engine="in-memory")
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except PolarsError as error:
+            where = "a segment" if isinstance(self._source, bytes) else self._source
+            text = str(error).partition("\n")[0]
+            raise StorageError(
+                f"{where} of a memo is damaged ({text}): delete it, and what it held is computed anew"
+            ) from error
+
+
+Piece: TypeAlias = tuple[Segment, Positions, Positions]
+
+
+class Found(NamedTuple):
+    """Where rows were found: for each segment that has some, which they are and their places in it."""
+
+    pieces: Sequence[Piece]
+    missing: Positions
+
+    def filled(self, more: Found) -> Found:
+        """With what was found of the rows that were missing."""
+        pieces = [(held, self.missing[rows], places) for held, rows, places in more.pieces]
+        return Found([*self.pieces, *pieces], self.missing[more.missing])
+
+    def values(self, gives: pl.DataType) -> pl.Series:
+        """The values of rows that were all found."""
+        read = [held.at(places, "value").cast(gives) for held, _, places in self.pieces]
+        if len(read) < 2:
+            return read[0] if read else pl.Series("value", [], gives)
+        rows = np.concatenate([rows for _, rows, _ in self.pieces])
+        back = np.empty(len(rows), np.intp)
+        back[rows] = np.arange(len(rows))
+        return pl.concat(read).gather(back)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that it took to get the values of rows, as far as they were found and told."""
+        return sum(
+            int(held.at(places, "tokens").sum()) for held, _, places in self.pieces if held.told
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The values of rows, None while some are `missing`; and the tokens that it took to get those known."""
+
+    missing: Positions
+    tokens: int
+    values: pl.Series | None
+
+
+class Shelf:
+    """The results of rows of a space; for any thread."""
+
+    def __init__(self, memos: Memos, space: str) -> None:
+        self._memos = memos
+        self._space = space
+        self._open: dict[str, Segment] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """See what was added since, by anybody."""
+        # One thread opens what all need. The others don't wait for long: they may be threads of Polars',
+        # which the one that reads needs.
+        locked = self._lock.acquire(timeout=_PATIENCE_S)
+        try:
+            while (opened := self._opened()) is None:
+                pass  # one was merged away in between: another one has what it had
+            self._open = opened
+        finally:
+            if locked:
+                self._lock.release()
+
+    def _opened(self) -> dict[str, Segment] | None:
+        opened = dict[str, Segment]()
+        for name in self._memos.segments(self._space):
+            held = self._open.get(name) or self._read(name)
+            if held is None:
+                return None
+            opened[name] = held
+        return opened
+
+    def find(self, keys: Keys) -> Found:
+        """Where the results of rows are, as far as was seen."""
+        pieces, rows = list[Piece](), np.arange(len(keys))
+        for held in self._open.values():
+            if not len(rows):
+                break
+            places = held.find(keys.at(rows) if pieces else keys)
+            here = places >= 0
+            if here.any():
+                pieces.append((held, rows[here], places[here]))
+                rows = rows[~here]
+        return Found(pieces, rows)
+
+    def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
+        """Keep results durably; they are found after the next `refresh`."""
+        columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
+        columns += [] if tokens is None else [tokens.alias("tokens")]
+        self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
+
+    def result(self, keys: Keys, gives: pl.DataType, before: Found) -> Result:
+        """What is known of rows, of which some were found `before`; as far as was seen by `refresh`."""
+        found = before.filled(self.find(keys.at(before.missing)))
+        while True:
+            try:
+                values = None if len(found.missing) else found.values(gives)
+                return Result(missing=found.missing, tokens=found.tokens, values=values)
+            except FileNotFoundError:
+                # A segment was merged away: another one has what it had.
+                self.refresh()
+                found = self.find(keys)
+
+    def repair(self, sound: Callable[[bytes], bool]) -> None:
+        """Take out what is damaged: segments that can't be read, and values that aren't `sound`."""
+        for name in self._memos.segments(self._space):
+            try:
+                held = self._read(name)
+                frame = held.whole() if held is not None else _NOTHING
+                good = frame.filter([sound(value) for value in frame["value"]])
+            except FileNotFoundError:
+                continue  # it was merged away in between
+            except (StorageError, PanicException):
+                frame, good = None, _NOTHING
+            if frame is None or good.height < frame.height:
+                self._memos.merge(self._space, [name], _encoded(good))
+
+    def compact(self) -> None:
+        """Merge the newest segments into one, if there are several small ones."""
+        opened, sizes = self._open, self._memos.segments(self._space)
+        names = list(opened)
+        newest = to_merge([sizes.get(name) for name in names])
+        # What somebody else has merged is gone.
+        with suppress(FileNotFoundError):
+            if names := names[len(names) - newest :]:
+                self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
+
+    def _read(self, name: str) -> Segment | None:
+        source = self._memos.open(self._space, name)
+        try:
+            return None if source is None else Segment(source)
+        except FileNotFoundError:
+            return None
+
+
+def _merged(segments: Sequence[Segment]) -> bytes:
+    """All that segments hold, each key once: with its oldest value."""
+    frame = pl.concat([held.whole() for held in segments])
+    first = Keys(frame["high"].to_numpy(), frame["low"].to_numpy()).distinct()
+    told = any(held.told for held in segments)
+    return _encoded(frame[first] if told else frame[first].drop("tokens"))
+
+
+def _encoded(frame: pl.DataFrame) -> bytes:
+    rows = max(1, frame.height)
+    group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
+    into = BytesIO()
+    frame.write_parquet(
+        into, compression="zstd", compression_level=1, statistics=False, row_group_size=group
+    )
+    return into.getvalue()

@@ -1,0 +1,91 @@
+"""Whether an artifact may reach users: every gate's word on the scores. A missing fact is a refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tidemill.core.fingerprint import fingerprint
+from tidemill.workflow.gate import BeatsBaseline, BeatsLive, Gate, GateResult, NoSliceWorse, Scores
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Approval
+
+
+def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
+    """Names what is decided on: the artifact, the gates, and the recipe of its evaluation."""
+    return fingerprint("decision", artifact, [repr(gate) for gate in approval.gates], evaluation)
+
+
+def judge(
+    gates: Sequence[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
+) -> tuple[GateResult, ...]:
+    """What each gate says of a candidate beside the live model (if there is one) and the baseline."""
+    return tuple(_judge(gate, candidate, live, baseline) for gate in gates)
+
+
+def _judge(
+    gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None
+) -> GateResult:
+    if isinstance(gate, NoSliceWorse):
+        passed, evidence = _slices(gate, candidate, live)
+    elif isinstance(gate, BeatsBaseline):
+        passed, evidence = _compare(gate, candidate, baseline, "the baseline")
+    elif live is None:
+        value = candidate.metrics.get(gate.metric, math.nan)
+        passed, evidence = not math.isnan(value), f"{value:.4g}, no live model to compare with"
+    else:
+        passed, evidence = _compare(gate, candidate, live, "live")
+    return GateResult(gate=str(gate), passed=passed, evidence=evidence)
+
+
+def _compare(
+    gate: BeatsLive | BeatsBaseline, candidate: Scores, other: Scores | None, name: str
+) -> tuple[bool, str]:
+    if other is None:
+        return False, f"{name} has no scores"
+    if gate.metric not in candidate.metrics:
+        return False, f"there is no metric {gate.metric!r} among {', '.join(candidate.metrics)}"
+    mine, theirs = candidate.metrics[gate.metric], other.metrics.get(gate.metric, math.nan)
+    evidence = f"{mine:.4g} against {theirs:.4g} of {name}"
+    gain = abs(theirs) * gate.by if gate.by else 0.0
+    limit = theirs + gain if gate.higher_is_better else theirs - gain
+    if mine == limit:
+        # As good as live may follow it; a model that only equals the baseline brings nothing.
+        return isinstance(gate, BeatsLive), evidence
+    return (mine > limit if gate.higher_is_better else mine < limit), evidence
+
+
+def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple[bool, str]:
+    if candidate.by != gate.over:
+        return False, f"the evaluation splits by {candidate.by or 'nothing'}, not by {gate.over}"
+    if live is None:
+        return True, "no live model to compare with"
+    theirs = {part.value: part for part in live.slices}
+    worse: list[str] = []
+    compared = 0
+    for part in candidate.slices:
+        other = theirs.get(part.value)
+        if other is None or part.rows < gate.min_rows:
+            continue
+        compared += 1
+        mine, reference = (s.metrics.get(gate.metric, math.nan) for s in (part, other))
+        slack = abs(reference) * gate.by
+        limit = reference - slack if gate.higher_is_better else reference + slack
+        if not (mine >= limit if gate.higher_is_better else mine <= limit):
+            worse.append(f"{part.value}: {mine:.4g} against {reference:.4g}")
+    if worse:
+        return (
+            False,
+            f"worse by more than {gate.by:.0%} in {len(worse)} of {compared} ({'; '.join(worse[:5])})",
+        )
+    if not compared:
+        return False, f"no slice of at least {gate.min_rows} rows to compare"
+    return True, f"none of {compared} slices is worse by more than {gate.by:.0%}"
+
+
+CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
+
+
+def is_same(live: Artifact | None, artifact: Artifact) -> bool:
+    """Whether a model is live already: as it is, and trained on the contract that it was trained on."""
+    return live is not None and (live.id, live.reads) == (artifact.id, artifact.reads)

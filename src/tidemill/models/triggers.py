@@ -1,0 +1,93 @@
+"""Whether a trigger makes an outdated model due, with the figures that it saw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.core.partition import bounds_of
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.trigger import (
+    AllOf,
+    AnyOf,
+    ContractChanged,
+    Degraded,
+    Every,
+    Trigger,
+    Volume,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What triggers look at: the last training, what came since, and how the live model does now.
+
+    `trained_until` and `anchor` are the newest partitions by time, then and now, or empty.
+    """
+
+    artifact: Artifact
+    trained_until: str
+    anchor: str
+    new_rows: int
+    contracts: Mapping[str, str]
+    approved: Scores | None
+    latest: Scores | None
+
+
+def due(trigger: Trigger | None, facts: Facts) -> tuple[str, ...]:
+    """The reasons to train now; none means not due."""
+    match trigger:
+        case None:
+            return ()
+        case AnyOf(triggers=several):
+            return tuple(reason for each in several for reason in due(each, facts))
+        case AllOf(triggers=several):
+            found = [due(each, facts) for each in several]
+            return tuple(r for reasons in found for r in reasons) if all(found) and found else ()
+        case Degraded():
+            return _degraded(trigger, facts)
+        case ContractChanged():
+            return _contracts(facts)
+        case Volume(share=share):
+            return _volume(share, facts)
+        case Every():
+            return _every(trigger, facts)
+        case _:
+            return ("what it reads changed",)
+
+
+def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
+    if facts.approved is None or facts.latest is None:
+        return ()
+    then = facts.approved.metrics.get(trigger.metric, math.nan)
+    now = facts.latest.metrics.get(trigger.metric, math.nan)
+    slack = abs(then) * trigger.by
+    limit = then - slack if trigger.higher_is_better else then + slack
+    worse = now < limit if trigger.higher_is_better else now > limit
+    if not worse:
+        return ()
+    return (f"{trigger.metric} of the live model went from {then:.4g} to {now:.4g}",)
+
+
+def _contracts(facts: Facts) -> tuple[str, ...]:
+    trained = facts.artifact.contracts
+    return tuple(
+        f"contract of {name} went from {trained[name]} to {version}"
+        for name, version in facts.contracts.items()
+        if name in trained and trained[name] != version
+    )
+
+
+def _volume(share: float, facts: Facts) -> tuple[str, ...]:
+    if facts.new_rows < share * facts.artifact.rows:
+        return ()
+    return (f"{facts.new_rows} rows came since it was trained on {facts.artifact.rows}",)
+
+
+def _every(trigger: Every, facts: Facts) -> tuple[str, ...]:
+    then, now = facts.trained_until, facts.anchor
+    if not then or not now or bounds_of(then)[0] > trigger.span.before(bounds_of(now)[0]):
+        return ()
+    return (f"data went from {then} to {now}, at least {trigger.span}",)

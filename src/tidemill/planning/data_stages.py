@@ -1,0 +1,383 @@
+"""What changed on the data side: which partitions of ingests, transforms and deliveries aren't current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tidemill.core.partition import UNPLACED, WHOLE, fits, placed
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.run import Action
+from tidemill.planning.completion import stands, suspects
+from tidemill.planning.draft import Draft, asked_again, reads_of, reasons_for, size_of
+from tidemill.planning.plan import Step, Waiting
+from tidemill.planning.request import selected
+from tidemill.quarantine.ruling_input import unheard, with_rulings
+from tidemill.reuse.contents import RULINGS, Content, Expected, Snapshot
+from tidemill.reuse.step_key import Inputs, expected, key_for, reuse_of
+from tidemill.sources.scan import Scan
+from tidemill.workflow.partition_mapping import outputs, seen_whole, visible
+from tidemill.workflow.source import SourceFile
+from tidemill.workflow.stage import Input, Stage
+
+FILES = "files"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    partition: str
+    inputs: Inputs
+    key: str | None
+    reasons: tuple[str, ...]
+    forced: bool
+    held: Binding | None = None
+    unlikely: bool = False
+    expected: Expected | None = None
+    rows: int = 0
+    bytes: int = 0
+
+
+def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
+    """Every partition that a file feeds, from `start` on; what no file feeds any more is removed."""
+    draft.called[stage.name] = scan.called
+    _tell_skipped(draft, stage, scan)
+    draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
+    within = None
+    if stands(draft, stage) and not scan.broken and not scan.held:
+        within = fed_otherwise(draft.now.sources.get(stage.name, {}), scan.files)
+        if not within:
+            _leave(draft, stage)
+            return
+    wanted, sizes = _fed(stage, scan, within)
+    kept = _fed_by_broken(draft, stage, scan, wanted)
+    for key in sorted(scan.held - kept):
+        reason = "a file that feeds it can't be read"
+        draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
+    held = kept | scan.held
+    inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
+    plan_data(draft, stage, inputs, within=within, kept=kept, sizes=sizes)
+
+
+def _early(stage: Stage, key: str) -> bool:
+    return bool(stage.start) and key not in (UNPLACED, WHOLE) and key < str(stage.start)
+
+
+def _tell_skipped(draft: Draft, stage: Stage, scan: Scan) -> None:
+    if not stage.start:
+        return
+    skipped = sum(
+        rows
+        for file in scan.files.values()
+        for key, rows in file.rows.items()
+        if _early(stage, key)
+    )
+    if skipped:
+        draft.notes.append(
+            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
+        )
+
+
+def fed_otherwise(
+    known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
+) -> frozenset[str]:
+    """The partitions that are fed by other files, or other rows of them, than it is known."""
+    found: set[str] = set()
+    for path in {*known, *files} if known.keys() != files.keys() else files:
+        before, now = known.get(path), files.get(path)
+        if before is now:
+            continue
+        if before and now and (before.digest, before.rows) == (now.digest, now.rows):
+            continue
+        found.update(before.rows if before else (), now.rows if now else ())
+    return frozenset(found)
+
+
+def _fed(
+    stage: Stage, scan: Scan, within: frozenset[str] | None
+) -> tuple[dict[str, dict[str, Content]], dict[str, tuple[int, int]]]:
+    """The files that feed each partition, and how many rows and bytes that is."""
+    wanted: dict[str, dict[str, Content]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for path in sorted(scan.files):
+        file = scan.files[path]
+        keys = file.rows if within is None else within.intersection(file.rows)
+        whole = max(1, sum(file.rows.values())) if keys else 1
+        for key in keys:
+            if _early(stage, key):
+                continue
+            wanted.setdefault(key, {})[path] = file.digest
+            known, rows = sizes.get(key, (0, 0)), file.rows[key]
+            sizes[key] = (known[0] + rows, known[1] + file.size * rows // whole)
+    return wanted, sizes
+
+
+def _fed_by_broken(
+    draft: Draft, stage: Stage, scan: Scan, wanted: Mapping[str, object]
+) -> frozenset[str]:
+    """While a file can't be read it isn't known what it feeds, so nothing that was published goes."""
+    if not scan.broken:
+        return frozenset()
+    return frozenset(
+        key
+        for key in draft.bound(stage.name)
+        if (key not in wanted or key in scan.held) and fits(key, draft.cuts[stage.name])
+    )
+
+
+def plan_transform(draft: Draft, stage: Stage) -> None:
+    """Every partition that its inputs allow; those with a missing input wait."""
+    within = suspects(draft, stage)
+    if within is not None and not within:
+        _leave(draft, stage)
+        return
+    available = {item.name: _available(draft, item, within) for item in stage.frames}
+    if stage.partitioning.is_whole:
+        wanted = _whole(draft, stage, available)
+    else:
+        wanted = {}
+        for partition in outputs(stage, draft.cuts, available):
+            inputs = _inputs(draft, stage, partition, available)
+            if inputs is not None:
+                wanted[partition] = inputs
+    plan_data(draft, stage, wanted, within=within)
+
+
+def _available(draft: Draft, item: Input, within: frozenset[str] | None) -> list[str]:
+    """The partitions of an input that may be read; `within` those that are looked at, if there are such."""
+    contents = draft.contents[item.name]
+    if within is None:
+        return placed(contents)
+    keys = (WHOLE,) if draft.cuts[item.name].is_whole else within
+    return sorted(key for key in keys if key in contents)
+
+
+def _leave(draft: Draft, stage: Stage) -> None:
+    """All of a stage is current."""
+    draft.contents[stage.name] = Snapshot(draft.bound(stage.name))
+    draft.current[stage.name] = draft.now.settled[stage.name].partitions
+
+
+def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> dict[str, Inputs]:
+    seen = seen_whole(stage, draft.cuts, available)
+    missing = [i.name for i in stage.frames if i.name not in seen and not i.optional]
+    if missing:
+        _wait(draft, stage, WHOLE, missing[0])
+        return {}
+    return {
+        WHOLE: {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
+    }
+
+
+def _inputs(
+    draft: Draft, stage: Stage, partition: str, available: Mapping[str, list[str]]
+) -> Inputs | None:
+    cut = draft.cuts[stage.name]
+    found: dict[str, dict[str, Content]] = {}
+    for item in stage.frames:
+        seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])
+        if seen is None and not item.optional:
+            _wait(draft, stage, partition, item.name)
+            return None
+        contents = draft.contents[item.name]
+        found[item.name] = {key: contents[key] for key in seen or ()}
+    return found
+
+
+def _wait(draft: Draft, stage: Stage, partition: str, missing: str) -> None:
+    own = "" if partition == WHOLE else f" {partition}"
+    reason = f"{missing} has no partition{own} yet"
+    draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
+
+
+def plan_delivery(draft: Draft, stage: Stage, gated: str | None) -> None:
+    """Every partition of the features, once; scored by the model that is live when the step runs.
+
+    `gated` is the rank of the gate that this plan holds for the model, if it does.
+    """
+    source = stage.inputs[0].name
+    contents = draft.contents[source]
+    if stage.model not in draft.now.live and gated is None:
+        if any(key != UNPLACED for key in contents):
+            reason = f"{stage.model} has no approved model yet"
+            draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
+        draft.contents[stage.name] = {}
+        draft.behind.add(stage.name)
+        return
+    within = suspects(draft, stage)
+    if within is not None and not within:
+        _leave(draft, stage)
+        return
+    keys = _available(draft, stage.inputs[0], within)
+    wanted = {key: {source: {key: contents[key]}} for key in keys}
+    plan_data(draft, stage, wanted, within=within, action=Action.DELIVER, after=gated or "")
+
+
+def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
+    draft: Draft,
+    stage: Stage,
+    wanted: Mapping[str, Inputs],
+    *,
+    within: frozenset[str] | None = None,
+    kept: frozenset[str] = frozenset(),
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    action: Action = Action.RUN,
+    after: str = "",
+) -> None:
+    """Compare what a stage should hold with what it holds, and draft the steps between.
+
+    All partitions but those `within` are known to be current.
+    """
+    bound = _bound(draft, stage, within)
+    contents: dict[str, Content] = {key: bound[key].product for key in kept}
+    pending: list[_Pending] = []
+    rulings = draft.now.rulings.get(stage.name, {})
+    absent = next((name for name in sorted(stage.refers.values()) if not draft.contents[name]), "")
+    for partition, read in wanted.items():
+        binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
+        found = _judge(draft, stage, partition, inputs, binding)
+        if found is not None and absent:
+            reason = f"{absent}, which it refers to, is not published yet"
+            draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
+        elif found is not None and _asked(draft, stage, partition, len(pending)):
+            pending.append(_sized(draft, found, (sizes or {}).get(partition)))
+            continue
+        if binding is not None:
+            contents[partition] = binding.product
+        if found is not None:
+            draft.behind.add(stage.name)
+    for partition in sorted(set(bound) - set(wanted) - kept):
+        if selected(draft.request, partition, draft.cuts[stage.name]):
+            step = Step(
+                stage=stage.name,
+                partition=partition,
+                action=Action.REMOVE,
+                reasons=("its input is gone",),
+            )
+            draft.add(step)
+        else:
+            contents[partition] = bound[partition].product
+            draft.behind.add(stage.name)
+    draft.current[stage.name] = len(contents)
+    if within is not None:
+        draft.current[stage.name] += draft.now.settled[stage.name].partitions - len(bound)
+    _draft_steps(draft, stage, pending, contents, action, after)
+    whole = draft.bound(stage.name)
+    draft.contents[stage.name] = contents if within is None else Snapshot(whole, within, contents)
+
+
+def _bound(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[str, Binding]:
+    """What is bound of the partitions that are looked at."""
+    bound = draft.bound(stage.name)
+    if within is None:
+        return dict(bound.items())
+    return {key: held for key in sorted(within) if (held := bound.get(key)) is not None}
+
+
+def _judge(
+    draft: Draft, stage: Stage, partition: str, inputs: Inputs, binding: Binding | None
+) -> _Pending | None:
+    """None when the partition is current, else why it isn't."""
+    recipe = draft.recipes[stage.name]
+    handed = key_for(recipe, partition, inputs)
+    same = binding is not None and handed.key == binding.key
+    forced = asked_again(draft, stage) or bool(recipe.unproven) or not _fresh(draft, stage, binding)
+    recheck = unlikely = False
+    ruled = _unheard(draft, stage, partition, binding)
+    if binding is not None and same and not forced:
+        taken = reuse_of(binding, recipe)
+        if taken is Action.BIND and not draft.lost(binding):
+            return None
+        recheck = taken is Action.RECHECK and not draft.lost(binding)
+        forced = not recheck
+    elif binding is not None and handed.key is None and not forced:
+        hoped = key_for(recipe, partition, inputs, hopeful=True)
+        unlikely = hoped.key == binding.key and reuse_of(binding, recipe) is Action.BIND
+    return _Pending(
+        partition=partition,
+        inputs=inputs,
+        key=None if forced else handed.key,
+        reasons=reasons_for(draft, stage, binding, inputs, handed, ruled=ruled),
+        forced=forced,
+        held=binding if recheck else None,
+        unlikely=unlikely,
+        expected=None
+        if forced or recheck or ruled
+        else _expected(draft, stage, inputs, binding, unlikely),
+    )
+
+
+def _unheard(
+    draft: Draft, stage: Stage, partition: str, binding: Binding | None
+) -> tuple[str, ...]:
+    """The rulings that a partition wasn't made under, in words."""
+    rulings = draft.now.rulings.get(stage.name, {}).get(partition, ())
+    if binding is None or not rulings:
+        return ()
+    return unheard(rulings, binding.inputs.get(RULINGS))
+
+
+def _expected(
+    draft: Draft, stage: Stage, inputs: Inputs, binding: Binding | None, unlikely: bool
+) -> Expected | None:
+    if unlikely and binding is not None:
+        product = binding.product
+        return Expected(product=product, columns=frozenset(product.columns))
+    old = draft.now.recipes.get(stage.name, {})
+    return expected(draft.recipes[stage.name], old, binding, inputs)
+
+
+def _fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
+    """Whether a result of an impure stage is young enough to stand; that of any other always is."""
+    if stage.impure is None:
+        return True
+    return binding is not None and stage.impure.stands(binding.at, draft.now.at)
+
+
+def _asked(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
+    request = draft.request
+    if request.limit is not None and taken >= request.limit:
+        return False
+    return selected(request, partition, draft.cuts[stage.name])
+
+
+def _sized(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
+    rows, bytes_ = size or size_of(draft, found.inputs)
+    return replace(found, rows=rows, bytes=bytes_)
+
+
+def _draft_steps(
+    draft: Draft,
+    stage: Stage,
+    pending: list[_Pending],
+    contents: dict[str, Content],
+    action: Action,
+    after: str,
+) -> None:
+    keys = [item.key for item in pending if item.key is not None and item.held is None]
+    traces = draft.known(keys) if keys and action is Action.RUN else {}
+    # A table is judged against those that it refers to once all of their steps are done.
+    tables = set(stage.refers.values())
+    referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
+    for item in pending:
+        found = item.held or (traces.get(item.key) if item.key is not None else None)
+        taken = _taken(draft, stage, found, own=item.held is not None)
+        known = found is not None and taken is not Action.RUN
+        contents[item.partition] = found.product if found is not None and known else item.expected
+        step = Step(
+            stage=stage.name,
+            partition=item.partition,
+            action=taken if known else action,
+            reasons=item.reasons,
+            reads=reads_of(item.inputs),
+            forced=item.forced,
+            unlikely=item.unlikely,
+            rows=item.rows,
+            bytes=item.bytes,
+        )
+        draft.add(step, after=(after, *referred))
+
+
+def _taken(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
+    if found is None or draft.lost(found):
+        return Action.RUN
+    return reuse_of(found, draft.recipes[stage.name], own=own)

@@ -1,0 +1,190 @@
+"""A plan while it is being made: what every stage is expected to hold once the steps so far have run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tidemill.core.partition import (
+    UNPLACED,
+    WHOLE,
+    Partitioning,
+    fits,
+    spread,
+)
+from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.run import Action
+from tidemill.planning.plan import ModelState, Step, Waiting
+from tidemill.planning.plan_inputs import Now
+from tidemill.planning.request import Request
+from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, Expected
+from tidemill.reuse.recipe import NAMED, Recipe, changes, named
+from tidemill.reuse.step_key import Handed, Inputs
+from tidemill.workflow.partition_mapping import moment
+from tidemill.workflow.stage import Flow, Stage
+
+# What was ever bound under some keys, in any environment.
+Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
+
+    `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
+    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly,
+    `called` by ingest what it reads.
+    """
+
+    flow: Flow
+    recipes: Mapping[str, Recipe]
+    now: Now
+    request: Request
+    known: Lookup
+    cuts: Mapping[str, Partitioning]
+    order: dict[str, int] = field(init=False)
+    contents: dict[str, Contents] = field(default_factory=dict)
+    ranks: dict[tuple[str, str], str] = field(default_factory=dict)
+    steps: list[tuple[str, int, Step]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    models: list[ModelState] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    current: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, set[str]] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
+    unlikely: set[str] = field(default_factory=set)
+    called: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = {name: number for number, name in enumerate(self.flow.names)}
+
+    def bound(self, stage: str) -> Mapping[str, Binding]:
+        """The partitions of a stage that are published now."""
+        head = self.now.heads.get(stage)
+        return head.partitions if head else {}
+
+    def lost(self, binding: Binding) -> bool:
+        """Whether some of what is bound is known to be gone from the store."""
+        return bool(self.now.absent) and not self.now.absent.isdisjoint(binding.product.pins)
+
+    def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
+        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank.
+
+        Steps of one rank run in the order of stages; one that is taken `beside` a stage runs after it.
+        """
+        cut = self.cuts[step.stage]
+        # What is removed may be a partition of an earlier cut.
+        timed = step.partition not in (WHOLE, UNPLACED) and (
+            step.action is not Action.REMOVE or fits(step.partition, cut)
+        )
+        own = moment(step.partition, cut.grain) if cut.grain and timed else ""
+        reads = (
+            self.ranks.get((name, key), "") for name, keys in step.reads.items() for key in keys
+        )
+        rank = max((own, *reads, *after))
+        if step.subject == "":
+            self.ranks[step.stage, step.partition] = rank
+        self.changed.setdefault(step.stage, set()).add(step.partition)
+        self.steps.append((rank, self.order[beside or step.stage], step))
+        return rank
+
+
+def asked_again(draft: Draft, stage: Stage) -> bool:
+    """Whether the stage is to run although it is current; what it needs is not."""
+    return draft.request.again and draft.request.stage in ("", stage.name)
+
+
+def reasons_for(
+    draft: Draft,
+    stage: Stage,
+    bound: Binding | None,
+    inputs: Inputs,
+    handed: Handed,
+    *,
+    ruled: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """Why a partition isn't current, most telling first; `ruled` says which rulings are new."""
+    if asked_again(draft, stage):
+        return ("asked for again",)
+    if bound is None:
+        return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)
+    if handed.key == bound.key:
+        return (_distrusted(draft, stage, bound),)
+    recipe = draft.recipes[stage.name]
+    found: list[str] = []
+    if bound.recipe != recipe.digest:
+        found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
+            "its recipe is another than when it was built",
+        )
+    found += ruled
+    for name, contents in inputs.items():
+        if name == RULINGS:
+            continue
+        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
+        if pending:
+            found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
+        elif bound.inputs.get(name) != handed.inputs[name]:
+            word = draft.called.get(stage.name, name)
+            found.append(_changed(draft, bound, word, contents, handed.seen[name]))
+    return tuple(found) or ("its key changed",)
+
+
+def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
+    """Why a partition isn't current although its key is the same."""
+    recipe = draft.recipes[stage.name]
+    if recipe.unproven or bound.touched:
+        return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
+    if stage.impure is not None:
+        return f"impure: {stage.impure}"
+    if draft.lost(bound):
+        return "its object is missing"
+    if bound.sample != recipe.sample:
+        return "it was computed on another sample"
+    return "its contract checks something else"
+
+
+def _changed(
+    draft: Draft, bound: Binding, name: str, contents: Contents, seen: Mapping[str, str]
+) -> str:
+    """Which columns of an input changed, and in which of its partitions as far as that is known."""
+    before = bound.seen.get(name, {})
+    newer = [
+        key
+        for key in contents
+        if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
+    ]
+    place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
+    told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
+    columns = [c for c, share in told.items() if share not in (None, seen[c])]
+    # Every one of many columns: other partitions rather than other values.
+    if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
+        many = "column" if len(columns) == 1 else "columns"
+        return f"{many} {named(columns)} of {name} changed{place}"
+    fresh = [c for c, share in told.items() if share is None]
+    if before and ALL not in before and fresh and not columns:
+        return f"it reads {named(fresh)} of {name} now"
+    return f"{name} changed{place}"
+
+
+def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
+    """The rows and bytes that inputs hand over, as far as they are published or will be bound."""
+    products = [
+        product
+        for name, contents in inputs.items()
+        for key, content in contents.items()
+        if (product := held(draft, name, key, content)) is not None
+    ]
+    return sum(p.rows for p in products), sum(p.bytes for p in products)
+
+
+def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
+    """What a partition is known to hold; while that is to be computed, what it holds until then."""
+    if isinstance(content, Product):
+        return content
+    binding = draft.bound(stage).get(partition)
+    return binding.product if binding else None
+
+
+def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:
+    """The partitions that each input hands over."""
+    return {name: tuple(contents) for name, contents in inputs.items()}

@@ -1,0 +1,264 @@
+"""What changed for models: outdated or due, what is to be evaluated, whether a gate is to judge.
+
+A changed key makes a model outdated; only a trigger, or a person, makes it due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import WHOLE, bounds_of
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.run import Action
+from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, subject_of
+from tidemill.models.input_compatibility import refusal, unchecked
+from tidemill.models.triggers import Facts, due
+from tidemill.planning.draft import Draft, reads_of, reasons_for, size_of
+from tidemill.planning.plan import ModelState, Step, Waiting
+from tidemill.reuse.contents import Content
+from tidemill.reuse.step_key import Inputs, key_for
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.partition_mapping import seen_whole
+from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    inputs: Inputs
+    missing: str
+
+
+def plan_model(draft: Draft, stage: Stage) -> None:
+    """Train when due; otherwise the last artifact stays, and the plan says that it is outdated."""
+    window = _window(draft, stage)
+    bound = draft.bound(stage.name).get(WHOLE)
+    held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
+    draft.contents[stage.name] = held
+    draft.current[stage.name] = len(held)
+    if window.missing:
+        _wait(draft, stage, window.missing)
+        return
+    handed = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
+    asked = stage.name in draft.request.train
+    forced = asked or bool(draft.recipes[stage.name].unproven)
+    outdated: tuple[str, ...] = ()
+    hoped = handed.key or key_for(draft.recipes[stage.name], WHOLE, window.inputs, hopeful=True).key
+    unlikely = handed.key is None and bound is not None and hoped == bound.key
+    if bound is not None and handed.key != bound.key:
+        outdated = reasons_for(draft, stage, bound, window.inputs, handed)
+    known = _known(draft, stage, handed.key, forced)
+    artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
+    if any(_unfit(stage, artifact) for artifact in artifacts):
+        # Of the same rows, and of another contract than they have now.
+        known, forced = None, True
+    reasons = _due(draft, stage, window, bound, outdated, asked)
+    if outdated and known and not reasons:
+        # It was trained exactly so before: that costs nothing, so no trigger is needed.
+        reasons = ("it was trained like this before",)
+    trigger = str(stage.training.retrain or "") if stage.training else ""
+    live = draft.now.live.get(stage.name)
+    note = _unfit(stage, live.artifact) or unchecked(live.artifact) if live else ""
+    draft.models.append(
+        ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
+    )
+    if not reasons:
+        return
+    action = Action.BIND if known else Action.TRAIN
+    step = Step(
+        stage=stage.name,
+        partition=WHOLE,
+        action=action,
+        reasons=reasons,
+        forced=forced,
+        unlikely=unlikely,
+    )
+    _add(draft, step, window.inputs)
+    draft.unlikely.update([stage.name] if unlikely else [])
+    draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
+    draft.current[stage.name] = 0
+
+
+def _unfit(model: Stage, artifact: Artifact) -> str:
+    """Why an artifact of a model can't be fed what its stage reads now; "" if it can."""
+    return refusal(artifact, model, [item.contract for item in model.frames])
+
+
+def _known(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding | None:
+    """What was made under this key before and is still there."""
+    if key is None or forced:
+        return None
+    found = draft.known([key]).get(key)
+    if found is None or found.sample != draft.recipes[stage.name].sample:
+        return None
+    return None if found.touched or draft.lost(found) else found
+
+
+def _due(
+    draft: Draft,
+    stage: Stage,
+    window: _Window,
+    bound: Binding | None,
+    outdated: tuple[str, ...],
+    asked: bool,
+) -> tuple[str, ...]:
+    if asked:
+        return ("asked for",)
+    if bound is None or bound.product.artifact is None:
+        return ("never trained",)
+    if not outdated or stage.training is None:
+        return ()
+    facts = _facts(draft, stage, window, bound.product.artifact)
+    return due(stage.training.retrain, facts)
+
+
+def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> Facts:
+    counted = stage.frames[0].name
+    trained = set(artifact.trained_on.get(counted, ()))
+    bound = draft.bound(counted)
+    fresh = [key for key in window.inputs.get(counted, {}) if key not in trained and key in bound]
+    live = draft.now.live.get(stage.name)
+    timed = next((item.name for item in stage.frames if draft.cuts[item.name].is_time), "")
+    latest = [
+        binding.product.scores
+        for other in draft.flow.readers(stage.name)
+        if (binding := draft.bound(other.name).get(LIVE)) is not None
+    ]
+    return Facts(
+        artifact=artifact,
+        trained_until=_newest(artifact.trained_on.get(timed, ())),
+        anchor=_newest(window.inputs.get(timed, ())),
+        new_rows=sum(bound[key].product.rows for key in fresh),
+        contracts={item.name: item.contract.version for item in stage.frames if item.contract},
+        approved=live.scores if live else None,
+        latest=latest[0] if latest else None,
+    )
+
+
+def _newest(keys: Iterable[str]) -> str:
+    """The last partition by time; none of an input that wasn't cut by time when it was read."""
+    newest = max(keys, default="")
+    try:
+        bounds_of(newest)
+    except UsageError:
+        return ""
+    return newest
+
+
+def _window(draft: Draft, stage: Stage) -> _Window:
+    available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
+    seen = seen_whole(stage, draft.cuts, available)
+    inputs = {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
+    missing = next((item.name for item in stage.frames if item.name not in seen), "")
+    return _Window(inputs=inputs, missing=missing)
+
+
+def _wait(draft: Draft, stage: Stage, missing: str) -> None:
+    reason = f"{missing} has no partition in its window yet"
+    draft.waiting.append(Waiting(stage=stage.name, partition=WHOLE, reason=reason))
+
+
+def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
+    """Score the live model on the newest window, and what is up for a decision beside it.
+
+    Returns the rank of the gate when the plan holds one.
+    """
+    model = next(draft.flow[item.name] for item in stage.inputs if item.contract is None)
+    draft.contents[stage.name] = {}
+    subjects = _subjects(draft, stage, model)
+    draft.current[stage.name] = 0
+    if not subjects:
+        return None
+    window = _window(draft, stage)
+    if window.missing:
+        _wait(draft, stage, window.missing)
+        return None
+    after = draft.ranks.get((model.name, WHOLE), "")
+    ranks = [
+        rank
+        for subject, content in subjects.items()
+        if (rank := _evaluate(draft, stage, model, subject, content, window, after))
+    ]
+    if CANDIDATE not in subjects or model.approval is None:
+        return None
+    gate = Step(
+        stage=model.name,
+        partition=WHOLE,
+        action=Action.GATE,
+        reasons=(f"{len(model.approval.gates)} gates judge the candidate",),
+        reads={stage.name: tuple(subjects)},
+        subject=CANDIDATE,
+        unlikely=model.name in draft.unlikely,
+    )
+    return draft.add(gate, after=(after, *ranks), beside=stage.name)
+
+
+def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
+    """What is to be scored: each subject with the content that names its model, None if not trained yet."""
+    found: dict[str, Content] = {}
+    bound = draft.bound(model.name).get(WHOLE)
+    artifact = bound.product.artifact if bound else None
+    content = draft.contents[model.name].get(WHOLE, "")
+    live = draft.now.live.get(model.name)
+    pending = (model.name, WHOLE) in draft.ranks
+    if pending or (artifact is not None and _undecided(draft, stage, model, artifact)):
+        found[CANDIDATE] = content
+        found[BASELINE] = None if pending else content
+    if live is not None and not _unfit(model, live.artifact):
+        found[LIVE] = live.artifact.object
+    return found
+
+
+def _undecided(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
+    if model.approval is None:
+        return True
+    live = draft.now.live.get(model.name)
+    if live is not None and is_same(live.artifact, artifact):
+        return False
+    subject = subject_of(artifact.id, model.approval, draft.recipes[stage.name].digest)
+    return subject not in draft.now.decisions
+
+
+def _evaluate(
+    draft: Draft,
+    stage: Stage,
+    model: Stage,
+    subject: str,
+    content: Content,
+    window: _Window,
+    after: str,
+) -> str:
+    inputs: Inputs = {
+        **window.inputs,
+        model.name: {subject if subject == BASELINE else WHOLE: content},
+    }
+    recipe = draft.recipes[stage.name]
+    handed = key_for(recipe, "", inputs)
+    bound = draft.bound(stage.name).get(subject)
+    if bound is not None and handed.key == bound.key and not recipe.unproven:
+        draft.current[stage.name] += 1
+        return ""
+    reasons = reasons_for(draft, stage, bound, inputs, handed)
+    known = _known(draft, stage, handed.key, bool(recipe.unproven))
+    action = Action.BIND if known else Action.EVALUATE
+    unlikely = model.name in draft.unlikely
+    if subject == LIVE and bound is not None:
+        unlikely = key_for(recipe, "", inputs, hopeful=True).key == bound.key
+    step = Step(
+        stage=stage.name,
+        partition=subject,
+        action=action,
+        reasons=reasons,
+        subject=subject,
+        forced=bool(recipe.unproven),
+        unlikely=unlikely and not recipe.unproven,
+    )
+    return _add(draft, step, inputs, after=after)
+
+
+def _add(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:
+    """Take a step into the plan with what it reads, and how much that is as far as it is known."""
+    rows, bytes_ = size_of(draft, inputs)
+    step = replace(step, reads=reads_of(inputs), rows=rows, bytes=bytes_)
+    return draft.add(step, after=(after,))

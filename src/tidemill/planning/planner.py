@@ -1,0 +1,152 @@
+"""Make a plan: what would run and why, from the workflow, the state and the files as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.planning.completion import may_settle
+from tidemill.planning.data_stages import plan_delivery, plan_ingest, plan_transform
+from tidemill.planning.draft import Draft, Lookup
+from tidemill.planning.estimates import estimated
+from tidemill.planning.freshness import freshness, freshness_rules
+from tidemill.planning.model_stages import plan_evaluation, plan_model
+from tidemill.planning.plan import Plan
+from tidemill.planning.plan_inputs import Now
+from tidemill.planning.request import Request
+from tidemill.reuse.contents import Snapshot
+from tidemill.reuse.recipe import Recipe
+from tidemill.sources.scan import Scan
+from tidemill.workflow.partition_mapping import cuts_of
+from tidemill.workflow.seal import needs
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+
+def make_plan(
+    flow: Flow,
+    recipes: Mapping[str, Recipe],
+    now: Now,
+    scans: Mapping[str, Scan],
+    known: Lookup,
+    request: Request,
+    environment: str,
+) -> Plan:
+    """The steps that would make what was requested current, in an order in which they can run.
+
+    `known` looks up what was ever computed under some keys. Raises UsageError for a stage or model
+    that doesn't exist.
+    """
+    scope = scope_of(flow, request)
+    draft = Draft(
+        flow=flow,
+        recipes=recipes,
+        now=now,
+        request=request,
+        known=known,
+        cuts=cuts_of(flow),
+    )
+    gates: dict[str, str] = {}
+    for stage in flow.stages:
+        if stage.name in scope:
+            _plan_stage(draft, stage, scans, gates)
+        else:
+            _as_it_is(draft, stage)
+    return _finished(draft, scans, scope, environment)
+
+
+def scope_of(flow: Flow, request: Request) -> set[str]:
+    """The stages that a request is about: one with all that it needs, or all."""
+    for name in (request.stage, *request.train):
+        if name and name not in flow.names:
+            raise UsageError(f"there is no stage {name!r} ({did_you_mean(name, flow.names)})")
+    models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
+    for name in request.train:
+        if name not in models:
+            raise UsageError(f"{name!r} is not a model ({did_you_mean(name, models)})")
+    if not request.stage:
+        return set(flow.names)
+    scope: set[str] = set()
+    wanted = [request.stage, *request.train]
+    while wanted:
+        name = wanted.pop()
+        if name in scope:
+            continue
+        scope.add(name)
+        stage = flow[name]
+        wanted += needs(stage)
+        if stage.kind is Kind.MODEL:
+            wanted += [other.name for other in flow.readers(name) if other.kind is Kind.EVALUATE]
+    return scope
+
+
+def _plan_stage(
+    draft: Draft, stage: Stage, scans: Mapping[str, Scan], gates: dict[str, str]
+) -> None:
+    if draft.recipes[stage.name].unproven:
+        reason = draft.recipes[stage.name].unproven[0]
+        draft.notes.append(f"{stage.name} is never reused: {reason}; say version= to vouch for it")
+    match stage.kind:
+        case Kind.INGEST:
+            plan_ingest(draft, stage, scans[stage.name])
+        case Kind.TRANSFORM:
+            plan_transform(draft, stage)
+        case Kind.MODEL:
+            plan_model(draft, stage)
+        case Kind.EVALUATE:
+            rank = plan_evaluation(draft, stage)
+            if rank is not None:
+                model = next(item.name for item in stage.inputs if item.contract is None)
+                gates[model] = rank
+        case _:  # Kind.DELIVER
+            plan_delivery(draft, stage, gates.get(stage.model))
+
+
+def _tell_age(draft: Draft, aging: Sequence[str]) -> None:
+    """What is stale as it is published now, whatever the plan is about to do for it."""
+    for name in aging:
+        head = draft.now.heads.get(name)
+        version = head.version if head else 0
+        bound = draft.bound(name).values()
+        verdict = freshness(draft.flow[name], bound, version, draft.now.at)
+        draft.notes += [f"{name}: {found.message}" for found in verdict.findings] if verdict else []
+
+
+def _as_it_is(draft: Draft, stage: Stage) -> None:
+    bound = draft.bound(stage.name)
+    draft.contents[stage.name] = Snapshot(bound)
+    draft.current[stage.name] = len(bound)
+
+
+def _complete(draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]) -> frozenset[str]:
+    behind = draft.behind | {item.stage for item in draft.waiting}
+    behind |= {name for name, scan in scans.items() if scan.broken or scan.held}
+    return frozenset(
+        stage.name
+        for stage in draft.flow.stages
+        if stage.name in scope
+        and stage.name not in behind
+        and may_settle(stage, draft.recipes[stage.name])
+    )
+
+
+def _finished(
+    draft: Draft, scans: Mapping[str, Scan], scope: Collection[str], environment: str
+) -> Plan:
+    ordered = sorted(draft.steps, key=lambda item: item[:2])
+    aging = tuple(s.name for s in draft.flow.stages if s.name in scope and freshness_rules(s))
+    _tell_age(draft, aging)
+    return Plan(
+        workflow=draft.flow.name,
+        environment=environment,
+        heads={name: head.version for name, head in draft.now.heads.items()},
+        recipes={name: recipe.digest for name, recipe in draft.recipes.items()},
+        steps=tuple(estimated(draft, (step for _, _, step in ordered))),
+        waiting=tuple(draft.waiting),
+        models=tuple(draft.models),
+        notes=tuple(draft.notes),
+        current=dict(draft.current),
+        complete=_complete(draft, scans, scope),
+        aging=aging,
+        sources={name: dict(scan.files) for name, scan in scans.items()},
+        broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},
+    )

@@ -1,0 +1,68 @@
+"""What a user asks to bring up to date: a stage, a range of time, a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import (
+    UNPLACED,
+    WHOLE,
+    Partitioning,
+    bounds_of,
+    end_of,
+    fits,
+    start_of,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked to be current: all, or a stage with what it needs, some partitions, again.
+
+    Time partitions that begin before `since` or end after `until` stay as they are.
+    """
+
+    stage: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    again: bool = False
+    train: frozenset[str] = frozenset()
+
+
+def request_of(
+    stage: str,
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    again: bool,
+    train: Iterable[str],
+) -> Request:
+    """A request as users say it, times as text; UsageError for one that leaves nothing to do."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
+    first = bounds_of(since)[0] if since else None
+    end = bounds_of(until)[1] if until else None
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
+    return Request(
+        stage=stage,
+        since=first,
+        until=end,
+        limit=limit,
+        again=again,
+        train=frozenset(train),
+    )
+
+
+def selected(request: Request, partition: str, cut: Partitioning) -> bool:
+    """Whether a partition lies in the time that was asked for; those that aren't by time always do."""
+    grain = cut.grain
+    if grain is None or partition in (WHOLE, UNPLACED) or not fits(partition, cut):
+        return True
+    if request.since is not None and start_of(partition, grain) < request.since:
+        return False
+    return request.until is None or end_of(partition, grain) <= request.until

@@ -1,0 +1,251 @@
+"""Why a stage runs, waits or stays as it is: the reasons of a plan, followed upstream to what set it off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Head
+from tidemill.ledger.run import Action
+from tidemill.lineage.upstream import Upstream, changed_columns, judged_by
+from tidemill.planning.data_stages import FILES
+from tidemill.planning.plan import ModelState, Plan, Step
+from tidemill.reuse.recipe import Recipe
+from tidemill.workflow.partition_mapping import cuts_of, seen_whole
+from tidemill.workflow.source import SourceFile
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+# What a run recorded as the reasons of what it made, by stage and partition.
+Recorded = Callable[[str], Mapping[tuple[str, str], tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The facts that a plan was made on, as far as reasons are found in them."""
+
+    heads: Mapping[str, Head]
+    sources: Mapping[str, Mapping[str, SourceFile]]
+    recorded: Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Partitions of a stage of which the same is said.
+
+    `does` is an action of the plan, "wait", "stay", or "made" of what the run `run` published after it
+    was last read. `files` are the source files that changed: `path is new`, `path changed`, `path is
+    gone`.
+    """
+
+    stage: str
+    does: str
+    partitions: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    unlikely: bool = False
+    files: tuple[str, ...] = ()
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a plan does to a stage and why: its partitions, then what is behind it, nearest stage first."""
+
+    stage: str
+    recipe: str
+    recipe_parts: Mapping[str, str]
+    judged_by: str
+    opaque: str
+    groups: tuple[Group, ...]
+    because: tuple[Group, ...]
+    model: ModelState | None = None
+
+
+def why_of(
+    plan: Plan, flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, before: Before
+) -> Why:
+    """Why the plan does to a stage what it does."""
+    chain = _Chain(plan, flow, before)
+    chain.follow(stage)
+    recipe = recipes[stage.name]
+    upstream = [name for name in reversed(flow.names) if name != stage.name]
+    return Why(
+        stage=stage.name,
+        recipe=recipe.digest,
+        recipe_parts=recipe.parts,
+        judged_by=judged_by(stage, recipe),
+        opaque=recipe.opaque,
+        groups=(*chain.groups(stage.name), *chain.staying(stage.name)),
+        because=tuple(group for name in upstream for group in chain.groups(name)),
+        model=next((model for model in plan.models if model.stage == stage.name), None),
+    )
+
+
+def common(step: Step) -> tuple[str, ...]:
+    """The reasons of a step without the partition that each names, so that equal steps fall together."""
+    return tuple(_placeless(reason, step.partition) for reason in step.reasons)
+
+
+def _placeless(reason: str, partition: str) -> str:
+    if " runs first (" in reason:
+        return reason.partition(" (")[0]
+    return reason.removesuffix(f" in {partition}")
+
+
+def planned(plan: Plan) -> frozenset[tuple[str, str]]:
+    """The stages and partitions that a plan has a step for."""
+    return frozenset((step.stage, step.partition) for step in plan.steps)
+
+
+def only_if(step: Step, steps: frozenset[tuple[str, str]]) -> str:
+    """On what an unlikely step depends."""
+    names = [name for name, keys in step.reads.items() if any((name, k) in steps for k in keys)]
+    return f"only if {' or '.join(names)} {'come' if len(names) > 1 else 'comes'} out otherwise"
+
+
+@dataclass(slots=True)
+class _Behind:
+    """Partitions of a stage that are behind something: planned or waiting ones, and ones made before."""
+
+    planned: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+
+
+class _Chain:
+    """Collects what is behind a stage, from reader to reader."""
+
+    def __init__(self, plan: Plan, flow: Flow, before: Before) -> None:
+        self._plan = plan
+        self._flow = flow
+        self._before = before
+        self._upstream = Upstream(flow=flow, heads=before.heads)
+        self._steps = plan.by_stage()
+        self._planned = planned(plan)
+        self._waiting = {(item.stage, item.partition) for item in plan.waiting}
+        self._removed = {(s.stage, s.partition) for s in plan.steps if s.action is Action.REMOVE}
+        self._behind: dict[str, _Behind] = {}
+        self._gone: dict[tuple[str, str], list[str]] = {}
+        for stage, files in plan.sources.items():
+            for path, file in before.sources.get(stage, {}).items():
+                for key in file.rows if path not in files else ():
+                    self._gone.setdefault((stage, key), []).append(path)
+
+    def follow(self, stage: Stage) -> None:
+        """Walk upstream from all that the plan says of a stage."""
+        own = {step.partition for step in self._steps.get(stage.name, ())}
+        waiting = {partition for name, partition in self._waiting if name == stage.name}
+        self._behind[stage.name] = _Behind(own | waiting)
+        for reader in reversed(self._flow.stages):
+            behind = self._behind.get(reader.name)
+            if behind is None:
+                continue
+            for step in self._steps.get(reader.name, ()):
+                if step.partition in behind.planned:
+                    self._read(reader, step.partition, step.reads)
+            self._wait(reader, behind)
+            for key in sorted(behind.made):
+                self._same_run(reader, key)
+            if reader.kind is Kind.MODEL:
+                self._read(reader, WHOLE, self._window(reader))
+
+    def groups(self, stage: str) -> tuple[Group, ...]:
+        """What is said of the partitions of a stage that were found."""
+        behind = self._behind.get(stage, _Behind())
+        steps = [s for s in self._steps.get(stage, ()) if s.partition in behind.planned]
+        return (*self._doing(steps), *self._stuck(stage, behind), *self._history(stage, behind))
+
+    def staying(self, stage: str) -> tuple[Group, ...]:
+        """The partitions of a stage that the plan leaves as they are."""
+        keys = {key for key in self._upstream.bound(stage) if (stage, key) not in self._planned}
+        kept = tuple(sorted(key for key in keys if (stage, key) not in self._waiting))
+        return (Group(stage=stage, does="stay", partitions=kept),) if kept else ()
+
+    def _read(self, reader: Stage, partition: str, reads: Mapping[str, tuple[str, ...]]) -> None:
+        """What a partition is to be made of: steps before it, and what was made since it was made."""
+        held = self._upstream.bound(reader.name).get(partition)
+        for name, keys in reads.items():
+            if name not in self._flow.names:
+                continue
+            ahead = {key for key in keys if (name, key) in self._planned}
+            behind = self._behind.setdefault(name, _Behind())
+            behind.planned |= ahead
+            if held is None or self._flow[name].kind is Kind.MODEL:
+                continue
+            if changed_columns(held, name, self._upstream.products(name, keys)) is None:
+                continue
+            bound = self._upstream.bound(name)
+            behind.made |= {k for k in keys if k in bound and bound[k].at > held.at} - ahead
+
+    def _wait(self, reader: Stage, behind: _Behind) -> None:
+        """Inputs of a waiting partition that wait themselves or are removed, and a model that isn't there."""
+        mine = {key for key in behind.planned if (reader.name, key) in self._waiting}
+        names = [item.name for item in reader.inputs] + [reader.model] * bool(reader.model)
+        for name in names if mine else ():
+            keys = {key for stage, key in self._waiting | self._removed if stage == name}
+            if keys & mine or WHOLE in (keys | mine):
+                self._behind.setdefault(name, _Behind()).planned |= keys
+
+    def _same_run(self, reader: Stage, key: str) -> None:
+        """What was made by the same run as a partition, of all that it was made of."""
+        run = self._upstream.bound(reader.name)[key].run
+        for name, keys in self._upstream.of(reader, key).items():
+            bound = self._upstream.bound(name)
+            same = {k for k in keys if k in bound and bound[k].run == run}
+            self._behind.setdefault(name, _Behind()).made |= same
+
+    def _window(self, model: Stage) -> Mapping[str, tuple[str, ...]]:
+        """What a model would be trained on; one that isn't due has no step that says so."""
+        names = {item.name for item in model.frames}
+        keys: dict[str, set[str]] = {name: set(self._upstream.keys(name)) for name in names}
+        for step in self._plan.steps:
+            if step.stage in names and step.action is not Action.REMOVE:
+                keys[step.stage].add(step.partition)
+        return seen_whole(model, cuts_of(self._flow), {n: sorted(keys[n]) for n in names})
+
+    def _doing(self, steps: Iterable[Step]) -> Iterable[Group]:
+        found: dict[tuple[str, bool, tuple[str, ...]], list[Step]] = {}
+        for step in steps:
+            reasons = (only_if(step, self._planned),) if step.unlikely else common(step)
+            found.setdefault((str(step.action), step.unlikely, reasons), []).append(step)
+        for (does, unlikely, reasons), some in found.items():
+            files = dict.fromkeys(file for step in some for file in self._files(step))
+            yield Group(
+                stage=some[0].stage,
+                does=does,
+                partitions=tuple(sorted({step.partition for step in some})),
+                reasons=reasons,
+                unlikely=unlikely,
+                files=tuple(files),
+            )
+
+    def _files(self, step: Step) -> Iterable[str]:
+        """The source files of a partition that aren't what the last run saw."""
+        now = self._plan.sources.get(step.stage)
+        if now is None:
+            return
+        seen = self._before.sources.get(step.stage, {})
+        for path in step.reads.get(FILES, ()):
+            if path not in seen:
+                yield f"{path} is new"
+            elif seen[path].digest != now[path].digest:
+                yield f"{path} changed"
+        yield from (f"{path} is gone" for path in self._gone.get((step.stage, step.partition), ()))
+
+    def _stuck(self, stage: str, behind: _Behind) -> Iterable[Group]:
+        found: dict[str, list[str]] = {}
+        for item in self._plan.waiting:
+            if item.stage == stage and item.partition in behind.planned:
+                reason = item.reason.replace(f" {item.partition} ", " ")
+                found.setdefault(reason, []).append(item.partition)
+        for reason, keys in found.items():
+            yield Group(stage=stage, does="wait", partitions=tuple(keys), reasons=(reason,))
+
+    def _history(self, stage: str, behind: _Behind) -> Iterable[Group]:
+        found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        bound = self._upstream.bound(stage)
+        for key in sorted(behind.made - behind.planned):
+            reasons = self._before.recorded(bound[key].run).get((stage, key), ())
+            told = tuple(_placeless(reason, key) for reason in reasons)
+            found.setdefault((bound[key].run, told), []).append(key)
+        for (run, reasons), keys in found.items():
+            yield Group(stage=stage, does="made", partitions=tuple(keys), reasons=reasons, run=run)

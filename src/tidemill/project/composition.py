@@ -1,0 +1,166 @@
+"""What a project is made of: the adapters behind the seams, and what asks Polars only when it must."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidemill.adapters.files import artifacts as files
+from tidemill.adapters.files import claims, memos, probes
+from tidemill.adapters.lanes.thread_lane import ThreadLane
+from tidemill.adapters.model_formats.lightgbm import LightGBMText
+from tidemill.adapters.sinks import parquet
+from tidemill.adapters.sqlite import ledger as sqlite
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import Fault, SourceError, StorageError
+from tidemill.core.units import bytes_of
+from tidemill.ports.execution import Executor, WorkerClass
+from tidemill.ports.runtime import Tools
+from tidemill.project.external_sources import OpenedOutside
+from tidemill.project.settings import Settings
+from tidemill.reuse.recipe import Platform
+from tidemill.runs.io.engine_options import Elsewhere
+from tidemill.steps.step_messages import Context
+from tidemill.workflow.source import Files, Source, SourceFile
+from tidemill.workflow.stage import Stage
+
+if TYPE_CHECKING:
+    from tidemill.reuse.probe import Probe
+
+# Who trains waits for who serves, and what nobody waits for waits for both.
+_CLASSES = {
+    "training": WorkerClass(niceness=10, deferrable=True),
+    "deferrable": WorkerClass(niceness=15, deferrable=True),
+}
+
+
+def run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def count_rows(
+    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
+) -> Mapping[str, dict[str, int] | SourceError]:
+    # Only files that changed are opened, and only that needs Polars.
+    from tidemill.sources.io.row_counts import count_rows
+
+    return count_rows(source, stage, root, paths)
+
+
+def look(
+    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+) -> Mapping[str, SourceFile]:
+    # Only a source that isn't files needs Polars to be listed.
+    from tidemill.sources.io.tables import look
+
+    return look(source, stage, tools, known)
+
+
+def probe(stage: Stage) -> Probe | None:
+    # Only a stage that changed is called, and only that needs Polars.
+    from tidemill.reuse.probe import probe
+
+    return probe(stage)
+
+
+def compile_rules(spec: ContractSpec) -> list[Fault]:
+    # Only Polars can tell whether a rule can be evaluated.
+    from tidemill.contracts.checks.rule_compilation import compile_faults
+
+    return compile_faults(spec)
+
+
+def this_platform() -> Platform:
+    return Platform(
+        engine=importlib.metadata.version("polars"),
+        python=sys.version.split()[0],
+        machine=f"{platform.machine()} {sys.platform}",
+        tidemill=importlib.metadata.version("tidemill"),
+    )
+
+
+def open_tools(root: Path, home: Path, memo: Path) -> Tools:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{home} can't be written: {error.strerror}") from error
+    return Tools(
+        root=root,
+        logs=logs_in(home),
+        ledger=sqlite.SqliteLedger(home / "ledger.db"),
+        artifacts=files.FileArtifacts(home),
+        claims=claims.FileClaims(home / "claims.lock"),
+        probes=probes.FileProbes(home),
+        memos=memos.FileMemos(memo),
+        formats=(LightGBMText(),),
+        sinks={"parquet": parquet.deliver},
+        outside=OpenedOutside(root),
+        clock=time.time,
+    )
+
+
+def logs_in(home: Path) -> Path:
+    """Where what the steps of runs say is kept, in a folder a run."""
+    return home / "logs"
+
+
+def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
+    """Where a run's steps can be made besides its own thread."""
+    cpus = settings.workers or machine_cpus()
+
+    def processes() -> Executor:
+        from tidemill.adapters.lanes.process_lane import ProcessLane
+
+        return ProcessLane(
+            max_workers=cpus,
+            cpus=cpus,
+            idle_s=settings.idle,
+            gpus=settings.gpus,
+            memory=bytes_of(settings.memory) if settings.memory else 0,
+            classes=_CLASSES,
+            # What isn't said through Python (by a subprocess, a library in C, a crash).
+            output=logs_in(settings.root / settings.home) / run,
+        )
+
+    def threads() -> Executor:
+        return ThreadLane(max_workers=cpus, idle_s=settings.idle)
+
+    engines: dict[str, Callable[[], Executor]] = {"thread": threads}
+    # Only a workflow that has a name can be imported by others.
+    if ":" in settings.workflow:
+        engines["process"] = processes
+    context = Context(
+        root=str(settings.root),
+        workflow=settings.workflow,
+        home=settings.home,
+        memo=settings.memo,
+        environment=environment,
+        run=run,
+        path=tuple(sys.path),
+        argv=tuple(sys.argv),
+        profiles=settings.profiles,
+    )
+    return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
+
+
+def machine_cpus() -> int:
+    """How many CPUs this process may use: of the machine, and of the container that it is in."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, ceil(int(quota) / int(period)))
+    return max(1, count)

@@ -1,0 +1,100 @@
+"""What sources reach for besides files: databases by their urls, and other projects by their folders."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.databases.postgres import PostgresDatabase
+from tidemill.adapters.databases.sqlite import SqliteDatabase
+from tidemill.adapters.databases.urls import place_of, resolved
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import SourceError, UsageError
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.ledger import Ledger
+from tidemill.ports.sources import Database, Lake
+from tidemill.project.settings import find_settings
+from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
+
+
+class OpenedOutside:
+    """Opens what it is asked for once; `root` is the folder that paths are relative to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._databases: dict[tuple[str, Engine | None], Database] = {}
+        self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
+        self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a database is open, of which another process couldn't see the same moment."""
+        return bool(self._databases)
+
+    def database(self, url: str, engine: Engine | None = None) -> Database:
+        """The one that `url` names, read by an engine; the same one until `close`."""
+        url = resolved(url)
+        if (url, engine) not in self._databases:
+            self._databases[url, engine] = self._opened(url, engine)
+        return self._databases[url, engine]
+
+    def _opened(self, url: str, engine: Engine | None) -> Database:
+        scheme, _, rest = url.partition(":")
+        # Three slashes begin a relative path, four an absolute one.
+        path = self._root / rest.removeprefix("///")
+        if engine is None and scheme == "sqlite":
+            return SqliteDatabase(path, place_of(url))
+        if engine is None and scheme in ("postgresql", "postgres"):
+            return PostgresDatabase(url)
+        if engine is None and scheme not in SCHEMES:
+            raise SourceError(
+                f"the url of the database begins with none of {', '.join(SCHEMES)}; name an engine"
+            )
+        engines = _reader("tidemill.adapters.databases.engines")
+        by_connectorx = engine == "connectorx" or (engine is None and scheme == "mysql")
+        send = engines.connectorx if by_connectorx else engines.adbc
+        found: Database = engines.EngineDatabase(url, send(url, path))
+        return found
+
+    def project(self, path: str) -> tuple[Ledger, Artifacts]:
+        """The ledger and the store of another project; SourceError when there is none."""
+        folder = (self._root / path).resolve()
+        if folder not in self._projects:
+            try:
+                settings = find_settings(folder, None)
+            except UsageError:
+                raise SourceError(f"{folder} is in no project with [tool.tidemill]") from None
+            home = settings.root / settings.home
+            if not (home / "ledger.db").is_file():
+                raise SourceError(f"nothing was run in {settings.root} yet: there is no {home}")
+            self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
+        return self._projects[folder]
+
+    def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
+        """The files of a table at a version, or now; the same ones until `close`."""
+        if source not in self._lakes:
+            if isinstance(source, Delta):
+                found = _reader("tidemill.adapters.lakes.delta").open_delta(
+                    self._root / source.path, source.version
+                )
+            else:
+                found = _reader("tidemill.adapters.lakes.iceberg").open_iceberg(source, self._root)
+            self._lakes[source] = found
+        return self._lakes[source]
+
+    def close(self) -> None:
+        """Let go of all of it; what is asked for afterwards is opened anew."""
+        for database in self._databases.values():
+            database.end()
+        for ledger, _ in self._projects.values():
+            ledger.close()
+        self._databases.clear()
+        self._projects.clear()
+        self._lakes.clear()
+
+
+def _reader(name: str) -> Any:
+    """A module of readers that need Polars, for which nobody waits who reads no such source."""
+    return import_module(name)

@@ -1,0 +1,187 @@
+"""What `[tool.tidemill]` in pyproject.toml says: where the project is, its workflow, its profiles."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.units import bytes_of
+from tidemill.workflow.environment import RunProfile
+from tidemill.workflow.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
+
+    Runs use up to `workers` processes at once (0: one a CPU), which end when they are idle for `idle`
+    seconds, and `gpus` devices. The memory caps of stages that are at work add up to at most `memory`,
+    such as "16GB". What memos gave is kept in the folder `memo` (default: in `home`), which others may share.
+    `profiles` are what runs may do otherwise, by name.
+    """
+
+    root: Path
+    workflow: str
+    home: str = ".tidemill"
+    cpu_hour: float = 0.0
+    currency: str = "USD"
+    workers: int = 0
+    idle: float = 2.0
+    gpus: int = 0
+    memory: str = ""
+    memo: str = ""
+    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where profiles are said, in words."""
+        if ":" in self.workflow:
+            return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
+        return "a workflow that is handed over as an object: name it as module:name"
+
+
+def find_settings(start: Path, workflow: str | None = None) -> Settings:
+    """The settings of the nearest pyproject.toml with a [tool.tidemill] table, from `start` upwards.
+
+    `workflow` overrides its entry, and works without any. UsageError says what is missing.
+    """
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            table = _table(file)
+            if table is not None:
+                return _settings(folder, file, table, workflow)
+    if workflow is None:
+        raise UsageError(
+            f"no project here: neither {start} nor a folder above has a pyproject.toml with "
+            "[tool.tidemill]; start one with `tidemill init`, or name a workflow with -w module:name"
+        )
+    return Settings(root=start, workflow=workflow)
+
+
+def _table(file: Path) -> Mapping[str, Any] | None:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} can't be read: {error}") from error
+    tools = document.get("tool")
+    table = tools.get("tidemill") if isinstance(tools, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _check_type(file: Path, name: str, value: object) -> None:
+    kinds = {
+        "float": (_is_number(value), "a number, such as 0.04"),
+        "int": (isinstance(value, int), "a whole number, such as 4"),
+        "str": (isinstance(value, str), "text"),
+    }
+    kind = next(str(field.type) for field in fields(Settings) if field.name == name)
+    fits, wanted = kinds[kind]
+    if not fits or isinstance(value, bool):
+        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is not {wanted}")
+    if kind != "str" and isinstance(value, int | float) and value < 0:
+        raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is less than nothing")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
+
+
+def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
+    known = {field.name for field in fields(Settings)} - {"root"}
+    for name in table:
+        if name not in known:
+            raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
+        if name != "profiles":
+            _check_type(file, name, table[name])
+    try:
+        bytes_of(table.get("memory") or 1)
+    except ValueError as error:
+        raise UsageError(f"{file}: [tool.tidemill] memory = {error}") from error
+    named = workflow or table.get("workflow")
+    if not named:
+        raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
+    profiles = _profiles(file, table.get("profiles", {}))
+    return Settings(**{**table, "root": folder, "workflow": named, "profiles": profiles})
+
+
+def _profiles(file: Path, said: object) -> dict[str, RunProfile]:
+    place = f"{file}: [tool.tidemill] profiles"
+    return {name: _profile(file, name, table) for name, table in _tables(place, said).items()}
+
+
+def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
+    place = f"{file}: [tool.tidemill.profiles.{name}]"
+    for key in table:
+        if key in {field.name for field in fields(Settings)}:
+            raise UsageError(
+                f"{place} {key} is a setting of the whole project: a profile changes what is computed, "
+                "not where or how"
+            )
+        if key not in ("sample", "params"):
+            raise UsageError(f"{place} {key}: {did_you_mean(key, ('sample', 'params'))}")
+    sample = table.get("sample")
+    if sample is not None and not (
+        type(sample) is not bool and _is_number(sample) and 0 < sample < 1
+    ):
+        raise UsageError(
+            f"{place} sample = {sample!r} is no share of rows between 0 and 1, such as 0.05"
+        )
+    params = _tables(f"{place} params", table.get("params", {}))
+    for model, values in params.items():
+        for key, value in values.items():
+            if not _is_plain(value):
+                raise UsageError(
+                    f"{place} params.{model}.{key} = {value!r} is no parameter: say numbers (of at most "
+                    "64 bits), text, true, false, lists or tables"
+                )
+    return RunProfile(name=name, sample=sample, params=params, place=place)
+
+
+def _tables(place: str, value: object) -> Mapping[str, Mapping[str, Any]]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place} = {value!r} is no table")
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{place}.{name} = {table!r} is no table")
+    return value
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value of TOML is one that a model may declare, and that travels as it is: no date."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return isinstance(value, str | float)
+
+
+def load_workflow(settings: Settings) -> Workflow:
+    """Import the module that the settings name, with the project's folder first on the path."""
+    module, _, name = settings.workflow.partition(":")
+    if not name:
+        raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
+    root = str(settings.root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # What the module itself imports is its own affair.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"there is no module {module!r} in {root} or on the path") from error
+    workflow = getattr(found, name, None)
+    if not isinstance(workflow, Workflow):
+        flows = [key for key, value in vars(found).items() if isinstance(value, Workflow)]
+        raise UsageError(f"{module} has no workflow {name!r} ({did_you_mean(name, flows)})")
+    return workflow

@@ -1,0 +1,354 @@
+"""What is in quarantine, and what people say of it: rulings, which the next run carries out."""
+
+from __future__ import annotations
+
+import builtins
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tidemill.contracts.checks.ruled_rows import REASONS, ROW, RULED, spoken, unwaivable
+from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.core.errors import ConflictError, UsageError, did_you_mean
+from tidemill.core.partition import UNPLACED, WHOLE
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Ruled
+from tidemill.ledger.io.lease_holder import this_user
+from tidemill.ports.ledger import Guard
+from tidemill.ports.runtime import Tools
+from tidemill.quarantine.io.corrections import corrected, write
+from tidemill.quarantine.ruling_input import in_words, unheard
+from tidemill.reuse.contents import RULINGS
+from tidemill.store.frames import PARQUET, encode
+
+if TYPE_CHECKING:
+    from tidemill.ports.ledger import State
+    from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The quarantine of one partition: its rows by rule, what made it, and what was said of rows.
+
+    `rulings` are in words, in their order; `pending` of the last of them wait for a run. `done` says
+    what became of rows that were ruled on, `gone` counts those of them that don't come any more.
+    """
+
+    stage: str
+    partition: str
+    rows: int
+    reasons: Mapping[str, int]
+    run: str
+    at: float
+    contract: str
+    rulings: tuple[str, ...] = ()
+    pending: int = 0
+    done: str = ""
+    gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A partition of a stage in the state of now."""
+
+    stage: Stage
+    partition: str
+    binding: Binding
+    version: int
+    rulings: tuple[Ruling, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage.name} {'' if self.partition == WHOLE else self.partition}".strip()
+
+    @property
+    def pending(self) -> int:
+        """How many of the rulings its rows weren't judged with."""
+        return len(unheard(self.rulings, self.binding.inputs.get(RULINGS)))
+
+
+# Rows up to this number are listed in a ruling on all of them.
+_MANY = 1_000
+
+
+class Quarantine:
+    """The quarantined rows of a project in one environment."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        environment: str,
+        stage: Callable[[str], Stage],
+        state: Callable[[], State],
+    ) -> None:
+        self._tools = tools
+        self._environment = environment
+        self._stage = stage
+        self._state = state
+
+    def list(self, stage: str = "") -> tuple[Held, ...]:
+        """Every partition (of one stage, or of all) that has quarantined rows or rulings."""
+        state = self._state()
+        names = [self._stage(stage).name] if stage else sorted(state.heads)
+        return tuple(
+            self._held(place)
+            for name in names
+            for place in self._places(state, self._stage(name))
+            if place.binding.product.quarantined or place.rulings
+        )
+
+    def rows(self, stage: str, partition: str = "") -> pl.DataFrame:
+        """The quarantined rows as they came, with their number in `_row` and the rules in `_reasons`.
+
+        Those of all partitions when none is named; `_partition` then says which. UsageError when nothing
+        is quarantined.
+        """
+        places = self._places(self._state(), self._stage(stage))
+        places = [place for place in places if place.binding.product.quarantined]
+        if partition or len(places) < 2:
+            return self._rows(self._place(stage, partition))
+        parts = [
+            self._rows(place).select(pl.lit(place.partition).alias("_partition"), pl.all())
+            for place in places
+        ]
+        return pl.concat(parts, how="diagonal_relaxed")
+
+    def export(self, stage: str, partition: str = "", *, to: str | Path) -> int:
+        """Write `rows` to a .csv, .parquet, .json or .ndjson file; how many. Lists don't fit into CSV."""
+        rows = self.rows(stage, partition)
+        write(rows, Path(to))
+        return rows.height
+
+    def release(
+        self,
+        stage: str,
+        partition: str = "",
+        *,
+        reason: str,
+        rows: Sequence[int] = (),
+        rule: str = "",
+        fixed: str | Path | pl.DataFrame | None = None,
+        by: str = "",
+    ) -> Ruling:
+        """Say that quarantined rows are good: all, those with some numbers, or those that broke `rule`.
+
+        With `fixed` (a frame or a file) corrected rows take their place, one for each and in their
+        order, or as its column `_row` says; they are judged like any rows. UsageError for rows that
+        can't be kept as they are. The next run does what was said.
+        """
+        place = self._place(stage, partition)
+        if fixed is not None:
+            return self._replace(place, fixed, rows, rule, reason, by)
+        chosen = self._chosen(place, rows, rule)
+        self._refuse_unkept(place, chosen)
+        return self._say(place, Disposition.RELEASE, chosen, reason, by)
+
+    def drop(
+        self,
+        stage: str,
+        partition: str = "",
+        *,
+        reason: str,
+        rows: Sequence[int] = (),
+        rule: str = "",
+        by: str = "",
+    ) -> Ruling:
+        """Say that quarantined rows are neither good nor kept: all, or some as for `release`."""
+        place = self._place(stage, partition)
+        return self._say(place, Disposition.DROP, self._chosen(place, rows, rule), reason, by)
+
+    def take_back(
+        self, stage: str, partition: str = "", *, ruling: int, reason: str, by: str = ""
+    ) -> Ruling:
+        """Take back what a ruling said of rows; `ruling` is its number, from 1, as `list` shows it."""
+        place = self._place(stage, partition, ruled=True)
+        if not 1 <= ruling <= len(place.rulings):
+            raise UsageError(
+                f"{place.name} has no ruling {ruling}; there are {len(place.rulings)} (1 is the first)"
+            )
+        said = place.rulings[ruling - 1]
+        if said.disposition is Disposition.HOLD:
+            raise UsageError(
+                f"ruling {ruling} on {place.name} takes back another; rule anew instead"
+            )
+        return self._say(place, Disposition.HOLD, said.rows, reason, by, takes_back=said)
+
+    def _held(self, place: _Place) -> Held:
+        product, contract = place.binding.product, place.stage.output
+        counts: Counter[str] = Counter()
+        if product.quarantine:
+            reasons = self._object(product.quarantine).get_column(REASONS)
+            counts.update(name for each in reasons.to_list() for name in each)
+        found = next((f for f in product.findings if f.rule == RULED), None)
+        pending = place.pending
+        carried = place.rulings[: len(place.rulings) - pending]
+        spoke = sum(item.rows.height for item in spoken(carried, self._object)) if carried else 0
+        return Held(
+            stage=place.stage.name,
+            partition=place.partition,
+            rows=product.quarantined,
+            reasons=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+            run=place.binding.run,
+            at=place.binding.at,
+            contract=f"{contract.name} {place.binding.contract}" if contract else "",
+            rulings=tuple(map(in_words, place.rulings)),
+            pending=pending,
+            done=found.message.partition(": ")[2] if found else "",
+            gone=spoke - (found.rows if found else 0),
+        )
+
+    def _places(self, state: State, stage: Stage) -> builtins.list[_Place]:
+        head, rulings = state.heads.get(stage.name), state.rulings.get(stage.name, {})
+        if head is None:
+            return []
+        return [
+            _Place(stage, key, head.partitions[key], head.version, rulings.get(key, ()))
+            for key in sorted(head.partitions)
+        ]
+
+    def _place(self, stage: str, partition: str, *, ruled: bool = False) -> _Place:
+        """The partition that is named, or the only one that has quarantined rows (or rulings)."""
+        places = self._places(self._state(), self._stage(stage))
+        there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
+        keys = ", ".join(place.partition for place in there[:8])
+        keys += f" and {len(there) - 8} more" if len(there) > 8 else ""
+        if partition:
+            there = [place for place in there if place.partition == partition]
+        if len(there) == 1:
+            return there[0]
+        what = "rulings" if ruled else "quarantined rows"
+        if not keys:
+            raise UsageError(f"{stage} has no {what}")
+        if partition:
+            raise UsageError(f"{stage} {partition} has no {what}; there are some in {keys}")
+        raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}")
+
+    def _rows(self, place: _Place) -> pl.DataFrame:
+        product = place.binding.product
+        assert product.quarantine is not None
+        bad = self._object(product.quarantine)
+        own = [name for name in bad.columns if name != REASONS]
+        return bad.with_row_index(ROW).select(ROW, REASONS, *own)
+
+    def _object(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self._tools.artifacts.get(name))
+
+    def _chosen(self, place: _Place, rows: Sequence[int], rule: str) -> tuple[int, ...]:
+        """The numbers of the rows that are meant; none stands for all."""
+        if rows and rule:
+            raise UsageError("either the numbers of rows or a rule says which are meant, not both")
+        bad = self._rows(place)
+        if beyond := sorted({row for row in rows if not 0 <= row < bad.height}):
+            raise UsageError(
+                f"{place.name} has no quarantined row {', '.join(map(str, beyond))}: "
+                f"there are {bad.height}, numbered from 0"
+            )
+        if not rule:
+            # So that it is told how many they are, as long as that is no long list.
+            return tuple(sorted({*rows})) or tuple(range(bad.height if bad.height <= _MANY else 0))
+        reasons = bad.get_column(REASONS).to_list()
+        broke = tuple(row for row, why in enumerate(reasons) if rule in why)
+        if not broke:
+            known = sorted({name for why in reasons for name in why})
+            raise UsageError(
+                f"no quarantined row of {place.name} broke {rule!r} ({did_you_mean(rule, known)})"
+            )
+        return broke
+
+    def _refuse_unkept(self, place: _Place, rows: Sequence[int]) -> None:
+        """UsageError when some of the rows break a rule that nobody can waive."""
+        assert place.stage.output is not None
+        never, bad = unwaivable(place.stage.output), self._rows(place)
+        reasons = bad.get_column(REASONS).to_list()
+        chosen = rows or range(bad.height)
+        broken = {row: rules for row in chosen if (rules := sorted(never & {*reasons[row]}))}
+        if not broken:
+            return
+        shown = "; ".join(f"row {row}: {', '.join(why)}" for row, why in [*broken.items()][:8])
+        more = f"; and {len(broken) - 8} more" if len(broken) > 8 else ""
+        rest = [row for row in chosen if row not in broken]
+        others = f", and release the others by their numbers ({_ranges(rest)})" if rest else ""
+        raise UsageError(
+            f"{len(broken)} of {len(chosen)} rows of {place.name} can't be kept as they are "
+            f"({shown}{more}): correct them (a file of corrected rows) or drop them{others}"
+        )
+
+    def _replace(
+        self,
+        place: _Place,
+        fixed: str | Path | pl.DataFrame,
+        rows: Sequence[int],
+        rule: str,
+        reason: str,
+        by: str,
+    ) -> Ruling:
+        if place.partition == UNPLACED:
+            raise UsageError(
+                f"rows of {place.name} have no partition that corrected ones could go to: correct the "
+                "source, or drop them"
+            )
+        assert place.stage.output is not None
+        # Without a word about which, the corrected rows say so themselves.
+        chosen = self._chosen(place, rows, rule) if rows or rule else ()
+        bad = self._rows(place)
+        frame, chosen = corrected(fixed, chosen, bad, place.stage.output, place.partition)
+        name = self._tools.artifacts.put(encode(frame), PARQUET)
+        return self._say(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
+
+    def _say(
+        self,
+        place: _Place,
+        disposition: Disposition,
+        rows: tuple[int, ...],
+        reason: str,
+        by: str,
+        *,
+        fixed: str = "",
+        takes_back: Ruling | None = None,
+    ) -> Ruling:
+        current = (place.binding.product.quarantine or "", place.binding.key)
+        waiting = place.rulings[len(place.rulings) - place.pending :]
+        # What waits for a run speaks of rows that this quarantine may hold once more.
+        if not takes_back and any((ruling.object, ruling.key) != current for ruling in waiting):
+            raise ConflictError(
+                f"rulings on {place.name} wait for a run, and its quarantine isn't what it was: "
+                f"`tidemill run {place.stage.name}`, then look again"
+            )
+        about, key = (takes_back.object, takes_back.key) if takes_back else current
+        ruling = Ruling(
+            disposition=disposition,
+            object=about,
+            key=key,
+            rows=rows,
+            fixed=fixed,
+            actor=by or this_user(),
+            reason=reason.strip(),
+            at=self._tools.clock(),
+        )
+        event = Ruled(
+            environment=self._environment,
+            stage=place.stage.name,
+            partition=place.partition,
+            ruling=ruling,
+        )
+        guard = Guard(
+            heads={place.stage.name: place.version}, present=self._tools.artifacts.missing
+        )
+        self._tools.ledger.append([event], now=ruling.at, guard=guard)
+        return ruling
+
+
+def _ranges(rows: Sequence[int]) -> str:
+    """`0,3-7`."""
+    found: list[list[int]] = []
+    for row in rows:
+        if found and found[-1][1] == row - 1:
+            found[-1][1] = row
+        else:
+            found.append([row, row])
+    shown = ",".join(f"{a}-{b}" if a < b else str(a) for a, b in found[:8])
+    return f"{shown},..." if len(found) > 8 else shown

@@ -1,0 +1,103 @@
+"""What is known of each stage besides its declaration; user code runs only where it wasn't known before.
+
+Nothing here needs Polars: a plan whose stages were all probed before never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidemill.analysis.code.code_fingerprint import Code, code_of
+from tidemill.analysis.query.summary import Query
+from tidemill.core.errors import DeclarationError, Fault, TidemillError
+from tidemill.ports.reuse import Probes
+from tidemill.reuse.recipe import Evidence, Platform, probe_key
+from tidemill.sources.io.listing import source_of
+from tidemill.sources.reader_digest import reading_digest
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+if TYPE_CHECKING:
+    from tidemill.reuse.probe import Probe
+
+
+# Probing needs Polars, so it is handed in by who may import it late.
+Prober = Callable[[Stage], "Probe | None"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """The evidence of every stage, and what probes found that were made for it in this process."""
+
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    probed: dict[str, Probe] = field(default_factory=dict)
+
+
+def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Known:
+    """The code, query and source of every stage, probing those that aren't in `probes` yet."""
+    codes = {s.name: code_of(s.function) for s in flow.stages if s.function is not None}
+    keys = {
+        stage.name: probe_key(stage, codes[stage.name], platform)
+        for stage in flow.stages
+        if stage.kind is Kind.TRANSFORM
+    }
+    cached = probes.get(keys.values())
+    known = Known()
+    fresh: dict[str, Query] = {}
+    for stage in flow.stages:
+        code = codes.get(stage.name)
+        query = cached.get(keys.get(stage.name, ""))
+        if query is None and code is not None and stage.name in keys:
+            query = _probe(stage, code, known, fresh, keys[stage.name], prober)
+        known.evidence[stage.name] = Evidence(code=code, query=query, source=_source(stage))
+    if fresh:
+        probes.put(fresh)
+    return known
+
+
+def _probe(
+    stage: Stage,
+    code: Code,
+    known: Known,
+    fresh: dict[str, Query],
+    key: str,
+    prober: Prober,
+) -> Query | None:
+    probed = prober(stage)
+    if probed is None:
+        return None
+    known.probed[stage.name] = probed
+    doubtful = code.unresolved or code.touches or probed.query.touched
+    if not (doubtful or probed.faults or probed.raised):
+        fresh[key] = probed.query
+    return probed.query
+
+
+def _source(stage: Stage) -> str:
+    """How an ingest reads its files; empty when it doesn't say, which listing them reports."""
+    if stage.kind is not Kind.INGEST:
+        return ""
+    try:
+        return reading_digest(source_of(stage), stage)
+    except TidemillError:
+        return ""
+
+
+def source_faults(stage: Stage) -> Sequence[Fault]:
+    """What is wrong with how an ingest declares its source; nothing of the source itself is read."""
+    if stage.kind is not Kind.INGEST:
+        return ()
+    try:
+        reading_digest(source_of(stage), stage)
+    except DeclarationError as error:
+        return error.faults
+    except TidemillError:
+        # What its function needs isn't here now.
+        return ()
+    return ()
+
+
+def faults_of(known: Known, names: Mapping[str, object]) -> list[Fault]:
+    """What probes of some stages found wrong."""
+    return [f for name, probed in known.probed.items() if name in names for f in probed.faults]

@@ -1,0 +1,260 @@
+"""Call a data stage on frames without rows, to know its output and its query before any data moves.
+
+It is called twice: on sources that note when rows are asked for, and on frames that are recognised in
+the query. A stage that reads its rows while it is being called (a pivot over values seen, a maximum)
+can't be judged that way: it is *opaque*, and whatever the call gave is discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from tidemill.analysis.code.call_watch import Watch
+from tidemill.analysis.query.column_digests import Apart, Numbered, numbered
+from tidemill.analysis.query.column_reads import Asked, columns_read
+from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.scan_leaves import Leaves, noting
+from tidemill.analysis.query.serialized import Unreadable
+from tidemill.analysis.query.summary import Query, Reads
+from tidemill.contracts.checks.schema import schema_faults, schema_of
+from tidemill.core.errors import Fault, said_by
+from tidemill.memos.identity import probing
+from tidemill.reuse.recipe import all_columns, undeclared, words
+from tidemill.workflow.fold_inputs import sources
+from tidemill.workflow.stage import Input, Kind, Stage
+
+# Parts of a query that are not what they seem: what they do isn't written in it.
+_HIDDEN = {
+    **{"python": "a Python function", "plugin": "a plugin", "sql": "SQL", "sink": "a sink"},
+    "codes": "the codes of a Categorical",
+}
+_STRANGE = {"scan": "a scan", "source": "an IO source"}
+_WRONG = Query(opaque="it doesn't give what its contract says")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a stage gave on frames without rows: its query, and faults against its contract.
+
+    A stage that `raised` may still do on rows: `check` reports it, a run finds out.
+    """
+
+    query: Query
+    faults: tuple[Fault, ...] = ()
+    raised: tuple[Fault, ...] = ()
+
+
+def probe(stage: Stage) -> Probe | None:
+    """Call a transform on frames of its inputs' contracts; None for what isn't judged by a query."""
+    found = _probe(stage)
+    if found is None or not found.raised or not any(item.reads for item in stage.inputs):
+        return found
+    # Does it miss what it doesn't declare?
+    beyond = tuple(_beyond(stage, _probe(_undeclared(stage))))
+    return replace(found, raised=(), faults=(*found.faults, *beyond)) if beyond else found
+
+
+def _undeclared(stage: Stage) -> Stage:
+    """The stage, handed all columns of its inputs."""
+    return replace(stage, inputs=tuple(replace(item, reads=None) for item in stage.inputs))
+
+
+def _beyond(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
+    """The columns that a stage asks for when it is handed all, and doesn't declare."""
+    for item in stage.inputs:
+        asked = whole.query.reads.get(item.name, ()) if whole is not None else ()
+        for name in asked:
+            if item.reads is not None and name not in item.columns:
+                message = (
+                    f"transform {stage.name!r} reads {item.name}.{name}, which it doesn't declare "
+                    f"({item.reads}, {item.reads.place})"
+                )
+                yield Fault(message=message, where=stage.place, hint=f"add {name!r} to its reads")
+
+
+def _probe(stage: Stage) -> Probe | None:
+    with probing() as memos:
+        found = _probed(stage)
+    return found and replace(found, query=replace(found.query, memos=bool(memos)))
+
+
+def _probed(stage: Stage) -> Probe | None:
+    if stage.kind is not Kind.TRANSFORM or stage.function is None or stage.output is None:
+        return None
+    noted: list[str] = []
+    function = stage.function
+    schemas = {item.name: _schema(item) for item in stage.frames}
+    frames = {name: noting(name, schema, noted) for name, schema in schemas.items()}
+    try:
+        with Watch(stage.place) as watched:
+            result = function(**frames)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - its code may raise anything
+        return _opaque(noted) if noted else _raised(stage, error)
+    if noted:
+        return _opaque(noted)
+    if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
+        return Probe(query=_WRONG, faults=(_not_a_frame(stage, result),))
+    outside = [t for t in watched.touches if t.kind == "reads" and not stage.vouched]
+    readers = tuple(undeclared(stage, f"reads {t.name}", t.where) for t in outside)
+    touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
+    try:
+        found = _queried(stage, result.lazy(), Leaves.of(frames), schemas)
+    except (PolarsError, PanicException) as error:
+        return _raised(stage, error)
+    # A call that was seen says where it is; the query only that there is one.
+    query = replace(found.query, touched=touched or found.query.touched)
+    return replace(found, query=query, faults=(*found.faults, *readers))
+
+
+def _schema(item: Input) -> dict[str, pl.DataType]:
+    assert item.contract is not None
+    if item.fold is not None:
+        return dict(item.fold.schema)
+    schema = schema_of(item.contract)
+    return {name: schema[name] for name in item.columns}
+
+
+def _queried(
+    stage: Stage,
+    result: pl.LazyFrame,
+    leaves: Leaves | None,
+    schemas: dict[str, dict[str, pl.DataType]],
+) -> Probe:
+    """What the query of a stage says: faults, or digests and columns."""
+    assert stage.output is not None
+    assert stage.function is not None
+    schema = dict(result.collect_schema())
+    wrong = schema_faults(stage.output, schema, where=stage.place)
+    if wrong:
+        return Probe(query=_WRONG, faults=tuple(_named(stage, fault) for fault in wrong))
+    keep = stage.output.unknown_columns == "keep"
+    # Optional columns that the stage doesn't give are filled when its rows are judged.
+    names = list(schema) if keep else [name for name in stage.output.names if name in schema]
+    asked = columns_read(result.select(names), leaves)
+    strangers = () if asked is None else asked.strangers
+    faults = [
+        undeclared(stage, f"reads {s.name}", stage.place) for s in strangers if s.kind in _STRANGE
+    ]
+    if faults:
+        return Probe(
+            query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
+        )
+    try:
+        again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
+        found = numbered(again.lazy().select(names), _unique(stage), _apart(stage))
+        return _numbered(stage, found, _reads(stage, asked))
+    except Unreadable as reason:
+        return Probe(query=Query(opaque=str(reason)))
+
+
+def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
+    strangers = [hit for hit in found.hits if hit.kind in _STRANGE]
+    faults = [
+        undeclared(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
+        for hit in strangers
+    ]
+    faults += [_coded(stage, hit.name) for hit in found.hits if hit.kind == "codes"]
+    hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
+    if hidden:
+        what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
+        return Probe(
+            query=Query(opaque=f"{what} is in its query ({hidden[0].name})"), faults=tuple(faults)
+        )
+    drawn = [hit.name for hit in found.hits]
+    query = Query(
+        columns={name: column.digest for name, column in found.columns.items()},
+        lineage={name: dict(sources(stage, c.reads)) for name, c in found.columns.items()},
+        reads=reads,
+        touched=tuple(f"it draws random numbers without a seed: {name}" for name in drawn),
+        unstable=found.unstable,
+        unordered=found.unordered,
+        least=found.least,
+    )
+    return Probe(query=query)
+
+
+def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """The keys of inputs that are unique over all partitions that a stage may see at once."""
+    contracts = {
+        item.name: item.contract
+        for item in stage.frames
+        if item.contract is not None and set(item.contract.key) <= set(item.columns)
+    }
+    unique = {
+        name: contract.key
+        for name, contract in contracts.items()
+        if contract.partitioning.is_whole or contract.partitioning.column in contract.key
+    }
+    return unique | {item.name: item.fold.fold.by for item in stage.frames if item.fold is not None}
+
+
+def _apart(stage: Stage) -> Apart | None:
+    """How the partitions of a stage are told apart; None where one sees more of an input than its own."""
+    cut, output = stage.partitioning, stage.output
+    if output is None or cut.is_whole:
+        return None
+    cuts: dict[str, str] = {}
+    for item in stage.frames:
+        assert item.contract is not None
+        other = item.contract.partitioning
+        if item.fold is not None:
+            return None
+        if other.is_whole:
+            cuts[item.name] = ""
+            continue
+        dtype = item.contract.column(other.column).dtype
+        # Of the zeros of floats, which are equal, each has a partition of its own.
+        alike = dtype == output.column(cut.column).dtype and not dtype.name.startswith("Float")
+        own = alike and item.window is None and cut.grain == other.grain
+        if not own or other.column not in item.columns:
+            return None
+        cuts[item.name] = other.column
+    return Apart(cuts=cuts, column=cut.column)
+
+
+def _reads(stage: Stage, asked: Asked | None) -> Reads:
+    """The columns of every input that the stage asks for; all where that can't be told."""
+    everything = all_columns(stage)
+    if asked is None:
+        return everything
+    return sources(stage, {name: asked.reads.get(name, ()) for name in everything})
+
+
+def _opaque(noted: list[str]) -> Probe:
+    return Probe(query=Query(opaque=f"it reads {noted[0]} while it is being called"))
+
+
+def _raised(stage: Stage, error: BaseException) -> Probe:
+    said = said_by(error).partition("\n")[0].strip()
+    fault = Fault(
+        message=f"transform {stage.name!r} raised {said}",
+        where=stage.place,
+        hint="it was called on frames without rows that have the columns of its inputs' contracts",
+    )
+    opaque = f"it raised {type(error).__name__} on frames without rows"
+    return Probe(query=Query(opaque=opaque), raised=(fault,))
+
+
+def _coded(stage: Stage, column: str) -> Fault:
+    return Fault(
+        message=f"transform {stage.name!r} takes the codes of a Categorical ({column}): the same value "
+        "has another one in another process",
+        where=stage.place,
+        hint="declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes",
+    )
+
+
+def _named(stage: Stage, fault: Fault) -> Fault:
+    return replace(fault, message=f"transform {stage.name!r}: {fault.message}")
+
+
+def _not_a_frame(stage: Stage, result: object) -> Fault:
+    kind = type(result).__name__
+    message = f"transform {stage.name!r} returned {kind}, not a polars.LazyFrame"
+    return Fault(message=message, where=stage.place, hint="return the query, don't collect it")

@@ -1,0 +1,81 @@
+"""Publish all partitions of a promotion in one transaction, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tidemill.delivery.io.outbox import carry_out
+from tidemill.ledger.event import Attempted, Computed, EffectQueued, Event, Published, Removed
+from tidemill.ledger.run import Outcome
+from tidemill.ports.ledger import Guard, Lease
+from tidemill.ports.runtime import Tools
+from tidemill.runs.io.publisher import Parcel, Publisher
+
+
+class Holding(Publisher):
+    """Stores and records what steps give, and binds nothing of it before `commit`: then all at once.
+
+    What was computed is known from the moment that it was, so that no crash and no conflict loses it.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        environment: str,
+        lease: Lease,
+        heads: Mapping[str, int],
+        give: Callable[[str], None],
+    ) -> None:
+        self._planned = dict(heads)
+        self._held: list[Event] = []
+        super().__init__(tools, environment, lease, heads, give)
+
+    def commit(self) -> None:
+        """Bind all that was held back, in one transaction; ConflictError when a head moved since.
+
+        Call it after `close`.
+        """
+        if not self._held:
+            return
+        ledger, clock = self._tools.ledger, self._tools.clock
+        touched = {stage: 0 for stage in self.heads if stage not in self._planned}
+        guard = Guard(
+            lease=self._lease,
+            heads={**self._planned, **touched},
+            present=self._tools.artifacts.missing,
+        )
+        ledger.append(self._held, now=clock(), guard=guard)
+        effects = [event.effect for event in self._held if isinstance(event, EffectQueued)]
+        if effects:
+            done = carry_out(self._tools, self._environment, effects)
+            ledger.append(done, now=clock(), guard=Guard(lease=self._lease))
+
+    def _publish(self, parcels: Sequence[Parcel]) -> None:
+        objects = [item for parcel in parcels for item in parcel.objects]
+        if objects:
+            self._tools.artifacts.put_all(objects)
+        events = [event for parcel in parcels for event in _known(parcel)]
+        if events:
+            guard = Guard(lease=self._lease, present=self._tools.artifacts.missing)
+            self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
+        for parcel in parcels:
+            held = [event for event in parcel.events if not isinstance(event, Attempted)]
+            self._held += held
+            for event in held:
+                if isinstance(event, (Published, Removed)):
+                    self.heads[event.stage] = self._planned.get(event.stage, 0) + 1
+            if parcel.claim:
+                self._give(parcel.claim)
+
+
+def _known(parcel: Parcel) -> list[Event]:
+    """What may be recorded of a step before anything is bound: that it was tried, and what it computed."""
+    tried = [event for event in parcel.events if isinstance(event, Attempted)]
+    found: list[Event] = [*tried]
+    if not any(event.attempt.outcome is Outcome.BOUND for event in tried):
+        found += [
+            Computed(stage=event.stage, partition=event.partition, binding=event.binding)
+            for event in parcel.events
+            if isinstance(event, Published)
+        ]
+    return found

@@ -1,0 +1,99 @@
+"""Let gates judge a candidate, and make it live when all of them pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.delivery import Decision, Delivery
+from tidemill.ledger.event import Decided, Delivered, Event, Published
+from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, judge, subject_of
+from tidemill.runs.io.published_view import Holdings
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the gates decided of an artifact, and its evaluation."""
+
+    decision: Decision
+    artifact: Artifact
+    evaluated: Binding
+
+    @property
+    def message(self) -> str:
+        """The verdict with every gate's evidence."""
+        words = "; ".join(
+            f"{result.gate} {'passed' if result.passed else 'FAILED'}: {result.evidence}"
+            for result in self.decision.results
+        )
+        verdict = "approved" if self.decision.approved else "refused"
+        return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
+
+    def events(self, environment: str, model: str, evaluation: str) -> tuple[Event, ...]:
+        """The decision; and when it is a yes, the delivery, whose scores become the live model's."""
+        decided = Decided(environment=environment, stage=model, decision=self.decision)
+        if not self.decision.approved or self.evaluated.product.scores is None:
+            return (decided,)
+        delivery = Delivery(
+            name=model,
+            artifact=self.artifact,
+            decision=self.decision.subject,
+            scores=self.evaluated.product.scores,
+            at=self.decision.at,
+        )
+        live = Published(
+            environment=environment, stage=evaluation, partition=LIVE, binding=self.evaluated
+        )
+        return decided, Delivered(environment=environment, delivery=delivery), live
+
+
+def pass_gates(
+    model: Stage,
+    evaluation: Stage,
+    recipe: str,
+    holdings: Holdings,
+    now: float,
+    *,
+    beside: bool = True,
+) -> Verdict | None:
+    """Judge the candidate, `beside` the live one or alone; None when it is live already.
+
+    An approved one is live from here on.
+    """
+    trained, candidate = (
+        holdings.get(model.name, WHOLE),
+        holdings.get(evaluation.name, CANDIDATE),
+    )
+    if trained is None or candidate is None or model.approval is None:
+        return None
+    artifact, scores = trained.product.artifact, candidate.product.scores
+    live = holdings.live.get(model.name)
+    if artifact is None or scores is None or is_same(live, artifact):
+        return None
+    results = judge(
+        model.approval.gates,
+        scores,
+        _scores(holdings, evaluation, LIVE) if live and beside else None,
+        _scores(holdings, evaluation, BASELINE),
+    )
+    decision = Decision(
+        subject=subject_of(artifact.id, model.approval, recipe),
+        artifact=artifact.id,
+        approved=all(result.passed for result in results),
+        results=results,
+        actor="gates",
+        at=now,
+    )
+    if decision.approved:
+        holdings.live[model.name] = artifact
+        holdings.bind(evaluation.name, LIVE, candidate)
+    return Verdict(decision=decision, artifact=artifact, evaluated=candidate)
+
+
+def _scores(holdings: Holdings, evaluation: Stage, subject: str) -> Scores | None:
+    binding = holdings.get(evaluation.name, subject)
+    return binding.product.scores if binding else None

@@ -1,0 +1,145 @@
+"""Make what steps gave durable, in their order, while the next step is already being computed.
+
+One thread stores objects and appends events. It lets a few steps gather, and publishes them together:
+one fsynced commit for all. A step counts as done when its commit is; after a crash, exactly those are
+not redone. Who waits for what was sent, or ends the run, doesn't wait for more to gather.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tidemill.delivery.io.outbox import carry_out
+from tidemill.ledger.event import EffectQueued, Event, Published, Removed
+from tidemill.ports.ledger import Guard, Lease
+from tidemill.ports.runtime import Tools
+
+# Small enough that an interrupt has to wait for little, large enough to never stop the computing.
+_WAITING = 32
+# A commit costs about the same for one step as for ten: so long a step may wait for others.
+_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """The objects of one step, the events that bind them, and the claimed key that is free after."""
+
+    events: tuple[Event, ...]
+    objects: tuple[tuple[bytes, str], ...] = ()
+    claim: str = ""
+
+
+class Publisher:
+    """Publishes parcels under a lease, one after the other; the first failure ends it.
+
+    `give` is called, from the publisher's thread, with the claim of each parcel that is durable. `heads`
+    are the versions that the heads have by now.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        environment: str,
+        lease: Lease,
+        heads: Mapping[str, int],
+        give: Callable[[str], None],
+    ) -> None:
+        self._tools = tools
+        self._give = give
+        self._environment = environment
+        self._lease = lease
+        self.heads = dict(heads)
+        # All that follows is guarded by the lock; `_done` counts what is durable, or was given up.
+        self._lock = threading.Lock()
+        self._more, self._less = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._waiting: list[Parcel] = []
+        self._sent = self._wanted = self._done = 0
+        self._ended = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="tidemill-publisher", daemon=True)
+        self._thread.start()
+
+    def send(self, parcel: Parcel) -> None:
+        """Hand over a parcel; raises what publishing an earlier one raised."""
+        self._raise()
+        with self._lock:
+            self._less.wait_for(lambda: len(self._waiting) < _WAITING)
+            self._waiting.append(parcel)
+            self._sent += 1
+            # The first begins the pause and the last ends it; to wake the other thread isn't free.
+            if len(self._waiting) in (1, _WAITING):
+                self._more.notify()
+
+    def settle(self) -> None:
+        """Wait until everything that was sent so far is durable; raises what went wrong."""
+        with self._lock:
+            self._wanted = wanted = self._sent
+            self._more.notify()
+            self._less.wait_for(lambda: self._done >= wanted)
+        self._raise()
+
+    def close(self) -> None:
+        """Wait until everything that was sent is durable; raises what went wrong."""
+        self.stop()
+        self._raise()
+
+    def stop(self) -> None:
+        """Wait until nothing is published any more: all that was sent, or up to what went wrong."""
+        with self._lock:
+            self._ended = True
+            self._more.notify()
+        self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            parcels, open_ = self._take()
+            if self._error is None and parcels:
+                try:
+                    self._publish(parcels)
+                # The main thread raises it: a failure must not vanish with this thread.
+                except BaseException as error:  # noqa: BLE001
+                    self._error = error
+            with self._lock:
+                self._done += len(parcels)
+                self._less.notify_all()
+
+    def _take(self) -> tuple[list[Parcel], bool]:
+        """What gathered, and whether more may come."""
+        with self._lock:
+            self._more.wait_for(lambda: self._waiting or self._ended)
+            self._more.wait_for(self._hurried, _PAUSE_S)
+            parcels, self._waiting = self._waiting, []
+            self._less.notify_all()
+            return parcels, not self._ended
+
+    def _hurried(self) -> bool:
+        return self._ended or self._wanted > self._done or len(self._waiting) == _WAITING
+
+    def _publish(self, parcels: Sequence[Parcel]) -> None:
+        objects = [item for parcel in parcels for item in parcel.objects]
+        if objects:
+            self._tools.artifacts.put_all(objects)
+        events = [event for parcel in parcels for event in parcel.events]
+        touched = {e.stage for e in events if isinstance(e, (Published, Removed))}
+        guard = Guard(
+            lease=self._lease,
+            heads={stage: self.heads.get(stage, 0) for stage in touched},
+            present=self._tools.artifacts.missing,
+        )
+        self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
+        for stage in touched:
+            self.heads[stage] = self.heads.get(stage, 0) + 1
+        for parcel in parcels:
+            if parcel.claim:
+                self._give(parcel.claim)
+        effects = [event.effect for event in events if isinstance(event, EffectQueued)]
+        if effects:
+            done = carry_out(self._tools, self._environment, effects)
+            self._tools.ledger.append(done, now=self._tools.clock(), guard=Guard(lease=self._lease))

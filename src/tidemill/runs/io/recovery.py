@@ -1,0 +1,52 @@
+"""What every run does first: clean up after one that died. And the run that has nothing to do.
+
+Nothing here needs Polars, so a run with nothing to do never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tidemill.delivery.io.outbox import carry_out
+from tidemill.ledger.delivery import Effect
+from tidemill.ledger.event import EffectDone, Event, Removed, RunEnded
+from tidemill.ledger.io.lease_holder import describe
+from tidemill.ledger.run import Status
+from tidemill.ports.ledger import Guard, State
+from tidemill.ports.runtime import Tools
+from tidemill.runs.io.lease import Heartbeat
+
+
+def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
+    """Close runs that died and do what they left queued outside; what was done, in words."""
+    guard, now = Guard(lease=lease.lease), tools.clock()
+    words: list[str] = []
+    if state.open_runs:
+        lost = [RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs]
+        tools.ledger.append(lost, now=now, guard=guard)
+        words += [
+            f"run {run.id} of {describe(run.holder)} died; what it published is kept"
+            for run in state.open_runs
+        ]
+    lost_objects = tools.artifacts.missing({e.object for e in state.pending if e.object})
+    gone = [effect for effect in state.pending if effect.object in lost_objects]
+    if gone:
+        tools.ledger.append(tuple(_given_up(state, gone)), now=tools.clock(), guard=guard)
+        words.append(f"{len(gone)} queued deliveries lost their objects; they are made anew")
+    queued = [effect for effect in state.pending if effect not in gone]
+    if queued:
+        done = carry_out(tools, state.environment, queued)
+        tools.ledger.append(done, now=tools.clock(), guard=guard)
+        words.append(f"{len(done)} deliveries that were left queued are done")
+    return words
+
+
+def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
+    """Queued deliveries whose objects are gone: unbound, so that the plan makes and delivers them anew."""
+    for effect in effects:
+        yield Removed(
+            environment=state.environment, stage=effect.stage, partition=effect.partition, run=""
+        )
+        yield EffectDone(
+            environment=state.environment, key=effect.key, detail={"given up": "its object is gone"}
+        )

@@ -1,0 +1,83 @@
+"""Run sampled steps twice in processes of their own, publish nothing, and say what came out otherwise.
+
+The two processes have other numbers of threads and other hash seeds: what depends on these, on the
+clock or on chance is seen. Nothing here needs Polars: only the processes do (`answering`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tidemill.core.errors import TidemillError, UsageError
+from tidemill.lineage.io.origins import Facts
+from tidemill.lineage.upstream import Upstream
+from tidemill.runs.repeatability import Gave, Repeated, Sample, compared, sampled
+
+_THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
+
+
+def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The environments of the two runs: one thread, and more than one on any machine."""
+    return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
+
+
+def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
+    """What starts another process with the same project; UsageError if it couldn't import the workflow."""
+    if ":" not in workflow:
+        raise UsageError(
+            f"workflow {workflow!r} is no module:name, so no other process can run its stages; "
+            "put it into a module"
+        )
+    where = ("-C", str(root), "-w", workflow, "--env", environment)
+    return (sys.executable, "-m", "tidemill", *where, "check", "--answer")
+
+
+def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
+    """Run up to `count` partitions of every transform twice.
+
+    `command` starts a process that calls `answering.answer` with the two files whose names follow.
+    Raises TidemillError when it ends in an error of its own.
+    """
+    upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
+    sample = sampled(upstream, count)
+    if not sample:
+        return ()
+    first, second = (_asked(command, sample, environment) for environment in settings())
+    return tuple(
+        compared(upstream, facts.recipes, facts.flow[name], first[name], second[name])
+        for name in sample
+    )
+
+
+def _asked(
+    command: Sequence[str], sample: Sample, environment: Mapping[str, str]
+) -> Mapping[str, Mapping[str, Gave]]:
+    with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
+        question, into = Path(folder) / "question.json", Path(folder) / "answer.json"
+        question.write_text(json.dumps(sample), encoding="utf-8")
+        # What the stages print has no place in the answer.
+        done = subprocess.run(
+            [*command, str(question), str(into)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not into.exists():
+            told = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+            raise TidemillError(
+                f"the steps couldn't be run in a process of their own (exit code {done.returncode}): "
+                f"{told or 'it said nothing'}"
+            )
+        found = json.loads(into.read_text(encoding="utf-8"))
+    return {
+        name: {key: Gave(**gave) for key, gave in partitions.items()}
+        for name, partitions in found.items()
+    }

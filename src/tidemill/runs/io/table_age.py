@@ -1,0 +1,64 @@
+"""Whether tables are fresh when a run ends: told, recorded when it changed, and part of the exit code.
+
+Nothing here needs Polars, so that a run with nothing to do never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tidemill.contracts.finding import Verdict
+from tidemill.core.errors import ContractError
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Judged
+from tidemill.planning.freshness import freshness
+from tidemill.runs.io.job import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """What was found of the tables' age: in words, the facts that are new, and the exit code for it."""
+
+    messages: tuple[str, ...] = ()
+    events: tuple[Judged, ...] = ()
+    exit_code: int = 0
+
+
+def aged(job: Job, bound: Callable[[str], Iterable[Binding]], versions: Mapping[str, int]) -> Aged:
+    """Judge the age of every table that the plan was about and whose contract asks for it.
+
+    `bound` gives what is published of a stage, `versions` are those of the heads.
+    """
+    now = job.tools.clock()
+    verdicts = {
+        name: verdict
+        for name in job.plan.aging
+        if (verdict := freshness(job.flow[name], bound(name), versions.get(name, 0), now))
+    }
+    if not verdicts:
+        return Aged()
+    found = [(name, item) for name, verdict in verdicts.items() for item in verdict.findings]
+    return Aged(
+        messages=tuple(f"{name}: {finding.message}" for name, finding in found),
+        events=tuple(_changed(job, verdicts)),
+        exit_code=ContractError.exit_code if any(f.severity == "fail" for _, f in found) else 0,
+    )
+
+
+def _changed(job: Job, verdicts: Mapping[str, Verdict]) -> Iterator[Judged]:
+    """The verdicts that break other rules than the last ones did; at first none was broken."""
+    environment = job.plan.environment
+    last: dict[str, Verdict] = {
+        fact.event.stage: fact.event.verdict
+        for fact in job.tools.ledger.events(kinds=(Judged.__name__,))
+        if isinstance(fact.event, Judged) and fact.event.environment == environment
+    }
+    for name, verdict in verdicts.items():
+        before = _broken(last[name]) if name in last else frozenset()
+        if _broken(verdict) != before:
+            yield Judged(environment=environment, stage=name, run=job.run, verdict=verdict)
+
+
+def _broken(verdict: Verdict) -> frozenset[str]:
+    return frozenset(finding.rule for finding in verdict.findings)

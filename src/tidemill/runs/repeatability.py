@@ -1,0 +1,152 @@
+"""What to run twice to see whether it comes out the same, and what came out otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tidemill.lineage.upstream import Upstream
+from tidemill.reuse.recipe import Recipe
+from tidemill.reuse.step_key import key_for
+from tidemill.workflow.partition_mapping import cuts_of, outputs
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+# Partitions of stages.
+Sample: TypeAlias = Mapping[str, tuple[str, ...]]
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gave:
+    """What a step gave: its number of rows and the hash of every column; or the error that it ended in."""
+
+    rows: int = 0
+    columns: Mapping[str, str]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """What came of running sampled partitions of a stage twice.
+
+    `differ` are the columns that were not the same in both runs, `otherwise` those that were, but are
+    not what is published under the same key; `where` are the partitions in which either was seen.
+    `failed` are the errors of steps that gave nothing.
+    """
+
+    stage: str
+    partitions: tuple[str, ...]
+    differ: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def sampled(upstream: Upstream, count: int) -> Sample:
+    """Up to `count` partitions of each transform whose inputs are published, first to last.
+
+    Those of impure stages aren't: their author says already that they come out otherwise.
+    """
+    flow = upstream.flow
+    keys = {name: upstream.keys(name) for name in flow.names}
+    found: dict[str, tuple[str, ...]] = {}
+    for stage in flow.stages:
+        if stage.kind is not Kind.TRANSFORM or stage.impure is not None:
+            continue
+        needed = {item.name for item in stage.frames if not item.optional}
+        ready = [
+            partition
+            for partition in outputs(stage, cuts_of(flow), keys)
+            if needed <= set(upstream.of(stage, partition))
+        ]
+        if ready:
+            found[stage.name] = _spread(ready, count)
+    return found
+
+
+def _spread(keys: Sequence[str], count: int) -> tuple[str, ...]:
+    """As many keys as are wanted at equal distances, the first and the last among them; or the last."""
+    if len(keys) <= count:
+        return tuple(keys)
+    last = len(keys) - 1
+    return tuple(keys[n * last // (count - 1)] for n in range(count)) if count > 1 else (keys[-1],)
+
+
+def compared(
+    upstream: Upstream,
+    recipes: Mapping[str, Recipe],
+    stage: Stage,
+    first: Mapping[str, Gave],
+    second: Mapping[str, Gave],
+) -> Repeated:
+    """Hold what two runs of some partitions gave against each other and against what is published."""
+    differ: dict[str, None] = {}
+    otherwise: dict[str, None] = {}
+    where: dict[str, None] = {}
+    failed: dict[str, None] = {}
+    for partition, one in first.items():
+        other = second[partition]
+        errors = [gave.error for gave in (one, other) if gave.error]
+        if errors:
+            failed.update(dict.fromkeys(errors))
+            continue
+        unequal = _unequal(one.columns, other.columns)
+        held = _published(upstream, recipes[stage.name], stage, partition)
+        changed = [
+            name for name in _unequal(one.columns, held or one.columns) if name not in unequal
+        ]
+        differ.update(dict.fromkeys(unequal))
+        otherwise.update(dict.fromkeys(changed))
+        where.update(dict.fromkeys([partition] if unequal or changed else []))
+    return Repeated(
+        stage=stage.name,
+        partitions=tuple(first),
+        differ=tuple(differ),
+        otherwise=tuple(name for name in otherwise if name not in differ),
+        where=tuple(where),
+        failed=tuple(failed),
+    )
+
+
+def _unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
+
+
+def _published(
+    upstream: Upstream, recipe: Recipe, stage: Stage, partition: str
+) -> Mapping[str, str] | None:
+    """The columns that are published under the key that a step has now; None for any other key."""
+    held = upstream.bound(stage.name).get(partition)
+    inputs = {
+        item.name: upstream.products(item.name, upstream.of(stage, partition).get(item.name, ()))
+        for item in stage.frames
+    }
+    if held is None or key_for(recipe, partition, inputs).key != held.key:
+        return None
+    return held.product.columns
+
+
+def note_on(found: Repeated, *, keyed: bool) -> str:
+    """What to know of a stage that didn't come out the same; empty for one that did."""
+    places = f"{', '.join(found.where[:_NAMED])}{', ...' if len(found.where) > _NAMED else ''}"
+    told = []
+    if found.differ:
+        told.append(f"{', '.join(found.differ)} came out otherwise the second time")
+    if found.otherwise:
+        told.append(f"{', '.join(found.otherwise)} came out twice the same, but not as published")
+    if not told:
+        return ""
+    order = "" if keyed else "; without a key in its contract the order of its rows counts too"
+    return f"{found.stage}: {'; '.join(told)} ({places}); what is published stays{order}"
+
+
+def notes_of(flow: Flow, found: Sequence[Repeated]) -> Iterator[str]:
+    """What to know of stages that didn't come out the same, or gave nothing."""
+    if not found:
+        yield "nothing was run twice: no transform has all of its inputs published"
+    for item in found:
+        output = flow[item.stage].output
+        note = note_on(item, keyed=output is not None and bool(output.key))
+        yield from filter(None, (note, *item.failed))

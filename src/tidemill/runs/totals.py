@@ -1,0 +1,68 @@
+"""Sum up what a run did and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidemill.ledger.run import Action, Attempt, Outcome, Tally
+from tidemill.planning.plan import Plan
+from tidemill.workflow.incremental_fold import FoldUsage
+from tidemill.workflow.memo import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a CPU hour costs."""
+
+    cpu_hour: float = 0.0
+    currency: str = "USD"
+
+    def of(self, cpu_s: float) -> float:
+        """The money for so many CPU seconds."""
+        return cpu_s / 3600 * self.cpu_hour
+
+
+def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tuple[Tally, ...]:
+    """The sums of each stage, in the order of the workflow; stages that the plan left alone count too.
+
+    Steps that turned out current while running are among `current`.
+    """
+    found = []
+    for name in names:
+        own = [attempt for attempt in attempts if attempt.stage == name]
+        rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
+        count = {o: sum(a.outcome is o for a in own) for o in Outcome}
+        found.append(
+            Tally(
+                stage=name,
+                ran=count[Outcome.OK] - rechecked,
+                bound=count[Outcome.BOUND],
+                rechecked=rechecked,
+                current=plan.current.get(name, 0) + count[Outcome.CURRENT],
+                failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
+                retried=count[Outcome.RETRIED],
+                skipped=count[Outcome.SKIPPED],
+                rows_in=sum(a.rows_in for a in own),
+                rows_out=sum(a.rows_out for a in own),
+                bytes_in=sum(a.bytes_in for a in own),
+                bytes_out=sum(a.bytes_out for a in own),
+                quarantined=sum(a.quarantined for a in own),
+                wall_s=sum(a.wall_s for a in own),
+                cpu_s=sum(a.cpu_s for a in own),
+                memo=used_by(own),
+                fold=_fold(own),
+            )
+        )
+    return tuple(found)
+
+
+def used_by(attempts: Sequence[Attempt]) -> Usage | None:
+    """What memos spared and took in all attempts, those that were tried again included; None if none did."""
+    used = [attempt.memo for attempt in attempts if attempt.memo is not None]
+    return sum(used, Usage()) if used else None
+
+
+def _fold(attempts: Sequence[Attempt]) -> FoldUsage | None:
+    used = [attempt.fold for attempt in attempts if attempt.fold is not None]
+    return sum(used, FoldUsage()) if used else None

@@ -1,0 +1,105 @@
+"""Read what a stage of another project has published: no row is hashed, its objects are named already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import ConflictError, SourceError, did_you_mean
+from tidemill.core.partition import UNPLACED, WHOLE, fits
+from tidemill.ledger.binding import Binding, Product, content_of
+from tidemill.ports.sources import Outside
+from tidemill.store.frames import Frames
+from tidemill.workflow.source import Output, SourceFile
+
+
+class OutputTable:
+    """A head of another project, as it is when it is first asked for."""
+
+    def __init__(self, source: Output[Any], contract: ContractSpec, outside: Outside) -> None:
+        self._source = source
+        self._contract = contract
+        self._ledger, artifacts = outside.project(source.project)
+        self._frames = Frames(artifacts, lambda: None)
+        self._name = f"{source.project}:{source.stage}@{source.env}"
+        self._held: dict[str, Binding] | None = None
+
+    def listed(self) -> dict[str, SourceFile]:
+        """Its partitions, each named by the contents of the columns that the contract has."""
+        files: dict[str, SourceFile] = {}
+        for key, binding in sorted(self._bound().items()):
+            path, product = self._path(key), binding.product
+            files[path] = SourceFile(
+                path=path,
+                size=product.bytes,
+                mtime_ns=0,
+                digest=self._digest(product),
+                rows={self._own(key): product.rows},
+            )
+        if not files:
+            raise SourceError(f"{self._name} has no partition; nothing was removed")
+        return files
+
+    def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+        """The rows of all partitions that feed one of ours; SourceError when one is another by now."""
+        chosen = []
+        for key, binding in sorted(self._bound().items()):
+            file = files.get(self._path(key))
+            if file is not None and file.digest == self._digest(binding.product):
+                chosen.append(binding)
+        if len(chosen) < len(files):
+            raise SourceError(
+                f"{self._name} was published anew while this run was at work; run again"
+            )
+        self._frames.require({self._name: chosen})
+        self._frames.verify({self._name: chosen})
+        columns = self._columns(chosen[0].product)
+        return self._frames.all_columns(chosen, columns)
+
+    def _bound(self) -> dict[str, Binding]:
+        if self._held is None:
+            try:
+                self._held = self._published(whole=False)
+            except ConflictError:
+                # A run there published something between two looks.
+                self._held = self._published(whole=True)
+        return self._held
+
+    def _published(self, *, whole: bool) -> dict[str, Binding]:
+        heads = self._ledger.state(self._source.env, whole=whole).heads
+        if self._source.stage not in heads:
+            advice = did_you_mean(self._source.stage, heads)
+            raise SourceError(f"{self._name} has not been published ({advice})")
+        bound = heads[self._source.stage].partitions
+        return {key: held for key, held in bound.items() if key != UNPLACED}
+
+    def _path(self, key: str) -> str:
+        return self._name if key == WHOLE else f"{self._name} {key}"
+
+    def _own(self, key: str) -> str:
+        cut = self._contract.partitioning
+        if cut.is_whole:
+            return WHOLE
+        if key == WHOLE or not fits(key, cut):
+            raise SourceError(
+                f"{self._name} is cut otherwise: its partition {key!r} is none {cut}; "
+                f"cut {self._contract.name} as it is, or not at all"
+            )
+        return key
+
+    def _columns(self, product: Product) -> list[str]:
+        missing = [name for name in self._contract.required if name not in product.columns]
+        if missing:
+            advice = did_you_mean(missing[0], product.columns)
+            raise SourceError(
+                f"{self._name} has no column {missing[0]!r} of contract {self._contract.name} "
+                f"({advice})"
+            )
+        return [name for name in self._contract.names if name in product.columns]
+
+    def _digest(self, product: Product) -> str:
+        columns = self._columns(product)
+        return content_of({name: product.columns[name] for name in columns}, product.rowset)

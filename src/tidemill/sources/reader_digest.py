@@ -1,0 +1,76 @@
+"""How an ingest reads its files, by the content of each option of the reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidemill.analysis.code.code_fingerprint import code_of_value
+from tidemill.analysis.code.value_identity import EXACT
+from tidemill.core.errors import DeclarationError, Fault
+from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
+from tidemill.workflow.stage import Stage
+
+_TYPES = "polars.datatypes.classes"
+
+
+def reading_digest(source: Source[Any], stage: Stage) -> str:
+    """How the bytes of a source are read; which files there are, and where a database is, is no part of it.
+
+    DeclarationError for an option of which some content can't be told.
+    """
+    match source:
+        case Query():
+            return fingerprint("sql", source.query, source.cursor, *filter(None, [source.engine]))
+        case Output():
+            return fingerprint("output", source.project, source.stage, source.env)
+        case Delta():
+            return fingerprint("delta")
+        case Iceberg():
+            return fingerprint("iceberg")
+        case Pull():
+            # What it gave is kept: another function only decides what comes next.
+            return fingerprint("pull")
+    assert isinstance(source, Files)
+    options = {name: _option(name, value, stage) for name, value in sorted(source.options.items())}
+    return fingerprint("files", source.format, options)
+
+
+def _option(name: str, value: object, stage: Stage) -> Part:
+    if _is_text(value):
+        return repr(value)
+    code = code_of_value(value, name, stage.place)
+    reasons = [f"{item.name}: {item.reason}" for item in code.unresolved]
+    reasons += [f"it depends on {item.name} ({item.where})" for item in code.touches]
+    if reasons:
+        raise DeclarationError("the workflow", [_fault(name, value, stage, reasons[0])])
+    return ["value", code.digest]
+
+
+def _fault(name: str, value: object, stage: Stage, reason: str) -> Fault:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return Fault(
+        message=f"ingest {stage.name!r}: what its option {name} (of type {kind}) does can't be told: "
+        f"{reason}",
+        where=stage.place,
+        hint="hand numbers, text, lists, dicts, Polars types or functions of these alone",
+    )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether the text of a value tells it from any other: nothing is left out, no address is in it."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return all(map(_is_text, value))
+    if kind is dict or (kind.__module__, kind.__name__) == ("polars.schema", "Schema"):
+        return all(_is_text(key) and _is_text(item) for key, item in value.items())
+    return kind in EXACT or _is_type(value)
+
+
+def _is_type(value: Any) -> bool:
+    """Whether it is a type of Polars' own, all the way down."""
+    if isinstance(value, type):
+        return value.__module__ == _TYPES
+    parts = [field.dtype for field in getattr(value, "fields", ())]
+    parts += [value.inner] if hasattr(value, "inner") else []
+    return type(value).__module__ == _TYPES and all(map(_is_type, parts))

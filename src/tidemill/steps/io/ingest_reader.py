@@ -1,0 +1,222 @@
+"""Read the rows of ingest steps: each file once, small ones ahead of their steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from tidemill.contracts.checks.checker import checker_of
+from tidemill.core.errors import SourceError
+from tidemill.core.partition import UNPLACED, WHOLE
+from tidemill.ports.runtime import Tools
+from tidemill.sources.io.file_readers import format_of, read_file
+from tidemill.sources.io.tables import Table, table_of
+from tidemill.sources.scan import is_apart
+from tidemill.steps.io.invocation import call
+from tidemill.workflow.source import Files, Source, SourceFile
+from tidemill.workflow.stage import Stage
+
+# One query over many small files costs a third of as many queries.
+_TOGETHER = 32
+_TOGETHER_BYTES = 8_000_000
+
+
+class Intake:
+    """Reads the files of one run.
+
+    `coming` are, by stage and in their order, the files that are a partition each.
+    """
+
+    def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
+        self._tools = tools
+        self._root = tools.root
+        self._tables: dict[str, Table] = {}
+        self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
+        self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
+        # How many of those that come had their turn.
+        self._passed: dict[str, int] = {}
+        self._sources: dict[str, Source[Any]] = {}
+        self._steady: dict[str, int] = {}
+        self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
+        # Rows that were read before it was their turn, and the columns that were left out of them.
+        self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
+
+    def whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
+        """The rows of a partition with all columns that they came with.
+
+        SourceError when a file can't be read, or isn't what it was when this run was planned.
+        """
+        source, paths = self._source(stage, partition), tuple(files)
+        if not isinstance(source, Files):
+            return self._table(stage, source).read(partition, files)
+        if is_apart(partition, files):
+            rows, _ = self._read(stage, source, paths, drop=False)
+        else:
+            rows = self._part(stage, source, partition, paths)
+        self._refuse_changed(files)
+        return rows
+
+    def kept(
+        self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """The rows of files that feed no other partition, without columns to be dropped; and these."""
+        source, paths = self._source(stage, partition), tuple(files)
+        if not isinstance(source, Files):
+            return _known(stage, self._table(stage, source).read(partition, files))
+        found = None
+        if len(paths) == 1:
+            if (stage.name, paths[0]) not in self._ahead:
+                self._read_ahead(stage, source, paths[0])
+            found = self._ahead.pop((stage.name, paths[0]), None)
+        found = found or self._read(stage, source, paths, drop=True)
+        self._refuse_changed(files)
+        return found
+
+    def has_files(self, stage: Stage, partition: str) -> bool:
+        """Whether a stage reads files, of which each can be read when it is its turn."""
+        return isinstance(self._source(stage, partition), Files)
+
+    def put_back(
+        self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
+    ) -> None:
+        """Have what `kept` gave at hand for when it is asked for again."""
+        if len(files) == 1:
+            self._ahead[stage.name, next(iter(files))] = kept
+
+    def _table(self, stage: Stage, source: Source[Any]) -> Table:
+        if stage.name not in self._tables:
+            coming = self._coming.get(stage.name, ())
+            self._tables[stage.name] = table_of(source, stage, self._tools, coming=coming)
+        return self._tables[stage.name]
+
+    def _source(self, stage: Stage, partition: str) -> Source[Any]:
+        if stage.name not in self._sources:
+            self._sources[stage.name] = call(stage, partition, {})
+        return self._sources[stage.name]
+
+    def _read(
+        self, stage: Stage, source: Files[Any], paths: Sequence[str], *, drop: bool
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """The rows of some files, and with `drop` the columns that were left out."""
+        assert stage.output is not None
+        dropped: dict[str, None] = {}
+        try:
+            parts = [read_file(source, stage.output, self._root, path) for path in paths]
+            if drop and stage.output.unknown_columns == "drop":
+                known = stage.output.names
+                given = [name for part in parts for name in part.collect_schema().names()]
+                dropped = dict.fromkeys(name for name in given if name not in known)
+                parts = [part.select(known) for part in parts]
+            if len(parts) == 1:
+                return parts[0].collect(), list(dropped)
+            return pl.concat(parts, how="diagonal_relaxed").collect(), list(dropped)
+        except (PolarsError, PanicException, OSError) as error:
+            names = ", ".join(paths[:3])
+            raise SourceError(f"{names} can't be read: {error}") from error
+
+    def _read_ahead(self, stage: Stage, source: Files[Any], path: str) -> None:
+        """Read a file with those of the steps after it, if they are alike and what the plan saw."""
+        assert stage.output is not None
+        # What is still here was put off, or needn't be read at all.
+        self._ahead = {key: rows for key, rows in self._ahead.items() if key[0] != stage.name}
+        batch = list(self._batch(stage, source, path))
+        if len(batch) < 2:
+            return
+        dropped: list[str] = []
+        scan = pl.scan_parquet(
+            [self._root / file.path for file in batch], glob=False, hive_partitioning=False
+        )
+        try:
+            if stage.output.unknown_columns == "drop":
+                given = list(pl.read_parquet_schema(self._root / path))
+                dropped = [name for name in given if name not in stage.output.names]
+                scan = scan.select([name for name in given if name not in dropped])
+            rows = scan.collect()
+        except (PolarsError, PanicException, OSError):
+            return  # one by one tells which file it is
+        counts = [sum(file.rows.values()) for file in batch]
+        if rows.height != sum(counts):
+            return
+        start = 0
+        for file, count in zip(batch, counts, strict=True):
+            self._ahead[stage.name, file.path] = (rows.slice(start, count), dropped)
+            start += count
+
+    def _batch(self, stage: Stage, source: Files[Any], path: str) -> Iterator[SourceFile]:
+        """The file that is wanted and those after it, as long as they have the same columns and types."""
+        start = self._places.get(stage.name, {}).get(path, -1)
+        # A step that was put off comes later than those after it, which needn't be read again.
+        if start < self._passed.get(stage.name, 0) or source.options:
+            return
+        size, schema = 0, None
+        for file in self._coming[stage.name][start : start + _TOGETHER]:
+            self._passed[stage.name] = self._places[stage.name][file.path]
+            size += file.size
+            if size > _TOGETHER_BYTES or format_of(source, file.path) != "parquet":
+                return
+            try:
+                found = pl.read_parquet_schema(self._root / file.path)
+            except (PolarsError, PanicException, OSError):
+                return
+            if list((schema or found).items()) != list(found.items()):
+                return
+            schema = found
+            self._passed[stage.name] += 1
+            yield file
+
+    def _part(
+        self, stage: Stage, source: Files[Any], partition: str, paths: tuple[str, ...]
+    ) -> pl.DataFrame:
+        """The rows of a partition; files that feed several partitions are opened once for all of them."""
+        assert stage.output is not None
+        known, parts = self._split.get(stage.name, ((), {}))
+        if known != paths:
+            frame, _ = self._read(stage, source, paths, drop=False)
+            cut = stage.output.partitioning
+            parts = {WHOLE: frame}
+            if not cut.is_whole:
+                keys = checker_of(stage.output).partition_keys().alias("_key")
+                parts = {
+                    UNPLACED if key[0] is None else str(key[0]): part
+                    for key, part in frame.with_columns(keys)
+                    .partition_by("_key", maintain_order=True, as_dict=True, include_key=False)
+                    .items()
+                }
+            self._split[stage.name] = (paths, parts)
+        empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
+        return parts.get(partition, empty)
+
+    def _refuse_changed(self, files: Mapping[str, SourceFile]) -> None:
+        """SourceError when a file isn't what the plan saw: its rows would be recorded as another's."""
+        for path, file in files.items():
+            try:
+                changed = self._changed(path, file)
+            except OSError as error:
+                raise SourceError(f"{path} can't be read: {error.strerror}; run again") from error
+            if changed:
+                raise SourceError(f"{path} changed while this run was at work; run again")
+
+    def _changed(self, path: str, file: SourceFile) -> bool:
+        stat = (self._root / path).stat()
+        if stat.st_size == file.size and stat.st_mtime_ns in (
+            file.mtime_ns,
+            self._steady.get(path),
+        ):
+            return False
+        with (self._root / path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._steady[path] = stat.st_mtime_ns
+        return digest != file.digest
+
+
+def _known(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Rows without columns that the contract drops, and these."""
+    assert stage.output is not None
+    unknown = [name for name in rows.columns if name not in stage.output.names]
+    if stage.output.unknown_columns != "drop":
+        return rows, []
+    return rows.drop(unknown), unknown

@@ -1,0 +1,128 @@
+"""Call the code of a stage, and hold what it reaches for against what its key covers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException
+
+from tidemill.analysis.code.call_watch import Watch
+from tidemill.analysis.code.mutable_state import State
+from tidemill.analysis.query.column_reads import columns_read, outside
+from tidemill.analysis.query.scan_leaves import Leaves
+from tidemill.analysis.query.summary import Reads
+from tidemill.core.errors import StepError, TidemillError
+from tidemill.memos.io.lookup import is_wanted
+from tidemill.planning.batches import IN_MEMORY_ROWS
+from tidemill.reuse.recipe import all_columns, keeping, words
+from tidemill.workflow.fold_inputs import offered
+from tidemill.workflow.stage import Stage
+from tidemill.workflow.user_errors import failed
+
+
+def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
+    """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
+    assert stage.function is not None
+    process = os.getpid()
+    try:
+        return stage.function(**arguments)
+    except (TidemillError, KeyboardInterrupt):
+        raise
+    # Neither SystemExit nor the CancelledError of asyncio is an Exception.
+    except BaseException as error:
+        raise failed(stage, partition, error) from error
+    finally:
+        # A function that forked returns twice, and only one of the two is the run.
+        if os.getpid() != process:
+            os._exit(0)
+
+
+def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
+    """The rows of a query over so many rows; what the stage's code raises in it becomes a StepError."""
+    # A memo is asked once for all rows: streamed, it would be for some at a time, in smaller batches.
+    whole = rows <= IN_MEMORY_ROWS or is_wanted()
+    try:
+        return frame.collect(engine="in-memory" if whole else "auto")
+    except (Exception, PanicException) as error:
+        raise failed(stage, partition, error) from error
+
+
+class Caller:
+    """Calls the transforms of one run; `states` are of their code before any of them was called."""
+
+    def __init__(self, states: Mapping[str, State]) -> None:
+        self._states = states
+        # What the first call of a stage reached for: so do those of other partitions.
+        self._watched: dict[str, tuple[str, ...]] = {}
+
+    def query(
+        self, stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame], reads: Reads
+    ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+        """The query of a stage on the frames of a partition, and what else the call reached for.
+
+        StepError when it returns no frame, or asks for a column that isn't among `reads`.
+        """
+        exact = all_columns(stage) != dict(reads)
+        if exact and stage.name in self._watched:
+            # A stage that is judged by its query is called the same way for every partition.
+            result, touched = call(stage, partition, frames), self._watched[stage.name]
+        else:
+            result, touched = _watched(stage, partition, frames)
+            self._watched[stage.name] = touched
+        touched = (*touched, *self._kept(stage))
+        if isinstance(result, pl.DataFrame):
+            result = result.lazy()
+        if not isinstance(result, pl.LazyFrame):
+            kind = type(result).__name__
+            message = f"{stage.name} returned {kind}, not a polars.LazyFrame ({stage.place})"
+            raise StepError(message, stage=stage.name, partition=partition)
+        if exact:
+            _refuse_unkeyed(stage, partition, result, frames, reads)
+        return result, touched
+
+    def _kept(self, stage: Stage) -> tuple[str, ...]:
+        """What the code of a stage holds that it didn't when this run began, whoever has changed it."""
+        state = self._states.get(stage.name)
+        changed = state.changed() if state is not None and not stage.vouched else None
+        return () if changed is None else (keeping(changed),)
+
+
+def _watched(
+    stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
+) -> tuple[Any, tuple[str, ...]]:
+    with Watch(stage.place) as watched:
+        result = call(stage, partition, frames)
+    if stage.vouched:
+        return result, ()
+    return result, tuple(map(words, watched.touches))
+
+
+def _refuse_unkeyed(
+    stage: Stage,
+    partition: str,
+    query: pl.LazyFrame,
+    frames: Mapping[str, pl.LazyFrame],
+    reads: Reads,
+) -> None:
+    """StepError when a query would read what no change of is seen: that can't be, so nothing is made."""
+    assert stage.output is not None
+    if stage.output.unknown_columns != "keep":
+        given = query.collect_schema()
+        query = query.select([name for name in stage.output.names if name in given])
+    asked = columns_read(query, Leaves.of(frames))
+    # Where Polars doesn't show this plan, the one of frames without rows has to do.
+    over = {} if asked is None else outside(asked, offered(stage, reads))
+    if over:
+        named = ", ".join(
+            f"{name}.{column}" for name, columns in over.items() for column in columns
+        )
+        raise StepError(
+            f"{stage.name} {partition} asks for {named}, which it didn't on frames without rows "
+            f"({stage.place}): a transform must not depend on anything but its inputs; mark it with "
+            "@tm.impure if it has to",
+            stage=stage.name,
+            partition=partition,
+        )

@@ -1,0 +1,241 @@
+"""Train a model, score one, and predict with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import ContractError, StepError, StorageError, did_you_mean
+from tidemill.core.fingerprint import fingerprint, object_name
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding, Product
+from tidemill.models.input_compatibility import recorded, refusal
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.formats import ModelFormat
+from tidemill.steps.io.data_step import Workroom
+from tidemill.steps.io.invocation import call, collected
+from tidemill.steps.step_messages import Inputs, Objects
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.guarantees import spelling_faults
+from tidemill.workflow.model import Artifact, Fitted
+from tidemill.workflow.stage import Stage
+
+PREDICTION = "prediction"
+
+
+class ModelPredictor:
+    """A model ready to predict: `predict` adds a Float64 column `prediction` to a frame."""
+
+    def __init__(self, function: Callable[[Any], Any], inputs: Sequence[str]) -> None:
+        self._function = function
+        self._inputs = tuple(inputs)
+
+    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
+        """`features` with `prediction`; inputs are handed to the model as floats, null as NaN."""
+        schema = {**features.collect_schema(), PREDICTION: pl.Float64()}
+        return features.map_batches(self._scored, schema=schema)
+
+    def _scored(self, frame: pl.DataFrame) -> pl.DataFrame:
+        table = frame.select(pl.col(self._inputs).cast(pl.Float64)).to_numpy()
+        values = self._function(table) if frame.height else []
+        return frame.with_columns(pl.Series(PREDICTION, values, dtype=pl.Float64))
+
+
+class TrivialPredictor:
+    """The model that every other must beat: the same prediction for every row."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
+        """`features` with the constant as `prediction`."""
+        return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
+
+
+def load(
+    artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
+) -> ModelPredictor:
+    """The predictor of a stored model; its bytes are verified first."""
+    form = next((form for form in formats if form.name == artifact.format), None)
+    if form is None:
+        known = ", ".join(form.name for form in formats)
+        raise StepError(
+            f"model {artifact.id} is stored as {artifact.format!r}, which none of {known} reads",
+            stage=artifact.stage,
+            partition=WHOLE,
+        )
+    try:
+        payload = artifacts.get(artifact.object)
+    except StorageError as error:
+        raise StorageError(
+            f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
+            f"`tidemill run --train {artifact.stage}` makes it anew"
+        ) from error
+    return ModelPredictor(form.load(payload), artifact.inputs)
+
+
+class Trainer:
+    """Executes the model steps of one run."""
+
+    def __init__(
+        self,
+        room: Workroom,
+        artifacts: Artifacts,
+        formats: Sequence[ModelFormat],
+        settle: Callable[[], None],
+    ) -> None:
+        self._room = room
+        self._settle = settle
+        self._loaded: dict[str, ModelPredictor] = {}
+        self._artifacts = artifacts
+        self._formats = formats
+
+    def train(self, stage: Stage, inputs: Inputs, recipe: str) -> tuple[Product, Objects]:
+        """Call the training function and keep its model as bytes, with what it was trained on."""
+        assert stage.training is not None
+        training = stage.training
+        frames = self._room.frames_for(stage, inputs)
+        extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
+        if training.wants_seed:
+            extra["seed"] = training.seed
+        fitted = call(stage, WHOLE, {**frames, **extra})
+        self._refuse(stage, fitted)
+        form = self._format_of(stage, fitted)
+        payload = form.dump(fitted.model)
+        name = object_name(payload, f".{form.name}")
+        artifact = Artifact(
+            id=name[:12],
+            stage=stage.name,
+            object=name,
+            format=form.name,
+            inputs=fitted.inputs.columns,
+            output=fitted.output,
+            baseline=self._baseline(stage, fitted.output, frames),
+            anchor=max(inputs.get(stage.frames[0].name, ()), default=""),
+            rows=sum(b.product.rows for b in inputs.get(stage.frames[0].name, {}).values()),
+            trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
+            contracts={i.name: i.contract.version for i in stage.frames if i.contract},
+            recipe=recipe,
+            params=json.dumps(dict(training.params), sort_keys=True, default=repr),
+            seed=training.seed,
+            reads=recorded(fitted.inputs),
+        )
+        product = Product(
+            content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
+        )
+        return product, ((payload, f".{form.name}"),)
+
+    def evaluate(
+        self, stage: Stage, model: Stage, inputs: Inputs, artifact: Artifact, trivial: bool
+    ) -> Product:
+        """Score a model (or the trivial one beside it) on partitions that its training never saw."""
+        if not trivial:
+            _refuse_feed(artifact, model, [item.contract for item in stage.frames])
+        for name, bound in inputs.items():
+            both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
+            if both:
+                raise _error(
+                    stage,
+                    f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
+                )
+        frames = self._room.frames_for(stage, inputs)
+        predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
+        found = call(stage, WHOLE, {**frames, model.name: predictor})
+        if not isinstance(found, Scores):
+            raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
+        rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
+        return Product(content=fingerprint("scores", repr(found)), rows=rows, scores=found)
+
+    def predictor(self, artifact: Artifact) -> ModelPredictor:
+        """The predictor of an artifact, loaded once; one of this run may still be on its way."""
+        if artifact.id not in self._loaded:
+            self._settle()
+            self._loaded[artifact.id] = load(artifact, self._artifacts, self._formats)
+        return self._loaded[artifact.id]
+
+    def score(
+        self,
+        stage: Stage,
+        partition: str,
+        binding: Binding,
+        contract: ContractSpec,
+        model: Stage,
+        artifact: Artifact,
+    ) -> pl.DataFrame:
+        """A partition of features scored for delivery: key columns, `prediction`, `model`."""
+        missing = [name for name in artifact.inputs if name not in contract.names]
+        if missing:
+            advice = did_you_mean(missing[0], contract.names)
+            raise _error(
+                stage,
+                f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
+            )
+        _refuse_feed(artifact, model, [contract])
+        declared = stage.inputs[0].reads
+        over = [n for n in artifact.inputs if declared is not None and n not in declared.columns]
+        if over:
+            raise _error(
+                stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
+            )
+        frames = self._room.features(stage.inputs[0].name, binding, contract)
+        keep = contract.key or contract.names
+        scored = self.predictor(artifact).predict(frames)
+        scored = scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
+        return collected(stage, partition, scored, binding.product.rows)
+
+    def _refuse(self, stage: Stage, fitted: object) -> None:
+        if not isinstance(fitted, Fitted):
+            raise _error(stage, f"it returned {type(fitted).__name__}, not tm.fitted(...)")
+        for fault in spelling_faults(stage, fitted.inputs):
+            raise _error(stage, f"{fault.message.partition(': ')[2]} ({fault.hint})")
+        if fitted.output in fitted.inputs.columns:
+            raise _error(stage, f"its label {fitted.output!r} is among the columns that it reads")
+        for name in fitted.inputs.columns:
+            dtype = fitted.inputs.contract.column(name).dtype
+            if not dtype.is_number and dtype.name != "Boolean":
+                raise _error(
+                    stage,
+                    f"it reads {name!r}, which is {dtype}; encode it as a number in a transform",
+                )
+
+    def _format_of(self, stage: Stage, fitted: Fitted) -> ModelFormat:
+        for form in self._formats:
+            if form.accepts(fitted.model):
+                return form
+        known = ", ".join(form.name for form in self._formats)
+        kind = type(fitted.model)
+        raise _error(
+            stage,
+            f"a model of type {kind.__module__}.{kind.__qualname__} can't be stored (known: {known})",
+        )
+
+    def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
+        """The median of a number, or the share of true, over the training rows."""
+        for item in stage.frames:
+            if item.contract is not None and output in item.columns:
+                boolean = item.contract.column(output).dtype.name == "Boolean"
+                column = pl.col(output).cast(pl.Float64)
+                middle = column.mean() if boolean else column.median()
+                value = frames[item.name].select(middle).collect().item()
+                if value is None:
+                    raise _error(stage, f"the training window has no value of {output!r}")
+                return float(value)
+        names = [name for item in stage.frames for name in item.columns]
+        raise _error(
+            stage, f"output={output!r} is in none of its inputs ({did_you_mean(output, names)})"
+        )
+
+
+def _refuse_feed(artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]) -> None:
+    """ContractError when a model would be fed rows that aren't what it was trained on."""
+    words = refusal(artifact, model, given)
+    if words:
+        raise ContractError(words)
+
+
+def _error(stage: Stage, message: str) -> StepError:
+    return StepError(f"{stage.name} ({stage.place}): {message}", stage=stage.name, partition=WHOLE)

@@ -1,0 +1,141 @@
+"""Profiles of partitions: made of the rows that are about to be stored, and read instead of them.
+
+A profile is in the metadata of the Parquet file whose columns it tells of. As an object of its own it
+would double what the store has to sync for each step, and could be lost on its own.
+"""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from base64 import b64decode, b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+
+from tidemill.contracts.profiles.partition_profile import columns_of, profile_of
+from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
+from tidemill.core.errors import StorageError
+from tidemill.core.partition import placed
+from tidemill.ledger.binding import Binding, Product
+from tidemill.ports.artifacts import Artifacts
+
+# The name says how it is written: what isn't known is passed over, as if there were none.
+METADATA = "tidemill.profile/1"
+# Columns that are handed through a few stages are profiled once.
+_KEEP_COLUMNS = 1_000
+# A column of the first partition may be empty, and then has no grid.
+_FIRSTS = 3
+# Fewer rows are read as fast as their profile, which would cost a fifth of the time that making and
+# storing them takes; theirs is made when somebody asks for it.
+SMALL = 10_000
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Profile)
+
+
+def encode_profile(profile: Profile) -> dict[str, str]:
+    """A profile as metadata of a file; equal ones give equal text."""
+    return {METADATA: b64encode(zlib.compress(_ENCODER.encode(profile), 1)).decode()}
+
+
+def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
+    """The profile that `encode_profile` made metadata of; None when there is none."""
+    text = metadata.get(METADATA)
+    if text is None:
+        return None
+    try:
+        return _DECODER.decode(zlib.decompress(b64decode(text, validate=True)))
+    except (binascii.Error, zlib.error, msgspec.DecodeError) as error:
+        raise StorageError(
+            f"a profile in a file's metadata can't be read ({error}): something else wrote it; "
+            "run its step `--again`"
+        ) from error
+
+
+def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
+    """The profile that is stored of a partition, which may be in several objects; None without one."""
+    columns: dict[str, ColumnProfile] = {}
+    # An object may hold columns that were made anew since then, and are in another.
+    of = {part.object: part.columns for part in product.parts}
+    for name in product.objects:
+        profile = decode_profile(pl.read_parquet_metadata(artifacts.uri(name)))
+        if profile is None:
+            return None
+        wanted = of.get(name, tuple(product.columns))
+        columns.update((column.name, column) for column in profile.columns if column.name in wanted)
+    held = [columns[name] for name in product.columns if name in columns]
+    return Profile(rows=product.rows, columns=tuple(held))
+
+
+def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
+    """The profile of each partition, in order: as it is stored, else of its rows.
+
+    A column that isn't stored is profiled on the grid of the first one before it.
+    """
+    grids: dict[str, Grid] = {}
+    for product in products:
+        profile = profile_in(artifacts, product)
+        if profile is None:
+            columns = {part.object: list(part.columns) for part in product.parts}
+            parts = [
+                pl.read_parquet(artifacts.uri(name), columns=columns.get(name))
+                for name in product.objects
+            ]
+            frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
+            profile = profile_of(frame, grids)
+        grids = profile.grids | grids
+        yield profile
+
+
+def due(rows: int) -> bool:
+    """Whether a partition of so many rows is stored with its profile."""
+    return rows >= SMALL
+
+
+class Profiles:
+    """Makes the profiles of what one run publishes, a stage's all on the grids of its first partitions.
+
+    `head` gives the partitions of a stage as they are published by now; where none of the first has a
+    profile, the first that the run makes gives the grids.
+    """
+
+    def __init__(self, artifacts: Artifacts, head: Callable[[str], Mapping[str, Binding]]) -> None:
+        self._artifacts = artifacts
+        self._head = head
+        self._grids: dict[str, dict[str, Grid]] = {}
+        self._columns: OrderedDict[tuple[str, Grid | None], ColumnProfile] = OrderedDict()
+
+    def profile(self, stage: str, frame: pl.DataFrame, hashes: Mapping[str, str]) -> Profile:
+        """The profile of a partition; `hashes` name the values of its columns."""
+        if stage not in self._grids:
+            self._grids[stage] = self._grids_of(stage)
+        grids = self._grids[stage]
+        keys = [(hashes[name], grids.get(name)) for name in frame.columns]
+        columns = zip(frame.get_columns(), keys, strict=True)
+        fresh = [(series, key) for series, key in columns if key not in self._columns]
+        made = columns_of([(series, key[1]) for series, key in fresh])
+        self._columns.update(zip((key for _, key in fresh), made, strict=True))
+        found = [self._named(name, key) for name, key in zip(frame.columns, keys, strict=True)]
+        profile = Profile(rows=frame.height, columns=tuple(found))
+        self._grids[stage] = profile.grids | grids
+        while len(self._columns) > _KEEP_COLUMNS:
+            self._columns.popitem(last=False)
+        return profile
+
+    def _named(self, name: str, key: tuple[str, Grid | None]) -> ColumnProfile:
+        column = self._columns[key]
+        return column if column.name == name else replace(column, name=name)
+
+    def _grids_of(self, stage: str) -> dict[str, Grid]:
+        grids: dict[str, Grid] = {}
+        head = self._head(stage)
+        for key in placed(head)[:_FIRSTS]:
+            product = head[key].product
+            if not self._artifacts.missing(product.objects):
+                profile = profile_in(self._artifacts, product)
+                grids = grids if profile is None else profile.grids | grids
+        return grids

@@ -1,0 +1,223 @@
+"""Doubles of the seams that live in memory, with the same promises but durability."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from tidemill.adapters.codec import refusals
+from tidemill.adapters.codec.events import address
+from tidemill.analysis.query.summary import Query
+from tidemill.core.errors import StorageError
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Event, Recorded
+from tidemill.ports.ledger import Guard, Lease, State
+from tidemill.testing.reference_view import View
+
+
+class MemoryLedger:
+    """The ledger in lists and dicts; an append works on a copy that takes effect at its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._facts: list[Recorded] = []
+        self._view = View()
+        self._leases: dict[str, Lease] = {}
+        self._tokens: dict[str, int] = {}
+
+    def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
+        """Append all or none; the sequence number of the last."""
+        with self._lock:
+            view = self._view.copy()
+            if guard is not None:
+                self._check(guard, events)
+            first = len(self._facts) + 1
+            facts = [Recorded(seq=seq, at=now, event=e) for seq, e in enumerate(events, first)]
+            bound = view.advance(facts)
+            if guard is not None:
+                refusals.check_present(guard.present, bound)
+            self._facts.extend(facts)
+            self._view = view
+            return len(self._facts)
+
+    def acquire(
+        self,
+        name: str,
+        holder: Mapping[str, str],
+        *,
+        now: float,
+        ttl: float,
+        dead: Callable[[Mapping[str, str]], bool],
+    ) -> Lease:
+        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
+        with self._lock:
+            held = self._leases.get(name)
+            if held is not None and held.expires > now and not dead(held.holder):
+                raise refusals.lease_held(name, held.holder, held.expires - now)
+            token = self._tokens[name] = self._tokens.get(name, 0) + 1
+            lease = Lease(name=name, token=token, holder=dict(holder), expires=now + ttl)
+            self._leases[name] = lease
+            return lease
+
+    def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
+        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
+        with self._lock:
+            self._require(lease)
+            renewed = self._leases[lease.name] = replace(lease, expires=now + ttl)
+            return renewed
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; nothing happens when it is no longer ours."""
+        with self._lock:
+            held = self._leases.get(lease.name)
+            if held is not None and held.token == lease.token:
+                del self._leases[lease.name]
+
+    def state(self, environment: str, *, whole: bool = False) -> State:
+        """The view of now, always whole; an environment that doesn't exist is empty."""
+        with self._lock:
+            return self._view.state(environment, len(self._facts))
+
+    def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """What was first bound under these keys, in any environment."""
+        with self._lock:
+            known = self._view.traces
+            return {key: known[key] for key in keys if key in known}
+
+    def events(
+        self,
+        *,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        run: str = "",
+        limit: int | None = None,
+    ) -> Iterable[Recorded]:
+        """The facts in order: all, or those of some kinds, after a number, of one run."""
+        with self._lock:
+            facts = self._facts[after:]
+        if kinds:
+            facts = [fact for fact in facts if type(fact.event).__name__ in kinds]
+        if run:
+            facts = [fact for fact in facts if address(fact.event).run == run]
+        return islice(facts, limit)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _check(self, guard: Guard, events: Sequence[Event]) -> None:
+        if guard.lease is not None:
+            self._require(guard.lease)
+        environments = {name for event in events if (name := address(event).environment)}
+        if guard.heads and not environments:
+            raise refusals.heads_without_environment(guard.heads)
+        for environment in sorted(environments):
+            for stage, expected in guard.heads.items():
+                found, _ = self._view.heads.get((environment, stage), (0, 0))
+                if found != expected:
+                    raise refusals.head_moved(environment, stage, expected, found)
+
+    def _require(self, lease: Lease) -> None:
+        held = self._leases.get(lease.name)
+        if held is None or held.token != lease.token:
+            raise refusals.lease_lost(lease.name, lease.token, held.holder if held else None)
+
+
+class MemoryArtifacts:
+    """Objects in a dict; `uri` writes the object into a temporary folder, for Polars to scan."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, bytes] = {}
+        self._folder: str | None = None
+        self._lock = threading.Lock()
+
+    def put(self, payload: bytes, suffix: str) -> str:
+        """Store the bytes and return their name; a second time is a no-op."""
+        name = hashlib.sha256(payload).hexdigest() + suffix
+        self._objects.setdefault(name, bytes(payload))
+        return name
+
+    def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
+        """Store bytes with their suffixes; their names in this order."""
+        return [self.put(payload, suffix) for payload, suffix in objects]
+
+    def get(self, name: str) -> bytes:
+        """The bytes; StorageError when missing."""
+        if name not in self._objects:
+            raise StorageError(f"the object {name} is missing: run again to make it anew")
+        return self._objects[name]
+
+    def uri(self, name: str) -> str:
+        """The path of a copy on disk, which is there if the object is stored."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp(prefix="tidemill-")
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = os.path.join(self._folder, name)
+        if name in self._objects and not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.write(self._objects[name])
+        return path
+
+    def missing(self, names: Collection[str]) -> Collection[str]:
+        """Those of `names` that aren't stored, in their order."""
+        return [name for name in names if name not in self._objects]
+
+    def names(self) -> Iterable[str]:
+        """Every stored object."""
+        return list(self._objects)
+
+    def remove(self, names: Iterable[str]) -> int:
+        """Delete objects, those that aren't there too; the number of bytes that were freed."""
+        freed = 0
+        for name in names:
+            freed += len(self._objects.pop(name, b""))
+            if self._folder is not None and os.path.exists(path := self.uri(name)):
+                os.unlink(path)
+        return freed
+
+
+class MemoryProbes:
+    """What probes found, in a dict."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Query] = {}
+
+    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+        """What is known under these keys."""
+        return {key: self._known[key] for key in keys if key in self._known}
+
+    def put(self, found: Mapping[str, Query]) -> None:
+        """Keep these."""
+        self._known.update(found)
+
+
+class MemoryClaims:
+    """Claims in a dict, of one holder; `beside` is another holder that it shares keys with."""
+
+    def __init__(self, beside: MemoryClaims | None = None) -> None:
+        self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}
+        self._given: threading.Condition = beside._given if beside else threading.Condition()
+
+    def take(self, key: str) -> bool:
+        """Whether the key is ours now; never waits."""
+        with self._given:
+            return self._holders.setdefault(key, self) is self
+
+    def wait(self, key: str, timeout_s: float) -> bool:
+        """Whether the key became ours within so many seconds."""
+        with self._given:
+            return self._given.wait_for(lambda: self.take(key), timeout_s)
+
+    def give(self, key: str) -> None:
+        """Let others have the key; nothing happens when it isn't ours."""
+        with self._given:
+            if self._holders.get(key) is self:
+                del self._holders[key]
+                self._given.notify_all()

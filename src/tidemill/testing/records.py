@@ -1,0 +1,286 @@
+"""Small valid records, and events made of them; what a caller doesn't say is filled in."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.ledger.binding import Binding, Mark, Product
+from tidemill.ledger.cost import Cost
+from tidemill.ledger.delivery import Decision, Delivery, Effect
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    EnvironmentDropped,
+    Event,
+    Judged,
+    Published,
+    RecipeChanged,
+    Removed,
+    Ruled,
+    RunEnded,
+    RunStarted,
+    Settled,
+    SourceSeen,
+    Ticked,
+)
+from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
+from tidemill.workflow.gate import GateResult, Scores, Slice
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.source import SourceFile
+
+PROD = "prod"
+HOLDER = {"pid": "4711", "host": "tern"}
+
+
+def object_name(content: str, suffix: str = ".parquet") -> str:
+    """The name that the store gives to the bytes of `content`."""
+    return hashlib.sha256(content.encode()).hexdigest() + suffix
+
+
+def product(content: str = "one", *, quarantined: int = 0) -> Product:
+    """What a step gave: one object of 24 rows, and one of quarantined rows if there are any."""
+    finding = Finding(rule="hour in 0..23", severity="quarantine", rows=quarantined, sample="25")
+    return Product(
+        content=content,
+        objects=(object_name(content),),
+        columns={"hour": f"hash of hour in {content}"},
+        rowset="hours",
+        rows=24,
+        bytes=512,
+        quarantine=object_name(f"bad rows of {content}") if quarantined else None,
+        quarantined=quarantined,
+        findings=(finding,) if quarantined else (),
+    )
+
+
+def binding(key: str = "key", made: Product | None = None, *, run: str = "run-1") -> Binding:
+    """A product under a key."""
+    return Binding(
+        key=key,
+        recipe="recipe",
+        contract="contract",
+        check="check",
+        product=made or product(key),
+        run=run,
+        at=10.0,
+    )
+
+
+def published(
+    partition: str = "2013-03-07",
+    *,
+    stage: str = "features",
+    environment: str = PROD,
+    bound: Binding | None = None,
+) -> Published:
+    """A partition that is bound under a key of its own."""
+    return Published(
+        environment=environment,
+        stage=stage,
+        partition=partition,
+        binding=bound or binding(f"{stage} {partition}"),
+    )
+
+
+def removed(
+    partition: str = "2013-03-07", *, stage: str = "features", environment: str = PROD
+) -> Removed:
+    """A partition that is no longer bound."""
+    return Removed(environment=environment, stage=stage, partition=partition, run="run-1")
+
+
+def run_started(run: str = "run-1", environment: str = PROD) -> RunStarted:
+    """A run that began."""
+    return RunStarted(run=run, environment=environment, command="run", holder=HOLDER, steps=3)
+
+
+def attempted(
+    stage: str = "features",
+    partition: str = "2013-03-07",
+    *,
+    run: str = "run-1",
+    environment: str = PROD,
+    action: str = "run",
+    outcome: Outcome = Outcome.OK,
+    **cost: Any,
+) -> Attempted:
+    """A step that worked, in no time if `cost` doesn't say otherwise."""
+    attempt = Attempt(
+        stage=stage, partition=partition, action=action, outcome=outcome, reasons=("new",), **cost
+    )
+    return Attempted(run=run, environment=environment, attempt=attempt)
+
+
+def cost(attempts: int, seconds: float = 0.0, *, rows: float = 0.0) -> Cost:
+    """Attempts that took so many seconds in the mean, and read and gave so many rows."""
+    return Cost(
+        attempts=attempts,
+        wall_s=seconds,
+        cpu_s=2 * seconds,
+        rows_in=rows,
+        bytes_in=8 * rows,
+        rows_out=rows,
+    )
+
+
+def source_file(path: str, digest: str = "digest") -> SourceFile:
+    """A file that feeds two days."""
+    rows = {"2013-03-07": 20, "2013-03-08": 4}
+    return SourceFile(
+        path=path, size=99, mtime_ns=1_700_000_000_000_000_001, digest=digest, rows=rows
+    )
+
+
+def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ()) -> SourceSeen:
+    """Files that an ingest stage read, and files that went away."""
+    files = tuple(source_file(path, digest) for path in paths)
+    return SourceSeen(environment=PROD, stage="flights", files=files, gone=gone)
+
+
+def settled(
+    signature: str = "signature", *, stage: str = "features", environment: str = PROD
+) -> Settled:
+    """A stage of one partition that is wholly current."""
+    mark = Mark(signature=signature, partitions=1)
+    return Settled(environment=environment, stage=stage, mark=mark)
+
+
+def judged(stage: str = "features", *, environment: str = PROD) -> Judged:
+    """That a table is stale."""
+    finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
+    verdict = Verdict(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
+    return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
+
+
+def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
+    """What was said of bad rows of a product: that they go, or that others take their place."""
+    return Ruling(
+        disposition=Disposition.REPLACE if fixed else Disposition.DROP,
+        object=object_name(f"bad rows of {content}"),
+        key=f"key of {content}",
+        rows=rows,
+        fixed=object_name(fixed) if fixed else "",
+        actor="ana",
+        reason="typo in the feed",
+        at=15.0,
+    )
+
+
+def ruled(
+    said: Ruling | None = None,
+    *,
+    stage: str = "features",
+    partition: str = "2013-03-07",
+    environment: str = PROD,
+) -> Ruled:
+    """A ruling on rows of a partition."""
+    return Ruled(environment=environment, stage=stage, partition=partition, ruling=said or ruling())
+
+
+def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
+    """What one gate said of a subject."""
+    result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
+    decision = Decision(
+        subject=subject,
+        artifact="artifact",
+        approved=approved,
+        results=(result,),
+        actor="gates",
+        at=20.0,
+    )
+    return Decided(environment=environment, stage="delay_model", decision=decision)
+
+
+def artifact_of(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
+    """A model as it is stored."""
+    return Artifact(
+        id=model,
+        stage="delay_model",
+        object=object_name(model, ".txt"),
+        format="lightgbm",
+        inputs=("hour", "wind"),
+        output="delay",
+        baseline=baseline,
+        anchor="2013-03-07",
+        rows=24,
+        trained_on={"features": ("2013-03-06", "2013-03-07")},
+        contracts={"features": "1.0.0"},
+        recipe="recipe",
+        params="{}",
+        seed=7,
+    )
+
+
+def scores(mae: float = 11.5) -> Scores:
+    """How well a model did, overall and for one carrier."""
+    part = Slice(value="UA", rows=12, metrics={"mae": mae})
+    return Scores(rows=24, metrics={"mae": mae}, by="carrier", slices=(part,))
+
+
+def delivered(
+    artifact: str = "artifact", *, name: str = "delay_model", environment: str = PROD
+) -> Delivered:
+    """An artifact that went live."""
+    delivery = Delivery(
+        name=name, artifact=artifact_of(artifact), decision="subject", scores=scores(), at=30.0
+    )
+    return Delivered(environment=environment, delivery=delivery)
+
+
+def effect(key: str = "effect", target: str = "out/2013-03-07.parquet") -> Effect:
+    """A file to write outside."""
+    return Effect(
+        key=key,
+        stage="scored_flights",
+        partition="2013-03-07",
+        action="write",
+        target=target,
+        object=object_name(target),
+    )
+
+
+def queued(
+    key: str = "effect", target: str = "out/2013-03-07.parquet", *, environment: str = PROD
+) -> EffectQueued:
+    """An effect that is to be done."""
+    return EffectQueued(environment=environment, effect=effect(key, target))
+
+
+def done(key: str = "effect", *, environment: str = PROD) -> EffectDone:
+    """An effect that was done."""
+    return EffectDone(environment=environment, key=key, detail={"bytes": "512"})
+
+
+def everything() -> list[Event]:
+    """One event of every kind, in an order in which they can be appended."""
+    receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
+    return [
+        EnvironmentCreated(environment=PROD),
+        run_started(),
+        RecipeChanged(environment=PROD, stage="features", recipe="r2", parts={"code": "c2"}),
+        source_seen("a.parquet", "b.parquet"),
+        attempted(),
+        published(bound=binding("key", product(quarantined=2))),
+        published("2013-03-08"),
+        removed("2013-03-08"),
+        ruled(ruling("key", 1)),
+        decided(),
+        delivered(),
+        queued(),
+        done(),
+        settled(),
+        judged(),
+        Computed(stage="features", partition="2013-03-09", binding=binding("computed")),
+        EnvironmentCreated(environment="gone", parent=PROD),
+        EnvironmentDropped(environment="gone"),
+        Ticked(schedule="nightly", tick="2013-03-08T02"),
+        RunEnded(run="run-1", status=Status.OK, receipt=receipt),
+    ]

@@ -1,0 +1,323 @@
+"""The view of now in plain dicts: an independent model to compare every ledger's state with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from tidemill.adapters.codec import refusals
+from tidemill.contracts.row_ruling import Ruling
+from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.cost import Cost
+from tidemill.ledger.delivery import Decision, Delivery, Effect
+from tidemill.ledger.event import (
+    Attempted,
+    Computed,
+    Decided,
+    Delivered,
+    EffectDone,
+    EffectQueued,
+    EnvironmentCreated,
+    EnvironmentDropped,
+    Event,
+    Judged,
+    Published,
+    RecipeChanged,
+    Recorded,
+    Removed,
+    Ruled,
+    RunEnded,
+    RunStarted,
+    Settled,
+    SourceSeen,
+    Ticked,
+)
+from tidemill.ledger.run import Outcome, RunInfo, Status
+from tidemill.ports.ledger import State
+from tidemill.workflow.environment import Environment
+from tidemill.workflow.source import SourceFile
+
+T = TypeVar("T")
+Pair = tuple[str, str]
+Triple = tuple[str, str, str]
+
+# How many attempts make up a mean of costs, once there are more.
+_MEMORY = 16
+
+
+@dataclass(slots=True)
+class View:
+    """Everything derived, keyed by environment first (but for what all environments share)."""
+
+    environments: dict[str, Environment] = field(default_factory=dict)
+    recipes: dict[Pair, Mapping[str, str]] = field(default_factory=dict)
+    heads: dict[Pair, tuple[int, int]] = field(default_factory=dict)
+    bindings: dict[Triple, Binding] = field(default_factory=dict)
+    sources: dict[Triple, SourceFile] = field(default_factory=dict)
+    settled: dict[Pair, Mark] = field(default_factory=dict)
+    rulings: dict[Triple, tuple[Ruling, ...]] = field(default_factory=dict)
+    live: dict[Pair, Delivery] = field(default_factory=dict)
+    decisions: dict[Pair, Decision] = field(default_factory=dict)
+    runs: dict[str, RunInfo] = field(default_factory=dict)
+    effects: dict[str, tuple[str, Effect]] = field(default_factory=dict)
+    pending: dict[str, tuple[str, Effect]] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    ticks: set[Pair] = field(default_factory=set)
+    traces: dict[str, Binding] = field(default_factory=dict)
+    costs: dict[Pair, Cost] = field(default_factory=dict)
+
+    moved: set[Pair] = field(default_factory=set)
+    bound: dict[str, None] = field(default_factory=dict)
+    seq: int = 0
+
+    def copy(self) -> View:
+        """A view that changes by itself."""
+        return View(*(copy(getattr(self, item.name)) for item in fields(self)))
+
+    def advance(self, facts: Sequence[Recorded]) -> tuple[str, ...]:
+        """Bring the view up to the facts of one append; the objects that they bind."""
+        self.moved, self.bound = set(), {}
+        for fact in facts:
+            environment = getattr(fact.event, "environment", None)
+            self.seq = fact.seq
+            lives = isinstance(fact.event, EnvironmentCreated | EnvironmentDropped)
+            if environment is not None and not lives and environment not in self.environments:
+                self.environments[environment] = Environment(
+                    name=environment, since=fact.seq, at=fact.at
+                )
+            _RULES[type(fact.event)](self, fact.at, fact.event)
+        return tuple(self.bound)
+
+    def state(self, environment: str, seq: int) -> State:
+        """What one environment looks like now."""
+        bindings, sources = _nested(self.bindings, environment), _nested(self.sources, environment)
+        heads = _of(self.heads, environment)
+        runs = [run for run in self.runs.values() if run.environment == environment]
+        effects = [effect for at, effect in self.pending.values() if at == environment]
+        return State(
+            environment=environment,
+            seq=seq,
+            heads={
+                stage: Head(version=version, moved=moved, partitions=bindings.get(stage, {}))
+                for stage, (version, moved) in heads.items()
+            },
+            recipes=_of(self.recipes, environment),
+            sources=sources,
+            settled=_of(self.settled, environment),
+            rulings=_nested(self.rulings, environment),
+            live=_of(self.live, environment),
+            decisions=_of(self.decisions, environment),
+            pending=tuple(effects),
+            open_runs=tuple(
+                run
+                for run in sorted(runs, key=lambda run: (run.started, run.id))
+                if run.status == Status.RUNNING
+            ),
+            costs={
+                stage: {action: cost for (at, action), cost in self.costs.items() if at == stage}
+                for stage, _ in self.costs
+            },
+            environments=self.environments,
+        )
+
+    def move(self, environment: str, stage: str) -> None:
+        """A head moves by one an append, however many of its partitions change."""
+        if (environment, stage) not in self.moved:
+            self.moved.add((environment, stage))
+            version, _ = self.heads.get((environment, stage), (0, 0))
+            self.heads[environment, stage] = (version + 1, self.seq)
+
+    @property
+    def own(self) -> tuple[dict[Any, Any], ...]:
+        """The tables of which each environment has its own part, and a branch begins with its parent's."""
+        return (
+            *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
+            *(self.rulings, self.live, self.decisions),
+        )
+
+
+def _of(table: Mapping[Pair, T], environment: str) -> dict[str, T]:
+    return {name: value for (at, name), value in table.items() if at == environment}
+
+
+def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, T]]:
+    stages: dict[str, dict[str, T]] = {}
+    for (at, stage, name), value in table.items():
+        if at == environment:
+            stages.setdefault(stage, {})[name] = value
+    return stages
+
+
+def _created(now: View, at: float, event: EnvironmentCreated) -> None:
+    name, parent = event.environment, event.parent
+    if parent and parent not in now.environments:
+        raise refusals.environment_unknown(parent)
+    if name in now.environments:
+        raise refusals.environment_exists(name)
+    now.moved = set()
+    now.environments[name] = Environment(
+        name=name,
+        parent=parent,
+        since=now.seq,
+        at=at,
+        expires=event.expires,
+        sample=event.sample,
+        profile=event.profile,
+    )
+    for table in now.own:
+        copied = {key[1:]: value for key, value in table.items() if key[0] == parent}
+        table.update({(name, *rest): value for rest, value in copied.items()})
+
+
+def _dropped(now: View, at: float, event: EnvironmentDropped) -> None:
+    name = event.environment
+    if name not in now.environments:
+        raise refusals.environment_unknown(name)
+    branches = [other.name for other in now.environments.values() if other.parent == name]
+    if branches:
+        raise refusals.environment_has_branches(name, branches)
+    now.moved = set()
+    del now.environments[name]
+    for table in now.own:
+        for key in [key for key in table if key[0] == name]:
+            del table[key]
+    for key in [key for key, (at_, _) in now.pending.items() if at_ == name]:
+        now.finished.add(key)
+        del now.pending[key]
+
+
+def _run_started(now: View, at: float, event: RunStarted) -> None:
+    if event.run in now.runs:
+        raise refusals.run_exists(event.run)
+    now.runs[event.run] = RunInfo(
+        id=event.run,
+        environment=event.environment,
+        status=Status.RUNNING,
+        started=at,
+        command=event.command,
+        holder=event.holder,
+    )
+
+
+def _run_ended(now: View, at: float, event: RunEnded) -> None:
+    run = now.runs.get(event.run)
+    if run is None or run.status != Status.RUNNING:
+        raise refusals.run_not_open(event.run)
+    now.runs[event.run] = replace(run, status=event.status, ended=at, receipt=event.receipt)
+
+
+def _attempted(now: View, at: float, event: Attempted) -> None:
+    tried = event.attempt
+    if tried.outcome is Outcome.BOUND:
+        kind = (tried.stage, "bind")
+    elif tried.outcome is Outcome.OK and tried.action != "bind":
+        kind = (tried.stage, tried.action)
+    else:
+        return
+    before = now.costs.get(kind)
+    count = before.attempts + 1 if before else 1
+
+    def mean(name: str) -> float:
+        old, new = getattr(before, name, 0.0), float(getattr(tried, name))
+        return new if before is None else float(old + (new - old) / min(count, _MEMORY))
+
+    names = (item.name for item in fields(Cost) if item.name != "attempts")
+    now.costs[kind] = Cost(attempts=count, **{name: mean(name) for name in names})
+
+
+def _published(now: View, at: float, event: Published) -> None:
+    binding, environment = event.binding, event.environment
+    if binding.sample not in (1.0, now.environments[environment].sample):
+        raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
+    now.bindings[event.environment, event.stage, event.partition] = binding
+    _traced(now, at, event)
+    now.move(event.environment, event.stage)
+
+
+def _traced(now: View, at: float, event: Published | Computed) -> None:
+    now.traces.setdefault(event.binding.key, event.binding)
+    now.bound.update(dict.fromkeys(event.binding.product.pins))
+
+
+def _removed(now: View, at: float, event: Removed) -> None:
+    now.bindings.pop((event.environment, event.stage, event.partition), None)
+    now.move(event.environment, event.stage)
+
+
+def _recipe_changed(now: View, at: float, event: RecipeChanged) -> None:
+    now.recipes[event.environment, event.stage] = event.parts
+
+
+def _source_seen(now: View, at: float, event: SourceSeen) -> None:
+    for file in event.files:
+        now.sources[event.environment, event.stage, file.path] = file
+    for path in event.gone:
+        now.sources.pop((event.environment, event.stage, path), None)
+    now.settled.pop((event.environment, event.stage), None)
+
+
+def _settled(now: View, at: float, event: Settled) -> None:
+    now.settled[event.environment, event.stage] = event.mark
+
+
+def _judged(now: View, at: float, event: Judged) -> None:
+    """Nothing is derived from it."""
+
+
+def _ruled(now: View, at: float, event: Ruled) -> None:
+    place = (event.environment, event.stage, event.partition)
+    now.rulings[place] = (*now.rulings.get(place, ()), event.ruling)
+    now.bound.update(dict.fromkeys(event.ruling.pins))
+
+
+def _decided(now: View, at: float, event: Decided) -> None:
+    now.decisions[event.environment, event.decision.subject] = event.decision
+
+
+def _delivered(now: View, at: float, event: Delivered) -> None:
+    now.live[event.environment, event.delivery.name] = event.delivery
+
+
+def _effect_queued(now: View, at: float, event: EffectQueued) -> None:
+    wanted = (event.environment, event.effect)
+    if now.effects.setdefault(event.effect.key, wanted) != wanted:
+        raise refusals.effect_differs(event.effect, event.environment)
+    if event.effect.key not in now.finished:
+        now.pending.setdefault(event.effect.key, wanted)
+
+
+def _effect_done(now: View, at: float, event: EffectDone) -> None:
+    if now.effects.get(event.key, ("", None))[0] != event.environment:
+        raise refusals.effect_unknown(event.key, event.environment)
+    now.finished.add(event.key)
+    now.pending.pop(event.key, None)
+
+
+def _ticked(now: View, at: float, event: Ticked) -> None:
+    if (event.schedule, event.tick) in now.ticks:
+        raise refusals.tick_taken(event.schedule, event.tick)
+    now.ticks.add((event.schedule, event.tick))
+
+
+_RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {
+    EnvironmentCreated: _created,
+    EnvironmentDropped: _dropped,
+    RunStarted: _run_started,
+    RunEnded: _run_ended,
+    Attempted: _attempted,
+    Published: _published,
+    Computed: _traced,
+    Removed: _removed,
+    RecipeChanged: _recipe_changed,
+    SourceSeen: _source_seen,
+    Settled: _settled,
+    Judged: _judged,
+    Ruled: _ruled,
+    Decided: _decided,
+    Delivered: _delivered,
+    EffectQueued: _effect_queued,
+    EffectDone: _effect_done,
+    Ticked: _ticked,
+}

@@ -1,0 +1,94 @@
+"""What a costly function of rows is asked for, at what price, and what was spared and spent on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+from tidemill.core.units import seconds_of
+from tidemill.workflow.retry_policy import Retries
+
+Unit: TypeAlias = Literal["row", "token"]
+
+_PRICE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([kM])?\s*(row|token)s?")
+_MANY = {"": 1.0, "k": 1e3, "M": 1e6}
+_RATE = re.compile(r"(\d+)\s*/\s*([smhd])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What came of the rows that memos were asked for, over one step or several.
+
+    Rows that were `known`, and rows that were computed: `asked` of them, in so many `calls`. Tokens and
+    money: what was spent, and what would have been on what was known.
+    """
+
+    known: int = 0
+    asked: int = 0
+    calls: int = 0
+    tokens: int = 0
+    tokens_saved: int = 0
+    spent: float = 0.0
+    saved: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        names = [item.name for item in fields(Usage)]
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What a row, or a token, costs; in the project's currency."""
+
+    amount: float = 0.0
+    unit: Unit = "row"
+
+    def of(self, rows: int, tokens: int) -> float:
+        """The money for so many."""
+        return self.amount * (rows if self.unit == "row" else tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costly:
+    """A function of rows whose results are kept, and how it is called.
+
+    `gives` is the Polars type of what it returns. Calls begin at least `every_s` seconds apart, over all
+    processes that share the kept results; up to `concurrency` of `batch` rows each go on at once in a step.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    arguments: tuple[str, ...]
+    gives: Any
+    version: str = ""
+    model: str = ""
+    fee: Fee = Fee()
+    batch: int = 100
+    concurrency: int = 8
+    every_s: float = 0.0
+    retries: Retries = field(default_factory=Retries)
+    place: str = ""
+
+
+def fee_of(price: str | float) -> Fee:
+    """What `0.0001` (a row), `"0.5/1k rows"` or `"0.02/1M tokens"` say; ValueError for anything else."""
+    if isinstance(price, (int, float)) and not isinstance(price, bool) and price >= 0:
+        return Fee(amount=float(price))
+    match = _PRICE.fullmatch(price.strip()) if isinstance(price, str) else None
+    if match is None or not (many := float(match[2] or 1) * _MANY[match[3] or ""]):
+        raise ValueError(
+            f"{price!r} is no price; write money a row, or such as '0.5/1k rows' or '0.02/1M tokens'"
+        )
+    return Fee(amount=float(match[1]) / many, unit="row" if match[4] == "row" else "token")
+
+
+def every_of(rate: str | None) -> float:
+    """Seconds between the calls of `"60/m"`; 0 for no limit, ValueError for what is no rate."""
+    if rate is None:
+        return 0.0
+    match = _RATE.fullmatch(rate.strip()) if isinstance(rate, str) else None
+    if match is None or not int(match[1]):
+        raise ValueError(f"{rate!r} is no rate of calls; write such as '5/s' or '60/m'")
+    return seconds_of(f"1{match[2]}") / int(match[1])

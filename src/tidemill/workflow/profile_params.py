@@ -1,0 +1,94 @@
+"""A workflow as it is run under a profile: models get its parameters instead of those that they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from reprlib import repr as short
+from typing import Any
+
+from tidemill.core.errors import Fault, UsageError, did_you_mean
+from tidemill.core.fingerprint import fingerprint
+from tidemill.workflow.environment import RunProfile
+from tidemill.workflow.parameters import params_part
+from tidemill.workflow.stage import Flow, Stage, Training
+
+_KINDS: Mapping[type, tuple[type, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    str: (str, "text"),
+    list: (list, "a list"),
+    tuple: (list, "a list"),
+    dict: (dict, "a table"),
+}
+
+
+def tuned(flow: Flow, profile: RunProfile) -> Flow:
+    """The workflow with a profile's parameters; UsageError has all that doesn't fit it."""
+    faults = list(profile_faults(flow, profile))
+    if faults:
+        raise UsageError("\n".join(map(str, faults)))
+    return replace(flow, stages=tuple(_tuned(stage, profile) for stage in flow.stages))
+
+
+def _tuned(stage: Stage, profile: RunProfile) -> Stage:
+    if stage.training is None or stage.name not in profile.params:
+        return stage
+    known, given = stage.training.params, profile.params[stage.name]
+    # A parameter that is said to be what it is anyway leaves the recipe as it is.
+    params = {**known, **{key: _as_declared(value, known[key]) for key, value in given.items()}}
+    return replace(stage, training=replace(stage.training, params=params))
+
+
+def _as_declared(value: Any, declared: Any) -> Any:
+    return type(declared)(value) if isinstance(declared, float | tuple) else value
+
+
+def profile_faults(flow: Flow, profile: RunProfile) -> Iterator[Fault]:
+    """What a profile says of stages or parameters that aren't there, or that have another type."""
+    models = {stage.name: stage.training for stage in flow.stages if stage.training is not None}
+    for name, params in profile.params.items():
+        if name in models:
+            yield from _params_faults(name, models[name], params, profile.place)
+        elif name in flow.names:
+            message = f"params.{name}: {flow[name].kind} {name!r} has no parameters"
+            yield Fault(message=message, where=profile.place, hint="only models have some")
+        else:
+            hint = did_you_mean(name, models)
+            yield Fault(
+                message=f"params.{name}: there is no such model", where=profile.place, hint=hint
+            )
+
+
+def _params_faults(
+    model: str, training: Training, params: Mapping[str, Any], place: str
+) -> Iterator[Fault]:
+    for key, value in params.items():
+        said = f"params.{model}.{key} = {short(value)}"
+        if key not in training.params:
+            hint = did_you_mean(key, map(str, training.params))
+            message = f"{said}: model {model!r} declares no such parameter"
+            yield Fault(message=message, where=place, hint=hint)
+        elif (wanted := _misfit(value, training.params[key])) is not None:
+            hint = f"model {model!r} declares {short(training.params[key])}"
+            yield Fault(message=f"{said} is not {wanted}", where=place, hint=hint)
+
+
+def _misfit(value: Any, declared: Any) -> str | None:
+    """What a value isn't, of the type that is declared; None is of any."""
+    if declared is None:
+        return None
+    kind = type(declared)
+    if kind not in _KINDS:
+        return f"a {kind.__module__}.{kind.__qualname__}, which no settings can say"
+    wanted, words = _KINDS[kind]
+    fits = type(value) is wanted or (wanted is float and type(value) is int)
+    return None if fits else words
+
+
+def parts_tuned(parts: Mapping[str, str], stage: Stage) -> Mapping[str, str]:
+    """The parts of a stage's recipe with the parameters that the stage has here."""
+    if stage.training is None:
+        return parts
+    return {**parts, "params": fingerprint("params", params_part(stage.training.params))}

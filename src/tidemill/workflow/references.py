@@ -1,0 +1,67 @@
+"""Whose tables the references of contracts mean: which stage gives the contract that a rule names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tidemill.contracts.table_rules import ReferenceRule
+from tidemill.core.errors import Fault, did_you_mean
+from tidemill.workflow.stage import DATA, Stage
+
+
+def referring(
+    stages: Mapping[str, Stage], unclear: Collection[str] = ()
+) -> tuple[dict[str, Stage], list[Fault]]:
+    """The stages, each with the stage of every reference by rule; and what is wrong with references.
+
+    `unclear` stages have faults of their own: what isn't known to give a contract may be one of them.
+    """
+    faults: list[Fault] = []
+    found: dict[str, Stage] = {}
+    hidden = any(stages[name].output is None for name in unclear)
+    for name, stage in stages.items():
+        refers: dict[str, str] = {}
+        for rule in references(stage):
+            given = _given(rule, stages)
+            if len(given) == 1:
+                refers[rule.name] = given[0]
+            elif given or not hidden:
+                faults.append(_fault(stage, rule, given, stages))
+        found[name] = replace(stage, refers=refers) if refers else stage
+    return found, faults
+
+
+def references(stage: Stage) -> Iterator[ReferenceRule]:
+    """The references that a stage's table has to keep."""
+    for rule in stage.output.wider if stage.output is not None else ():
+        if isinstance(rule, ReferenceRule):
+            yield rule
+
+
+def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
+    """The stages that give the contract of a rule, or the one of them that it names."""
+    return [
+        name
+        for name, stage in stages.items()
+        if rule.stage in ("", name)
+        and stage.kind in DATA
+        and stage.output is not None
+        and (stage.output.name, stage.output.place) == (rule.contract, rule.place)
+    ]
+
+
+def _fault(
+    stage: Stage, rule: ReferenceRule, given: Sequence[str], stages: Mapping[str, Stage]
+) -> Fault:
+    about = f"{stage.kind} {stage.name!r}: {rule.name}: {rule.contract} ({rule.place})"
+    if given:
+        names = ", ".join(given)
+        hint = f"say which: References(..., stage={given[0]!r})"
+        return Fault(message=f"{about} is given by {names}", where=stage.place, hint=hint)
+    if rule.stage:
+        message = f"{about} is not what a stage {rule.stage!r} gives"
+        hint = did_you_mean(rule.stage, [name for name, s in stages.items() if s.kind in DATA])
+        return Fault(message=message, where=stage.place, hint=hint)
+    hint = f"declare one, such as @flow.ingest ... -> tm.Source[{rule.contract}]"
+    return Fault(message=f"{about} is given by no stage", where=stage.place, hint=hint)

@@ -1,0 +1,465 @@
+"""Read a workflow's declaration into a sealed flow, or say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args, get_origin, get_type_hints
+
+from tidemill.contracts.checks.opaque_rules import rule_faults
+from tidemill.contracts.spec import ContractSpec, Reads
+from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.partition import key_of, start_of
+from tidemill.workflow.annotations import Frame, Predictor
+from tidemill.workflow.fold_inputs import with_folds
+from tidemill.workflow.gate import Scores
+from tidemill.workflow.guarantees import with_reads
+from tidemill.workflow.impure import impure_of
+from tidemill.workflow.model import Fitted
+from tidemill.workflow.parameters import params_faults
+from tidemill.workflow.references import referring
+from tidemill.workflow.resources import Resources
+from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.source import Source
+from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Sink, Stage, Training
+from tidemill.workflow.trigger import (
+    AllOf,
+    AnyOf,
+    ContractChanged,
+    Degraded,
+    Every,
+    NewData,
+    Volume,
+)
+from tidemill.workflow.window import All, Last, Window
+from tidemill.workflow.wiring import wiring_faults
+from tidemill.workflow.workflow import Declared, Workflow, contract_of
+
+_RETURNS = {
+    Kind.INGEST: "tm.Source[Contract]",
+    Kind.TRANSFORM: "tm.Frame[Contract]",
+    Kind.MODEL: "tm.Fitted",
+    Kind.EVALUATE: "tm.Scores",
+}
+_NEVER_IMPURE = {
+    Kind.MODEL: "say when a model is due: retrain=tm.every('14d')",
+    Kind.EVALUATE: "take the mark off: a model is scored again when it or its data change",
+}
+_SPECIAL = ("params", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A workflow's stages as far as they can be told, and everything that is wrong with it.
+
+    Of `unclear` stages it isn't known what they take and give.
+    """
+
+    workflow: Workflow
+    stages: Mapping[str, Stage]
+    unclear: frozenset[str]
+    faults: tuple[Fault, ...]
+
+    @property
+    def clear(self) -> Flow:
+        """The stages that can be judged by themselves, in the order of declaration."""
+        stages = (
+            stage
+            for name, stage in self.stages.items()
+            # A misspelt input may be misspelt in one place only.
+            if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
+        )
+        return _flow(self.workflow, tuple(stages))
+
+
+def seal(workflow: Workflow) -> Flow:
+    """The stages of a workflow in an order in which they can run.
+
+    Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
+    windows, models that reach a table without approval.
+    """
+    found = draw(workflow)
+    if found.faults:
+        raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
+    return _flow(workflow, tuple(_ordered(found.stages)))
+
+
+def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
+    return Flow(
+        name=workflow.name, owner=workflow.owner, stages=stages, deferrable=workflow.deferrable
+    )
+
+
+def draw(workflow: Workflow) -> Drawn:
+    """Read a declaration, whatever is wrong with it."""
+    faults: list[Fault] = list(_twice(workflow))
+    stages: dict[str, Stage] = {}
+    unclear: set[str] = set()
+    for declared in workflow.declared:
+        stage, found = _stage(declared, workflow)
+        stages[stage.name] = stage
+        faults += found
+        if found:
+            unclear.add(stage.name)
+    if not workflow.declared:
+        faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
+    faults += _approval_faults(workflow, stages)
+    stages, found = referring(stages, unclear)
+    faults += found
+    faults += wiring_faults(stages, unclear)
+    return Drawn(
+        workflow=workflow,
+        stages=stages,
+        unclear=frozenset(unclear),
+        # A contract says what is wrong with it at every stage that names it.
+        faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _twice(workflow: Workflow) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for declared in workflow.declared:
+        if declared.name in seen:
+            yield Fault(
+                message=f"stage {declared.name!r} is declared twice, first at {seen[declared.name]}",
+                where=declared.place,
+                hint="rename one of them",
+            )
+        seen.setdefault(declared.name, declared.place)
+
+
+def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+    if declared.kind is Kind.DELIVER:
+        return _table(declared, workflow)
+    assert declared.function is not None
+    hints, faults = _hints(declared, declared.function)
+    windows, more = _windows(declared)
+    faults += more
+    faults += _trigger_faults(declared)
+    faults += _impure_faults(declared)
+    faults += _how_faults(declared)
+    inputs = tuple(_inputs(declared, hints, windows))
+    faults += _input_faults(declared, inputs, hints)
+    output, more = _output(declared, hints)
+    faults += more
+    contracts = [output, *(item.contract for item in inputs)]
+    faults += [fault for spec in contracts if spec is not None for fault in rule_faults(spec)]
+    options = declared.options
+    faults += params_faults(declared.name, options.get("params", {}), declared.place)
+    approval = next((a for a in workflow.approvals if a.model == declared.name), None)
+    stage = Stage(
+        name=declared.name,
+        kind=declared.kind,
+        function=declared.function,
+        inputs=inputs,
+        output=output,
+        place=declared.place,
+        version=options.get("version"),
+        impure=impure_of(declared.function),
+        start=_start(declared, output, faults),
+        sample_by=_sample_by(declared, output, faults),
+        training=_training(declared) if declared.kind is Kind.MODEL else None,
+        approval=approval,
+        **_how(declared),
+    )
+    given = {item.name: item.contract for item in inputs}
+    stage, more = _reading(declared, stage, given)
+    stage, folded = with_folds(stage, options.get("fold"))
+    return stage, faults + more + folded
+
+
+def _reading(
+    declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
+) -> tuple[Stage, list[Fault]]:
+    """The stage with the columns that it declares to read; all of them must be declared as reads."""
+    said = declared.options.get("reads", ())
+    told = said if isinstance(said, (tuple, list)) else (said,)
+    wrong = next((each for each in told if not isinstance(each, Reads)), None)
+    if wrong is None:
+        return with_reads(stage, tuple(told), given)
+    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} is not what a contract's reads() gives"
+    hint = "write reads=[Orders.reads('id', 'weight')]"
+    return stage, [Fault(message=message, where=declared.place, hint=hint)]
+
+
+def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """The annotations of a function; None when they can't be read."""
+    try:
+        return get_type_hints(function), []
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        hint = "contracts that annotations name must be importable where the function is defined"
+        return None, [
+            Fault(
+                message=f"stage {declared.name!r}: its annotations can't be read: {error}",
+                where=declared.place,
+                hint=hint,
+            )
+        ]
+
+
+def _parameters(function: Function) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
+    window = declared.window
+    if window is None:
+        return {}, []
+    names = _parameters(declared.function) if declared.function else ()
+    named: object = dict.fromkeys(names, window) if isinstance(window, (Last, All)) else window
+    if not isinstance(named, Mapping):
+        message = f"stage {declared.name!r}: window={window!r} is not a window"
+        return {}, [
+            Fault(message=message, where=declared.place, hint="write tm.last('7d') or tm.all")
+        ]
+    faults = [
+        Fault(
+            message=f"stage {declared.name!r}: window for {name!r}, which is not one of its inputs",
+            where=declared.place,
+            hint=did_you_mean(name, names),
+        )
+        for name in named
+        if name not in names
+    ]
+    faults += [
+        Fault(
+            message=f"stage {declared.name!r}: window={value!r} of {name!r} is not a window",
+            where=declared.place,
+            hint="write tm.last('7d') or tm.all",
+        )
+        for name, value in named.items()
+        if not isinstance(value, (Last, All))
+    ]
+    return {name: value for name, value in named.items() if isinstance(value, (Last, All))}, faults
+
+
+def _trigger_faults(declared: Declared) -> Iterator[Fault]:
+    retrain = declared.options.get("retrain")
+    if retrain is not None and not _is_trigger(retrain):
+        message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
+        yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
+
+
+def _impure_faults(declared: Declared) -> Iterator[Fault]:
+    if impure_of(declared.function) is not None and declared.kind in _NEVER_IMPURE:
+        message = f"{declared.kind} {declared.name!r} is marked with @tm.impure"
+        yield Fault(message=message, where=declared.place, hint=_NEVER_IMPURE[declared.kind])
+
+
+_HOW = (("resources", Resources), ("retries", Retries))
+
+
+def _how_faults(declared: Declared) -> Iterator[Fault]:
+    for name, kind in _HOW:
+        if not isinstance(declared.options.get(name, kind()), kind):
+            message = f"{declared.kind} {declared.name!r}: {name}={declared.options[name]!r}"
+            hint = f"write {name}=tm.{name}(...)"
+            yield Fault(
+                message=f"{message} is not what tm.{name}() gives",
+                where=declared.place,
+                hint=hint,
+            )
+
+
+def _how(declared: Declared) -> dict[str, Any]:
+    """What the steps of a stage may use, and what is tried again."""
+    said = {name: declared.options.get(name) for name, _ in _HOW}
+    return {name: said[name] for name, kind in _HOW if isinstance(said[name], kind)}
+
+
+def _is_trigger(value: object) -> bool:
+    if isinstance(value, (AnyOf, AllOf)):
+        return bool(value.triggers) and all(map(_is_trigger, value.triggers))
+    return isinstance(value, (Degraded, ContractChanged, Volume, Every, NewData))
+
+
+def _inputs(
+    declared: Declared, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
+) -> Iterator[Input]:
+    for name in _parameters(declared.function) if declared.function else ():
+        if name in _SPECIAL and declared.kind is Kind.MODEL:
+            continue
+        contract = _contract_in((hints or {}).get(name), Frame)
+        optional = name in declared.options.get("optional", ())
+        window = windows.get(name) if contract else None
+        yield Input(name=name, contract=contract, window=window, optional=optional)
+
+
+def _contract_in(annotation: object, of: object) -> ContractSpec | None:
+    if get_origin(annotation) is not of:
+        return None
+    return contract_of(next(iter(get_args(annotation)), None))
+
+
+def _input_faults(
+    declared: Declared,
+    inputs: Sequence[Input],
+    hints: Mapping[str, Any] | None,
+) -> Iterator[Fault]:
+    if declared.kind is Kind.INGEST and inputs:
+        message = f"ingest {declared.name!r} takes no inputs, it has {inputs[0].name!r}"
+        yield Fault(message=message, where=declared.place, hint="use @flow.transform")
+        return
+    if declared.kind is not Kind.INGEST and not inputs:
+        message = f"stage {declared.name!r} has no inputs"
+        yield Fault(
+            message=message, where=declared.place, hint="name an upstream stage as a parameter"
+        )
+    for name in declared.options.get("optional", ()):
+        if name not in {item.name for item in inputs}:
+            message = f"stage {declared.name!r}: optional={name!r} is not one of its inputs"
+            hint = did_you_mean(name, [item.name for item in inputs])
+            yield Fault(message=message, where=declared.place, hint=hint)
+    if hints is None:
+        return
+    for item in inputs:
+        predictor = hints.get(item.name) is Predictor and declared.kind is Kind.EVALUATE
+        if item.contract is None and not predictor:
+            expected = "tm.Frame[Contract]" + (
+                " or tm.Predictor" if declared.kind is Kind.EVALUATE else ""
+            )
+            message = f"stage {declared.name!r}: parameter {item.name!r} has no contract"
+            yield Fault(message=message, where=declared.place, hint=f"annotate it {expected}")
+
+
+def _output(
+    declared: Declared, hints: Mapping[str, Any] | None
+) -> tuple[ContractSpec | None, list[Fault]]:
+    if hints is None:
+        return None, []
+    returned = hints.get("return")
+    if declared.kind in (Kind.MODEL, Kind.EVALUATE):
+        ok = returned is (Fitted if declared.kind is Kind.MODEL else Scores)
+        spec = None
+    else:
+        spec = _contract_in(returned, Source if declared.kind is Kind.INGEST else Frame)
+        ok = spec is not None
+    if ok:
+        return spec, []
+    message = f"{declared.kind} {declared.name!r} does not say what it returns"
+    hint = f"annotate it -> {_RETURNS[declared.kind]}"
+    return spec, [Fault(message=message, where=declared.place, hint=hint)]
+
+
+def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault]) -> str | None:
+    start: str | None = declared.options.get("start")
+    if start is None or output is None:
+        return None
+    grain = output.partitioning.grain
+    try:
+        if grain is None:
+            raise UsageError(
+                f"its contract is {output.partitioning}, so there is no first partition"
+            )
+        if not isinstance(start, str):
+            raise UsageError(f"write it as text, such as {key_of(datetime(2013, 3, 7), grain)!r}")
+        start_of(start, grain)
+    except UsageError as error:
+        message = f"ingest {declared.name!r}: start={start!r}: {error}"
+        faults.append(Fault(message=message, where=declared.place))
+    return start
+
+
+def _sample_by(
+    declared: Declared, output: ContractSpec | None, faults: list[Fault]
+) -> tuple[str, ...] | None:
+    said = declared.options.get("sample_by")
+    if said is None or output is None:
+        return None
+    wrong = [said] if isinstance(said, str) else [name for name in said if name not in output.names]
+    if wrong:
+        faults.append(
+            Fault(
+                message=f"ingest {declared.name!r}: sample_by={said!r}: {wrong[0]!r} is no column of "
+                f"{output.name}",
+                where=declared.place,
+                hint=f"name columns, such as sample_by={output.names[:1]!r}",
+            )
+        )
+    return tuple(said)
+
+
+def _training(declared: Declared) -> Training:
+    names = _parameters(declared.function) if declared.function else ()
+    options = declared.options
+    return Training(
+        params=options.get("params", {}),
+        seed=options.get("seed"),
+        retrain=options.get("retrain"),
+        wants_params="params" in names,
+        wants_seed="seed" in names,
+    )
+
+
+def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+    model, features = declared.options["model"], declared.options["features"]
+    sink: Sink = declared.options["sink"]
+    faults = []
+    if not isinstance(model, Approval):
+        name = getattr(model, "__name__", repr(model))
+        message = f"table {declared.name!r} takes the model {name!r}, which is not approved"
+        hint = f"live = flow.approve({name}, gates=[...]); then model=live"
+        faults.append(Fault(message=message, where=declared.place, hint=hint))
+    elif not any(model is known for known in workflow.approvals):
+        message = (
+            f"table {declared.name!r} takes an approval of {model.model!r} by another workflow"
+        )
+        hint = f"live = flow.approve({model.model}, gates=[...]); then model=live"
+        faults.append(Fault(message=message, where=declared.place, hint=hint))
+    item = Input(name=getattr(features, "__name__", str(features)), contract=None)
+    stage = Stage(
+        name=declared.name,
+        kind=Kind.DELIVER,
+        function=None,
+        inputs=(item,),
+        output=None,
+        place=declared.place,
+        model=model.model if isinstance(model, Approval) else "",
+        sink=sink,
+        **_how(declared),
+    )
+    faults += _how_faults(declared)
+    source = next((known for known in workflow.declared if known.name == item.name), None)
+    hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
+    stage, more = _reading(
+        declared, stage, {item.name: _output(source, hints)[0] if source else None}
+    )
+    return stage, faults + more
+
+
+def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterator[Fault]:
+    models = [stage.name for stage in stages.values() if stage.kind is Kind.MODEL]
+    seen: dict[str, str] = {}
+    for approval in workflow.approvals:
+        if approval.model in seen:
+            message = f"approve({approval.model}) is said twice, first at {seen[approval.model]}"
+            yield Fault(message=message, where=approval.place, hint="say all gates in one")
+        seen.setdefault(approval.model, approval.place)
+        if approval.model not in models:
+            message = f"approve({approval.model}) is not about a model of this workflow"
+            hint = did_you_mean(approval.model, models)
+            yield Fault(message=message, where=approval.place, hint=hint)
+        if not approval.gates:
+            message = f"approve({approval.model}) has no gates, so anything would pass"
+            yield Fault(
+                message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
+            )
+
+
+def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
+    """Stages after what they read, otherwise in the order of declaration."""
+    done: set[str] = set()
+    left = list(stages.values())
+    while left:
+        ready = next(stage for stage in left if needs(stage) <= done)
+        done.add(ready.name)
+        left.remove(ready)
+        yield ready
+
+
+def needs(stage: Stage) -> set[str]:
+    """The stages that must be current before this one."""
+    inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
+    return inputs | ({stage.model} if stage.model else set())

@@ -1,0 +1,168 @@
+"""One function from contracted inputs to one contracted output, as it is after the declaration is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from tidemill.contracts.spec import ContractSpec, Reads
+from tidemill.core.partition import Partitioning
+from tidemill.workflow.gate import Gate
+from tidemill.workflow.impure import Impure
+from tidemill.workflow.incremental_fold import Folded
+from tidemill.workflow.resources import Resources
+from tidemill.workflow.retry_policy import Retries
+from tidemill.workflow.trigger import Trigger
+from tidemill.workflow.window import Window
+
+Function: TypeAlias = Callable[..., Any]
+
+
+class Kind(StrEnum):
+    """What a stage does."""
+
+    INGEST = "ingest"
+    TRANSFORM = "transform"
+    MODEL = "model"
+    EVALUATE = "evaluate"
+    DELIVER = "deliver"
+
+
+# The stages that make a table under a contract.
+DATA = (Kind.INGEST, Kind.TRANSFORM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A parameter of a stage: the stage that it names, the contract that it expects, its window.
+
+    Where `reads` is declared, the stage is handed these columns only; where there is a `fold`, what it makes
+    of the rows in their place.
+    """
+
+    name: str
+    contract: ContractSpec | None
+    window: Window | None = None
+    optional: bool = False
+    reads: Reads | None = None
+    fold: Folded | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the stage is handed, or its fold reads, in the order of the contract."""
+        if self.fold is not None:
+            return self.fold.columns
+        names = self.contract.names if self.contract is not None else ()
+        if self.reads is None:
+            return names
+        return tuple(name for name in names if name in self.reads.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How a model is trained: parameters, seed, and the trigger that makes it due."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    retrain: Trigger | None = None
+    wants_params: bool = False
+    wants_seed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A model that may reach users once its gates passed on the scores of its evaluation."""
+
+    model: str
+    gates: tuple[Gate, ...] = ()
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """Where scored rows are delivered: one Parquet file a partition in a folder."""
+
+    folder: str
+    format: str = "parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stage of a sealed workflow. `function` is None for deliveries, which have no user code.
+
+    `refers` maps the references of its contract, by rule, to the stages whose tables they mean. A
+    `sample` below 1 is the share of rows that ingests take, told by the columns `sample_by`.
+    """
+
+    name: str
+    kind: Kind
+    function: Function | None
+    inputs: tuple[Input, ...]
+    output: ContractSpec | None
+    place: str
+    version: str | None = None
+    impure: Impure | None = None
+    start: str | None = None
+    training: Training | None = None
+    approval: Approval | None = None
+    model: str = ""
+    sink: Sink | None = None
+    refers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    resources: Resources = field(default_factory=Resources)
+    retries: Retries = field(default_factory=Retries)
+    sample: float = 1.0
+    sample_by: tuple[str, ...] | None = None
+
+    @property
+    def sampled_by(self) -> tuple[str, ...]:
+        """The columns of an ingest that tell which rows are in a sample: its key unless it says so."""
+        if self.kind is not Kind.INGEST or self.output is None:
+            return ()
+        return (self.output.key or self.output.names) if self.sample_by is None else self.sample_by
+
+    @property
+    def vouched(self) -> bool:
+        """Whether its author answers for what no key sees of it: by a version, or as impure."""
+        return self.version is not None or self.impure is not None
+
+    @property
+    def partitioning(self) -> Partitioning:
+        return self.output.partitioning if self.output else Partitioning()
+
+    @property
+    def frames(self) -> tuple[Input, ...]:
+        """The inputs that are handed as frames."""
+        return tuple(item for item in self.inputs if item.contract is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A workflow that was checked: its stages in an order in which they can run.
+
+    When it is `deferrable`, others on the machine go first.
+    """
+
+    name: str
+    owner: str
+    stages: tuple[Stage, ...]
+    deferrable: bool = False
+
+    def __getitem__(self, name: str) -> Stage:
+        return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages)
+
+    def readers(self, name: str) -> tuple[Stage, ...]:
+        """The stages that read `name` directly."""
+        return tuple(
+            s for s in self.stages if s.model == name or any(i.name == name for i in s.inputs)
+        )
+
+
+def parquet(folder: str) -> Sink:
+    """One Parquet file a partition in `folder`, replaced as a whole, relative to the project's folder."""
+    return Sink(folder=folder)

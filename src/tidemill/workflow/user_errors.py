@@ -1,0 +1,36 @@
+"""What went wrong in user code, in words that lead to the line."""
+
+from __future__ import annotations
+
+import traceback
+
+from tidemill.core.errors import StepError, said_by
+from tidemill.core.partition import WHOLE
+from tidemill.workflow.stage import Stage
+
+# Frames of the engine lead nowhere: what the user wrote is above and below them.
+_TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
+_OURS = (_TIDEMILL, "/site-packages/polars/")
+
+
+def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
+    """An error of user code as the user should see it: what, where, and only their own frames."""
+    place = "" if partition == WHOLE else f" {partition}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in _path(frame) for part in _OURS)
+    ]
+    said = said_by(error)
+    trace = "".join(traceback.format_list(frames)) + said
+    at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
+    message = f"{stage.name}{place} raised {said}{at}"
+    return StepError(message, stage=stage.name, partition=partition, trace=trace)
+
+
+def _path(frame: traceback.FrameSummary) -> str:
+    return frame.filename.replace("\\", "/")
+
+
+def _file(frame: traceback.FrameSummary) -> str:
+    return _path(frame).rpartition("/")[2]

@@ -1,0 +1,157 @@
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.adapters.codec import events as codec
+from tidemill.adapters.codec.events import (
+    Address,
+    address,
+    decode,
+    decode_binding,
+    decode_event,
+    encode,
+    encode_event,
+)
+from tidemill.core.errors import StorageError
+from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.delivery import Delivery
+from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
+from tidemill.testing import records as samples
+from tidemill.testing.records import everything
+
+EVENTS = everything()
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["null", "None", "nan", "true", "1", "1.5", ""]
+)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_as_it_was(event: Event) -> None:
+    text = encode_event(event)
+    assert text.startswith(f'{{"kind":"{type(event).__name__}","v":1,"event":{{')
+    assert decode_event(text) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_that_was_written_with_its_defaults_is_read(event: Event) -> None:
+    whole = {"kind": type(event).__name__, "v": 1, "event": event}
+    assert decode_event(msgspec.json.encode(whole).decode()) == event
+
+
+def test_defaults_are_not_written() -> None:
+    assert encode_event(samples.attempted()) == (
+        '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
+        '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"ok",'
+        '"reasons":["new"]}}}'
+    )
+
+
+def test_what_was_written_before_attempts_told_of_tries_and_workers_is_read() -> None:
+    """As ledgers hold it that were made before retries and engines: none of their fields is there."""
+    attempted = decode_event(
+        '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
+        '{"stage":"features","partition":"2013-03-07","action":"run","outcome":"failed",'
+        '"reasons":["new"],"message":"it raised","trace":"File ...","exit_code":1,"wall_s":0.5,'
+        '"cpu_s":0.4,"rows_in":3,"rows_out":0,"bytes_in":99,"bytes_out":0,"quarantined":0}}}'
+    )
+    assert isinstance(attempted, Attempted)
+    found = attempted.attempt
+    assert (found.message, found.wall_s, found.bytes_in) == ("it raised", 0.5, 99)
+    assert (found.number, found.fate, found.queued_s) == (1, "", 0.0)
+    assert (found.peak_rss, found.worker) == (0, "")
+    ended = decode_event(
+        '{"kind":"RunEnded","v":1,"event":{"run":"run-1","status":"failed","receipt":{"run":"run-1",'
+        '"status":"failed","stages":[{"stage":"features","ran":0,"bound":0,"failed":1,"wall_s":0.5}],'
+        '"wall_s":1.5,"exit_code":1,"messages":["it raised"]}}}'
+    )
+    assert isinstance(ended, RunEnded)
+    assert ended.receipt is not None
+    assert (ended.receipt.stages[0].failed, ended.receipt.stages[0].retried) == (1, 0)
+    assert ended.receipt.failures == ()
+
+
+@pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])
+def test_what_was_published_is_read_in_one_go(made: Product) -> None:
+    event = samples.published(bound=samples.binding("key", made))
+    assert decode_binding(encode_event(event)) == event.binding
+
+
+def test_every_kind_is_known() -> None:
+    assert set(codec.KINDS) == set(Event.__args__) == {type(event) for event in EVENTS}
+
+
+@given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS))
+def test_text_stays_text(key: str, quarantine: str, columns: dict[str, str]) -> None:
+    made = replace(samples.product(), quarantine=quarantine, columns=columns)
+    event = samples.published(bound=samples.binding(key, made))
+    assert decode_event(encode_event(event)) == event
+
+
+@given(st.floats(), st.floats())
+def test_figures_stay_figures(mae: float, baseline: float) -> None:
+    model, scored = samples.artifact_of(baseline=baseline), samples.scores(mae)
+    made = replace(samples.product(), artifact=model, scores=scored)
+    published = samples.published(bound=samples.binding("key", made))
+    delivered = samples.delivered()
+    delivered = replace(
+        delivered, delivery=replace(delivered.delivery, artifact=model, scores=scored)
+    )
+    for event in (published, delivered):
+        assert repr(decode_event(encode_event(event))) == repr(event)  # NaN differs from itself
+    assert repr(decode_binding(encode_event(published))) == repr(published.binding)
+    for kind, part in ((Binding, published.binding), (Delivery, delivered.delivery)):
+        assert repr(decode(kind, encode(part))) == repr(part)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '{"kind":"Ticked","v":2,"event":{}}',
+            "Ticked of version 2.*up to version 1.*pip install -U",
+        ),
+        ('{"kind":"Teleported","v":1,"event":{}}', "Teleported.*no such event.*pip install -U"),
+        ('{"kind":"Ticked","v":1,"event":{"tick":"1"}}', "Ticked can't be read.*schedule"),
+        ('{"kind":"Ticked"', "can't be read"),
+        ("{}", "can't be read"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused(text: str, says: str) -> None:
+    for read in (decode_event, decode_binding):
+        with pytest.raises(StorageError, match=says):
+            read(text)
+
+
+def test_what_binds_nothing_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a copy"):
+        decode_binding(encode_event(Ticked(schedule="nightly", tick="1")))
+
+
+def test_a_publication_of_a_newer_tidemill_is_refused() -> None:
+    newer = encode_event(samples.published()).replace('"v":1', '"v":2')
+    with pytest.raises(StorageError, match="Published of version 2"):
+        decode_binding(newer)
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(StorageError, match=r"udcff.*rename the file"):
+        encode_event(samples.source_seen("flights/\udcff.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (samples.published("1"), Address("prod", "run-1", "features", "1")),
+        (samples.attempted("labels", "2"), Address("prod", "run-1", "labels", "2")),
+        (samples.queued(), Address("prod", None, "scored_flights", "2013-03-07")),
+        (samples.decided(), Address("prod", None, "delay_model", None)),
+        (EVENTS[-1], Address(None, "run-1", None, None)),
+        (Ticked(schedule="nightly", tick="1"), Address(None, None, None, None)),
+    ],
+)
+def test_an_event_has_an_address(event: Event, expected: Address) -> None:
+    assert address(event) == expected
+    assert isinstance(EVENTS[-1], RunEnded)

@@ -1,0 +1,282 @@
+"""What is special about objects in local files; the promises of every store are in the suite."""
+
+import errno
+import os
+import resource
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.core.errors import StorageError
+from tidemill.testing.records import object_name
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "state"
+
+
+@pytest.fixture
+def artifacts(root: Path) -> FileArtifacts:
+    return FileArtifacts(root)
+
+
+def test_objects_are_spread_over_folders(root: Path, artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    assert artifacts.uri(name) == str(root / "objects" / name[:2] / name)
+    assert (root / "objects" / name[:2] / name).read_bytes() == b"one"
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_a_relative_root_gives_absolute_paths(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir(parents=True)
+    monkeypatch.chdir(root)
+    artifacts = FileArtifacts(Path("state"))
+    monkeypatch.chdir("/")
+    path = artifacts.uri(artifacts.put(b"one", ".txt"))
+    assert path.startswith(str(root / "state"))
+    assert os.path.exists(path)
+
+
+def test_a_second_store_of_the_same_writes_nothing(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    before = os.stat(artifacts.uri(name))
+    monkeypatch.setattr(os, "replace", _failing(errno.EIO))
+    assert artifacts.put(b"one", ".parquet") == name
+    assert os.stat(artifacts.uri(name)) == before
+
+
+def test_an_object_is_on_the_disk_before_it_appears(
+    root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        inode = os.fstat(descriptor).st_ino
+        calls.append(("fsync", next(str(p) for p in root.rglob("*") if p.stat().st_ino == inode)))
+        fsync(descriptor)
+
+    def note_replace(source: str, target: str) -> None:
+        calls.append(("replace", source))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    names = artifacts.put_all([(payload, ".parquet") for payload in (b"one", b"two", b"one")])
+    shards = [str(root / "objects" / name[:2]) for name in names]
+    temporary = [calls[0][1], calls[1][1]]
+    assert len({Path(path).name for path in temporary}) == 2
+    assert all(path.startswith(str(root / "tmp")) for path in temporary)
+    assert (
+        calls
+        == [
+            *(("fsync", path) for path in temporary),
+            *(("replace", path) for path in temporary),
+            ("fsync", str(root / "objects")),  # the names of new folders
+            *(("fsync", shard) for shard in shards[:2]),
+        ]
+    )
+    # One that is there may be another writer's, who didn't get as far as its folder yet.
+    calls.clear()
+    artifacts.put(b"two", ".parquet")
+    assert calls == [("fsync", str(root / "objects")), ("fsync", shards[1])]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@given(count=st.integers(1, 6), nth=st.integers(1, 14))
+def test_of_several_each_is_whole_or_not_there_wherever_the_disk_refuses(
+    call: str, count: int, nth: int
+) -> None:
+    payloads = [bytes([65 + number]) * 100 for number in range(count)]
+    left, does = [nth], getattr(os, call)
+
+    def refuse(*args: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        does(*args)
+
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        artifacts = FileArtifacts(Path(folder))
+        patched.setattr(os, call, refuse)
+        try:
+            said = str(artifacts.put_all([(payload, ".txt") for payload in payloads]))
+        except StorageError as error:
+            said = str(error)
+        assert (left[0] <= 0) == ("no space left for" in said)
+        stored = list(artifacts.names())
+        assert len(stored) == count or left[0] <= 0
+        assert {artifacts.get(name) for name in stored} <= set(payloads)
+        assert list(Path(folder, "tmp").iterdir()) == []
+        # The next try makes it good.
+        patched.undo()
+        names = artifacts.put_all([(payload, ".txt") for payload in payloads])
+        assert [artifacts.get(name) for name in names] == payloads
+
+
+def test_more_objects_than_files_may_be_open_are_stored(artifacts: FileArtifacts) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = max(map(int, os.listdir("/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 100, hard))
+    try:
+        names = artifacts.put_all([(b"%d" % number, ".txt") for number in range(300)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert set(artifacts.names()) == set(names)
+    assert len(set(names)) == 300
+
+
+def test_what_a_call_writes_of_an_object_may_be_a_part(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FileIO):
+        def write(self, payload: Any, /) -> int:
+            return super().write(bytes(payload)[:2])
+
+    def slow(path: str, mode: str, buffering: int = -1) -> Any:
+        return Slow(path, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", slow)
+        name = artifacts.put(b"one two three", ".txt")
+    assert artifacts.get(name) == b"one two three"
+
+
+def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one two three", ".parquet")
+    path = Path(artifacts.uri(name))
+    for damage in (b"one two thre!", b"one", b""):
+        path.write_bytes(damage)
+        with pytest.raises(StorageError, match=f"{name} is damaged.*delete the file and run again"):
+            artifacts.get(name)
+    assert artifacts.put(b"one two three", ".parquet") == name
+    assert artifacts.get(name) == b"one two three"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ENOSPC, "no space left for .*free some space and run again"),
+        (errno.EDQUOT, "no space left for .*free some space and run again"),
+        (errno.EROFS, "can't be used .*make it writable"),
+        (errno.EACCES, "can't be used .*make it writable"),
+        (errno.EIO, "can't be read or written .*check the disk"),
+    ],
+)
+def test_a_disk_that_refuses_is_named_and_nothing_is_left(
+    root: Path,
+    artifacts: FileArtifacts,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    code: int,
+    says: str,
+) -> None:
+    artifacts.put(b"before", ".parquet")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, _failing(code))
+        with pytest.raises(StorageError, match=says) as caught:
+            artifacts.put(b"one", ".parquet")
+    assert artifacts.uri(object_name("one")) in str(caught.value)
+    assert list(artifacts.names()) == [object_name("before")]
+    assert list((root / "tmp").iterdir()) == []
+    assert artifacts.put(b"one", ".parquet") == object_name("one")
+
+
+def test_an_interrupt_leaves_nothing(
+    root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.put(b"one", ".parquet")
+    assert list(artifacts.names()) == []
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_only_old_leftovers_are_cleared(root: Path, artifacts: FileArtifacts) -> None:
+    old, young = root / "tmp" / "1-1-old", root / "tmp" / "2-2-young"
+    for leftover in (old, young):
+        leftover.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    FileArtifacts(root)
+    assert list((root / "tmp").iterdir()) == [young]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "one.parquet", "../../etc/passwd", "0" * 64 + "/x", "A" * 64, "0" * 64 + "."]
+)
+def test_only_names_of_objects_are_taken(artifacts: FileArtifacts, name: str) -> None:
+    for use in (
+        lambda: artifacts.get(name),
+        lambda: artifacts.missing([name]),
+        lambda: artifacts.remove([name]),
+    ):
+        with pytest.raises(StorageError, match="is no object's name"):
+            use()
+
+
+def test_files_that_are_not_objects_are_passed_over(root: Path, artifacts: FileArtifacts) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    (root / "objects" / name[:2] / "notes.txt").touch()
+    (root / "objects" / "README").touch()
+    assert list(artifacts.names()) == [name]
+
+
+def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/state can't be read or written"):
+        FileArtifacts(tmp_path / "file" / "state")
+
+
+@pytest.mark.parametrize("method", ["get", "missing", "names", "remove"])
+def test_a_folder_that_cannot_be_read_is_named(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    name = artifacts.put(b"one", ".parquet")
+    calls: dict[str, tuple[str, Callable[[], object]]] = {
+        "get": ("builtins.open", lambda: artifacts.get(name)),
+        "missing": ("os.stat", lambda: artifacts.missing([name])),
+        "names": ("os.scandir", lambda: list(artifacts.names())),
+        "remove": ("os.unlink", lambda: artifacts.remove([name])),
+    }
+    target, use = calls[method]
+    with monkeypatch.context() as patched:
+        patched.setattr(target, _failing(errno.EACCES))
+        with pytest.raises(StorageError, match=r"objects.*can't be used .*make it writable"):
+            use()
+    assert artifacts.get(name) == b"one"
+
+
+def test_an_object_that_another_removes_first_frees_nothing(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [artifacts.put(payload, ".txt") for payload in (b"one", b"four")]
+    unlink = os.unlink
+
+    def race(path: str) -> None:
+        if path == artifacts.uri(names[0]):
+            unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", race)
+    assert artifacts.remove(names) == 4
+
+
+def _failing(code: int) -> Any:
+    def fail(*args: Any, **options: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail

@@ -1,0 +1,102 @@
+"""Memos as files: what others left behind, and what a disk refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tidemill.adapters.files.memos import FileMemos, _key
+from tidemill.core.errors import StorageError
+
+SPACE = "flows.embed-0123"
+INTENDS = """
+import os, sys
+from pathlib import Path
+from tidemill.adapters.files.memos import FileMemos
+memos = FileMemos(Path(sys.argv[1]))
+print(memos.intend(sys.argv[2], b"theirs"), flush=True)
+sys.stdin.read()
+os._exit(1)
+"""
+
+
+def test_intents_of_the_dead_vanish(tmp_path: Path) -> None:
+    memos = FileMemos(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", INTENDS, str(tmp_path), SPACE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        theirs = other.stdout.readline().strip()
+        mine = memos.intend(SPACE, b"mine")
+        assert dict(memos.intents(SPACE, mine)) == {theirs: b"theirs"}
+        other.kill()
+        other.wait()
+    assert dict(memos.intents(SPACE, mine)) == {}
+    assert [path.name for path in (tmp_path / SPACE / "intents").iterdir()] == [mine]
+
+
+def test_nothing_is_overlooked_while_others_merge(tmp_path: Path) -> None:
+    # Each segment has a byte for each that it was made of.
+    memos, added, done = FileMemos(tmp_path), [0], threading.Event()
+
+    def busy() -> None:
+        other = FileMemos(tmp_path)
+        for number in range(400):
+            other.append(SPACE, b"x")
+            added[0] = number + 1
+            held = other.segments(SPACE)
+            if len(held) >= 4:
+                assert other.merge(SPACE, list(held), b"x" * sum(held.values()))
+        done.set()
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    while not done.is_set():
+        before = added[0]
+        assert sum(memos.segments(SPACE).values()) >= before
+    thread.join()
+
+
+def test_only_one_merges_at_a_time(tmp_path: Path) -> None:
+    memos = FileMemos(tmp_path)
+    for payload in (b"a", b"b"):
+        memos.append(SPACE, payload)
+    names = list(memos.segments(SPACE))
+    busy = memos._claims()
+    assert busy.take(_key(f"{SPACE} merge"))
+    assert not memos.merge(SPACE, names, b"ab")
+    busy.give(_key(f"{SPACE} merge"))
+    assert memos.merge(SPACE, names, b"ab")
+
+
+@pytest.mark.parametrize("said", ["", "soon", "1e300"])
+def test_a_turn_that_makes_no_sense_is_passed_over(tmp_path: Path, said: str) -> None:
+    memos = FileMemos(tmp_path)
+    (tmp_path / SPACE).mkdir(parents=True)
+    (tmp_path / SPACE / "turn").write_text(said)
+    assert memos.turn(SPACE, 0.001) <= 1.0
+
+
+def test_what_is_being_written_is_no_segment(tmp_path: Path) -> None:
+    memos = FileMemos(tmp_path)
+    memos.append(SPACE, b"a")
+    [name] = memos.segments(SPACE)
+    (tmp_path / SPACE / "segments" / f".{name}").write_bytes(b"hal")
+    assert list(memos.segments(SPACE)) == [name]
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / SPACE).mkdir()
+    (tmp_path / SPACE / "segments").write_text("")
+    memos = FileMemos(tmp_path)
+    with pytest.raises(StorageError, match="segments can't be read or written"):
+        memos.segments(SPACE)
+    with pytest.raises(StorageError, match="segments can't be read or written"):
+        memos.append(SPACE, b"a")

@@ -1,0 +1,209 @@
+"""The process lane keeps what engines promise, and holds nothing that it doesn't need."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tidemill.adapters.lanes import task_call as making
+from tidemill.adapters.lanes.process_lane import ProcessLane
+from tidemill.adapters.lanes.wire import Call
+from tidemill.adapters.lanes.worker_process import Process
+from tidemill.core.errors import UsageError
+from tidemill.ports.execution import Fate
+from tidemill.testing.suites.executor import done, fates, started, task
+from tidemill.testing.suites.executor_processes import ProcessesSuite
+from tidemill.testing.suites.executor_sharing import (
+    CLASSES,
+    SharingSuite,
+    most_at_once,
+    until_ended,
+)
+
+
+@pytest.fixture
+def executor() -> Iterator[ProcessLane]:
+    with ProcessLane(max_workers=2, idle_s=0.3, gpus=2, classes=CLASSES) as lane:
+        yield lane
+
+
+SOAK = settings().max_examples > 1_000
+
+
+class TestProcessLane(ProcessesSuite):
+    chaos = (1_000, 200) if SOAK else ProcessesSuite.chaos
+
+
+class TestSharing(SharingSuite):
+    crowd = 1_000 if SOAK else SharingSuite.crowd
+
+
+def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_process.MODULE", "tidemill.no_such_worker")
+    with ProcessLane(max_workers=1) as lane:
+        first, second = done(lane, task("1"), task("2"))
+    assert {first.fate, second.fate} == {Fate.LOST}
+    assert first.error is not None
+    assert first.error.type == "WorkerStart"
+    assert "No module named 'tidemill.no_such_worker'" in first.error.message
+
+
+@pytest.mark.parametrize(("most", "idle_s"), [(0, 1.0), (1, -1.0)])
+def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None:
+    with pytest.raises(UsageError, match="does nothing"):
+        ProcessLane(max_workers=most, idle_s=idle_s)
+
+
+@pytest.mark.parametrize("limits", [{"cpus": 0.0}, {"memory": -1}, {"gpus": -1}])
+def test_a_lane_of_less_than_nothing_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        ProcessLane(max_workers=1, **limits)
+
+
+def test_devices_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
+    with ProcessLane(max_workers=1, gpus=2) as lane:
+        assert done(lane, task("1", "devices", params=b"0", gpus=2))[0].result == b"3,GPU-5"
+    with pytest.raises(UsageError, match="names 2 devices"):
+        ProcessLane(gpus=3)
+
+
+def test_caps_of_all_tasks_stay_in_the_budget_of_the_lane(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    with ProcessLane(max_workers=3, memory=100_000_000) as lane:
+        lane.submit(task("0", "linger", params=bytes(gate)))
+        for number in range(1, 4):
+            lane.submit(task(str(number), "sleep", params=b"0.2", memory=60_000_000))
+        events = until_ended(lane, "123")
+        gate.unlink()
+        events += until_ended(lane, "0")
+    assert most_at_once(events) == 2
+    assert most_at_once(event for event in events if event.task != "0") == 1
+
+
+def test_a_worker_is_ready_before_anything_heavy_is_imported(executor: ProcessLane) -> None:
+    (event,) = done(executor, task("1", "imported", params=b"numpy polars tidemill"))
+    assert event.result == b"tidemill"
+
+
+def test_what_cannot_be_sent_is_refused(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="can't be sent"):
+        executor.submit(task("1", inputs=(os.fsdecode(b"\xff"),)))
+    monkeypatch.setattr("tidemill.adapters.lanes.wire.MOST", 100)
+    with pytest.raises(UsageError, match="in inputs"):
+        executor.submit(task("2", params=bytes(200)))
+    assert done(executor, task("3"))[0].fate is Fate.OK
+
+
+def test_a_worker_that_is_never_ready_is_given_up(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sleeps = "import time\nif __name__ == '__main__':\n    time.sleep(600)\n"
+    (tmp_path / "never_ready.py").write_text(sleeps)
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.setattr("tidemill.adapters.lanes.worker_process.MODULE", "never_ready")
+        patch.setattr("tidemill.adapters.lanes.worker_pool._START_S", 0.1)
+        (lost,) = done(executor, task("1"))
+    assert lost.fate is Fate.LOST
+    assert lost.error is not None
+    assert lost.error.type == "WorkerStart"
+    assert done(executor, task("2"))[0].fate is Fate.OK
+
+
+def test_that_somebody_kills_workers_before_they_are_ready_costs_no_task(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, killed = Process.__init__, list[str]()
+
+    def start(worker: Process, *given: Any, **named: Any) -> None:
+        real(worker, *given, **named)
+        if len(killed) < 8:
+            killed.append(worker.name)
+            os.kill(int(worker.name), signal.SIGKILL)
+
+    monkeypatch.setattr(Process, "__init__", start)
+    assert done(executor, task("1"))[0].fate is Fate.OK
+    assert len(killed) == 8
+
+
+def test_that_the_system_has_no_room_for_a_process_is_told(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.Popen", refuse)
+        (lost,) = done(executor, task("1"))
+    assert lost.error is not None
+    assert lost.error.message == "no worker can be started: no more processes"
+    assert done(executor, task("2"))[0].fate is Fate.OK
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_lane_itself_fails_nobody_waits_for_ever(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1", "2", "3"):
+        executor.submit(task(name, "sleep", params=b"600"))
+    started(executor, "1", "2")
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("of the lane")
+
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.Crew.look_after", fail)
+    found = fates(executor, ["1", "2", "3"])
+    assert {found["1"].fate, found["2"].fate} <= {Fate.LOST, Fate.CANCELLED}
+    assert found["3"].fate is Fate.CANCELLED
+    with pytest.raises(UsageError, match="closed"):
+        executor.submit(task("4"))
+
+
+def test_without_proc_only_the_peak_of_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(making, "open", refuse, raising=False)
+    call = Call("1", "tidemill.testing.suites.executor_tasks:sleep", b"0.01", (), "")
+    first, second = making.made(call, {}), making.made(call, {})
+    assert first.peak_rss > 1_000_000
+    # It didn't grow: how much of it this task held, nobody knows.
+    assert second.peak_rss == 0
+
+
+def test_without_proc_a_task_is_not_taken_to_hold_too_much(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_text = Path.read_text
+
+    def refuse(path: Path, *given: Any) -> str:
+        if str(path).startswith("/proc"):
+            raise FileNotFoundError(path)
+        return read_text(path, *given)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    (event,) = done(executor, task("1", "hold", params=b"30000000", memory=1))
+    assert event.fate is Fate.OK
+
+
+def test_a_kill_by_the_machine_is_told_as_out_of_memory(
+    executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter(range(1, 100))
+    monkeypatch.setattr("tidemill.adapters.lanes.worker_pool.machine_kills", lambda: next(kills))
+    killed, other = done(
+        executor, task("1", "die", params=b"SIGKILL"), task("2", "die", params=b"SIGABRT")
+    )
+    assert (killed.fate, other.fate) == (Fate.OOM, Fate.LOST)
+    assert killed.error is not None
+    assert "the machine ran out of memory" in killed.error.message

@@ -1,0 +1,136 @@
+"""However tasks come and go, nothing is given twice, everything gets its turn, and nothing urgent waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.adapters.lanes.resource_shares import Round, Shares
+from tidemill.adapters.lanes.task_queue import Waiting, kind_of
+from tidemill.ports.execution import Task, WorkerClass
+
+CLASSES = {
+    "narrow": WorkerClass(memory=100),
+    "later": WorkerClass(deferrable=True),
+    "narrow and later": WorkerClass(memory=50, deferrable=True),
+}
+
+
+def shares_of(workers: int = 3, cpus: float = 2.0) -> Shares:
+    return Shares(workers=workers, cpus=cpus, memory=200, gpus=2, classes=CLASSES)
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> list[Task]:
+    return [
+        Task(
+            id=str(number),
+            function="module:name",
+            cpus=draw(st.sampled_from([0.1, 0.3, 1.0, 1.5, 2.0, 64.0])),
+            memory=draw(st.sampled_from([0, 10, 60, 150, 1_000])),
+            gpus=draw(st.integers(0, 2)),
+            priority=draw(st.integers(0, 2)),
+            worker_class=draw(st.sampled_from(["default", *CLASSES])),
+        )
+        for number in range(draw(st.integers(1, 25)))
+    ]
+
+
+def begin(waiting: Waiting, shares: Shares) -> Task | None:
+    """The next task that there is room for, as a lane whose workers are all idle would find it."""
+    look = Round(shares)
+    for _, task in waiting.heads():
+        lacking = look.lacks(task)
+        if not lacking:
+            waiting.take(task.id)
+            shares.take(task)
+            return task
+        look.keep(task, lacking)
+    return None
+
+
+@given(tasks(), st.integers(0, 1_000))
+def test_nothing_is_given_twice_and_everything_gets_its_turn(every: list[Task], seed: int) -> None:
+    chance, shares = Random(seed), shares_of()
+    waiting, at_work, come = Waiting(shares.later), list[Task](), [*every]
+    while come or len(waiting) or at_work:
+        if come and chance.random() < 0.5:
+            waiting.put(come.pop())
+        while (task := begin(waiting, shares)) is not None:
+            at_work.append(task)
+        urgent = [task for task in at_work if task.worker_class not in shares.later]
+        for key, limit in shares.all.items():
+            counted = urgent if key in ("workers", "cpus") else at_work
+            assert sum(shares.wants(each).get(key, 0) for each in counted) <= limit
+        if not come and len(waiting):
+            # Whatever waits, waits for something that is at work.
+            assert at_work
+        if at_work:
+            ended = at_work.pop(chance.randrange(len(at_work)))
+            shares.give(ended)
+    assert not any(shares.taken.values())
+    assert not any(shares.lent.values())
+
+
+@given(tasks(), tasks())
+def test_what_is_deferrable_takes_no_cpu_from_what_is_not(
+    every: list[Task], others: list[Task]
+) -> None:
+    """With deferrable tasks at work, the same urgent ones begin as without them."""
+
+    def begun(shares: Shares) -> list[str]:
+        waiting = Waiting(shares.later)
+        for each in every:
+            if each.worker_class == "default":
+                waiting.put(each)
+        found = []
+        while (task := begin(waiting, shares)) is not None:
+            found.append(task.id)
+        return found
+
+    def plain() -> Shares:
+        return Shares(workers=3, cpus=2.0, classes=CLASSES)
+
+    every = [task for task in every if not task.gpus]
+    crowded = plain()
+    for other in others:
+        if other.worker_class == "later" and not other.gpus and not Round(crowded).lacks(other):
+            crowded.take(other)
+    assert begun(crowded) == begun(plain())
+
+
+@given(tasks())
+def test_of_each_kind_the_best_is_first(every: list[Task]) -> None:
+    waiting = Waiting({"later"})
+    for task in every:
+        waiting.put(task)
+    left = [*every]
+    while left:
+        heads = dict(waiting.heads())
+        assert heads.keys() == {kind_of(task) for task in left}
+        for kind, head in heads.items():
+            same = [task for task in left if kind_of(task) == kind]
+            assert waiting.count(kind) == len(same)
+            assert head == max(same, key=lambda task: (task.priority, -int(task.id)))
+        first = next(iter(heads.values()))
+        assert waiting.next() == first
+        assert (first.worker_class == "later") <= (len({"later"} & {k[0] for k in heads}) > 0)
+        assert waiting.take(first.id) is not None
+        assert waiting.take(first.id) is None
+        left.remove(first)
+    assert waiting.next() is None
+    assert waiting.count(kind_of(every[0])) == 0
+
+
+def test_a_task_that_comes_again_waits_as_what_it_is_now() -> None:
+    waiting = Waiting()
+    first = Task(id="1", function="module:name", priority=9, gpus=1)
+    again, other = replace(first, priority=0, gpus=0), replace(first, id="2", priority=5, gpus=0)
+    waiting.put(first)
+    waiting.take("1")
+    waiting.put(other)
+    waiting.put(again)
+    assert [*waiting.heads()] == [(kind_of(other), other)]

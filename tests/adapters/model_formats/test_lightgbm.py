@@ -1,0 +1,75 @@
+"""LightGBM boosters as text, and back to the same predictions."""
+
+from __future__ import annotations
+
+import lightgbm
+import numpy as np
+import pytest
+
+from tidemill.adapters.model_formats.lightgbm import LightGBMText
+from tidemill.core.fingerprint import object_name
+from tidemill.ports.formats import ModelFormat
+
+RNG = np.random.default_rng(3)
+TABLE = RNG.random((200, 3))
+LABEL = TABLE @ np.array([1.0, -2.0, 0.5])
+PARAMS = {"objective": "l2", "verbosity": -1, "num_threads": 1, "deterministic": True, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def booster() -> lightgbm.Booster:
+    return lightgbm.train(dict(PARAMS), lightgbm.Dataset(TABLE, LABEL), 5)
+
+
+def test_a_booster_predicts_the_same_when_it_comes_back(booster: lightgbm.Booster) -> None:
+    form: ModelFormat = LightGBMText()
+    assert form.name == "lightgbm"
+    assert form.accepts(booster)
+    payload = form.dump(booster)
+    assert payload.startswith(b"tree\n")
+    again = form.load(payload)
+    with_gaps = np.where(TABLE > 0.9, np.nan, TABLE)
+    for table in (TABLE, with_gaps, TABLE[:1]):
+        assert np.array_equal(again(table), booster.predict(table))
+
+
+def test_equal_trainings_give_equal_bytes(booster: lightgbm.Booster) -> None:
+    twin = lightgbm.train(dict(PARAMS), lightgbm.Dataset(TABLE, LABEL), 5)
+    other = lightgbm.train(dict(PARAMS), lightgbm.Dataset(TABLE, LABEL), 6)
+    names = [
+        object_name(LightGBMText().dump(model), ".lightgbm") for model in (booster, twin, other)
+    ]
+    assert names[0] == names[1] != names[2]
+
+
+class _Wrapped:
+    """As scikit-learn's wrapper holds its booster."""
+
+    def __init__(self, booster: lightgbm.Booster) -> None:
+        self.booster_ = booster
+
+
+_Wrapped.__module__ = "lightgbm.sklearn"
+
+
+def test_the_booster_of_a_wrapper_is_stored(booster: lightgbm.Booster) -> None:
+    form = LightGBMText()
+    wrapped = _Wrapped(booster)
+    assert form.accepts(wrapped)
+    assert form.dump(wrapped) == form.dump(booster)
+
+
+class _Fake:
+    """Has the method and isn't one."""
+
+    def model_to_string(self) -> str:
+        return "tree"
+
+
+@pytest.mark.parametrize("model", [None, 5, {"model_to_string": 1}, _Fake(), lightgbm])
+def test_other_models_are_not_taken(model: object) -> None:
+    assert not LightGBMText().accepts(model)
+
+
+def test_a_dataset_is_no_model() -> None:
+    assert not LightGBMText().accepts(lightgbm.Dataset(TABLE, LABEL))

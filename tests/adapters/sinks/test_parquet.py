@@ -1,0 +1,111 @@
+"""Parquet files in a folder: each whole or not at all, however often it is delivered."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tidemill.adapters.sinks import parquet
+from tidemill.core.errors import StorageError
+from tidemill.ledger.delivery import Effect
+from tidemill.testing.doubles import MemoryArtifacts
+
+
+@pytest.fixture
+def artifacts() -> MemoryArtifacts:
+    return MemoryArtifacts()
+
+
+def write(artifacts: MemoryArtifacts, payload: bytes, partition: str = "2013-03-07") -> Effect:
+    """An effect that writes some bytes."""
+    name = artifacts.put(payload, ".parquet")
+    return Effect(
+        key="k", stage="scored", partition=partition, action="write", target="out/a", object=name
+    )
+
+
+def test_a_file_is_written_replaced_and_removed(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
+    first, second = write(artifacts, b"one"), write(artifacts, b"two")
+    target = tmp_path / "out" / "a" / "2013-03-07.parquet"
+    assert parquet.deliver(first, tmp_path, artifacts) == {"file": "out/a/2013-03-07.parquet"}
+    assert target.read_bytes() == b"one"
+    for _ in range(2):
+        parquet.deliver(second, tmp_path, artifacts)
+        assert target.read_bytes() == b"two"
+    assert os.listdir(target.parent) == [target.name]
+    remove = replace(second, action="remove", object="")
+    for _ in range(2):
+        assert parquet.deliver(remove, tmp_path, artifacts)["file"] == "out/a/2013-03-07.parquet"
+        assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("partition", "name"),
+    [
+        ("all", "all.parquet"),
+        ("2013-03-07T05", "2013-03-07T05.parquet"),
+        # Values are text of users: none may leave the folder.
+        ("../../etc/passwd", "..%2F..%2Fetc%2Fpasswd.parquet"),
+        ("a b/ü", "a%20b%2F%C3%BC.parquet"),
+        ("(none)", "%28none%29.parquet"),
+    ],
+)
+def test_a_partition_names_its_file(
+    tmp_path: Path, artifacts: MemoryArtifacts, partition: str, name: str
+) -> None:
+    parquet.deliver(write(artifacts, b"x", partition), tmp_path, artifacts)
+    assert os.listdir(tmp_path / "out" / "a") == [name]
+
+
+def test_a_folder_elsewhere_is_told_in_full(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
+    effect = replace(write(artifacts, b"x"), target=str(tmp_path / "elsewhere"))
+    told = parquet.deliver(effect, tmp_path / "project", artifacts)
+    assert told == {"file": str(tmp_path / "elsewhere" / "2013-03-07.parquet")}
+    assert Path(told["file"]).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("action", ["write", "remove"])
+def test_what_cannot_be_done_is_said_with_what_follows(
+    tmp_path: Path, artifacts: MemoryArtifacts, action: str
+) -> None:
+    target = tmp_path / "out" / "a" / "2013-03-07.parquet"
+    target.mkdir(parents=True)
+    effect = replace(write(artifacts, b"x"), action=action)
+    with pytest.raises(
+        StorageError, match=r"scored 2013-03-07 can't be delivered to .*07\.parquet"
+    ):
+        parquet.deliver(effect, tmp_path, artifacts)
+    assert os.listdir(target.parent) == [target.name]
+
+
+def test_a_file_in_the_way_of_the_folder(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(StorageError, match="it stays queued and the next run delivers it"):
+        parquet.deliver(write(artifacts, b"x"), tmp_path, artifacts)
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out" / "a" / "2013-03-07.parquet"
+    parquet.deliver(write(artifacts, b"old"), tmp_path, artifacts)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        parquet.deliver(write(artifacts, b"new"), tmp_path, artifacts)
+    assert target.read_bytes() == b"old"
+    assert os.listdir(target.parent) == [target.name]
+
+
+def test_an_object_that_is_gone_changes_nothing(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
+    effect = write(artifacts, b"x")
+    artifacts.remove([effect.object])
+    with pytest.raises(StorageError, match="is missing"):
+        parquet.deliver(effect, tmp_path, artifacts)
+    assert not list((tmp_path / "out").rglob("*.parquet"))

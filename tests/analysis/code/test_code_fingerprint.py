@@ -1,0 +1,1202 @@
+import functools
+import linecache
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.modules import Project
+from tidemill.analysis.code.code_fingerprint import Code, code_of
+from tidemill.analysis.code.hidden_inputs import Touch
+
+MAIN = '''
+import polars as pl
+from lib import other
+
+LIMIT = 3
+
+
+class Config:
+    rate = 2
+
+    def twice(self):
+        return self.rate * 2
+
+
+def lower(x):
+    return x + LIMIT
+
+
+def unrelated():
+    return 1
+
+
+def stage(flights: pl.LazyFrame, top=5):
+    """What it does."""
+    cut = flights.filter(pl.col("delay") > lower(1))
+    # keep the best
+    return cut.head(top).with_columns(a=Config.rate + other(Config().twice()))
+'''
+LIB = """
+from deep import below
+
+def other(x):
+    return below(x) * 2
+"""
+DEEP = """
+def below(x):
+    return x - 1
+"""
+PROJECT = {"main": MAIN, "lib": LIB, "deep": DEEP}
+
+CHANGES = {
+    "own body": ("main", 'pl.col("delay") >', 'pl.col("delay") >='),
+    "default": ("main", "top=5", "top=6"),
+    "function in the module": ("main", "x + LIMIT", "x - LIMIT"),
+    "global constant": ("main", "LIMIT = 3", "LIMIT = 4"),
+    "class attribute": ("main", "rate = 2", "rate = 3"),
+    "function in another module": ("lib", "* 2", "* 3"),
+    "function below a function": ("deep", "x - 1", "x - 2"),
+    "method": ("main", "self.rate * 2", "self.rate * 3"),
+    "parameter's name": ("main", "flights", "planes"),
+    "keyword": ("main", "a=Config", "b=Config"),
+    "type of a constant": ("main", "LIMIT = 3", "LIMIT = 3.0"),
+}
+SAME = {
+    "comment": ("main", "# keep the best", "# keep all but the worst"),
+    "docstring": ("main", "What it does.", "What it does not."),
+    "docstring below": ("deep", "(x):", '(x):\n    """Less."""'),
+    "format": ("main", 'flights.filter(pl.col("delay") >', 'flights.filter(\n pl.col("delay")  >'),
+    "annotation": ("main", "flights: pl.LazyFrame", 'flights: "Any"'),
+    "annotation below": ("lib", "(x):", "(x: int) -> float:"),
+    "renamed local": ("main", "cut", "kept"),
+    "unrelated function": ("main", "return 1", "return 2"),
+    "line shift": ("main", "import polars", "\n\n# new\nimport polars"),
+    "unused constant": ("main", "LIMIT = 3", "LIMIT = 3\nUNUSED = 1"),
+}
+
+
+def edited(edit: tuple[str, str, str]) -> dict[str, str]:
+    module, old, new = edit
+    assert old in PROJECT[module]
+    return {**PROJECT, module: PROJECT[module].replace(old, new)}
+
+
+def digest_of(project: Project, sources: dict[str, str]) -> str:
+    code = code_of(project.load(**sources).stage)
+    assert (code.unresolved, code.touches) == ((), ())
+    return code.digest
+
+
+@pytest.mark.parametrize("edit", CHANGES.values(), ids=CHANGES)
+def test_an_edit_of_what_it_uses_changes_the_digest(
+    project: Project, edit: tuple[str, str, str]
+) -> None:
+    before = digest_of(project, PROJECT)
+    assert digest_of(project, edited(edit)) != before
+    assert digest_of(project, PROJECT) == before  # and the revert changes it back
+
+
+@pytest.mark.parametrize("edit", SAME.values(), ids=SAME)
+def test_an_edit_of_anything_else_leaves_it_alone(
+    project: Project, edit: tuple[str, str, str]
+) -> None:
+    assert digest_of(project, edited(edit)) == digest_of(project, PROJECT)
+
+
+SETS = """
+from enum import Enum
+
+class Color(Enum):
+    RED = "r"
+    BLUE = "b"
+
+class A: one = 1
+class B: two = 2
+
+WORDS = {"a", "b", "c", "d", ("e", 1), frozenset({"f", "g"}), None, Color.RED, Color.BLUE, A, B, len}
+
+def one(): return 1
+def two(): return 2
+CALLS = frozenset({one, two, print})
+
+def stage(x):
+    return x in WORDS, [call() for call in CALLS]
+"""
+
+
+def test_another_process_with_another_hash_seed_gets_the_same_digest(project: Project) -> None:
+    here = [digest_of(project, PROJECT), project.digest(SETS)]
+    project.write(sets=SETS, **PROJECT)
+    script = (
+        "import main, sets\nfrom tidemill.analysis.code.code_fingerprint import code_of\n"
+        "print(code_of(main.stage).digest, code_of(sets.stage).digest)"
+    )
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=project.folder,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == here
+
+
+GOLDEN = [
+    ("def stage(x):\n    return x + 1\n", "40a4a17187d5e9f3c905a4efd84396be"),
+    (
+        "LIMIT = 3\ndef stage(x, top=5):\n    kept = [i for i in x if i > LIMIT]\n"
+        "    return kept[:top]\n",
+        "176ace9f7b5f4e882a5d88b93e9689be",
+    ),
+    (
+        "class Config:\n    rate = 2.5\n    def twice(self): return self.rate * 2\n"
+        "def stage(): return Config().twice()\n",
+        "931c2b64043b29e5f5c7fe032c1ae856",
+    ),
+    (
+        "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return n != 0 and even(n - 1)\n"
+        "stage = even\n",
+        "76598e908d049206d3bc31d6eebfe6ea",
+    ),
+    (
+        "WORDS = {'b': [1, None], 'a': {True, b'x'}}\nstage = lambda: WORDS['a']\n",
+        "74b0800190f56745d36fe99abf401710",
+    ),
+    (
+        "import tidemill as tm\nfrom tidemill import Int64\n"
+        "class Flights(tm.Contract, key=('hour',)):\n    hour = Int64(max=23)\n"
+        "SOURCE = tm.files('a.csv')\n"
+        "def stage(): return Flights.hour, SOURCE, {tm.Frame, tm.Scores}\n",
+        "822e7cab134dfdd845b59b3065d69a84",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "golden"), GOLDEN)
+def test_golden_digests(project: Project, source: str, golden: str) -> None:
+    """When one of these moves, every recorded result is lost: bump the format, and know why."""
+    assert project.digest(source) == golden
+
+
+USED = [
+    # (what is around, an edit of it that must be seen)
+    ("A, B = 1, 2\ndef stage(): return A", "return A", "return B"),
+    ("def make(n):\n    def inner(): return n\n    return inner\nstage = make(1)", "(1)", "(2)"),
+    (
+        "def add(a, b): return a + b\nfrom functools import partial\nstage = partial(add, 1)",
+        "1)",
+        "2)",
+    ),
+    (
+        "def outer(f):\n    def wrapper(x): return f(x) + 1\n    return wrapper\n"
+        "@outer\ndef stage(x): return x * 2",
+        "+ 1",
+        "+ 2",
+    ),
+    (
+        "def outer(f):\n    def wrapper(x): return f(x) + 1\n    return wrapper\n"
+        "@outer\ndef stage(x): return x * 2",
+        "* 2",
+        "* 3",
+    ),
+    (
+        "from functools import wraps\ndef times(n):\n    def outer(f):\n        @wraps(f)\n"
+        "        def wrapper(x): return f(x) * n\n        return wrapper\n    return outer\n"
+        "@times(2)\ndef stage(x): return x",
+        "(2)",
+        "(3)",
+    ),
+    (
+        "from functools import lru_cache\n@lru_cache(5)\ndef low(x): return x + 1\n"
+        "def stage(): return low(1)",
+        "x + 1",
+        "x + 2",
+    ),
+    (
+        "from contextlib import contextmanager\n@contextmanager\ndef low(): yield 1\n"
+        "def stage():\n    with low() as x: return x",
+        "yield 1",
+        "yield 2",
+    ),
+    (
+        "from functools import singledispatch\n@singledispatch\ndef low(x): return 1\n"
+        "@low.register(int)\ndef _(x): return 2\ndef stage(): return low(1)",
+        "return 2",
+        "return 3",
+    ),
+    ("class A:\n    @property\n    def p(self): return 1\ndef stage(): return A().p", "1", "2"),
+    ("class A:\n    @staticmethod\n    def p(): return 1\ndef stage(): return A.p()", "1", "2"),
+    ("class A:\n    @classmethod\n    def p(cls): return 1\ndef stage(): return A.p()", "1", "2"),
+    (
+        "from functools import cached_property\nclass A:\n    @cached_property\n"
+        "    def p(self): return 1\ndef stage(): return A().p",
+        "return 1",
+        "return 2",
+    ),
+    ("class A:\n    n = 1\nclass B(A): pass\ndef stage(): return B().n", "n = 1", "n = 2"),
+    (
+        "class A:\n    def p(self): return 1\nclass B(A):\n    def p(self): return super().p()\n"
+        "stage = B.p",
+        "return 1",
+        "return 2",
+    ),
+    (
+        "class Meta(type):\n    def p(cls): return 1\nclass A(metaclass=Meta): pass\n"
+        "def stage(): return A.p()",
+        "return 1",
+        "return 2",
+    ),
+    (
+        "from dataclasses import dataclass, field\n@dataclass(frozen=True, slots=True)\nclass A:\n"
+        "    n: int = 1\n    m: list = field(default_factory=list)\n"
+        "    def p(self): return self.n\ndef stage(): return A().p()",
+        "= 1",
+        "= 2",
+    ),
+    (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass A:\n    n: int\n"
+        "CONFIG = A(1)\ndef stage(): return CONFIG.n",
+        "A(1)",
+        "A(2)",
+    ),
+    (
+        "from typing import NamedTuple\nclass A(NamedTuple):\n    n: int = 1\n"
+        "    def p(self): return 5\ndef stage(): return A().p()",
+        "return 5",
+        "return 6",
+    ),
+    (
+        "from typing import NamedTuple\nclass A(NamedTuple):\n    n: int = 1\n"
+        "    def p(self): return 5\ndef stage(): return A().p()",
+        "int = 1",
+        "int = 2",
+    ),
+    ("from enum import Enum\nclass E(Enum):\n    A = 1\ndef stage(): return E.A", "A = 1", "A = 2"),
+    (
+        "from enum import Enum\nclass E(Enum):\n    A = 1\n"
+        "    def __new__(cls, v):\n        o = object.__new__(cls)\n        o._value_ = v + 1\n"
+        "        return o\ndef stage(): return E.A",
+        "v + 1",
+        "v + 1 + 0",
+    ),
+    ("def low(): return low.n\nlow.n = 1\ndef stage(): return low.n", "low.n = 1", "low.n = 2"),
+    ("def stage():\n    def inner(): return 1\n    return inner()", "1", "2"),
+    ("def stage(x):\n    return [y for y in x if y > 1]", "> 1", "> 2"),
+    ("def stage(x):\n    class A:\n        n: int = 1\n    return A", "int", "str"),
+    ("async def stage(x):\n    return 1", "1", "2"),
+    ("def stage(x, *, top=1):\n    return top", "=1", "=2"),
+    ("ORDER = {'a': 1, 'b': 2}\ndef stage(): return ORDER", "'a': 1, 'b': 2", "'b': 2, 'a': 1"),
+    ("def stage():\n    return getattr(A, 'n')\nclass A: n = 1", "n = 1", "n = 2"),
+    ("def low(x): return x\ndef stage(y=low): return y(1)", "return x", "return -x"),
+    (
+        "def register(name):\n    return lambda f: f\n@register('a')\ndef stage(): return 1",
+        "'a'",
+        "'b'",
+    ),
+    ("import sys\ndef stage(): return __name__\nLIMIT = 1\n", "__name__", "LIMIT"),
+    # what was set later, on anything
+    (
+        "def low(): return 1\nlow.n = 1\ndef read(f): return f.n\ndef stage(): return read(low)",
+        "low.n = 1",
+        "low.n = 2",
+    ),
+    (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\n"
+        "VALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
+        "def low(): return low.__n__\nlow.__n__ = 1\ndef stage(): return low()",
+        "__n__ = 1",
+        "__n__ = 2",
+    ),
+    (
+        "def low(): return 1\ndef one(): return 1\nlow.__wrapped__ = one\n"
+        "def stage(): return low.__wrapped__()",
+        "one(): return 1",
+        "one(): return 2",
+    ),
+    (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    n: int = 1\n"
+        "VALUE = A()\nVALUE.__m__ = 1\ndef stage(): return VALUE.__m__",
+        "__m__ = 1",
+        "__m__ = 2",
+    ),
+    (
+        "from dataclasses import dataclass\nclass S:\n    __slots__ = ('m', 'o')\n@dataclass\nclass A(S):\n"
+        "    n: int = 1\nVALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
+        "from typing import NamedTuple\nclass S(NamedTuple):\n    n: int = 1\nclass A(S): pass\n"
+        "VALUE = A()\nVALUE.m = 1\ndef stage(): return VALUE.m",
+        "VALUE.m = 1",
+        "VALUE.m = 2",
+    ),
+    (
+        "from enum import Enum\nclass E(Enum):\n    A = 1\nE.A.n = 1\ndef stage(): return E.A.n",
+        "E.A.n = 1",
+        "E.A.n = 2",
+    ),
+    (
+        "import json\ndef added(x): return 1\njson.added = added\n"
+        "def stage(): return json.added(1)",
+        "return 1",
+        "return 2",
+    ),
+    (
+        "import fractions\nclass A: n = 1\nfractions.Fraction.added = A\n"
+        "def stage():\n    import fractions\n    return fractions.Fraction.added.n",
+        "n = 1",
+        "n = 2",
+    ),
+    (
+        "import json\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    n: int\n"
+        "json.added = A(1)\ndef stage(): return json.added.n",
+        "A(1)",
+        "A(2)",
+    ),
+    ("import json\njson.ours = 1.5\ndef stage(): return json.ours", "1.5", "2.5"),
+    ("import json\njson.ours = [1]\ndef stage(): return json.ours[0]", "[1]", "[2]"),
+    ("from fractions import Fraction as F\nF.ours = 1\ndef stage(): return F.ours", "= 1", "= 2"),
+    (
+        "import types\nmade = types.ModuleType('json')\nmade.n = 1\ndef stage(): return made.n",
+        "made.n = 1",
+        "made.n = 2",
+    ),
+    (
+        "R = {}\ndef add(f):\n    R[f.__name__] = f\n    return f\n@add\ndef low(): return 1\n"
+        "def stage(): return R['low']()",
+        "return 1",
+        "return 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "old", "new"), USED)
+def test_what_is_used_in_any_way_counts(project: Project, source: str, old: str, new: str) -> None:
+    assert old in source
+    before = project.digest(source)
+    assert project.digest("# moved\n" + source) == before
+    assert project.digest(source.replace(old, new)) != before
+
+
+def test_a_default_that_is_left_alone_by_the_text_is_the_value_of_then(project: Project) -> None:
+    source = "LIMIT = {}\ndef stage(x, top=LIMIT): return top\nLIMIT = 5\n"
+    assert project.digest(source.format(1)) != project.digest(source.format(2))
+
+
+CYCLES = """
+def stage(n):
+    return stage(n - 1) + even(n)
+
+def even(n): return n == 0 or odd(n - 1)
+def odd(n): return n != 0 and even(n - {one})
+
+class A:
+    def other(self): return B()
+    def call(self): return stage(1)
+
+class B:
+    kind = A
+    def other(self): return A()
+
+def user():
+    return A().other(), LOOP
+
+LOOP = [1]
+LOOP.append(LOOP)
+A.me = A
+"""
+
+
+@pytest.mark.parametrize("name", ["stage", "user"])
+def test_cycles_end_and_are_seen_all_around(project: Project, name: str) -> None:
+    source = CYCLES.format(one=1)
+    before = project.digest(source, name)
+    assert project.digest(source, name) == before
+    assert project.digest(CYCLES.format(one=2), name) != before
+
+
+def test_an_attribute_that_was_set_later_counts_as_it_is_now(project: Project) -> None:
+    main = project.load(main="class A: n = 1\ndef stage(): return A.n")
+    before = code_of(main.stage).digest
+    main.A.n = 2
+    assert code_of(main.stage).digest != before
+    main.A.n = 1
+    assert code_of(main.stage).digest == before
+
+
+def test_a_mark_of_a_function_says_nothing(project: Project) -> None:
+    source = "import tidemill as tm\ndef low(x): return x\n{}\ndef stage(x): return low(x)"
+    assert project.digest(source.format("tm.impure(low)")) == project.digest(source.format(""))
+
+
+def test_what_a_property_has_cached_does_not_count(project: Project) -> None:
+    main = project.load(
+        main="from dataclasses import dataclass\nfrom functools import cached_property\n"
+        "@dataclass\nclass A:\n    n: int = 1\n    @cached_property\n"
+        "    def twice(self): return self.n * 2\nVALUE = A()\ndef stage(): return VALUE.twice\n"
+    )
+    before = code_of(main.stage).digest
+    assert main.stage() == 2
+    assert code_of(main.stage).digest == before
+
+
+def test_a_callable_may_be_the_root(project: Project) -> None:
+    main = project.load(main="class A:\n    n = 1\n    @classmethod\n    def call(cls): return 1\n")
+    assert code_of(main.A.call).unresolved == ()
+    assert code_of(main.A).digest != code_of(main.A.call).digest
+    assert code_of(functools.partial(main.A, 1)).digest != code_of(main.A).digest
+    assert code_of(len).digest != code_of(max).digest
+
+
+def test_the_name_of_the_function_itself_does_not_count(project: Project) -> None:
+    assert project.digest("def stage(x): return 1") == project.digest(
+        "def other(x): return 1", "other"
+    )
+
+
+# Imports inside of functions
+
+
+def test_project_modules_imported_inside_are_followed(project: Project) -> None:
+    source = "def stage():\n    {}\n    return {}(1)"
+    ways = [
+        ("from lib import other", "other"),
+        ("from lib import other as o", "o"),
+        ("import lib", "lib.other"),
+        ("import lib as l", "l.other"),
+        ("from pkg import mod", "mod.other"),
+        ("from pkg.mod import other", "other"),
+        ("import pkg.mod", "pkg.mod.other"),
+        ("import pkg.mod as m", "m.other"),
+    ]
+    lib = "def other(x): return x"
+    for statement, used in ways:
+        main = source.format(statement, used)
+        seen = set()
+        for text in (lib, lib + " + 1"):
+            project.load(lib=text, pkg__mod=text, deep="", main=main)
+            seen.add(project.digest(main))
+        assert len(seen) == 2, statement
+
+
+def test_relative_imports_inside_are_followed(project: Project) -> None:
+    seen = set()
+    for n in (1, 2):
+        project.write(
+            pkg__low=f"N = {n}", pkg__high="def stage():\n    from .low import N\n    return N"
+        )
+        code = code_of(project.load("pkg__high").stage)
+        assert code.unresolved == ()
+        seen.add(code.digest)
+    assert len(seen) == 2
+
+
+def test_the_alias_of_an_import_inside_is_a_local(project: Project) -> None:
+    source = "def stage():\n    import lightgbm as {0}\n    return {0}.train"
+    one, other = project.code(source.format("lgb")), project.code(source.format("gbm"))
+    assert one.digest == other.digest
+    assert [name for name, _ in one.packages] == ["lightgbm"]
+    assert one.packages[0][1][0].isdigit()
+
+
+def test_packages_that_are_imported_inside_are_not_loaded(project: Project) -> None:
+    script = (
+        "import sys, main\nfrom tidemill.analysis.code.code_fingerprint import code_of\n"
+        "code = code_of(main.stage)\n"
+        "print(code.packages[0][0], 'lightgbm' in sys.modules, 'polars' in sys.modules,"
+        " 'numpy' in sys.modules, len(code.unresolved))"
+    )
+    project.write(main="def stage():\n    import lightgbm as lgb\n    return lgb.train")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["lightgbm", "False", "False", "False", "0"]
+
+
+# What stands apart
+
+
+def test_the_decorator_of_a_workflow_does_not_count(project: Project) -> None:
+    source = (
+        "from tidemill.workflow.workflow import Workflow\nimport sys\nflow = Workflow('w')\n"
+        "this = sys.modules[__name__]\n"
+        "{}\ndef stage(x): return x"
+    )
+    plain = project.digest("def stage(x): return x")
+    for decorator in ("@flow.transform", "@flow.transform(version='1')", "@this.flow.transform"):
+        assert project.digest(source.format(decorator)) == plain
+    other = "def mark(f): return f\n@{}\ndef stage(x): return x"
+    marked = project.digest(other.format("mark"))
+    assert len({plain, marked, project.digest(other.format("(lambda f: f)"))}) == 3
+
+
+def test_annotations_count_where_a_decorator_may_look_at_them(project: Project) -> None:
+    source = "def coerce(f): return f\nfrom functools import cache\n@{}\ndef low(x: {}): return x\n"
+    source += "def stage(): return low(1)"
+    assert project.digest(source.format("cache", "int")) == project.digest(
+        source.format("cache", "str")
+    )
+    assert project.digest(source.format("coerce", "int")) != project.digest(
+        source.format("coerce", "str")
+    )
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "'{}'",  # a text
+        "classmethod(lambda cls: '{}')",
+    ],
+)
+def test_a_class_may_say_its_own_digest(project: Project, hook: str) -> None:
+    source = f"class A:\n    __tidemill_digest__ = {hook}\n    n = %s\ndef stage(): return A.n"
+    one = project.digest(source.format("one") % 1)
+    assert project.digest(source.format("one") % 2) == one
+    assert project.digest(source.format("two") % 1) != one
+
+
+def test_an_instance_may_say_its_own_digest(project: Project) -> None:
+    source = (
+        "class A:\n    def __init__(self, n): self.n = n\n"
+        "    def __tidemill_digest__(self): return str(self.n)\n"
+        "VALUE = A({})\ndef stage(): return VALUE, A"
+    )
+    assert project.digest(source.format(1)) == project.digest(source.format(1))
+    assert project.digest(source.format(1)) != project.digest(source.format(2))
+
+
+def test_contracts_are_followed_and_tidemill_counts_by_name(project: Project) -> None:
+    source = (
+        "import tidemill as tm\nfrom tidemill.contracts.spec import Contract\n"
+        "from tidemill.contracts.column_types import Int64\nfrom tidemill.core.callsite import caller\n"
+        "class Flights(Contract, key=('hour',)):\n    hour = Int64(max={})\n"
+        "def stage(): return Flights.reads('hour'), tm.Frame, caller"
+    )
+    one = project.code(source.format(23))
+    assert (one.unresolved, one.touches, one.packages) == ((), (), ())
+    assert project.digest(source.format(24)) != one.digest
+
+
+CONTRACT = """
+import tidemill as tm
+
+class Base(tm.Contract):
+    "Any trip."
+    hour = tm.Int64(max=23)
+    FACTOR = 3
+
+class In(Base, version="1.0.0"):
+    "All flights."
+    LIMIT = 2.0
+    miles = tm.Float64(unit="mi", description="as flown", role="feature")
+
+    @staticmethod
+    def scale(x): return x * 60
+
+    @classmethod
+    def over(cls): return cls.LIMIT + 1
+
+    @property
+    def half(self): return 0.5
+"""
+OF_CONTRACT = [
+    # (an edit of a contract that code may read)
+    ("LIMIT = 2.0", "LIMIT = 2.5"),
+    ("FACTOR = 3", "FACTOR = 4"),
+    ("x * 60", "x * 61"),
+    ("cls.LIMIT + 1", "cls.LIMIT + 2"),
+    ("return 0.5", "return 0.6"),
+    ('unit="mi"', 'unit="km"'),
+    ("as flown", "as planned"),
+    ('role="feature"', 'role="label"'),
+    ('version="1.0.0"', 'version="1.0.0", key="hour"'),
+    ('version="1.0.0"', 'version="1.0.0", unknown_columns="keep"'),
+    ('version="1.0.0"', 'version="1.0.1"'),
+    ("All flights", "Some flights"),
+    ("Any trip", "Some trip"),
+    ("max=23", "max=24"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), OF_CONTRACT)
+def test_all_of_a_contract_counts_where_code_names_it(project: Project, old: str, new: str) -> None:
+    named = CONTRACT + "def stage(x): return x, In\n"
+    annotated = CONTRACT + "def stage(x: In) -> tm.Frame[In]: return x\n"
+    assert old in CONTRACT
+    assert project.digest("\n" + named) == project.digest(named)
+    assert project.digest(named.replace(old, new)) != project.digest(named)
+    assert project.digest(annotated.replace(old, new)) == project.digest(annotated)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('version="1.0.0"', 'version="2.0.0"', True),
+        ("All flights", "Some flights", True),
+        ("max=23", "max=24", False),
+        # Its own way to say which columns are read is followed like any method.
+        ("def over(cls):", "def reads(cls, *_):", False),
+    ],
+)
+def test_of_a_contract_that_is_asked_for_columns_only_what_it_checks_counts(
+    project: Project, old: str, new: str, same: bool
+) -> None:
+    source = CONTRACT + "def stage(x): return In.reads('hour')\n"
+    assert (project.digest(source.replace(old, new)) == project.digest(source)) is same
+
+
+def test_the_base_of_all_contracts_counts_by_name(project: Project) -> None:
+    source = "import tidemill as tm\ndef stage(x): return issubclass(x, tm.Contract)"
+    assert project.digest(source) == project.digest(source)
+
+
+def test_excluded_names_count_by_name_only(project: Project) -> None:
+    main = project.load(
+        lib="def fetch(): return open('x')",
+        main="import lib\nCLIENT = iter(())\ndef stage(): return CLIENT, lib.fetch()",
+    )
+    assert code_of(main.stage).unresolved != ()
+    code = code_of(main.stage, exclude={"CLIENT", "lib.fetch"})
+    assert (code.unresolved, code.touches) == ((), ())
+
+
+def test_what_others_add_to_polars_is_followed(project: Project) -> None:
+    source = (
+        "import polars as pl\n@pl.api.register_expr_namespace('tidal')\nclass Tidal:\n"
+        "    def __init__(self, expr): self.expr = expr\n    def up(self): return self.expr + {}\n"
+        "def stage(x): return x.select(pl.col('a').tidal.up())"
+    )
+    import polars as pl
+
+    one = project.digest(source.format(1))
+    del pl.Expr.tidal  # type: ignore[attr-defined]
+    assert project.digest(source.format(2)) != one
+    del pl.Expr.tidal  # type: ignore[attr-defined]
+    pl.Expr._accessors.discard("tidal")
+
+
+# Where the source is
+
+
+def notebook(cell: str, name: str, where: dict[str, Any]) -> None:
+    linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+    exec(compile(cell, name, "exec"), where)
+
+
+def test_cells_of_a_notebook_have_source() -> None:
+    where: dict[str, Any] = {"__name__": "__main__"}
+    notebook("LIMIT = 3\n", "<cell 1>", where)
+    notebook("def stage(x):\n    return x + LIMIT\n", "<cell 2>", where)
+    before = code_of(where["stage"])
+    notebook("LIMIT = 4\n", "<cell 3>", where)
+    assert before.unresolved == ()
+    assert code_of(where["stage"]).digest != before.digest
+
+
+def reason(code: Code) -> str:
+    assert len(code.unresolved) == 1, code.unresolved
+    return code.unresolved[0].reason
+
+
+def test_lambdas_on_one_line_are_told_apart(project: Project) -> None:
+    main = project.load(
+        main="ALL = [lambda x: x + 1, lambda x: x + 1.0, lambda x: (lambda y: y), lambda x: x + 1]\n"
+        "INNER = ALL[2](1)\n"
+    )
+    digests = [project_digest(function) for function in (*main.ALL, main.INNER)]
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 4
+
+
+def test_statements_on_one_line_are_told_apart(project: Project) -> None:
+    main = project.load(main="x = 1; a = lambda: 1; b = lambda: 2\n")
+    assert project_digest(main.a) != project_digest(main.b)
+
+
+def project_digest(function: Callable[..., object]) -> str:
+    code = code_of(function)
+    assert code.unresolved == ()
+    return code.digest
+
+
+CLOSED = """
+def make(n):
+    return [lambda: n + 1, lambda: n + 2, lambda: n + 2]
+ALL = make(1)
+"""
+
+
+def test_lambdas_that_close_over_variables_are_told_apart(project: Project) -> None:
+    digests = [project_digest(function) for function in project.load(main=CLOSED).ALL]
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 2
+
+
+def test_lambdas_without_columns_are_not_guessed(project: Project) -> None:
+    main = project.load(main=CLOSED)
+    plain = main.ALL[0]
+    code = plain.__code__.replace(co_linetable=b"")
+    stripped = type(plain)(code, vars(main), "x", (), plain.__closure__)
+    assert "told apart" in reason(code_of(stripped))
+
+
+EDITS = [
+    "def stage(x):\n    return x + 2\n",  # another body
+    "\ndef stage(x):\n    return x + 1\n",  # another line
+    "def stage(x):\n    return x + 1.0\n",  # another type
+    "def other(x):\n    return x + 1\n",  # another name
+    "def stage(y):\n    return y + 1\n",  # another parameter
+    "def stage(x, /):\n    return x + 1\n",
+    "x = 1\n",
+    "def stage(x:\n",  # no longer Python
+    "return 1\n",
+    "1 +\x00\n",
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_source_that_changed_after_the_import_is_not_trusted(project: Project, edit: str) -> None:
+    stage = project.load(main="def stage(x):\n    return x + 1\n").stage
+    assert code_of(stage).unresolved == ()
+    project.write(main=edit + "# padding, so that the size differs\n")
+    assert reason(code_of(stage)) == "its source changed after it was imported"
+    project.write(main="def stage(x):\n    return x + 1\n\n\n")
+    assert code_of(stage).unresolved == ()
+
+
+def test_lambdas_that_swapped_places_stay_what_they_are(project: Project) -> None:
+    main = project.load(main="ALL = [lambda: 1, lambda: 2]\n")
+    before = [project_digest(function) for function in main.ALL]
+    project.write(main="ALL = [lambda: 2, lambda: 1]  # swapped\n")
+    assert [project_digest(function) for function in main.ALL] == before
+    assert before[0] != before[1]
+
+
+def test_lambdas_that_swapped_places_and_close_over_variables_are_not_trusted(
+    project: Project,
+) -> None:
+    main = project.load(main=CLOSED)
+    project.write(main=CLOSED.replace("n + 1, lambda: n + 2", "n + 2 , lambda: n + 1"))
+    assert "told apart" in reason(code_of(main.ALL[0]))
+
+
+def test_a_notebook_compiles_statements_alone() -> None:
+    cell = "import math\ndef stage(x): return math.floor(x)\n"
+    where: dict[str, Any] = {"__name__": "__main__"}
+    linecache.cache["<cell 9>"] = (len(cell), None, cell.splitlines(keepends=True), "<cell 9>")
+    for line, text in enumerate(cell.splitlines()):
+        exec(compile("\n" * line + text, "<cell 9>", "exec"), where)
+    assert code_of(where["stage"]).unresolved == ()
+
+
+def test_a_function_without_source_still_counts_with_its_defaults() -> None:
+    where: dict[str, Any] = {"__name__": "__main__"}
+    exec("def make(n):\n    def stage(x=n): return x, n\n    return stage", where)
+    one, other = code_of(where["make"](1)), code_of(where["make"](2))
+    assert reason(one) == "its source can't be found"
+    assert one.digest != other.digest
+
+
+# What can't be vouched for
+
+UNRESOLVED = [
+    # source, name, where, part of the reason
+    ("CLIENT = iter(())\ndef stage():\n    return CLIENT", "CLIENT", 3, "tuple_iterator"),
+    ("class A: pass\nVALUE = A()\ndef stage(): return VALUE", "VALUE", 3, "main.A"),
+    ("def stage(x): return x + nope", "nope", 1, "no such name"),
+    ("import json as j\ndef stage(): return eval('1')", "eval", 2, "only known while it runs"),
+    ("def stage(): exec('a = 1')", "exec", 1, "only known while it runs"),
+    ("def stage(): return __import__('lib')", "__import__", 1, "imports"),
+    (
+        "import importlib\ndef stage(): return importlib.import_module('lib')",
+        "importlib.import_module",
+        2,
+        "imports",
+    ),
+    (
+        "import importlib as i\ndef stage(): return i.__import__('lib')",
+        "i.__import__",
+        2,
+        "imports",
+    ),
+    ("from importlib import __import__ as i\ndef stage(): return i('lib')", "i", 2, "imports"),
+    (
+        "from importlib import util\ndef stage(): return util.find_spec('lib')",
+        "util.find_spec",
+        2,
+        "imports",
+    ),
+    (
+        "from importlib.util import *\ndef stage(): return module_from_spec('lib')",
+        "module_from_spec",
+        2,
+        "imports",
+    ),
+    (
+        "import importlib.machinery as m\ndef stage(): return m.SourceFileLoader",
+        "m.SourceFileLoader",
+        2,
+        "imports",
+    ),
+    (
+        "from importlib.machinery import *\nM = SourceFileLoader\ndef stage(): return M",
+        "M",
+        3,
+        "imports",
+    ),
+    (
+        "import pkgutil\ndef stage(): return pkgutil.resolve_name('lib:x')",
+        "pkgutil.resolve_name",
+        2,
+        "imports",
+    ),
+    ("from pydoc import locate\ndef stage(): return locate('lib.x')", "locate", 2, "imports"),
+    (
+        "from runpy import run_path\ndef stage(): return run_path('lib.py')",
+        "run_path",
+        2,
+        "imports",
+    ),
+    ("import pickle\ndef stage(x): return pickle.loads(x)", "pickle.loads", 2, "by their names"),
+    ("from pickle import load\ndef stage(x): return load(x)", "load", 2, "by their names"),
+    (
+        "from pickle import Unpickler\ndef stage(x): return Unpickler(x)",
+        "Unpickler",
+        2,
+        "by their names",
+    ),
+    ("import lib\ndef stage(n): return getattr(lib, n)", "lib", 2, "computed name"),
+    ("import lib\ndef stage(n): return getattr(lib, 'nope')", "lib.nope", 2, "has no 'nope'"),
+    ("import polars\ndef stage(n): return getattr(polars, n)", "polars", 2, "computed name"),
+    ("def low(): 'd'\ndef stage(n): return getattr(low, n)", "low", 2, "computed name"),
+    ("class A: 'd'\ndef stage(n): return getattr(A, n)", "A", 2, "computed name"),
+    ("import lib\ndef stage(n): return getattr(lib.A, n)", "lib.A", 2, "computed name"),
+    (
+        "import datetime\ndef stage(n): return getattr(datetime.date, n)",
+        "datetime.date",
+        2,
+        "computed",
+    ),
+    ("from datetime import date\ndef stage(n): return getattr(date, n)", "date", 2, "computed"),
+    ("import os.path\ndef stage(n): return getattr(os.path, n)", "os.path", 2, "computed name"),
+    (
+        "import operator\ndef stage(g, n): return operator.attrgetter(n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g, n): return attrgetter('a', n)(g)",
+        "attrgetter",
+        2,
+        "computed",
+    ),
+    (
+        "from operator import *\ndef stage(g): return attrgetter('a.__doc__')(g)",
+        "a.__doc__",
+        2,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nD = a('__doc__')\ndef stage(g): return D(g)",
+        "D",
+        3,
+        "source",
+    ),
+    (
+        "from operator import attrgetter as a\nN = '__doc__'\ndef stage(g): return a(N)(g)",
+        "N",
+        3,
+        "source",
+    ),
+    ("def stage(g): return g.__getattribute__('__code__')", "__code__", 1, "source"),
+    (
+        "def stage(n):\n    import polars as p\n    return getattr(p, n)",
+        "p",
+        3,
+        "computed name",
+    ),
+    ("import lib\ndef stage(): return [lib]", "lib", 2, "used as a value"),
+    (
+        "import types\nm = types.ModuleType('json')\ndef stage(): return [m]",
+        "m",
+        3,
+        "used as a value",
+    ),
+    ("def stage():\n    import nowhere_to_be_found\n", "nowhere_to_be_found", 2, "no module"),
+    ("def stage():\n    import broken\n", "broken", 2, "ZeroDivisionError"),
+    ("def stage():\n    from . import broken\n", "broken", 2, "can't be imported"),
+    ("def stage():\n    from lib import nope\n", "nope", 2, "lib.nope"),
+    ("COUNT = 0\ndef stage():\n    global COUNT\n    COUNT = 1", "COUNT", 4, "assigns a global"),
+    ("def stage(): return globals()['x']", "globals", 1, "by their names"),
+    ("def low(): 'doc'\ndef stage(): return low.__doc__", "__doc__", 2, "source or annotations"),
+    ("import polars as pl\ndef stage(x): return pl.sql('from x')", "pl.sql", 2, "by their names"),
+    (
+        "import polars as pl\ndef stage(): return pl.SQLContext(register_globals=True)",
+        "register_globals",
+        2,
+        "by their names",
+    ),
+    ("class A: n = 1\ndef stage(): return A.__subclasses__()", "__subclasses__", 2, "anywhere"),
+    ("def stage(x): return x.query('a > @LIMIT')", "query", 1, "by their names"),
+    ("def stage(x, y): return x.eval(y)", "eval", 1, "by their names"),
+    (
+        "__x = 1\nclass A:\n    def p(self): return __x\ndef stage(): return A",
+        "__x",
+        3,
+        "private name",
+    ),
+    ("def stage(x=iter(())): return x", "stage(x=)", 1, "tuple_iterator"),
+    (
+        "def make():\n    def stage(): return late\n    keep = stage\n    if not keep: late = 1\n"
+        "    return stage\nstage = make()",
+        "late",
+        2,
+        "no value yet",
+    ),
+    ("class A:\n    one = iter(())\ndef stage(): return A", "A.one", 3, "tuple_iterator"),
+    ("import lib\ndef stage(): return lib.__private", "lib.__private", 2, "has no"),
+    ("import _random\nimport sys\ndef stage(n): return getattr(sys, n)", "sys", 3, "computed name"),
+]
+
+
+@pytest.mark.parametrize(("source", "name", "line", "reason"), UNRESOLVED)
+def test_what_cannot_be_resolved_is_named(
+    project: Project, source: str, name: str, line: int, reason: str
+) -> None:
+    project.write(lib="class A: 'd'\n__private = 1", broken="1 / 0")
+    code = project.code(source)
+    (found,) = code.unresolved
+    assert (found.name, found.where) == (name, f"main.py:{line}")
+    assert reason in found.reason
+
+
+def test_a_closure_without_value_that_the_text_does_not_name(project: Project) -> None:
+    source = (
+        "def make():\n    class A:\n        def p(self): return super()\n"
+        "        found.append(p)\n        early = code(p)\n    return A.early\n"
+    )
+    main = project.load(
+        main="found = []\nfrom tidemill.analysis.code.code_fingerprint import code_of as code\n"
+        + source
+    )
+    assert "no value yet" in reason(main.make())
+
+
+TOUCHES = [
+    ("import polars as pl\ndef stage(): return pl.read_csv('x')", "pl.read_csv", "reads"),
+    ("import polars as pl\ndef stage(): return pl.scan_parquet('x')", "pl.scan_parquet", "reads"),
+    ("from polars import scan_csv\ndef stage(): return scan_csv('x')", "scan_csv", "reads"),
+    (
+        "def stage():\n    import polars as pl\n    return pl.read_json('x')",
+        "pl.read_json",
+        "reads",
+    ),
+    ("def stage(): return open('x')", "open", "reads"),
+    (
+        "from pathlib import Path\nP = Path('x')\ndef stage(): return P.read_text()",
+        "P.read_text",
+        "reads",
+    ),
+    ("from pathlib import Path\ndef stage(): return Path('x').read_text()", "read_text", "reads"),
+    ("def stage(p): return p.read_bytes()", "read_bytes", "reads"),
+    (
+        "import linecache\ndef stage(): return linecache.getline('x', 1)",
+        "linecache.getline",
+        "reads",
+    ),
+    ("from linecache import getlines\ndef stage(): return getlines('x')", "getlines", "reads"),
+    (
+        "import gettext\ndef stage(): return gettext.translation('x')",
+        "gettext.translation",
+        "reads",
+    ),
+    ("from gettext import gettext as _\ndef stage(): return _('x')", "_", "reads"),
+    ("import os\ndef stage(): return os.path.exists('x')", "os.path.exists", "reads"),
+    ("from os.path import exists\ndef stage(): return exists('x')", "exists", "reads"),
+    ("import os\ndef stage(): return os.environ['x']", "os.environ", "environment"),
+    ("import os\ndef stage(): return os.environ.get('x')", "os.environ.get", "environment"),
+    ("from os import environ\ndef stage(): return environ['x']", "environ", "environment"),
+    ("from os import getenv\ndef stage(): return getenv('x')", "getenv", "environment"),
+    ("from os import getcwd\ndef stage(): return getcwd()", "getcwd", "environment"),
+    ("def stage(): return __file__", "__file__", "environment"),
+    ("from datetime import datetime\ndef stage(): return datetime.now()", "datetime.now", "clock"),
+    (
+        "from datetime import datetime\nnow = datetime.now\ndef stage(): return now()",
+        "now",
+        "clock",
+    ),
+    ("import datetime as dt\ndef stage(): return dt.date.today()", "dt.date.today", "clock"),
+    ("import time\ndef stage(): return time.time()", "time.time", "clock"),
+    ("def stage():\n    from time import time\n    return time()", "time", "clock"),
+    ("def stage(day): return day.today()", "today", "clock"),
+    ("import random\ndef stage(): return random.random()", "random.random", "random"),
+    ("from random import randint\ndef stage(): return randint(1, 2)", "randint", "random"),
+    ("import random\ndef stage(): return random.Random()", "random.Random", "random"),
+    ("import numpy as np\ndef stage(): return np.random.rand(3)", "np.random.rand", "random"),
+    (
+        "import numpy as np\ndef stage(): return np.random.default_rng()",
+        "np.random.default_rng",
+        "random",
+    ),
+    (
+        "import numpy as np\ndef stage(): return np.random.default_rng(None)",
+        "np.random.default_rng",
+        "random",
+    ),
+    (
+        "import numpy as np\nRNG = np.random.default_rng(7)\ndef stage(): return RNG.random()",
+        "RNG",
+        "random",
+    ),
+    ("from uuid import uuid4\ndef stage(): return uuid4()", "uuid4", "random"),
+    ("def stage(x): return hash(x)", "hash", "random"),
+    ("def stage(x): return x.sample(5)", "sample", "random"),
+    ("def stage(x): return x.select('a').sample(n=5, seed=None)", "sample", "random"),
+    ("import polars as pl\ndef stage(): return pl.col('a').shuffle()", "shuffle", "random"),
+    ("def stage(x): return map(x.shuffle, x)", "shuffle", "random"),
+    (
+        "from urllib.request import urlopen\ndef stage(): return urlopen('x')",
+        "urlopen",
+        "network",
+    ),
+    ("import urllib.request as r\ndef stage(): return r.urlopen('x')", "r.urlopen", "network"),
+    (
+        "import polars as pl\ndef stage(): return pl.thread_pool_size()",
+        "pl.thread_pool_size",
+        "environment",
+    ),
+    ("from polars import thread_pool_size as n\ndef stage(): return n()", "n", "environment"),
+    ("import os\ndef stage(): return os.cpu_count()", "os.cpu_count", "environment"),
+    (
+        "import os\ndef stage(): return os.sched_getaffinity(0)",
+        "os.sched_getaffinity",
+        "environment",
+    ),
+    (
+        "from multiprocessing import cpu_count\ndef stage(): return cpu_count()",
+        "cpu_count",
+        "environment",
+    ),
+    (
+        "import socket\ndef stage(): return socket.gethostname()",
+        "socket.gethostname",
+        "environment",
+    ),
+    ("from socket import gethostname as host\ndef stage(): return host()", "host", "environment"),
+    ("import platform\ndef stage(): return platform.machine()", "platform.machine", "environment"),
+    ("from locale import getlocale\ndef stage(): return getlocale()", "getlocale", "environment"),
+    ("import socket\ndef stage(): return socket.socket()", "socket.socket", "network"),
+    # the time zone of the machine
+    (
+        "from datetime import datetime as dt\ndef stage(): return dt(2013, 1, 1).timestamp()",
+        "timestamp",
+        "environment",
+    ),
+    ("def stage(moment): return moment.timestamp()", "timestamp", "environment"),
+    ("def stage(moment): return moment.astimezone(None)", "astimezone", "environment"),
+    (
+        "import datetime as dt\nAT = dt.datetime(2013, 1, 1)\ndef stage(): return AT.timestamp()",
+        "AT.timestamp",
+        "environment",
+    ),
+    (
+        "import datetime as dt\ndef stage(x): return dt.datetime.fromtimestamp(x)",
+        "dt.datetime.fromtimestamp",
+        "environment",
+    ),
+    (
+        "from datetime import date\ndef stage(x): return date.fromtimestamp(x)",
+        "date.fromtimestamp",
+        "environment",
+    ),
+    ("def stage(x, kind): return kind.fromtimestamp(x)", "fromtimestamp", "environment"),
+    (
+        "import datetime as dt\ndef stage(x): return map(dt.datetime.timestamp, x)",
+        "dt.datetime.timestamp",
+        "environment",
+    ),
+    ("import time\ndef stage(x): return time.mktime(x)", "time.mktime", "clock"),
+]
+
+
+@pytest.mark.parametrize(("source", "name", "kind"), TOUCHES)
+def test_what_it_touches_is_named(project: Project, source: str, name: str, kind: str) -> None:
+    code = project.code(source)
+    line = 1 + source[: source.rindex(name.rpartition(".")[2])].count("\n")
+    assert code.touches == (Touch(name=name, kind=kind, where=f"main.py:{line}"),)  # type: ignore[arg-type]
+    assert code.unresolved == ()
+
+
+CLEAN = [
+    "import numpy as np\ndef stage(): return np.random.default_rng(7).random()",
+    "import numpy as np\ndef stage(seed): return np.random.default_rng(seed=seed)",
+    "import random\ndef stage(): return random.Random(7).sample([1, 2], 1)",
+    "def stage(x): return x.sample(n=5, seed=1), x.shuffle(1)",
+    "import time\ndef stage(): time.sleep(0)",
+    "from datetime import date, datetime\ndef stage(): return date(2013, 1, 1), datetime.min",
+    "import os.path\ndef stage(): return os.path.join('a', 'b')",
+    "import polars as pl\nfrom polars import col\ndef stage(x): return x.select(col('a'), pl.col.b)",
+    "import datetime as dt\ndef stage(x): return dt.datetime.fromtimestamp(x, dt.UTC)",
+    "from datetime import *\ndef stage(x): return datetime.fromtimestamp(x, tz=UTC)",
+    "def stage(x, kind, zone): return kind.fromtimestamp(x, zone), x.astimezone(zone)",
+    "import polars as pl\nT = pl.col('t')\ndef stage(x): return T.dt.timestamp(), x.a.dt.timestamp()",
+    "import polars as pl\ndef stage(x): return pl.col('t').dt.timestamp(), x.timestamp.min()",
+    "import polars as pl\nT = pl.col('t')\ndef stage(): return T.timestamp.min()",
+    "import polars as pl\ndef stage(n): return getattr(pl.col('a'), n)(), getattr(pl.col, n)",
+    "def low(): return 1\ndef stage(n): return getattr(low(), n), getattr(n, n)",
+    "from operator import attrgetter\ndef stage(x): return attrgetter('a.b', 'c')(x)",
+    "import math, json, re\ndef stage(x): return math.pi, json.dumps(x), re.compile('a')",
+    "def stage(x): return dict.fromkeys(x), sorted(x, key=len), x.query('a > 1')",
+    "class A:\n    def today(self): return 1\ndef stage(): return A.today",
+    "def stage(x):\n    try:\n        return x\n    except ValueError as e:\n        raise e",
+    "from logging import getLogger\nlog = getLogger('a')\ndef stage(): log.info('x')",
+    "def stage():\n    import urllib.parse\n    return urllib.parse.quote('x')",
+    "def stage():\n    import json, tidemill\n    return json.dumps, tidemill.Frame",
+]
+
+
+@pytest.mark.parametrize("source", CLEAN)
+def test_what_is_repeatable_is_left_in_peace(project: Project, source: str) -> None:
+    code = project.code(source)
+    assert (code.unresolved, code.touches) == ((), ())
+
+
+def test_methods_that_others_set_on_polars_are_followed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import polars as pl
+
+    source = "def stage(x): return x.tidal(1), pl.Expr.tidal\nimport polars as pl\n"
+    project.write(lib="def one(x): return 1\ndef two(x): return 2\n")
+    lib = project.load("lib")
+    stage = project.function(source)
+    digests = []
+    for added in (lib.one, lib.two, property(lib.one), staticmethod(lib.two)):
+        monkeypatch.setattr(pl.Expr, "tidal", added, raising=False)
+        code = code_of(stage)
+        assert code.unresolved == ()
+        digests.append(code.digest)
+    assert len(set(digests)) == 4
+
+
+def test_attributes_of_unknown_values_count_once_wherever_they_stand(project: Project) -> None:
+    source = "def stage(a, b):\n    return [a.select('x'),{}b.select('y')]\n"
+    assert (
+        project.code(source.format(" ")).digest == project.code(source.format("\n        ")).digest
+    )

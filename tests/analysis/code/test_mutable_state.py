@@ -1,0 +1,119 @@
+"""Which values can change in place, and whether they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tidemill.analysis.code.code_fingerprint import code_of
+from tidemill.analysis.code.mutable_state import can_change
+
+
+class Colour(Enum):
+    RED = 1
+
+
+@dataclass(frozen=True)
+class Frozen:
+    n: int = 1
+
+
+@dataclass
+class Loose:
+    n: int = 1
+
+
+class Counting:
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self) -> int:
+        self.n += 1
+        return self.n
+
+
+@pytest.mark.parametrize(
+    ("value", "can"),
+    [
+        ({}, True), ([], True), (set(), True), (bytearray(), True), (SimpleNamespace(), True),
+        (Loose(), True), (Counting(), True), (np.ones(1), True), (pl.Series([1]), True),
+        (pl.DataFrame(), True), (partial(int), True),
+        ((), False), (1, False), ("a", False), (frozenset(), False), (Frozen(), False),
+        (Colour.RED, False), (pl.col("a"), False), (len, False), (can_change, False),
+        (Loose, False),
+    ],
+)  # fmt: skip
+def test_what_can_change_in_place(value: Any, can: bool) -> None:
+    assert can_change(value) is can
+
+
+TABLE: dict[str, list[int]] = {"a": [1]}
+LOOSE = Loose()
+PAIR = (1, [2])
+
+
+def reads() -> int:
+    return TABLE["a"][0] + LOOSE.n + PAIR[1][0]
+
+
+def outer(n: int) -> Callable[[], int]:
+    def inner() -> int:
+        return n + Loose.n
+
+    return inner
+
+
+def test_nothing_changes_by_itself() -> None:
+    code = code_of(reads)
+    assert [keeper.name for keeper in code.keepers] == [
+        "reads",
+        "TABLE",
+        "LOOSE",
+        "PAIR",
+        "Loose",
+    ]
+    state = code.state
+    assert state.changed() is None
+    assert reads() == 4
+    assert state.changed() is None
+
+
+def test_what_changed_is_named_by_what_led_to_it() -> None:
+    state = code_of(reads).state
+    TABLE["a"].append(2)
+    keeper = state.changed()
+    TABLE["a"].pop()
+    assert keeper is not None
+    assert keeper.name == "TABLE"
+    assert keeper.where.startswith("test_mutable_state.py:")
+    assert state.changed() is None
+    LOOSE.n = 7
+    keeper = state.changed()
+    LOOSE.n = 1
+    assert keeper is not None
+    assert keeper.name == "LOOSE"
+
+
+def test_functions_and_classes_hold_attributes_and_cells() -> None:
+    inner = outer(1)
+    state = code_of(inner).state
+    assert state.changed() is None
+    Loose.n = 5
+    changed = state.changed()
+    Loose.n = 1
+    assert changed is not None
+    assert changed.name == "Loose"
+    assert state.changed() is None
+    setattr(inner, "seen", 1)  # noqa: B010 - functions have no such attribute to type checkers
+    assert state.changed() is not None
+    del inner.__dict__["seen"]
+    inner.__closure__[0].cell_contents = 2  # type: ignore[index]
+    assert state.changed() is not None

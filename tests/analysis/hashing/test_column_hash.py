@@ -1,0 +1,369 @@
+"""Equal values in any layout have equal hashes; anything that a reader can tell apart has not."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing.parametric import series as any_series
+
+from tests.support import columns
+from tests.support.columns import (
+    GOLDEN,
+    LAYOUTS,
+    LONG,
+    ROWSET_GOLDEN,
+    VALUES,
+    golden_columns,
+    with_garbage,
+)
+from tidemill.analysis.hashing import canonical
+from tidemill.analysis.hashing.arrow_buffers import _Stream, exported, numbers
+from tidemill.analysis.hashing.canonical import Bytes, Canon, Codes, Fixed
+from tidemill.analysis.hashing.column_hash import Hasher, column_hash, column_hashes, rowset_hash
+from tidemill.core.errors import ContractError, TidemillError
+
+DTYPES = [pytest.param(dtype, values, id=name) for name, dtype, values in VALUES if len(values) > 1]
+
+
+# Parquet has no struct without fields.
+PAIRS = [
+    (name, layout)
+    for name, _, _ in VALUES
+    for layout in LAYOUTS
+    if (name, layout) != ("struct_empty", "parquet")
+]
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in VALUES])
+def test_golden_digest(name: str) -> None:
+    assert column_hash(golden_columns()[name]) == GOLDEN[name]
+
+
+def test_golden_digests_are_all_different() -> None:
+    assert len(set(GOLDEN.values())) == len(GOLDEN)
+
+
+@pytest.mark.parametrize(("name", "layout"), PAIRS)
+def test_layout_leaves_no_trace(name: str, layout: str) -> None:
+    moved = LAYOUTS[layout](golden_columns()[name])
+    assert moved.dtype == golden_columns()[name].dtype
+    assert column_hash(moved) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("block", [1, 3, 8])
+def test_blocks_leave_no_trace(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "BLOCK", block)
+    frame = pl.DataFrame(
+        [column.gather([0, 0, *range(len(column))])[2:] for column in golden_of_one_length()]
+    )
+    small = column_hashes(frame)
+    monkeypatch.undo()
+    assert small == column_hashes(frame)
+
+
+def golden_of_one_length() -> list[pl.Series]:
+    return [
+        column.gather([n % len(column) for n in range(20)]) for column in golden_columns().values()
+    ]
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Binary])
+@pytest.mark.parametrize("runs", [1, 10**9])
+def test_scattered_strings_hash_alike_packed_or_one_by_one(
+    dtype: type[pl.DataType], runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [None if n % 7 == 0 else (LONG + str(n))[n % 40 :] for n in range(300)]
+    order = random.Random(3).sample(range(300), 300)
+    scattered = pl.Series([texts[n] for n in order]).gather(np.argsort(np.array(order)))
+    assert scattered.to_list() == texts
+    expected = column_hash(pl.Series(texts, dtype=pl.String).cast(dtype))
+    monkeypatch.setattr(canonical, "MANY_RUNS", runs)
+    monkeypatch.setattr(canonical, "BLOCK", 100)
+    assert column_hash(scattered.cast(dtype)) == expected
+
+
+@pytest.mark.parametrize(("dtype", "values"), DTYPES)
+def test_one_changed_cell_changes_the_hash(dtype: pl.DataType, values: list[Any]) -> None:
+    chance = random.Random(7)
+    choices = [None, *values]
+    cells = [chance.randrange(len(choices)) for _ in range(40)]
+    before = column_hash(pl.Series([choices[cell] for cell in cells], dtype=dtype))
+    for row in range(len(cells)):
+        other = (cells[row] + chance.randrange(1, len(choices))) % len(choices)
+        changed = [*cells[:row], other, *cells[row + 1 :]]
+        after = column_hash(pl.Series([choices[cell] for cell in changed], dtype=dtype))
+        assert after != before, (row, choices[cells[row]], choices[other])
+
+
+@pytest.mark.parametrize(("dtype", "values"), DTYPES)
+def test_order_and_length_count(dtype: pl.DataType, values: list[Any]) -> None:
+    orders = [values, values[::-1], values[:1], [*values, None], [None, *values], [], [None]]
+    hashes = {column_hash(pl.Series(order, dtype=dtype)) for order in orders}
+    assert len(hashes) == len(orders)
+
+
+def test_the_full_type_counts() -> None:
+    dtypes: list[Any] = [
+        *[pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.Float32, pl.Float64],
+        *[pl.Date, pl.Time, pl.Boolean, pl.Null, pl.String, pl.Binary, pl.Categorical],
+        *[pl.Datetime(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "UTC")],
+        *[pl.Datetime("us", "Europe/Berlin"), pl.Duration("us"), pl.Duration("ms")],
+        *[pl.Decimal(20, 2), pl.Decimal(20, 3), pl.Decimal(21, 2)],
+        *[pl.Enum([]), pl.Enum(["a", "b"]), pl.Enum(["b", "a"]), pl.Enum(["ab"])],
+        *[pl.Categorical(pl.Categories("x")), pl.Categorical(pl.Categories("x", "y"))],
+        pl.Categorical(pl.Categories("x", physical=pl.UInt8)),
+        *[pl.List(pl.Int8), pl.List(pl.Int16), pl.List(pl.List(pl.Int8)), pl.Array(pl.Int8, 1)],
+        *[pl.Array(pl.Int8, 2), pl.Array(pl.Int8, (1, 2)), pl.Array(pl.Int8, (2, 1))],
+        *[pl.Struct({"a": pl.Int8}), pl.Struct({"b": pl.Int8}), pl.Struct({})],
+        *[pl.Struct({"a": pl.Int8, "b": pl.Int8}), pl.Struct({"b": pl.Int8, "a": pl.Int8})],
+        pl.Map(pl.String, pl.Int8),
+    ]
+    columns = [pl.Series([None, None], dtype=dtype) for dtype in dtypes]
+    assert len({column_hash(column) for column in columns}) == len(dtypes)
+
+
+def test_every_nan_is_the_same_and_zero_has_a_sign() -> None:
+    bits = np.array([0x7FF8 << 48, 0xFFF8 << 48, (0x7FF0 << 48) + 1, (0xFFFF << 48) + 5], np.uint64)
+    nans = pl.Series(bits.view(np.float64))
+    assert column_hash(nans) == column_hash(pl.Series([float("nan")] * 4))
+    assert column_hash(pl.Series([0.0])) != column_hash(pl.Series([-0.0]))
+
+
+def test_a_validity_buffer_without_nulls_leaves_no_trace() -> None:
+    column = pl.Series([1, 2, None]).fill_null(3)
+    with exported(column) as (_, chunks):
+        assert [(array.null_count, bool(array.buffers[0])) for array in chunks] == [(0, True)]
+    assert column_hash(column) == column_hash(pl.Series([1, 2, 3]))
+
+
+def test_a_run_ends_with_its_buffer() -> None:
+    first, second = "x" * 20, "y" * 20
+    pieces = [pl.Series([first] * 1000), pl.Series(["z" * 20, second] * 500)]
+    column = pl.concat(pieces, rechunk=True).gather([0, 1001])
+    with exported(column) as (_, chunks):
+        views = numbers(next(chunks), 1, 0, 2, canonical.Bytes.VIEW)
+        places = views[:, 2:].tolist()
+    assert places[0][0] != places[1][0]
+    assert places[0][1] + 20 == places[1][1]
+    assert column_hash(column) == column_hash(pl.Series([first, second]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([{"a": 1}, {"a": 2}, None, {"a": 4}]),
+        pl.Series([[1, 2], [3, 4], None, [5, 6]], dtype=pl.Array(pl.Int64, 2)),
+    ],
+)
+def test_a_nested_array_may_start_inside_its_buffers(column: pl.Series) -> None:
+    # Polars slices the parts instead, but the protocol allows an offset on any level.
+    canons = [
+        canonical.Structs([Fixed((b"l",), "<i8")])
+        if column.dtype == pl.Struct
+        else canonical.Arrays(Fixed((b"l",), "<i8"), 2)
+        for _ in range(2)
+    ]
+    with exported(column) as (_, chunks):
+        for array in chunks:
+            array.offset = 1
+            canons[0].feed(array, 0, 3)
+            array.offset = 0
+    with exported(column[1:]) as (_, chunks):
+        for array in chunks:
+            canons[1].feed(array, 0, 3)
+    assert canons[0].digest() == canons[1].digest()
+
+
+def test_garbage_is_there_to_be_ignored() -> None:
+    column = with_garbage(pl.Series([1, None, 3]))
+    with exported(column) as (_, chunks):
+        values = [numbers(array, 1, 0, 3, np.dtype("<i8")).tolist() for array in chunks]
+    assert values == [[1, 1, 3]]
+    lists = with_garbage(pl.Series([[1, 2], None, []]))
+    with exported(lists) as (_, chunks):
+        assert [array.children[0].contents.length for array in chunks] == [4]
+
+
+# Values are compared by their text: it tells nulls, NaN and the two zeros apart.
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[pl.Series, pl.Series]:
+    _, dtype, values = draw(st.sampled_from(VALUES))
+    cells = st.lists(st.sampled_from([None, *values[:3]]), max_size=4)
+    return pl.Series(draw(cells), dtype=dtype), pl.Series(draw(cells), dtype=dtype)
+
+
+@given(pairs())
+@settings(max_examples=400, deadline=None)
+def test_equal_exactly_if_the_values_are(pair: tuple[pl.Series, pl.Series]) -> None:
+    left, right = pair
+    same = repr(left.to_list()) == repr(right.to_list())
+    assert (column_hash(left) == column_hash(right)) is same
+
+
+@given(
+    any_series(min_size=0, max_size=30, allow_null=True, excluded_dtypes=[pl.Object, pl.Extension]),
+    st.data(),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_series_keeps_its_hash_in_any_layout(column: pl.Series, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(column)))
+    layouts = ["slice", "pieces", "rechunked slice", "garbage", "filter", "gather", "ipc"]
+    layout = data.draw(st.sampled_from(layouts))
+    pieces = pl.concat([column[:cut], column[cut:]], rechunk=False)
+    assert column_hash(LAYOUTS[layout](pieces)) == column_hash(column)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_another_process_finds_the_same(threads: str) -> None:
+    program = (
+        "import json, runpy, sys\n"
+        "import polars as pl\n"
+        "keep = pl.Series(['blue', 'green', 'red'], dtype=pl.Categorical)\n"
+        "from tidemill.analysis.hashing.column_hash import column_hash\n"
+        "columns = runpy.run_path(sys.argv[1])['golden_columns']()\n"
+        "sys.stdout.write(json.dumps({name: column_hash(c) for name, c in columns.items()}))\n"
+    )
+    seed = {"POLARS_MAX_THREADS": threads, "PYTHONHASHSEED": threads}
+    done = subprocess.run(
+        [sys.executable, "-c", program, columns.__file__],
+        env=os.environ | seed,
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == GOLDEN
+
+
+def test_column_hashes_name_each_column() -> None:
+    frame = pl.DataFrame(
+        {"a": [1, 2], "b": ["x", None], "c": pl.Series(["u", "v"], dtype=pl.Categorical)}
+    )
+    assert column_hashes(frame) == {name: column_hash(frame[name]) for name in "abc"}
+    assert column_hashes(frame.rename({"a": "z"}))["z"] == column_hash(frame["a"])
+    assert column_hashes(pl.DataFrame(height=3)) == {}
+
+
+def test_columns_in_unlike_pieces() -> None:
+    whole = pl.DataFrame({"a": range(6), "b": list("abcdef")})
+    pieces = [
+        pl.concat([whole[n][:cut], whole[n][cut:]], rechunk=False)
+        for n, cut in (("a", 2), ("b", 5))
+    ]
+    assert column_hashes(pl.DataFrame(pieces)) == column_hashes(whole)
+
+
+@given(pairs())
+@settings(deadline=None)
+def test_a_hasher_takes_no_trace_of_one_frame_to_the_next(
+    pair: tuple[pl.Series, pl.Series],
+) -> None:
+    hasher = Hasher({"a": pair[0].dtype})
+    for column in (*pair, pair[0]):
+        assert hasher.hashes(column.alias("a").to_frame()) == {"a": column_hash(column)}
+
+
+def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
+    hasher = Hasher({"a": pl.String(), "b": pl.Int64()})
+    frame = pl.DataFrame({"a": ["x" * 20, None], "b": [1, 2]})
+    with pytest.raises(TidemillError, match="lays a column out as"):
+        hasher.hashes(frame.with_columns(pl.col("b").cast(pl.Int32)))
+    assert hasher.hashes(frame) == column_hashes(frame)
+
+
+def test_a_hasher_keeps_no_rows() -> None:
+    hasher = Hasher({"a": pl.String()})
+    hasher.hashes(pl.DataFrame({"a": ["x"]}))
+    (canon,) = hasher._whole.parts
+    assert isinstance(canon, Bytes)
+    assert canon.series is None
+
+
+def test_golden_digests_of_pseudo_columns() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "v": ["a", "b"]})
+    assert rowset_hash(frame, ["k"]) == ROWSET_GOLDEN
+
+
+def test_rowset_is_key_order_and_height() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "l": ["a", "b"], "v": [0.5, 0.25]})
+    rows = rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame.with_columns(v=pl.lit(9)), ["k", "l"]) == rows
+    assert rowset_hash(frame.select("v", "l", "k"), ("l", "k")) == rows
+    others = [
+        rowset_hash(frame[::-1], ["k", "l"]),
+        rowset_hash(frame[:1], ["k", "l"]),
+        rowset_hash(frame, ["k"]),
+        rowset_hash(frame.rename({"k": "m"}), ["m", "l"]),
+        rowset_hash(frame, []),
+        rowset_hash(frame.with_columns(v=pl.lit(9)), []),
+        rowset_hash(pl.DataFrame(height=2), []),
+        rowset_hash(pl.DataFrame(height=3), []),
+    ]
+    assert len({rows, *others}) == 9
+
+
+def test_rowset_takes_known_hashes() -> None:
+    frame = pl.DataFrame({"k": [1, 2], "l": ["a", "b"]})
+    hashes = column_hashes(frame)
+    assert rowset_hash(frame, ["k", "l"], hashes) == rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame, ["k", "l"], {"k": hashes["k"]}) == rowset_hash(frame, ["k", "l"])
+    assert rowset_hash(frame, ["k"], {"k": "known"}) != rowset_hash(frame, ["k"])
+
+
+def test_rowset_names_a_missing_key_column() -> None:
+    with pytest.raises(ContractError, match=r"'carier' .*did you mean 'carrier'"):
+        rowset_hash(pl.DataFrame({"carrier": ["UA"]}), ["carier"])
+
+
+def test_extension_types_are_refused_with_advice() -> None:
+    column = pl.Series("km", [1]).ext.to(pl.Extension("test.length", pl.Int64))
+    with pytest.raises(ContractError, match=r"'km' of type Extension.* convert them to numbers"):
+        column_hash(column)
+
+
+def test_python_objects_are_refused_with_advice() -> None:
+    column = pl.Series("bag", [object()], dtype=pl.Object)
+    with pytest.raises(ContractError, match=r"'bag' of type Object.* convert them to numbers"):
+        column_hash(column)
+
+
+@pytest.mark.parametrize(
+    ("column", "canon"),
+    [
+        (pl.Series([1]), Canon((b"i", b"I"))),
+        (pl.Series([1]), Codes()),
+        (pl.Series([[1]]), canonical.Arrays(Canon((b"l",)), 1)),
+        (pl.Series([[1]]), canonical.Lists(b"+L", Canon((b"i",)), "<i8")),
+        (pl.Series([{"a": 1}]), canonical.Structs([])),
+    ],
+)
+def test_unexpected_memory_is_not_read(column: pl.Series, canon: Canon) -> None:
+    with (
+        exported(column) as (schema, _),
+        pytest.raises(TidemillError, match=r"is expected; use a version of Polars"),
+    ):
+        canon.accept(schema)
+
+
+def test_a_failing_export_is_reported() -> None:
+    stream = _Stream()
+    stream.get_schema = type(stream.get_schema)(lambda *_: 22)
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+
+    class Broken(pl.Series):
+        def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+            return new_capsule(ctypes.addressof(stream), b"arrow_array_stream", None)
+
+    with pytest.raises(TidemillError, match="error 22"), exported(Broken()):
+        pass

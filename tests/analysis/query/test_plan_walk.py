@@ -1,0 +1,269 @@
+"""What isn't understood is taken as a whole: with all its text, over all that it could use."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+import pytest
+
+from tests.behaviour.query.test_mutations import quiet
+from tidemill.analysis.query.column_digests import Numbered, numbered
+from tidemill.analysis.query.placeholders import marked
+from tidemill.analysis.query.plan_walk import Plan
+from tidemill.analysis.query.serialized import Unreadable, parsed, written
+from tidemill.analysis.query.value_numbers import Lost, Relation, Unknown
+
+X = marked("x", {"a": pl.Int64(), "b": pl.Float64(), "s": pl.String(), "l": pl.List(pl.Int64)})
+Y = marked("y", {"a": pl.Int64(), "k": pl.Float64()})
+A = pl.col("a")
+
+
+def relation(tree: Any) -> tuple[Relation, Plan]:
+    plan = Plan(keys={})
+    return plan.relation(tree), plan
+
+
+def is_whole(found: Relation, plan: Plan, *sources: str) -> bool:
+    """Whether every column depends on every column of the inputs."""
+    everything = {
+        "x": {"a", "b", "s", "l"},
+        "y": {"a", "k"},
+    }
+    expected = {source: everything[source] for source in sources}
+    return all(
+        {name: set(columns) for name, columns in plan.sources.named(value.reads).items()}
+        == expected
+        for value in found.columns.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "sources"),
+    [
+        (X.pivot("s", on_columns=["p"], index="a", values="b"), ["x"]),
+        (X.sql("select a from self"), ["x"]),
+        (X.join_where(Y, pl.col("a_right") < A), ["x", "y"]),
+        (
+            X.select("a", "b", "s", "l").match_to_schema({"a": pl.Int64}, extra_columns="ignore"),
+            ["x"],
+        ),
+        (X.merge_sorted(X, "a"), ["x"]),
+        (X.gather(Y.select("a", "k").select("a")), ["x", "y"]),
+        (X.select(pl.struct("a").alias("o"), "b", "s", "l").unnest("o", separator="_"), ["x"]),
+        (X.select(A.value_counts(), pl.all().exclude("a").value_counts()), ["x"]),
+        (X.group_by_dynamic("a", every="1i").agg(cs.float().sum()), ["x"]),
+    ],
+)
+def test_operators_that_are_taken_as_a_whole(frame: pl.LazyFrame, sources: list[str]) -> None:
+    with quiet():
+        found, plan = relation(parsed(written(frame)))
+        assert list(found.columns) == list(frame.collect_schema())
+    if "y" in sources and "Gather" in written(frame):
+        assert set(plan.sources.named(found.reads)) == set(sources)
+    else:
+        assert is_whole(found, plan, *sources)
+
+
+def edited(frame: pl.LazyFrame, edit: Callable[[Any], None]) -> Any:
+    tree = copy.deepcopy(parsed(written(frame)))
+    edit(tree)
+    return tree
+
+
+def rule(tree: Any) -> None:
+    tree["Select"]["options"]["should_broadcast"] = False
+
+
+def fill(tree: Any) -> None:
+    tree["MapFunction"]["function"]["FillNan"] = {"Literal": {"Series": []}}
+
+
+def total(tree: Any) -> None:
+    stats = tree["Select"]["input"]["MapFunction"]
+    stats["function"]["Stats"] = {"Quantile": {"quantile": {"Column": "a"}, "method": "Nearest"}}
+
+
+def conditions(tree: Any) -> None:
+    tree["Filter"]["predicate"] = {"Selector": {"ByName": {"names": ["a", "b"], "strict": True}}}
+
+
+def windows(tree: Any) -> None:
+    tree["GroupBy"]["options"]["rolling"] = tree["GroupBy"]["options"]["dynamic"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "edit"),
+    [
+        (X.select("a", "b"), rule),
+        (X.fill_nan(0), fill),
+        (X.quantile(0.5), total),
+        (X.filter(A > 1), conditions),
+        (X.group_by_dynamic("a", every="1i").agg("b"), windows),
+    ],
+)
+def test_forms_that_are_not_known_are_not_guessed_at(
+    frame: pl.LazyFrame, edit: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = dict(frame.collect_schema())
+    monkeypatch.setattr("tidemill.analysis.query.operator.schema_of", lambda node: names)
+    found, plan = relation(edited(frame, edit))
+    below = [value for name, value in found.columns.items() if not name.startswith("__")]
+    assert all(
+        set(plan.sources.named(value.reads | found.reads)["x"]) >= {"a", "b"} for value in below
+    )
+
+
+def test_operators_nobody_has_heard_of_keep_all_of_their_text() -> None:
+    frame = X.select("a", "b")
+    inner = parsed(written(frame))
+
+    def node(**content: Any) -> Any:
+        return {"Novelty": {"input": inner, **content}}
+
+    def number(tree: Any) -> str:
+        return relation(tree)[0].rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidemill.analysis.query.operator.schema_of", lambda _: {"a": pl.Int64()})
+        assert number(node(n=1)) == number(node(n=1))
+        assert number(node(n=1)) != number(node(n=2))
+        assert number(node(n=1)) != number(node(m=1))
+        assert number({"Novelty": {"input": inner}}) != number({"Other": {"input": inner}})
+        found, plan = relation(node(deep=[{"plan": parsed(written(Y))}, [1, 2, 3]]))
+        assert plan.sources.named(found.reads) == {"x": ("a", "b"), "y": ("a", "k")}
+
+
+def test_a_part_without_a_schema_is_lost() -> None:
+    tree = {"Novelty": {"input": parsed(written(X))}}
+    with pytest.raises(Lost, match="has no schema"):
+        relation(tree)
+
+
+def whole(found: Numbered) -> bool:
+    return found.unordered == "the order of a query that isn't understood"
+
+
+def test_a_query_that_was_followed_wrongly_is_taken_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = X.select("a", v=A + 1)
+    assert not whole(numbered(frame))
+    for reason in (Lost("a column"), Unknown("a thing"), KeyError("a key")):
+
+        def lost(*_: object, error: Exception = reason) -> Relation:
+            raise error
+
+        monkeypatch.setattr(Plan, "relation", lost)
+        found = numbered(frame)
+        assert whole(found)
+        assert dict(found.columns["v"].reads) == {"x": ("a", "b", "s", "l")}
+        assert found.columns["v"].digest != found.columns["a"].digest
+        assert found.columns["v"].digest != numbered(X.select("a", v=A + 2)).columns["v"].digest
+        assert found.columns["v"].digest == numbered(X.select("a", v=A + 1)).columns["v"].digest
+
+
+def test_a_query_that_is_too_deep_to_follow_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deep(*_: object) -> Relation:
+        raise RecursionError
+
+    monkeypatch.setattr(Plan, "relation", deep)
+    with pytest.raises(Unreadable, match="nested too deep"):
+        numbered(X)
+
+
+def test_other_names_than_those_of_polars_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    follow = Plan.relation
+
+    def swapped(plan: Plan, tree: Any) -> Relation:
+        found = follow(plan, tree)
+        return found.with_columns(dict(reversed(list(found.columns.items()))))
+
+    monkeypatch.setattr(Plan, "relation", swapped)
+    assert whole(numbered(X.select("a", "b")))
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"Column": "a"},
+        {"Agg": {"Sum": {"Column": "a"}}},
+        {"Selector": {"ByName": {"names": ["a"], "strict": True}}},
+        {"Novelty": {}},
+        "Novelty",
+        {"Novelty": {"DataFrameScan": {}}},
+        {"two": 1, "names": 2},
+        {"Cast": {"expr": "Element", "dtype": {"OfExpr": {"Column": "a"}}, "options": "Strict"}},
+    ],
+)
+def test_expressions_that_are_not_understood_depend_on_all_columns(
+    inner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan_of(part: Any) -> Any:
+        tree = parsed(written(X.select(v=pl.col("l").list.eval(pl.element() + 1))))
+        tree["Select"]["expr"][0]["Alias"][0]["Eval"]["evaluation"] = part
+        return tree
+
+    # A selector, or a frame, inside of what isn't understood makes the operator one that isn't either.
+    monkeypatch.setattr("tidemill.analysis.query.operator.schema_of", lambda _: {"v": pl.Int64()})
+    found, plan = relation(plan_of(inner))
+    assert is_whole(found, plan, "x")
+    other, _ = relation(plan_of({"Column": "b"}))
+    assert found.columns["v"].term != other.columns["v"].term
+
+
+def test_names_that_polars_does_not_give_either_are_not_guessed() -> None:
+    frame = X.select(
+        pl.lit(pl.Series("w", [1, 2])), A.unique_counts(), pl.corr("a", "b").alias("c")
+    )
+    found, _ = relation(parsed(written(frame)))
+    assert list(found.columns) == ["w", "a", "c"]
+    tree = parsed(written(X.select(A)))
+    tree["Select"]["expr"] = [{"Novelty": {}}]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidemill.analysis.query.operator.schema_of", lambda _: {"v": pl.Int64()})
+        found, plan = relation(tree)
+    assert found.open == "the order of select isn't known"
+    assert is_whole(found, plan, "x")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        X.join(Y, on="a"),
+        X.unpivot(["a", "b"], index="s"),
+        pl.concat([X, Y], how="diagonal"),
+        X.unnest("s"),
+        X.select(pl.col("a", "b") + pl.all()),
+    ],
+)
+def test_names_that_polars_would_give_otherwise(
+    frame: pl.LazyFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = {"p": pl.Int64(), "s": pl.String(), "a": pl.Int64(), "b": pl.Int64(), "l": pl.Int64()}
+    monkeypatch.setattr("tidemill.analysis.query.operator.schema_of", lambda _: schema)
+    found, _ = relation(parsed(written(frame)))
+    assert list(found.columns) == list(schema)
+    assert len({value.reads for value in found.columns.values()}) == 1
+
+
+def test_an_unpivot_of_no_columns_is_taken_as_a_whole() -> None:
+    found, plan = relation(parsed(written(X.unpivot(cs.date(), index="a"))))
+    assert is_whole(found, plan, "x")
+
+
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [
+        (A.name.replace("a", "z"), "z"),
+        (A.name.to_lowercase(), "a"),
+        (A.alias("Ä").name.keep().name.to_lowercase(), "a"),
+        (pl.lit(1).name.prefix("p_"), "p_literal"),
+    ],
+)
+def test_names_made_by_rules(expression: pl.Expr, name: str) -> None:
+    found, _ = relation(parsed(written(X.select(expression))))
+    assert list(found.columns) == [name]

@@ -1,0 +1,188 @@
+"""Partitions that are made by one call are those that are made one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.support.tides import FIRST, Tides, day
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import Attempted
+from tidemill.runs.io import scheduler as running
+from tidemill.steps.io.step_runner import Workshop
+from tidemill.steps.step_messages import Made, Work
+
+# Joins within a day and with a table that has no days, windows and groups of a day, a quotient that
+# Polars computes in another way for a row alone, and rows that break a contract.
+HARBOUR = """
+import polars as pl
+import tidemill as tm
+
+
+class Raw(tm.Contract, key=("day", "id")):
+    day = tm.Date(partition="1d")
+    id = tm.Int64()
+    value = tm.Float64(nullable=True)
+    kind = tm.String(nullable=True)
+
+
+class Kinds(tm.Contract, key=("kind",)):
+    kind = tm.String()
+    weight = tm.Float64()
+
+
+class Weighed(tm.Contract, key=("id", "day")):
+    day, id, kind = Raw.day, Raw.id, Raw.kind
+    weight = tm.Float64(nullable=True)
+    third = tm.Float64(nullable=True, max=0.7)
+    others = tm.UInt32()
+
+
+class Counted(tm.Contract, key=("day", "kind")):
+    day = Raw.day
+    kind = tm.Enum(["a", "b", "c", ""])
+    rows = tm.UInt32()
+    last = tm.Int64()
+    some = tm.Rows(min=2, on_fail="warn")
+
+
+flow = tm.Workflow("harbour")
+
+
+@flow.ingest
+def raw() -> tm.Source[Raw]:
+    return tm.files("data/*.parquet")
+
+
+@flow.ingest
+def kinds() -> tm.Source[Kinds]:
+    return tm.files("kinds/*.parquet")
+
+
+@flow.transform
+def weighed(raw: tm.Frame[Raw], kinds: tm.Frame[Kinds]) -> tm.Frame[Weighed]:
+    known = raw.join(kinds, on="kind", how="left")
+    return known.filter(pl.col("value").is_null() | (pl.col("value") > -1.5)).select(
+        "day", "id", "kind", "weight",
+        third=pl.col("value") / 3,
+        others=pl.len().over("day", "kind"),
+    )
+
+
+@flow.transform
+def counted(weighed: tm.Frame[Weighed], raw: tm.Frame[Raw]) -> tm.Frame[Counted]:
+    rows = weighed.join(raw.select("day", "id"), on=["day", "id"], how="inner")
+    kind = pl.col("kind").fill_null("").cast(pl.Enum(["a", "b", "c", ""]))
+    return rows.group_by("day", kind=kind).agg(rows=pl.len(), last=pl.col("id").max())
+"""
+DAYS = 40
+
+
+def sent(root: Path, seed: int) -> Tides:
+    """A harbour with days of none to nine rows."""
+    tides, rng = Tides(root, HARBOUR), Random(seed)
+    (root / "kinds").mkdir()
+    weights = {"kind": ["a", "b"], "weight": [0.1, 0.7]}
+    pl.DataFrame(weights).write_parquet(root / "kinds" / "kinds.parquet")
+    for number in range(DAYS):
+        send(tides, rng, number)
+    return tides
+
+
+def send(tides: Tides, rng: Random, number: int) -> None:
+    count = rng.choice([1, 1, 2, 3, 9])
+    rows = {
+        "day": [FIRST + timedelta(days=number)] * count,
+        "id": rng.sample(range(20), count),
+        "value": [rng.choice([None, rng.gauss(0, 0.9)]) for _ in range(count)],
+        "kind": [rng.choice(["a", "b", "c", None]) for _ in range(count)],
+    }
+    schema = {"day": pl.Date, "id": pl.Int64, "value": pl.Float64, "kind": pl.String}
+    tides.put(f"{day(number)}.parquet", pl.DataFrame(rows, schema=schema))
+
+
+def bound(tides: Tides) -> Mapping[tuple[str, str], Binding]:
+    """All that is published, without what tells when and by which run."""
+    project = tides.open()
+    try:
+        heads = project.state().heads
+        return {
+            (name, key): replace(binding, run="", at=0.0)
+            for name, head in heads.items()
+            for key, binding in head.partitions.items()
+        }
+    finally:
+        project.close()
+
+
+def tried(tides: Tides) -> Counter[tuple[str, str, str, int, int]]:
+    found = [e.attempt for e in tides.events("Attempted") if isinstance(e, Attempted)]
+    return Counter((a.stage, a.partition, str(a.outcome), a.rows_in, a.rows_out) for a in found)
+
+
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "can_batch", lambda *_: False)
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, tuple[str, ...]]]:
+    """How many partitions of a stage will have been given by calls for several, by what columns of it."""
+    calls: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    make = Workshop.make_together
+
+    def counted(shop: Workshop, works: list[Work]) -> Any:
+        made = make(shop, works)
+        given = sum(isinstance(each, Made) for each in made)
+        calls[works[0].stage, works[0].columns] += given
+        return made
+
+    monkeypatch.setattr(Workshop, "make_together", counted)
+    return calls
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_made_together_is_what_is_made_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    several, single = sent(tmp_path / "several", seed), sent(tmp_path / "single", seed)
+    calls = counting(monkeypatch)
+    for change in range(3):
+        rng = Random(f"{seed} {change}")
+        for number in rng.sample(range(DAYS), 12) if change else ():
+            send(several, Random(f"{seed} {change} {number}"), number)
+            send(single, Random(f"{seed} {change} {number}"), number)
+        if change == 2:
+            several.edit("others=pl.len()", "others=1 + pl.len()")
+            single.edit("others=pl.len()", "others=1 + pl.len()")
+        several.run()
+        with monkeypatch.context() as patched:
+            one_by_one(patched)
+            single.run()
+        one, other = bound(several), bound(single)
+        assert [(k, one[k], other[k]) for k in one if one[k] != other.get(k)] == []
+        assert one.keys() == other.keys()
+        assert tried(several) == tried(single)
+    assert min(calls["weighed", ()], calls["counted", ()], calls["weighed", ("others",)]) > 5
+
+
+def test_what_a_stage_says_is_said_of_each_partition(tmp_path: Path) -> None:
+    tides = sent(tmp_path, 0)
+    tides.edit("    known = raw.join(", '    print("called")\n    known = raw.join(')
+    receipt = tides.run()
+    project = tides.open()
+    said = [line for line in project.history.log(receipt.run) if line.text == "called"]
+    project.close()
+    tried = [
+        partition
+        for step, found in tides.ran(receipt).items()
+        if "weighed" in step
+        for partition in found
+    ]
+    assert sorted(line.partition for line in said) == sorted(tried)

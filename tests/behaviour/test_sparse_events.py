@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.adapters.codec.events import _TWINS, KINDS, decode_event, encode_event
+from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.ledger.event import Event
+from tidemill.testing.records import everything
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXTS | st.just("null"),
+    int: st.integers(-(2**53), 2**53),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    NoneType: st.none(),
+}
+# Only a ruling that says something can be made.
+SAID = st.text(st.characters(categories=["L"]), min_size=1, max_size=5)
+RULINGS = st.builds(
+    Ruling,
+    disposition=st.sampled_from(
+        [disposition for disposition in Disposition if disposition is not Disposition.REPLACE]
+    ),
+    object=TEXTS,
+    key=TEXTS,
+    rows=st.sets(st.integers(0, 2**53), max_size=3).map(sorted).map(tuple),
+    actor=SAID,
+    reason=SAID,
+    at=PLAIN[float],
+) | st.builds(
+    Ruling,
+    disposition=st.just(Disposition.REPLACE),
+    object=TEXTS,
+    key=TEXTS,
+    fixed=SAID,
+    actor=SAID,
+    reason=SAID,
+    at=PLAIN[float],
+)
+
+# What a field that isn't there is read as. It is a part of the format: who changes a default gives events
+# a new version, and reads those of earlier ones as they were meant.
+DEFAULTS: dict[str, dict[str, object]] = {
+    "Artifact": {"reads": ""},
+    "Attempt": {
+        "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
+        "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
+        "number": 1, "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "",
+        "memo": None, "fold": None, "columns": (),
+    },
+    "Effect": {"object": "", "format": "parquet"},
+    "EffectDone": {"detail": {}},
+    "EnvironmentCreated": {"parent": "", "expires": None, "sample": 1.0, "profile": ""},
+    "Failure": {"messages": (), "skipped": 0},
+    "Finding": {"sample": "", "message": ""},
+    "Receipt": {
+        "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
+        "exit_code": 0, "messages": (), "failures": (),
+    },
+    "Ruling": {"rows": (), "fixed": ""},
+    "RunEnded": {"receipt": None},
+    "Scores": {"by": "", "slices": ()},
+    "SourceFile": {"reading": ""},
+    "SourceSeen": {"files": (), "gone": ()},
+    "Tally": {
+        "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "retried": 0,
+        "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
+        "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
+        "fold": None,
+    },
+    "FoldUsage": {"kept": 0, "computed": 0, "rows": 0},
+    "Usage": {
+        "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
+    },
+    "Verdict": {"heads": {}, "rules": "", "findings": (), "newest": {}},
+}  # fmt: skip
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Any value of a field that is declared so."""
+    origin, given_types = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return st.sampled_from(given_types)
+    if origin in (Union, UnionType):
+        return st.one_of(*map(values, given_types))
+    if origin is tuple:
+        return st.lists(values(given_types[0]), max_size=3).map(tuple)
+    if origin in (dict, Mapping):
+        return st.dictionaries(values(given_types[0]), values(given_types[1]), max_size=3)
+    if hint is Ruling:
+        return RULINGS
+    if is_dataclass(hint):
+        return records(hint)
+    return st.sampled_from(hint) if issubclass(hint, StrEnum) else PLAIN[hint]
+
+
+@st.composite
+def records(draw: st.DrawFn, kind: Any) -> Any:
+    """A record of any values, its defaults among them."""
+    hints, chosen = get_type_hints(kind), {}
+    for item in fields(kind):
+        # Columns and objects in several parts have to fit each other, which is not the question here.
+        required = item.default is MISSING and item.default_factory is MISSING
+        if required or (item.name != "parts" and draw(st.booleans())):
+            chosen[item.name] = draw(values(hints[item.name]))
+    return kind(**chosen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_a_record_comes_back_whatever_it_holds(kind: type[Event], data: st.DataObject) -> None:
+    event = data.draw(records(kind))
+    assert decode_event(encode_event(event)) == event
+
+
+def test_what_is_left_out_is_known() -> None:
+    for event in everything():
+        encode_event(event)
+    found = {}
+    for kind in _TWINS:
+        defaults = {item.name: item.default for item in fields(kind)}
+        made = {item.name: item.default_factory for item in fields(kind)}
+        known = {
+            name: made[name]() if default is MISSING else default  # type: ignore[operator]
+            for name, default in defaults.items()
+            if default is not MISSING or made[name] is not MISSING
+        }
+        found[kind.__name__] = known
+    assert {name: known for name, known in found.items() if known} == DEFAULTS

@@ -1,0 +1,140 @@
+"""Text tables and figures as people read them."""
+
+from datetime import datetime
+
+import pytest
+
+from tidemill.cli.render.figures import (
+    count,
+    markdown_table,
+    moment,
+    money,
+    plural,
+    rough,
+    seconds,
+    size,
+    table,
+    without_empty,
+)
+
+ROWS = [["features", "1,004"], ["a|b", "-"]]
+
+
+def test_a_table_aligns_numbers_to_the_right() -> None:
+    assert table(("stage", ">rows"), ROWS, indent="  ").split("\n") == [
+        "  stage      rows",
+        "  features  1,004",
+        "  a|b           -",
+    ]
+
+
+def test_a_table_without_rows_is_its_header() -> None:
+    assert table(("stage", ">rows"), []) == "stage  rows"
+
+
+def test_markdown_escapes_its_own_bars() -> None:
+    assert markdown_table(("stage", ">rows"), ROWS).split("\n") == [
+        "| stage | rows |",
+        "| --- | ---: |",
+        "| features | 1,004 |",
+        "| a\\|b | - |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1e-9, "1 ms"),  # it isn't nothing
+        (0.0214, "21 ms"),
+        (0.0994, "99 ms"),
+        (0.0996, "0.10 s"),
+        (0.42, "0.42 s"),
+        (0.994, "0.99 s"),
+        (0.996, "1.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (200, "3 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (400_000, "111.1 h"),
+    ],
+)
+def test_rough(number: float, text: str) -> None:
+    assert rough(number) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "-"), (7, "7"), (1234567, "1,234,567")])
+def test_count(number: int, text: str) -> None:
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "-"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (99_949, "99.9 kB"),
+        (99_950, "100 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),  # never "1000 kB"
+        (3_200_000_000, "3.2 GB"),
+        (5 * 10**18, "5000 PB"),
+    ],
+)
+def test_size(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0.00 s"),
+        (0.42, "0.42 s"),
+        (9.994, "9.99 s"),
+        (9.996, "10.0 s"),
+        (119.4, "119.4 s"),
+        (119.6, "2 min 0 s"),
+        (3700.0, "61 min 40 s"),
+    ],
+)
+def test_seconds(number: float, text: str) -> None:
+    assert seconds(number) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (1.254, "1.25 USD"),
+        (0.01, "0.01 USD"),
+        (0.0000234, "0.000023 USD"),
+        (1e-9, "0.000000001 USD"),
+    ],
+)
+def test_money(amount: float, text: str) -> None:
+    assert money(amount, "USD") == text
+
+
+def test_moment_is_local() -> None:
+    assert moment(1_700_000_000.7) == datetime.fromtimestamp(1_700_000_000).isoformat(" ")
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 steps"), (1, "1 step"), (2345, "2,345 steps")])
+def test_plural(number: int, text: str) -> None:
+    assert plural(number, "step") == text
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [(("-", "1"), ["stage", ">rare", ">n"]), (("-", "-"), ["stage", ">n"])],
+)
+def test_rare_columns_are_left_out_when_they_show_nothing(
+    cells: tuple[str, str], kept: list[str]
+) -> None:
+    headers, rows = without_empty(
+        ("stage", ">rare", ">n"), [["a", cells[0], "-"], ["b", cells[1], "-"]], ">rare"
+    )
+    assert headers == kept
+    assert rows[1] == (["b", cells[1], "-"] if len(kept) == 3 else ["b", "-"])

@@ -1,0 +1,344 @@
+"""Plans and receipts as text."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tidemill.cli.render.plan_and_receipt import (
+    NO_PRICE,
+    markdown_plan,
+    render_plan,
+    render_receipt,
+)
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action, Failure, Receipt, Status, Tally
+from tidemill.planning.plan import ModelState, Plan, Step, Waiting
+from tidemill.runs.totals import Price
+from tidemill.workflow.memo import Usage
+
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+
+
+def lines(text: str) -> list[str]:
+    """The lines with every run of spaces as one, so that widths don't matter."""
+    return [" ".join(line.split()) for line in text.split("\n")]
+
+
+def receipt(**changes: object) -> Receipt:
+    known = {
+        "run": "r1",
+        "status": Status.OK,
+        "stages": (
+            Tally(stage="sales", ran=3, rows_in=1234, rows_out=1230, bytes_in=5600, quarantined=4),
+            Tally(stage="features", bound=2, current=1, failed=0, skipped=5, cpu_s=1.234),
+        ),
+        "wall_s": 2.0,
+        "cpu_s": 3.0,
+        "peak_rss": 138_000_000,
+        "currency": "USD",
+    }
+    return Receipt(**{**known, **changes})  # type: ignore[arg-type]
+
+
+class TestReceipt:
+    def test_a_line_a_stage_and_the_sums(self) -> None:
+        assert lines(render_receipt(receipt()))[:5] == [
+            "stage ran bound current failed skipped rows in rows out quarantined bytes read CPU s",
+            "sales 3 - - - - 1,234 1,230 4 5.6 kB -",
+            "features - 2 1 - 5 - - - - 1.23",
+            "total 3 2 1 - 5 1,234 1,230 4 5.6 kB 1.23",
+            "",
+        ]
+
+    def test_what_was_judged_again_is_shown_if_there_is_any(self) -> None:
+        stages = (Tally(stage="sales", rechecked=28), Tally(stage="features", current=28))
+        assert lines(render_receipt(receipt(stages=stages)))[:4] == [
+            "stage ran bound rechecked current failed skipped rows in rows out quarantined "
+            "bytes read CPU s",
+            "sales - - 28 - - - - - - - -",
+            "features - - - 28 - - - - - - -",
+            "total - - 28 28 - - - - - - -",
+        ]
+
+    @pytest.mark.parametrize(
+        ("used", "told"),
+        [
+            (Usage(known=1_234, asked=1, calls=1), "1,234 rows known, 1 row asked for in 1 call"),
+            (
+                Usage(known=2, asked=3, calls=2, tokens=1, tokens_saved=5_000),
+                "2 rows known, 3 rows asked for in 2 calls, 1 token (5,000 saved)",
+            ),
+            (
+                Usage(known=2, saved=2.0),
+                "2 rows known, 0 rows asked for in 0 calls, spent 0 USD (2.00 USD saved)",
+            ),
+        ],
+    )
+    def test_what_memos_took_and_spared(self, used: Usage, told: str) -> None:
+        stages = (Tally(stage="sales", ran=1, memo=used), Tally(stage="features"))
+        assert f"memo: {told}" in lines(render_receipt(receipt(stages=stages)))
+
+    def test_one_stage_needs_no_sum(self) -> None:
+        text = render_receipt(receipt(stages=(Tally(stage="sales", ran=1),)))
+        assert "total" not in text
+
+    @pytest.mark.parametrize(
+        ("changes", "cost"),
+        [
+            ({}, NO_PRICE),
+            ({"cost": 0.0000234, "currency": "EUR"}, "cost 0.000023 EUR"),
+            ({"currency": ""}, "cost nothing"),  # nothing ran
+            (
+                {
+                    "cost": 2.0,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
+                f"cost 2.00 EUR without CPU ({NO_PRICE})",
+            ),
+            (
+                {
+                    "cost": 2.5,
+                    "currency": "EUR",
+                    "stages": (Tally(stage="s", memo=Usage(spent=2.0)),),
+                },
+                "cost 2.50 EUR",
+            ),
+        ],
+    )
+    def test_totals(self, changes: dict[str, object], cost: str) -> None:
+        told = lines(render_receipt(receipt(**changes)))
+        assert f"run r1 ok: wall 2.00 s, CPU 3.00 s, peak RSS 138 MB, {cost}" in told
+
+    def test_what_the_failures_tell_is_said_once(self) -> None:
+        failure = Failure(
+            stage="sales",
+            partitions=("1",),
+            why="E: x",
+            advice="correct it",
+            messages=("sales 1: x",),
+        )
+        failed = Tally(stage="sales", failed=1)
+        told = receipt(stages=(failed,), messages=("sales 1: x", "note"), failures=(failure,))
+        assert lines(render_receipt(told))[-7:] == [
+            "",
+            "failed partitions why what to do",
+            "sales 1 E: x correct it",
+            "",
+            "- note",
+            "attempts and traces: tidemill runs r1",
+            "what was printed: tidemill runs logs r1 sales",
+        ]
+        both = (failure, replace(failure, stage="features"))
+        last = render_receipt(receipt(failures=both)).split("\n")[-1]
+        assert last == "what was printed: tidemill runs logs r1"
+
+    def test_messages_and_where_the_traces_are(self) -> None:
+        failed = Tally(stage="sales", failed=1)
+        told = render_receipt(receipt(stages=(failed,), messages=("one", "two\nlines")))
+        assert told.split("\n")[-4:] == [
+            "- one",
+            "- two",
+            "  lines",
+            "attempts and traces: tidemill runs r1",
+        ]
+
+
+def step(
+    stage: str, partition: str, *reasons: str, action: Action = Action.RUN, **known: Any
+) -> Step:
+    return Step(
+        stage=stage,
+        partition=partition,
+        action=action,
+        reasons=reasons,
+        rows=10,
+        bytes=500,
+        **known,
+    )
+
+
+def may(stage: str, partition: str, reads: str, action: Action = Action.RUN) -> Step:
+    """A step that follows only if the stage that it reads gives what isn't expected."""
+    reason = f"{reads} runs first ({partition})"
+    return step(stage, partition, reason, action=action, unlikely=True, reads={reads: (partition,)})
+
+
+def plan(steps: Iterable[Step] = (), **changes: object) -> Plan:
+    known = {"workflow": "bakery", "environment": "prod", "heads": {}, "recipes": {}}
+    return Plan(steps=tuple(steps), **{**known, **changes})  # type: ignore[arg-type]
+
+
+class TestPlan:
+    def test_nothing_to_do(self) -> None:
+        assert render_plan(plan(current={"sales": 3})).startswith("bakery in prod: nothing to do\n")
+
+    def test_groups_by_action_and_reason(self) -> None:
+        steps = [
+            *(step("sales", day, "new partition") for day in DAYS[:2]),
+            step("sales", DAYS[2], "its code changed", "files changed"),
+            step("features", DAYS[0], "sales runs first (2026-01-01)"),
+            step("features", DAYS[1], "sales runs first (2026-01-02)"),
+            step("demand", WHOLE, "never trained", action=Action.TRAIN),
+        ]
+        told = lines(render_plan(plan(steps, current={"weather": 3, "sales": 7, "features": 0})))
+        assert told == [
+            "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB; no history to estimate from",
+            "",
+            "stage does steps current partitions why",
+            "weather - - 3",
+            "sales run 2 7 2026-01-01 .. 2026-01-02 (2) new partition",
+            "run 1 2026-01-03 its code changed; files changed",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) sales runs first",
+            "demand train 1 - never trained",
+        ]
+
+    def test_a_column_that_changed_in_each_of_some_days_is_one_reason(self) -> None:
+        steps = [step("daily", day, f"column sold of sales changed in {day}") for day in DAYS]
+        assert lines(render_plan(plan(steps)))[3:] == [
+            "daily run 3 - 2026-01-01 .. 2026-01-03 (3) column sold of sales changed"
+        ]
+
+    def test_what_is_judged_again(self) -> None:
+        steps = [
+            step("sales", DAYS[0], "its contract checks something else", action=Action.RECHECK)
+        ]
+        assert lines(render_plan(plan(steps)))[3:] == [
+            "sales recheck 1 - 2026-01-01 its contract checks something else"
+        ]
+
+    def test_what_may_follow_is_counted_apart(self) -> None:
+        steps = [
+            *(step("features", day, "rain is computed in another way") for day in DAYS[:2]),
+            *(may("daily", day, "features") for day in DAYS[:2]),
+            step("daily", DAYS[2], "new partition"),
+            may("demand", DAYS[0], "daily", action=Action.TRAIN),
+        ]
+        made = plan(
+            steps, models=(ModelState(stage="demand", outdated=("a",), due=("every(1d)",)),)
+        )
+        assert lines(render_plan(made)) == [
+            "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB; "
+            "no history to estimate from",
+            "",
+            "stage does steps current partitions why",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) rain is computed in another way",
+            "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if features comes out otherwise",
+            "run 1 2026-01-03 new partition",
+            "demand may train 1 - 2026-01-01 only if daily comes out otherwise",
+            "",
+            "models:",
+            "demand: may be due (every(1d)), only if daily comes out otherwise",
+        ]
+        assert "| daily | may run | 2 |" in markdown_plan(made)
+        assert "\nmay run daily[2026-01-01]: features runs first" in render_plan(made, why=True)
+
+    def test_what_it_should_take(self) -> None:
+        took: dict[str, Any] = {"wall_s": 61.5, "cpu_s": 90.0}
+        steps = [
+            *(step("sales", day, "new partition", **took) for day in DAYS[:2]),
+            step(
+                "labels", DAYS[0], "its input is gone", action=Action.REMOVE, wall_s=0.0, cpu_s=0.0
+            ),
+            *(step("features", day, "new partition") for day in DAYS),
+            replace(may("daily", DAYS[0], "features"), wall_s=1.2, cpu_s=1.0),
+        ]
+        made = plan(steps, current={"weather": 3})
+        assert lines(render_plan(made)) == [
+            "bakery in prod: 6 steps, 1 may follow (about 1.2 s), reads at least 60 rows, 3.0 kB, "
+            "about 2 min (3 min CPU); 3 steps of features have no history",
+            "",
+            "stage does steps about current partitions why",
+            "weather - - - 3",
+            "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
+            "labels remove 1 - - 2026-01-01 its input is gone",
+            "features run 3 ? - 2026-01-01 .. 2026-01-03 (3) new partition",
+            "daily may run 1 1.2 s - 2026-01-01 only if features comes out otherwise",
+        ]
+        assert "| sales | run | 2 | 2 min | - |" in markdown_plan(made)
+        price = Price(cpu_hour=2.0, currency="EUR")
+        for text in (markdown_plan(made, price=price), render_plan(made, why=True, price=price)):
+            assert ", about 2 min (3 min CPU, cost 0.10 EUR); 3 steps" in text
+
+    @pytest.mark.parametrize(
+        ("unknown", "told"),
+        [
+            ({}, ""),
+            ({"a": 1}, "; 1 step of a has no history"),
+            ({"a": 1, "b": 2}, "; 1 step of a, 2 of b have no history"),
+            ({"a": 2, "b": 1, "c": 1}, "; 2 steps of a, 1 of b, 1 of c have no history"),
+            ({"a": 2, "b": 1, "c": 1, "d": 1}, "; 5 steps of 4 stages have no history"),
+        ],
+    )
+    def test_what_the_estimate_leaves_out(self, unknown: dict[str, int], told: str) -> None:
+        known = step("sales", DAYS[0], "new partition", wall_s=0.02, cpu_s=0.03)
+        steps = [step(name, str(n), "new") for name, count in unknown.items() for n in range(count)]
+        head = render_plan(plan([known, *steps])).split("\n")[0]
+        assert head.endswith(f", about 20 ms (30 ms CPU){told}")
+
+    def test_why_lists_every_step(self) -> None:
+        steps = [step("sales", day, "new partition", "and more") for day in DAYS]
+        told = render_plan(plan(steps), why=True)
+        assert [line for line in told.split("\n") if line.startswith("run ")] == [
+            f"run sales[{day}]: new partition; and more" for day in DAYS
+        ]
+
+    def test_why_of_nothing(self) -> None:
+        assert render_plan(plan(), why=True) == "bakery in prod: nothing to do"
+
+    @pytest.mark.parametrize(
+        ("model", "told"),
+        [
+            ({"due": ("never trained",)}, "demand: due (never trained)"),
+            ({"trigger": "every(7d)"}, "demand: up to date, not due; trained again when every(7d)"),
+            ({"outdated": ("features changed",)}, "demand: outdated (features changed), not due"),
+            (
+                {"outdated": ("a", "b"), "due": ("every(7d)",), "trigger": "every(7d)"},
+                "demand: outdated (a; b), due (every(7d))",
+            ),
+        ],
+    )
+    def test_a_model_is_outdated_and_due(self, model: dict[str, object], told: str) -> None:
+        state = ModelState(**{"stage": "demand", "outdated": (), "due": (), **model})  # type: ignore[arg-type]
+        assert f"\nmodels:\n  {told}" in render_plan(plan(models=(state,)))
+
+    def test_remarks(self) -> None:
+        waits = [
+            Waiting(stage="features", partition=day, reason=f"weather has no partition {day} yet")
+            for day in DAYS
+        ]
+        whole = Waiting(stage="demand", partition=WHOLE, reason="labels has no partition yet")
+        nothing = Waiting(stage="forecast", partition="", reason="demand has no approved model yet")
+        made = plan(
+            waiting=(*waits, whole, nothing),
+            broken={"sales": {"a.csv": "a.csv can't be read: no"}},
+            notes=("a note",),
+        )
+        assert render_plan(made).split("\n")[4:] == [
+            "waiting:",
+            "  features 2026-01-01 .. 2026-01-03 (3): weather has no partition yet",
+            "  demand: labels has no partition yet",
+            "  forecast: demand has no approved model yet",
+            "",
+            "can't be read:",
+            "  sales: a.csv can't be read: no",
+            "",
+            "notes:",
+            "  a note",
+        ]
+
+    def test_markdown(self) -> None:
+        made = plan([step("sales", DAYS[0], "new partition")], notes=("a note",))
+        assert markdown_plan(made).split("\n") == [
+            "### bakery in prod: 1 step, reads at least 10 rows, 500 B; no history to estimate from",
+            "",
+            "| stage | does | steps | current | partitions | why |",
+            "| --- | --- | ---: | ---: | --- | --- |",
+            "| sales | run | 1 | - | 2026-01-01 | new partition |",
+            "",
+            "**notes**",
+            "",
+            "- a note",
+        ]

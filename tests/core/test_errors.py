@@ -1,0 +1,98 @@
+"""One tree, one exit code a class, and messages that say what to do."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tidemill.core import errors
+from tidemill.core.errors import (
+    BudgetError,
+    ConflictError,
+    ContractError,
+    DeclarationError,
+    Fault,
+    GateError,
+    SourceError,
+    StepError,
+    StorageError,
+    TidemillError,
+    UsageError,
+    did_you_mean,
+    said_by,
+)
+
+CODES: dict[type[TidemillError], int] = {
+    TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, UsageError: 2, ContractError: 3,
+    DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
+}  # fmt: skip
+
+
+def test_exit_codes() -> None:
+    assert {kind: kind.exit_code for kind in CODES} == CODES
+
+
+def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
+    kinds = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, Exception)]
+    assert set(kinds) == set(CODES)
+    assert all(issubclass(kind, TidemillError) for kind in kinds)
+    drawn = [line.split()[1] for line in (errors.__doc__ or "").splitlines() if "── " in line]
+    assert set(drawn) == {kind.__name__ for kind in kinds} - {"TidemillError"}
+
+
+def test_all_faults_are_in_one_message() -> None:
+    one = Fault(message="stage 'a' has no inputs", where="flow.py:3", hint="name one")
+    two = Fault(message="it has no stages")
+    error = DeclarationError("workflow 'tides'", [one, two])
+    assert str(error) == (
+        "workflow 'tides' has 2 faults:\n"
+        "  flow.py:3: stage 'a' has no inputs (name one)\n"
+        "  it has no stages"
+    )
+    assert (error.subject, error.faults) == ("workflow 'tides'", (one, two))
+    assert str(DeclarationError("it", [two])).startswith("it has 1 fault:")
+
+
+def test_an_error_of_a_step_knows_where() -> None:
+    error = StepError("it broke", stage="features", partition="2013-03-07")
+    assert (str(error), error.stage, error.partition, error.trace) == (
+        "it broke", "features", "2013-03-07", "",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "advice"),
+    [
+        ("flihgts", ["flights", "weather"], "did you mean 'flights'?"),
+        ("zzz", ["weather", "flights"], "there is: flights, weather"),
+        ("zzz", [], "there are none"),
+        ("zzz", [f"s{n:02}" for n in range(13)],
+         "there is: s00, s01, s02, s03, s04, s05, s06, s07, s08, s09, s10, s11, ..."),
+        ("zzz", [f"s{n:02}" for n in range(12)],
+         "there is: s00, s01, s02, s03, s04, s05, s06, s07, s08, s09, s10, s11"),
+    ],
+)  # fmt: skip
+def test_did_you_mean(name: str, known: list[str], advice: str) -> None:
+    assert did_you_mean(name, known) == advice
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("shop"), "KeyError: 'shop'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("\udcff"), r"ValueError: \udcff"),
+        (Mute(), "Mute: (its message can't be shown: ZeroDivisionError)"),
+        (ValueError("a" * 20_000), f"ValueError: {'a' * 4_988}\n[...]\n{'a' * 5_000}"),
+    ],
+)
+def test_errors_of_users_are_told_in_text_that_can_be_recorded(
+    error: BaseException, said: str
+) -> None:
+    assert said_by(error) == said

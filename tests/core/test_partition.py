@@ -1,0 +1,162 @@
+"""Keys of partitions: canonical text in the order of time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.rebuild import bounds, minus
+from tidemill.core.errors import UsageError
+from tidemill.core.partition import (
+    UNPLACED,
+    WHOLE,
+    Grain,
+    Partitioning,
+    Span,
+    add_months,
+    bounds_of,
+    end_of,
+    fits,
+    key_of,
+    parse_grain,
+    parse_span,
+    placed,
+    start_of,
+)
+
+grains = st.sampled_from(Grain)
+times = st.datetimes(min_value=datetime(1, 1, 1))
+usual = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1))
+
+KEYS = [
+    (Grain.HOUR, "2013-03-07T05", datetime(2013, 3, 7, 5), datetime(2013, 3, 7, 6)),
+    (Grain.DAY, "2013-03-07", datetime(2013, 3, 7), datetime(2013, 3, 8)),
+    (Grain.DAY, "2012-02-29", datetime(2012, 2, 29), datetime(2012, 3, 1)),
+    (Grain.WEEK, "2013-W10", datetime(2013, 3, 4), datetime(2013, 3, 11)),
+    # The last days of 2012 belong to the first week of 2013; 2020 has 53 weeks.
+    (Grain.WEEK, "2013-W01", datetime(2012, 12, 31), datetime(2013, 1, 7)),
+    (Grain.WEEK, "2020-W53", datetime(2020, 12, 28), datetime(2021, 1, 4)),
+    (Grain.MONTH, "2013-12", datetime(2013, 12, 1), datetime(2014, 1, 1)),
+    # Dates that stand for "never" and "always" are partitions as well.
+    (Grain.DAY, "0001-01-01", datetime(1, 1, 1), datetime(1, 1, 2)),
+    (Grain.DAY, "9999-12-31", datetime(9999, 12, 31), datetime.max),
+    (Grain.WEEK, "9999-W52", datetime(9999, 12, 27), datetime.max),
+    (Grain.MONTH, "9999-12", datetime(9999, 12, 1), datetime.max),
+    (Grain.HOUR, "9999-12-31T23", datetime(9999, 12, 31, 23), datetime.max),
+]
+
+
+@pytest.mark.parametrize(("grain", "key", "start", "end"), KEYS)
+def test_keys(grain: Grain, key: str, start: datetime, end: datetime) -> None:
+    assert key_of(start, grain) == key
+    assert (start_of(key, grain), end_of(key, grain)) == (start, end)
+    assert bounds_of(key) == (start, end)
+
+
+@given(moment=times, grain=grains)
+def test_a_key_holds_its_moment(moment: datetime, grain: Grain) -> None:
+    key = key_of(moment, grain)
+    assert start_of(key, grain) <= moment <= end_of(key, grain)
+    assert key_of(start_of(key, grain), grain) == key
+
+
+@given(moment=usual, grain=grains)
+def test_bounds_are_their_definition(moment: datetime, grain: Grain) -> None:
+    key = key_of(moment, grain)
+    assert (start_of(key, grain), end_of(key, grain)) == bounds(key, str(grain))
+
+
+@given(one=times, other=times, grain=grains)
+def test_the_order_of_text_is_the_order_of_time(
+    one: datetime, other: datetime, grain: Grain
+) -> None:
+    keys = sorted([key_of(one, grain), key_of(other, grain)])
+    assert keys == [key_of(min(one, other), grain), key_of(max(one, other), grain)]
+
+
+WRONG = [
+    (
+        Grain.HOUR,
+        ["2013-03-07", "2013-03-07T24", "2013-03-07T05:00", "2013-03-07 05", "2013-03-07T5"],
+    ),
+    (Grain.DAY, ["2013-3-7", "2013-03-32", "20130307", "2013-03", "all", "(none)", "", "2013-W10"]),
+    (Grain.WEEK, ["2013-W53", "2013-W1", "2013W10", "2013-W10-1", "2013-03-07", "2013-W00"]),
+    (Grain.MONTH, ["2013-13", "2013-3", "2013-03-07", "March"]),
+]
+
+
+@pytest.mark.parametrize(("grain", "key"), [(g, key) for g, keys in WRONG for key in keys])
+def test_other_text_is_no_key(grain: Grain, key: str) -> None:
+    with pytest.raises(UsageError, match=f"is not a {grain} partition; write it as 2013-"):
+        start_of(key, grain)
+    assert not fits(key, Partitioning(column="x", grain=grain)) or key == UNPLACED
+
+
+def test_a_text_that_is_no_time_says_which_ones_are() -> None:
+    with pytest.raises(
+        UsageError, match=r"'March' is no time; write it as 2013-03-07T05, 2013-03-07"
+    ):
+        bounds_of("March")
+
+
+def test_fits() -> None:
+    day, value, whole = (
+        Partitioning(column="x", grain=Grain.DAY),
+        Partitioning(column="x"),
+        Partitioning(),
+    )
+    keys = ["2013-03-07", "2013-03", "EWR", WHOLE, UNPLACED]
+    assert [key for key in keys if fits(key, day)] == ["2013-03-07", UNPLACED]
+    assert [key for key in keys if fits(key, value)] == keys
+    assert [key for key in keys if fits(key, whole)] == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("cut", "text", "timed", "whole"),
+    [
+        (Partitioning(), "unpartitioned", False, True),
+        (Partitioning(column="tenant"), "by value of tenant", False, False),
+        (Partitioning(column="date", grain=Grain.DAY), "by day of date", True, False),
+    ],
+)
+def test_partitioning(cut: Partitioning, text: str, timed: bool, whole: bool) -> None:
+    assert (str(cut), cut.is_time, cut.is_whole) == (text, timed, whole)
+
+
+def test_grains() -> None:
+    assert [parse_grain(text) for text in ("1h", "1d", "1w", "1mo")] == list(Grain)
+    with pytest.raises(ValueError, match="partition '2d' is not one of 1h, 1d, 1w, 1mo"):
+        parse_grain("2d")
+
+
+@given(moment=usual, count=st.integers(1, 40), unit=st.sampled_from(["h", "d", "w", "mo"]))
+def test_spans_are_their_definition(moment: datetime, count: int, unit: str) -> None:
+    span = parse_span(f"{count}{unit}")
+    assert (span, str(span)) == (Span(count=count, unit=unit), f"{count}{unit}")
+    assert span.before(moment) == minus(moment, f"{count}{unit}")
+
+
+@pytest.mark.parametrize("text", ["9000000d", "99999999999999999999h", "999999mo"])
+def test_a_span_beyond_the_calendar_ends_where_it_begins(text: str) -> None:
+    assert parse_span(text).before(datetime(2013, 3, 7)) == datetime.min
+
+
+@pytest.mark.parametrize("text", ["", "d", "0d", "1y", "1.5d", "-1d", " 1d", "1D"])
+def test_other_text_is_no_span(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a length of time such as '36h'"):
+        parse_span(text)
+
+
+def test_months_are_cut_to_their_last_day() -> None:
+    end = datetime(2013, 3, 31, 5)
+    assert add_months(end, -1) == datetime(2013, 2, 28, 5)
+    assert add_months(end, -13) == datetime(2012, 2, 29, 5)
+    assert add_months(end, 9) == datetime(2013, 12, 31, 5)
+    assert add_months(datetime(2013, 1, 31), 1) - timedelta(days=27) == datetime(2013, 2, 1)
+
+
+def test_placed() -> None:
+    assert placed(["b", UNPLACED, "a"]) == ["a", "b"]

@@ -1,0 +1,76 @@
+"""A process of its own that writes to a ledger: `writer.py WHAT LEDGER ...`."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.testing.records import everything, published
+
+
+def append(path: str, stage: str, times: str) -> None:
+    """Append two partitions at a time, and print each number that was acknowledged."""
+    ledger = SqliteLedger(Path(path))
+    for number in range(int(times)):
+        partitions = [published(f"{number}-{half}", stage=stage) for half in "ab"]
+        os.write(1, b"%d\n" % ledger.append(partitions, now=1.0))
+    ledger.close()
+
+
+def forked(path: str) -> None:
+    """Use a ledger on both sides of a fork."""
+    ledger = SqliteLedger(Path(path))
+    ledger.append([published("before")], now=1.0)
+    before = ledger._connections._writer
+    child = os.fork()
+    ledger.append([published("child" if child == 0 else "parent")], now=1.0)
+    assert ledger.state("prod").seq >= 2
+    assert (ledger._connections._writer is before) == (child != 0)  # one must not cross a fork
+    if child == 0:
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    ledger.close()
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def die(folder: str) -> None:
+    """Create a ledger and append to it, each time killed one statement later."""
+    for statement in count(1):
+        path = Path(folder) / f"{statement:03}" / "ledger.db"
+        child = os.fork()
+        if child == 0:
+            _die_before(statement)
+            SqliteLedger(path).append(everything(), now=1.0)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            shutil.rmtree(path.parent)
+            return
+        assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _die_before(last: int) -> None:
+    connect, begun = sqlite3.connect, count(1)
+
+    def trace(statement: str) -> None:
+        if next(begun) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        if str(args[0]).endswith("ledger.db"):  # and not a file in which coverage is measured
+            connection.set_trace_callback(trace)
+        return connection
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    acts: dict[str, Callable[..., None]] = {"append": append, "forked": forked, "die": die}
+    acts[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,55 @@
+"""The versions of a contract that partitions passed, from what was published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.tides import Tides, day
+from tidemill.history.io.runs import list_versions
+from tidemill.ledger.binding import passed
+from tidemill.lineage.io.provenance import explain
+
+
+@pytest.fixture
+def tides(tmp_path: Path) -> Tides:
+    """Three days under one version, of which one comes again under the next, and a new one."""
+    tides = Tides(tmp_path)
+    for number in range(3):
+        tides.send(number)
+    tides.ok()
+    tides.edit("class Raw(tm.Contract,", 'class Raw(tm.Contract, version="1.1.0",')
+    tides.send(1, (5.0,))
+    tides.send(3)
+    tides.ok()
+    return tides
+
+
+def test_versions_in_the_order_in_which_they_came(tides: Tides) -> None:
+    project = tides.open()
+    now = project.state().heads["raw"].partitions
+    old, new = list_versions(project.tools.ledger, project.environment, "raw", now)
+    assert (old.version, old.published, old.held) == ("1.0.0", 3, 2)
+    assert (old.first.partition, old.last.partition) == (day(0), day(2))
+    assert (new.version, new.published, new.held) == ("1.1.0", 2, 2)
+    assert (new.first.partition, new.last.partition) == (day(1), day(3))
+    assert old.first.run == old.last.run != new.first.run
+    assert old.first.at <= old.last.at <= new.first.at
+    # Other stages, other environments.
+    assert [v.version for v in list_versions(project.tools.ledger, "prod", "daily", {})] == [
+        "1.0.0"
+    ]
+    assert list_versions(project.tools.ledger, "trial", "raw", {}) == []
+
+
+def test_each_partition_knows_its_version(tides: Tides) -> None:
+    project = tides.open()
+    now = project.state().heads["raw"].partitions
+    assert passed(now.values()) == "1.0.0 (2), 1.1.0 (2)"
+    assert (passed([now[day(0)]]), passed([])) == ("1.0.0", "")
+    facts, raw = project.facts(), project.stage("raw")
+    assert explain(facts, raw).contract == "Raw 1.0.0 (2), 1.1.0 (2)"
+    # What it passed, not what is declared today.
+    assert explain(facts, raw, day(0)).contract == "Raw 1.0.0"
+    assert explain(facts, raw, day(1)).contract == "Raw 1.1.0"

@@ -1,0 +1,86 @@
+"""The figures of stages."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.history.stage_figures import performances, spread_of
+from tidemill.ledger.performance import Performance, Spread
+from tidemill.ledger.run import Action, Attempt, Outcome
+
+
+def attempt(stage: str = "a", outcome: Outcome = Outcome.OK, **more: object) -> Attempt:
+    fields = {"partition": "p", "action": "run", **more}
+    return Attempt(stage=stage, outcome=outcome, **fields)  # type: ignore[arg-type]
+
+
+def test_the_figures_of_a_stage() -> None:
+    tried = [
+        ("1", attempt(wall_s=1.0, queued_s=0.1, rows_in=10, bytes_in=100, cpu_s=0.5, worker="7")),
+        ("1", attempt(wall_s=3.0, queued_s=0.3, rows_in=30, bytes_in=700, peak_rss=5, worker="8")),
+        ("1", attempt(outcome=Outcome.RETRIED, wall_s=60.0, cpu_s=2.0, peak_rss=9, worker="8")),
+        ("2", attempt(outcome=Outcome.FAILED, wall_s=60.0, rows_in=5000)),
+    ]
+    assert performances(tried) == (
+        Performance(
+            stage="a",
+            runs=2,
+            attempts=4,
+            failed=2,
+            retried=1,
+            error_rate=0.5,
+            wall=Spread(p50=1.0, p95=3.0),
+            queue=Spread(p50=0.0, p95=0.3),
+            rows_per_s=10.0,
+            bytes_per_s=200.0,
+            cpu_s=2.5,
+            peak_rss=9,
+            workers=2,
+        ),
+    )
+
+
+def test_stages_in_their_order_without_those_that_did_nothing() -> None:
+    tried = [
+        ("1", attempt("b")),
+        ("1", attempt("a", Outcome.BOUND)),
+        ("1", attempt("c", Outcome.SKIPPED)),
+        ("1", attempt("d", action=Action.GATE)),
+        ("1", attempt("e", action=Action.RECHECK)),
+        ("2", attempt("f", Outcome.FAILED)),
+        ("2", attempt("b")),
+    ]
+    b, f = performances(tried)
+    assert (b.stage, b.runs, b.attempts, b.rows_per_s) == ("b", 2, 2, None)
+    assert (f.stage, f.wall, f.queue, f.error_rate) == ("f", Spread(), Spread(p50=0.0, p95=0.0), 1)
+    assert performances([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "p50", "p95"),
+    [
+        ([1.0], 1.0, 1.0),
+        ([2.0, 1.0], 1.0, 2.0),
+        ([3.0, 1.0, 2.0], 2.0, 3.0),
+        ([float(n) for n in range(1, 21)], 10.0, 19.0),
+        ([float(n) for n in range(1, 101)], 50.0, 95.0),
+        ([float(n) for n in range(1, 102)], 51.0, 96.0),
+    ],
+)
+def test_nearest_rank(seconds: list[float], p50: float, p95: float) -> None:
+    assert spread_of(seconds) == Spread(p50=p50, p95=p95)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_so_many_took_at_most_that(seconds: list[float]) -> None:
+    found = spread_of(seconds)
+    assert found.p50 in seconds
+    assert found.p95 in seconds
+    for share, value in ((50, found.p50), (95, found.p95)):
+        assert value is not None
+        assert sum(one <= value for one in seconds) >= ceil(share * len(seconds) / 100)
+        assert sum(one < value for one in seconds) < ceil(share * len(seconds) / 100)

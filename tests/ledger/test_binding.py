@@ -1,0 +1,56 @@
+"""What is published is named by its content, and holds on to its objects."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.core.errors import StorageError
+from tidemill.ledger.binding import Head, Part, Product, content_of
+
+
+def test_golden_content() -> None:
+    content = content_of({"hour": "h1", "wind": "w1"}, "rows")
+    assert (
+        content
+        == content_of({"wind": "w1", "hour": "h1"}, "rows")
+        == "55ea5f284384e075618c45888720653d"
+    )
+    others = {
+        content_of({"hour": "w1", "wind": "h1"}, "rows"), content_of({"hour": "h1"}, "rows"),
+        content_of({"hour": "h1", "wind": "w1"}, "other"), content,
+    }  # fmt: skip
+    assert len(others) == 4
+
+
+def test_pins_are_all_that_must_exist() -> None:
+    assert Product(content="c").pins == ()
+    assert Product(content="c", objects=("a",), quarantine="q").pins == ("a", "q")
+
+
+def test_a_head_begins_empty() -> None:
+    assert (Head().version, dict(Head().partitions)) == (0, {})
+
+
+HELD = {"hour": "h", "wind": "w"}
+PARTS = (
+    Part(object="a", columns=("hour",), rowset="r"),
+    Part(object="b", columns=("wind",), rowset="r"),
+)
+WRONG = [
+    # the same columns, but other rows or another order
+    ((PARTS[0], Part(object="b", columns=("wind",), rowset="s")), "holds other rows"),
+    (PARTS[:1], "parts hold the columns"),
+    ((*PARTS, PARTS[0]), "parts hold the columns"),
+    ((PARTS[0], Part(object="c", columns=("wind",), rowset="r")), "are not its objects"),
+]
+
+
+def test_parts_hold_the_same_rows() -> None:
+    product = Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=PARTS)
+    assert product.pins == ("a", "b")
+
+
+@pytest.mark.parametrize(("parts", "why"), WRONG)
+def test_parts_that_do_not_fit_together_are_refused(parts: tuple[Part, ...], why: str) -> None:
+    with pytest.raises(StorageError, match=why):
+        Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=parts)

@@ -1,0 +1,26 @@
+"""Deliveries, decisions and effects are values: equal when all that they say is."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from tidemill.ledger.delivery import Effect
+from tidemill.testing.records import decided, delivered, effect
+
+
+def test_equal_means_the_same_in_every_part() -> None:
+    assert decided().decision == decided().decision != decided(approved=False).decision
+    assert delivered().delivery != delivered("other").delivery
+    assert effect() != replace(effect(), target="out/elsewhere.parquet")
+
+
+def test_nothing_of_them_changes() -> None:
+    with pytest.raises(FrozenInstanceError):
+        effect().key = "other"  # type: ignore[misc]
+
+
+def test_a_removal_needs_no_object() -> None:
+    gone = Effect(key="k", stage="out", partition="p", action="remove", target="out/p.parquet")
+    assert (gone.object, gone.format) == ("", "parquet")

@@ -1,0 +1,48 @@
+"""Every fact is one of the union, frozen, and named for ever: the ledger tells them by their name."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from typing import Any, get_args
+
+import pytest
+
+from tidemill.ledger import event
+from tidemill.ledger.event import Event, Recorded, Ticked
+
+KINDS: tuple[Any, ...] = get_args(Event)
+NAMES = [
+    "EnvironmentCreated", "EnvironmentDropped", "RunStarted", "RunEnded", "Attempted", "Published",
+    "Computed", "Removed", "RecipeChanged", "SourceSeen", "Settled", "Judged", "Ruled", "Decided",
+    "Delivered", "EffectQueued", "EffectDone", "Ticked",
+]  # fmt: skip
+
+
+def test_the_union_is_every_fact_of_the_module() -> None:
+    assert [kind.__name__ for kind in KINDS] == NAMES
+    own = {
+        c for _, c in inspect.getmembers(event, inspect.isclass) if c.__module__ == event.__name__
+    }
+    assert own == {*KINDS, Recorded}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Recorded])
+def test_facts_are_frozen_slotted_and_said_by_keyword(kind: Any) -> None:
+    assert kind.__dataclass_params__.frozen
+    assert kind.__slots__ == tuple(item.name for item in fields(kind))
+    assert all(item.kw_only for item in fields(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
+    # A run's end is known by its run; what is computed is known in all, and schedules belong to the project.
+    named = {item.name: item.default for item in fields(kind)}
+    bare = kind.__name__ in ("RunEnded", "Ticked", "Computed")
+    assert ("environment" in named) != bare
+    assert bare or named["environment"] is MISSING
+
+
+def test_a_recorded_fact_has_its_place() -> None:
+    tick = Ticked(schedule="nightly", tick="2013-03-07")
+    assert Recorded(seq=7, at=1.5, event=tick).event is tick

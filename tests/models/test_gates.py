@@ -1,0 +1,121 @@
+"""What gates say: a missing fact is a refusal, never a pass."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.models.gates import judge, subject_of
+from tidemill.workflow.gate import Gate, Scores, Slice, beats_baseline, beats_live, no_slice_worse
+from tidemill.workflow.stage import Approval
+
+NAN, INF = math.nan, math.inf
+
+
+def of(mae: float | None, *slices: tuple[str, int, float | None], by: str = "carrier") -> Scores:
+    """Scores with one metric, or with another when there is none."""
+    parts = tuple(Slice(value=v, rows=n, metrics=_metrics(x)) for v, n, x in slices)
+    return Scores(rows=100, metrics=_metrics(mae), by=by if slices else "", slices=parts)
+
+
+def _metrics(value: float | None) -> dict[str, float]:
+    return {"rmse": 1.0} if value is None else {"mae": value}
+
+
+LIVE, BASE = beats_live("mae"), beats_baseline("mae")
+MORE = beats_live("mae", by=0.1, higher_is_better=True)
+EVEN = no_slice_worse("mae", over="carrier", by=0.1)
+MORE_EVEN = no_slice_worse("mae", over="carrier", by=0.1, higher_is_better=True)
+UA = ("UA", 50, 10.0)
+CASES: list[tuple[Gate, Scores, Scores | None, Scores | None, bool, str]] = [
+    # gate, candidate, live, baseline, passed, evidence
+    (LIVE, of(9.0), of(10.0), None, True, "9 against 10 of live"),
+    (LIVE, of(10.0), of(10.0), None, True, "10 against 10 of live"),
+    (LIVE, of(10.1), of(10.0), None, False, "10.1 against 10 of live"),
+    (LIVE, of(9.0), None, None, True, "9, no live model to compare with"),
+    (LIVE, of(NAN), None, None, False, "nan, no live model to compare with"),
+    (LIVE, of(None), None, None, False, "nan, no live model to compare with"),
+    (LIVE, of(None), of(10.0), None, False, "there is no metric 'mae' among rmse"),
+    (LIVE, of(9.0), of(None), None, False, "9 against nan of live"),
+    (LIVE, of(NAN), of(10.0), None, False, "nan against 10 of live"),
+    (LIVE, of(9.0), of(NAN), None, False, "9 against nan of live"),
+    (LIVE, of(INF), of(10.0), None, False, "inf against 10 of live"),
+    (LIVE, of(-INF), of(INF), None, True, "-inf against inf of live"),
+    (beats_live("mae", by=0.1), of(9.0), of(10.0), None, True, "9 against 10 of live"),
+    (beats_live("mae", by=0.1), of(9.1), of(10.0), None, False, "9.1 against 10 of live"),
+    (MORE, of(11.0), of(10.0), None, True, "11 against 10 of live"),
+    (MORE, of(10.9), of(10.0), None, False, "10.9 against 10 of live"),
+    # Better than a negative metric by a share is nearer to good, not farther.
+    (MORE, of(-10.5), of(-10.0), None, False, "-10.5 against -10 of live"),
+    (MORE, of(-9.0), of(-10.0), None, True, "-9 against -10 of live"),
+    (beats_live("mae", by=0.1), of(-10.5), of(-10.0), None, False, "-10.5 against -10 of live"),
+    (BASE, of(9.0), None, of(10.0), True, "9 against 10 of the baseline"),
+    (BASE, of(10.0), None, of(10.0), False, "10 against 10 of the baseline"),
+    (BASE, of(9.0), of(1.0), None, False, "the baseline has no scores"),
+    (BASE, of(NAN), None, of(10.0), False, "nan against 10 of the baseline"),
+    (EVEN, of(9.0, ("UA", 50, 11.0)), of(9.0, UA), None, True,
+     "none of 1 slices is worse by more than 10%"),
+    (EVEN, of(9.0, ("UA", 50, 11.1)), of(9.0, UA), None, False,
+     "worse by more than 10% in 1 of 1 (UA: 11.1 against 10)"),
+    (EVEN, of(9.0, ("UA", 50, NAN)), of(9.0, UA), None, False,
+     "worse by more than 10% in 1 of 1 (UA: nan against 10)"),
+    (EVEN, of(9.0, ("UA", 50, None)), of(9.0, UA), None, False,
+     "worse by more than 10% in 1 of 1 (UA: nan against 10)"),
+    (EVEN, of(9.0, UA), of(9.0, ("UA", 50, NAN)), None, False,
+     "worse by more than 10% in 1 of 1 (UA: 10 against nan)"),
+    # Few rows, or a slice that the live model never had, say nothing.
+    (EVEN, of(9.0, UA, ("YV", 29, 99.0), ("HA", 50, 99.0)), of(9.0, UA, ("YV", 50, 1.0)), None, True,
+     "none of 1 slices is worse by more than 10%"),
+    (EVEN, of(9.0, ("YV", 29, 1.0)), of(9.0, ("YV", 50, 1.0)), None, False,
+     "no slice of at least 30 rows to compare"),
+    (EVEN, of(9.0, UA), None, None, True, "no live model to compare with"),
+    (EVEN, of(9.0, UA, by="origin"), of(9.0, UA), None, False,
+     "the evaluation splits by origin, not by carrier"),
+    (EVEN, of(9.0), None, None, False, "the evaluation splits by nothing, not by carrier"),
+    (MORE_EVEN, of(9.0, ("UA", 50, 9.0)), of(9.0, UA), None, True,
+     "none of 1 slices is worse by more than 10%"),
+    (MORE_EVEN, of(9.0, ("UA", 50, 8.9)), of(9.0, UA), None, False,
+     "worse by more than 10% in 1 of 1 (UA: 8.9 against 10)"),
+    (MORE_EVEN, of(9.0, ("UA", 50, -10.0)), of(9.0, ("UA", 50, -10.0)), None, True,
+     "none of 1 slices is worse by more than 10%"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "candidate", "live", "baseline", "passed", "evidence"), CASES)
+def test_gates(
+    gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None, passed: bool,
+    evidence: str,
+) -> None:  # fmt: skip
+    (result,) = judge([gate], candidate, live, baseline)
+    assert (result.gate, result.passed, result.evidence) == (str(gate), passed, evidence)
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+shares = st.floats(0, 1)
+
+
+@given(mine=numbers, theirs=numbers, by=shares, more=st.booleans())
+def test_no_gate_lets_a_worse_model_pass(mine: float, theirs: float, by: float, more: bool) -> None:
+    gates: list[Gate] = [
+        beats_live("mae", by=by, higher_is_better=more),
+        beats_baseline("mae", by=by, higher_is_better=more),
+    ]
+    live, baseline = judge(gates, of(mine), of(theirs), of(theirs))
+    as_good = mine >= theirs if more else mine <= theirs
+    assert as_good or not live.passed
+    assert (as_good and mine != theirs) or not baseline.passed
+
+
+def test_a_decision_is_about_artifact_gates_and_evaluation() -> None:
+    approval = Approval(model="mod", gates=(LIVE, BASE), place="flow.py:9")
+    other = Approval(model="mod", gates=(beats_live("mae", by=0.1), BASE), place="flow.py:9")
+    subjects = [
+        subject_of("a", approval, "recipe"), subject_of("b", approval, "recipe"),
+        subject_of("a", other, "recipe"), subject_of("a", approval, "other"),
+    ]  # fmt: skip
+    assert len(set(subjects)) == 4
+    moved = Approval(model="mod", gates=(LIVE, BASE), place="flow.py:99")
+    assert subject_of("a", moved, "recipe") == subjects[0]

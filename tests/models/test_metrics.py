@@ -1,0 +1,63 @@
+"""Metrics overall and by slice; what isn't a number is NaN, which every gate refuses."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import pytest
+
+from tidemill.core.errors import UsageError
+from tidemill.models.metrics import scores
+from tidemill.workflow.gate import Scores, Slice
+
+MAE = (pl.col("prediction") - pl.col("y")).abs().mean()
+
+
+def scored(**more: object) -> pl.LazyFrame:
+    """Four scored rows of two carriers and of none."""
+    rows = {
+        "prediction": [1.0, 2.0, 3.0, 5.0],
+        "y": [1.0, 4.0, 3.0, 4.0],
+        "carrier": ["UA", "UA", "B6", None],
+    }
+    return pl.LazyFrame({**rows, **more})
+
+
+def test_overall() -> None:
+    assert scores(scored(), mae=MAE, rows_=pl.len()) == Scores(
+        rows=4, metrics={"mae": 0.75, "rows_": 4.0}
+    )
+
+
+def test_by_slice_in_the_order_of_its_values() -> None:
+    found = scores(scored(), by="carrier", mae=MAE)
+    assert (found.rows, found.metrics, found.by) == (4, {"mae": 0.75}, "carrier")
+    assert found.slices == (
+        Slice(value="None", rows=1, metrics={"mae": 1.0}),
+        Slice(value="B6", rows=1, metrics={"mae": 0.0}),
+        Slice(value="UA", rows=2, metrics={"mae": 1.0}),
+    )
+
+
+def test_a_slice_may_be_a_number() -> None:
+    found = scores(scored(hour=[10, 9, 9, 9]), by="hour", mae=MAE)
+    assert [(part.value, part.rows) for part in found.slices] == [("10", 1), ("9", 3)]
+
+
+def test_no_rows_and_no_predictions_are_nan() -> None:
+    none = scores(scored().filter(False), by="carrier", mae=MAE)
+    assert (none.rows, math.isnan(none.metrics["mae"]), none.slices) == (0, True, ())
+    unknown = scores(scored().with_columns(prediction=pl.lit(None, pl.Float64)), mae=MAE)
+    assert (unknown.rows, math.isnan(unknown.metrics["mae"])) == (4, True)
+
+
+def test_a_metric_is_needed() -> None:
+    with pytest.raises(UsageError, match=r"scores\(\) needs a metric: mae="):
+        scores(scored())
+
+
+@pytest.mark.parametrize("by", [None, "carrier"])
+def test_a_metric_is_an_aggregate(by: str | None) -> None:
+    with pytest.raises(UsageError, match="one of mae, bias gives a value for every row"):
+        scores(scored(), by=by, mae=MAE, bias=pl.col("prediction") - pl.col("y"))

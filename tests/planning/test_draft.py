@@ -1,0 +1,85 @@
+"""The small judgments that every plan is made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from tests.support.planning import World, flow_of, ingest, spec
+from tidemill.ledger.run import Action
+from tidemill.planning.draft import Draft, asked_again, reads_of
+from tidemill.planning.plan import Step
+from tidemill.planning.request import Request, selected
+from tidemill.sources.scan import Scan
+from tidemill.workflow.partition_mapping import cuts_of
+
+FIRST, NEXT = datetime(2013, 3, 1), datetime(2013, 4, 1)
+SELECTED = [
+    # cut, partition, from, to, selected
+    ("day", "2013-03-01", FIRST, NEXT, True),
+    ("day", "2013-03-31", FIRST, NEXT, True),
+    ("day", "2013-02-28", FIRST, NEXT, False),
+    ("day", "2013-04-01", FIRST, NEXT, False),
+    ("day", "2013-02-28", None, NEXT, True),
+    ("day", "2013-04-01", FIRST, None, True),
+    # A partition is selected when all of it is.
+    ("week", "2013-W09", FIRST, NEXT, False),
+    ("week", "2013-W13", FIRST, NEXT, True),
+    ("month", "2013-03", FIRST, NEXT, True),
+    ("month", "2013-03", FIRST, datetime(2013, 3, 31), False),
+    # What has no time always is.
+    ("day", "(none)", FIRST, NEXT, True),
+    ("day", "all", FIRST, NEXT, True),
+    ("day", "2012-W01", FIRST, NEXT, True),
+    ("value", "2012-01-01", FIRST, NEXT, True),
+    ("whole", "all", FIRST, NEXT, True),
+]
+
+
+@pytest.mark.parametrize(("cut", "partition", "since", "until", "expected"), SELECTED)
+def test_selected(
+    cut: str, partition: str, since: datetime | None, until: datetime | None, expected: bool
+) -> None:
+    request = Request(since=since, until=until)
+    assert selected(request, partition, spec(cut).partitioning) is expected
+
+
+def test_reads_of() -> None:
+    assert reads_of({"a": {"p": "one", "q": None}, "b": {}}) == {"a": ("p", "q"), "b": ()}
+
+
+def draft(**request: object) -> Draft:
+    """A draft of one stage, with nothing in it."""
+    world = World(flow=flow_of(ingest("raw")))
+    return Draft(
+        flow=world.flow, recipes={}, now=None, request=Request(**request),  # type: ignore[arg-type]
+        known=world.known, cuts=cuts_of(world.flow),
+    )  # fmt: skip
+
+
+def test_asked_again() -> None:
+    raw, other = ingest("raw"), ingest("other")
+    assert [asked_again(draft(again=True, stage=name), raw) for name in ("", "raw", "other")] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert not asked_again(draft(), other)
+
+
+def test_a_step_comes_after_what_it_reads_and_what_it_is_told() -> None:
+    made = draft()
+    step = Step(stage="raw", partition="2013-03-01", action=Action.RUN, reasons=("new",))
+    assert made.add(step) == "2013-03-02T00:00:00"
+    again = Step(
+        stage="raw", partition="(none)", action=Action.RUN, reasons=("new",),
+        reads={"raw": ("2013-03-01", "2013-02-01")},
+    )  # fmt: skip
+    assert made.add(again) == "2013-03-02T00:00:00"
+    assert made.add(step, after=("2014",)) == "2014"
+    gone = Step(stage="raw", partition="2013-W09", action=Action.REMOVE, reasons=("gone",))
+    assert made.add(gone) == ""
+
+
+def test_a_scan_is_whole_unless_it_says_so() -> None:
+    scan = Scan(files={})
+    assert (scan.broken, scan.held, scan.notes) == ({}, frozenset(), ())

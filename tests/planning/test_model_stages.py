@@ -1,0 +1,348 @@
+"""Models: outdated is one thing, due another; what is evaluated, judged and delivered, in what order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.planning import (
+    World,
+    deliver,
+    evaluate,
+    flow_of,
+    ingest,
+    model,
+    reads,
+    shown,
+    transform,
+)
+from tests.support.worlds import moments, windows
+from tidemill.core.partition import WHOLE, Grain, key_of
+from tidemill.workflow.gate import Gate, beats_baseline, beats_live
+from tidemill.workflow.partition_mapping import cuts_of, seen_whole
+from tidemill.workflow.stage import Flow
+from tidemill.workflow.trigger import (
+    Trigger,
+    any_of,
+    contract_changed,
+    degraded,
+    every,
+    new_data,
+    volume,
+)
+from tidemill.workflow.window import Last, Window, last
+from tidemill.workflow.wiring import wiring_faults
+
+DAYS = [f"2013-03-{day:02}" for day in range(1, 31)]
+BEFORE, NEWEST = last("4d", before=last("2d")), last("2d")
+
+
+def harbour(
+    retrain: Trigger | None = None,
+    *,
+    gates: tuple[Gate, ...] | None = (beats_baseline("mae"),),
+    version: str = "1.0.0",
+    days: int = 8,
+) -> World:
+    """raw by day -> mod (four days before the last two) -> scores on two days -> out."""
+    raw = ingest("raw")
+    mod = model("mod", reads(raw, BEFORE, version=version), retrain=retrain, gates=gates)
+    ev = evaluate("ev", mod, reads(raw, NEWEST))
+    world = World(flow=flow_of(raw, mod, ev, deliver("out", mod, raw)))
+    feed(world, days)
+    return world
+
+
+def feed(world: World, days: int, rows: int = 10) -> None:
+    """One file a day, up to a day."""
+    for day in DAYS[:days]:
+        world.feed("raw", day, day, rows=rows)
+
+
+def models_of(world: World) -> list[str]:
+    """What the plan does besides ingests and deliveries."""
+    return [one for one in shown(world.plan()) if "raw" not in one and "out" not in one]
+
+
+FIRST = ["train mod", "evaluate ev[candidate] of candidate", "evaluate ev[baseline] of baseline"]
+GATE = "gate mod of candidate"
+LIVE = "evaluate ev[live] of live"
+
+
+def test_the_first_model_is_trained_scored_judged_and_delivered() -> None:
+    world = harbour()
+    plan = world.run()
+    kept = [one for one in shown(plan) if "raw" not in one and "out" not in one]
+    assert kept == [*FIRST, GATE]
+    (train,) = [step for step in plan.steps if step.stage == "mod" and step.subject == ""]
+    assert train.reads == {"raw": tuple(DAYS[2:6])}
+    assert train.reasons == ("never trained",)
+    (state,) = plan.models
+    assert (state.outdated, state.due, state.trigger) == ((), ("never trained",), "")
+    gate = shown(plan).index(GATE)
+    assert all(n > gate for n, one in enumerate(shown(plan)) if one.startswith("deliver"))
+    assert world.live["mod"].scores.metrics == {"mae": 1.0}
+    assert world.plan().empty
+
+
+def test_a_refused_model_is_not_judged_again_and_delivers_nothing() -> None:
+    world = harbour()
+    ids: list[str] = []
+    world.mae = _Always(20.0)
+    plan = world.plan()
+    for step in plan.steps:
+        if step.stage == "out":
+            break
+        world._do(step, plan)
+        ids.append(step.id)
+    assert ids[-1] == GATE
+    after = world.plan()
+    assert after.empty
+    assert [(w.stage, w.partition, w.reason) for w in after.waiting] == [
+        ("out", "", "mod has no approved model yet")
+    ]
+    # Other gates are another question.
+    mod = model("mod", reads(world.flow["raw"], BEFORE), gates=(beats_live("mae"),))
+    raw, _, ev, out = world.flow.stages
+    world.flow = flow_of(raw, mod, ev, out)
+    assert models_of(world) == [GATE]
+
+
+class _Always(dict[str, float]):
+    """Every model is as bad."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def get(self, key: str, default: object = None) -> float:
+        return self.value
+
+
+def test_no_delivery_waits_when_there_is_nothing_to_deliver() -> None:
+    world = harbour(days=0)
+    plan = world.plan()
+    assert plan.empty
+    assert [(w.stage, w.reason) for w in plan.waiting] == [
+        ("mod", "raw has no partition in its window yet")
+    ]
+
+
+def test_an_evaluation_waits_for_its_window() -> None:
+    raw, lookup = ingest("raw"), ingest("lookup", "whole")
+    mod = model("mod", reads(raw, BEFORE))
+    world = World(
+        flow=flow_of(raw, lookup, mod, evaluate("ev", mod, reads(raw, NEWEST), reads(lookup)))
+    )
+    feed(world, 8)
+    plan = world.run()
+    assert not [step for step in plan.steps if step.stage == "ev"]
+    assert [(w.stage, w.reason) for w in plan.waiting] == [
+        ("ev", "lookup has no partition in its window yet")
+    ]
+
+
+def test_new_days_make_it_outdated_and_only_the_live_model_is_scored_again() -> None:
+    world = harbour(every("3d"))
+    world.run()
+    feed(world, 9)
+    plan = world.run()
+    (state,) = plan.models
+    assert (state.outdated, state.due, state.trigger) == (("raw changed",), (), "every(3d)")
+    assert [one for one in shown(plan) if "raw" not in one and "out" not in one] == [LIVE]
+    assert world.plan().empty
+
+
+TRIGGERS = [
+    (None, 30, ()),
+    (new_data(), 9, ("what it reads changed",)),
+    (every("3d"), 10, ()),
+    (every("3d"), 11, ("data went from 2013-03-06 to 2013-03-09, at least 3d",)),
+    # Of the days that came into the window, only those that are published can be counted.
+    (volume(0.5), 9, ()),
+    (any_of(volume(0.5), every("3d")), 10, ("20 rows came since it was trained on 40",)),
+    (contract_changed(), 30, ()),
+]
+
+
+@pytest.mark.parametrize(("trigger", "days", "expected"), TRIGGERS)
+def test_only_a_trigger_makes_it_due(
+    trigger: Trigger | None, days: int, expected: tuple[str, ...]
+) -> None:
+    world = harbour(trigger)
+    world.run()
+    feed(world, days)
+    (state,) = world.plan().models
+    assert state.outdated
+    assert state.due == expected
+    assert ("train mod" in shown(world.plan())) == bool(expected)
+
+
+def test_a_contract_of_another_version_is_a_trigger() -> None:
+    world = harbour(contract_changed())
+    world.run()
+    world.flow = harbour(contract_changed(), version="2.0.0").flow
+    assert world.plan().empty  # outdated is what its key says, and the key is the recipe's
+    world.versions["mod"] = 2
+    (state,) = world.plan().models
+    assert state.due == ("contract of raw went from 1.0.0 to 2.0.0",)
+
+
+def test_a_degraded_live_model_makes_it_due() -> None:
+    world = harbour(degraded("mae", by=0.05))
+    world.run()
+    world.mae[world.live["mod"].artifact.id] = 1.2
+    feed(world, 9)
+    world.run()
+    (state,) = world.plan().models
+    assert state.due == ("mae of the live model went from 1 to 1.2",)
+
+
+def test_asked_for_is_due_and_forced() -> None:
+    world = harbour()
+    world.run()
+    plan = world.plan(train=frozenset({"mod"}))
+    (train,) = [step for step in plan.steps if step.action == "train"]
+    assert (train.reasons, train.forced) == (("asked for",), True)
+    assert models_of(world) == []
+
+
+def test_what_was_trained_exactly_so_before_is_bound_without_a_trigger() -> None:
+    world = harbour()
+    world.run()
+    world.versions["mod"] = 2
+    world.run(train=frozenset({"mod"}))
+    world.versions["mod"] = 0
+    plan = world.plan()
+    assert shown(plan)[0] == "bind mod"
+    assert plan.steps[0].reasons == ("it was trained like this before",)
+    world.run()
+    assert world.plan().empty
+
+
+def test_a_training_that_cannot_be_proven_is_never_bound() -> None:
+    world = harbour(new_data())
+    world.unproven["mod"] = ("it draws random numbers without a seed: random (flow.py:3)",)
+    world.run()
+    assert world.plan().empty
+    del world.heads["mod"]
+    (train,) = [step for step in world.plan().steps if step.stage == "mod" and not step.subject]
+    assert (train.action, train.forced) == ("train", True)
+
+
+def test_an_evaluation_that_cannot_be_proven_runs_always() -> None:
+    world = harbour()
+    world.unproven["ev"] = ("it reads the clock: now (flow.py:3)",)
+    world.run()
+    assert models_of(world) == [LIVE]
+
+
+def test_scores_that_are_known_are_bound() -> None:
+    world = harbour()
+    world.run()
+    del world.heads["ev"]
+    assert models_of(world) == ["bind ev[live] of live"]
+
+
+def test_without_approval_the_candidate_is_scored_and_nothing_is_judged() -> None:
+    world = harbour(gates=None)
+    plan = world.run()
+    assert GATE not in shown(plan)
+    assert "evaluate ev[candidate] of candidate" in shown(plan)
+    assert world.plan().empty
+
+
+def test_a_head_without_an_artifact_counts_as_never_trained() -> None:
+    world = harbour()
+    world.run()
+    bound = world.heads["mod"][WHOLE]
+    world.heads["mod"][WHOLE] = replace(bound, product=replace(bound.product, artifact=None))
+    (state,) = world.plan().models
+    assert state.due == ("never trained",)
+
+
+def test_time_is_counted_on_the_first_input_that_has_it() -> None:
+    lookup, raw = ingest("lookup", "whole"), ingest("raw")
+    mod = model("mod", reads(lookup), reads(raw, BEFORE), retrain=every("3d"), gates=None)
+    world = World(flow=flow_of(lookup, raw, mod))
+    world.feed("lookup", "l", WHOLE)
+    feed(world, 8)
+    world.run()
+    feed(world, 11)
+    (state,) = world.plan().models
+    assert state.due == ("data went from 2013-03-06 to 2013-03-09, at least 3d",)
+
+
+@pytest.mark.parametrize(
+    ("cut", "keys", "due"),
+    [("month", ["2013-03", "2013-04"], True), ("value", ["EWR"], False), ("whole", [WHOLE], False)],
+)
+def test_an_input_that_is_cut_anew_has_a_time_of_its_own(
+    cut: str, keys: list[str], due: bool
+) -> None:
+    def flow(cut: str) -> Flow:
+        raw = ingest("raw", cut)
+        return flow_of(raw, model("mod", reads(raw), retrain=every("3d"), gates=None))
+
+    for first, fed, then, after in [("day", DAYS[:1], cut, keys), (cut, keys, "day", DAYS)]:
+        world = World(flow=flow(first))
+        world.feed("raw", "a", *fed)
+        world.run()
+        world.flow = flow(then)
+        world.feed("raw", "a", *after)
+        (state,) = world.plan().models
+        assert bool(state.due) == (due and first == "day")
+
+
+def test_values_have_no_newest_partition() -> None:
+    raw = ingest("raw", "value")
+    world = World(flow=flow_of(raw, model("mod", reads(raw), retrain=every("3d"), gates=None)))
+    world.feed("raw", "a", "EWR")
+    world.run()
+    world.feed("raw", "a", "EWR", "JFK")
+    (state,) = world.plan().models
+    assert (state.outdated != (), state.due) == (True, ())
+
+
+def test_more_than_one_stage_may_feed_a_model() -> None:
+    raw = ingest("raw")
+    labels = transform("labels", "day", reads(raw))
+    mod = model("mod", reads(raw, BEFORE), reads(labels, BEFORE))
+    ev = evaluate("ev", mod, reads(raw, NEWEST), reads(labels, NEWEST))
+    world = World(flow=flow_of(raw, labels, mod, ev))
+    feed(world, 8)
+    plan = world.run()
+    ranks = shown(plan)
+    assert ranks.index("train mod") > ranks.index(f"run labels[{DAYS[5]}]")
+    assert world.plan().empty
+
+
+@given(data=st.data())
+def test_evaluation_never_sees_what_was_trained_on(data: st.DataObject) -> None:
+    grains = data.draw(st.lists(st.sampled_from(Grain), min_size=1, max_size=3))
+    inputs = [ingest(f"in{number}", str(grain)) for number, grain in enumerate(grains)]
+    window = {i.name: (data.draw(windows), data.draw(windows)) for i in inputs}
+    trained = data.draw(st.lists(st.sampled_from(inputs), min_size=1, unique=True))
+    scored = data.draw(st.lists(st.sampled_from(inputs), min_size=1, unique=True))
+    mod = model("mod", *(reads(i, window[i.name][0]) for i in trained))
+    ev = evaluate("ev", mod, *(reads(i, _near(data, window[i.name])) for i in scored))
+    flow = flow_of(*inputs, mod, ev)
+    if wiring_faults({stage.name: stage for stage in flow.stages}):
+        return
+    held = {
+        i.name: sorted({key_of(m, g) for m in data.draw(moments)})
+        for i, g in zip(inputs, grains, strict=True)
+    }
+    learned, judged = (seen_whole(stage, cuts_of(flow), held) for stage in (mod, ev))
+    if learned.keys() == {i.name for i in trained}:
+        assert not any(set(keys) & set(learned.get(name, ())) for name, keys in judged.items())
+
+
+def _near(data: st.DataObject, pair: tuple[Window, Window]) -> Window:
+    """A window of its own, or the one that training ends before."""
+    trained, own = pair
+    before = trained.before if isinstance(trained, Last) else None
+    return data.draw(st.sampled_from([own, before or own]))

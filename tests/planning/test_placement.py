@@ -1,0 +1,276 @@
+"""Where steps are done: quick ones in the run's own thread, others elsewhere; the most urgent first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.planning import deliver, evaluate, flow_of, ingest, model, reads, transform
+from tidemill.contracts.table_rules import Freshness, Rows
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action
+from tidemill.planning.placement import Placing, Traits, expected_s, needs_of
+from tidemill.planning.plan import Plan, Step
+from tidemill.runs.io.ready_queue import Turns
+from tidemill.workflow.resources import Resources
+from tidemill.workflow.stage import Flow, Stage
+
+TRAITS = {"pure", "bound", "memos"}
+BOTH = frozenset({"process", "thread"})
+
+RAW = ingest("raw")
+FEATURES = transform("features", "day", reads(RAW))
+TOTAL = transform("total", "whole", reads(FEATURES))
+MODEL = model("mod", reads(FEATURES))
+SCORES = evaluate("scores", MODEL, reads(FEATURES))
+OUT = deliver("out", MODEL, FEATURES)
+FLOW = flow_of(RAW, FEATURES, TOTAL, MODEL, SCORES, OUT)
+
+
+def fresh(stage: Stage, within: str) -> Stage:
+    """The stage, with a table that has to be so fresh."""
+    assert stage.output is not None
+    rule = Freshness("own", within=within)
+    return replace(stage, output=replace(stage.output, wider=(*stage.output.wider, rule)))
+
+
+def with_stage(flow: Flow, stage: Stage) -> Flow:
+    stages = tuple(stage if own.name == stage.name else own for own in flow.stages)
+    return replace(flow, stages=stages)
+
+
+def step(stage: str, partition: str = "1", action: Action = Action.RUN, **more: Any) -> Step:
+    return Step(stage=stage, partition=partition, action=action, reasons=(), **more)
+
+
+def placing(*steps: Step, flow: Flow = FLOW, **options: Any) -> Placing:
+    plan = Plan(workflow="flow", environment="prod", heads={}, recipes={}, steps=steps)
+    traits = Traits(**{name: options.pop(name) for name in TRAITS & options.keys()})
+    all_options: dict[str, Any] = {"cpus": 4, "engines": BOTH, "traits": traits} | options
+    return Placing(flow, plan, **all_options)
+
+
+def where(one: Step, *others: Step, **options: Any) -> str:
+    return placing(one, *others, **options).of(one).where
+
+
+def test_quick_steps_are_done_by_the_run_itself() -> None:
+    for action in (Action.RUN, Action.BIND, Action.RECHECK, Action.REMOVE, Action.GATE):
+        assert where(step("features", action=action)) == "here"
+    assert where(step("raw", wall_s=0.5)) == "here"
+
+
+def test_long_steps_go_to_processes() -> None:
+    assert where(step("features", wall_s=0.6)) == "process"
+    assert where(step("raw", bytes=200_000_000)) == "process"
+    # What such a step took before counts, not what it reads.
+    assert where(step("raw", bytes=200_000_000, wall_s=0.1)) == "here"
+
+
+def test_what_only_the_runs_own_process_sees_as_planned_stays() -> None:
+    slow = step("raw", wall_s=60.0)
+    assert where(slow, bound={"raw"}) == "here"
+    assert where(slow, bound={"features"}) == "process"
+    # Unless it may take the run along.
+    assert where(slow, bound={"raw"}, careful=True) == "process"
+
+
+def test_what_no_other_process_could_import_stays() -> None:
+    slow = step("features", wall_s=60.0)
+    assert where(slow, engines=frozenset()) == "here"
+    assert where(slow, engines=frozenset({"thread"})) == "here"
+
+
+def test_many_quick_steps_are_shared() -> None:
+    days = [step("features", str(n), wall_s=0.1) for n in range(100)]
+    files = [step("raw", str(n), wall_s=0.1) for n in range(3)]
+
+    assert where(days[0], *days[1:], *files) == "process"
+    # Polars computes in threads of one process as well as in several, and that costs less.
+    assert where(days[0], *days[1:], pure={"features"}) == "thread"
+    assert where(days[0], *days[1:], pure={"features"}, engines=frozenset({"process"})) == "here"
+    # Small files are read many at once, by one process.
+    assert where(files[0], *files[1:], *days) == "here"
+    assert where(days[0], *days[1:40]) == "here"
+    assert where(days[0], *days[1:], cpus=1) == "here"
+    # Steps that are over before they would be handed over stay, however many there are.
+    slight = [step("features", str(n), wall_s=0.01) for n in range(1000)]
+    assert where(slight[0], *slight[1:]) == where(slight[0], *days) == "here"
+
+
+def test_whoever_may_wait_for_calls_keeps_nobody_waiting() -> None:
+    days = [step("features", str(n)) for n in range(2)]
+    memos: dict[str, Any] = {"memos": {"features"}}
+    assert where(*days) == "here"
+    assert where(*days, **memos) == "process"
+    assert where(*days, pure={"features"}, **memos) == "process"
+    # Nobody has to wait, or it is known not to take long.
+    assert where(days[0], step("raw"), **memos) == "here"
+    assert where(replace(days[0], wall_s=0.1), days[1], **memos) == "here"
+    assert where(replace(days[0], action=Action.BIND), days[1], **memos) == "here"
+    assert where(*days, engines=frozenset({"thread"}), **memos) == "here"
+
+
+def test_what_took_a_run_along_is_done_elsewhere() -> None:
+    assert where(step("features"), careful=True) == "process"
+    assert where(step("mod", action=Action.GATE), careful=True) == "here"
+    assert where(step("features", action=Action.REMOVE), careful=True) == "here"
+
+
+def test_models_are_trained_elsewhere_when_that_takes_long() -> None:
+    train, score = step("mod", WHOLE, Action.TRAIN), step("scores", "candidate", Action.EVALUATE)
+    big = replace(train, bytes=1_000_000)
+
+    assert where(train, score) == where(score, train) == "here"
+    # Nobody knows how long it takes, but it goes over its rows many times.
+    assert where(big, score) == where(score, big) == "process"
+    assert where(replace(big, wall_s=0.1), score) == "here"
+    assert where(replace(train, wall_s=3.0)) == "process"
+    assert where(score) == "here"
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        (Resources(lane="thread"), "thread"),
+        (Resources(lane="process"), "process"),
+        (Resources(memory=10), "process"),
+        (Resources(timeout_s=1.0), "process"),
+        (Resources(gpus=1), "process"),
+        (Resources(cpus=2), "process"),
+    ],
+)
+def test_what_a_stage_asks_for(asked: Resources, place: str) -> None:
+    flow = with_stage(FLOW, replace(FEATURES, resources=asked))
+    one = step("features")
+
+    assert where(one, flow=flow) == place
+    assert where(one, flow=flow, engines=frozenset()) == "here"
+    assert where(step("features", action=Action.REMOVE), flow=flow) == "here"
+
+
+def test_limits_that_nobody_can_hold_a_step_to_are_told() -> None:
+    flow = with_stage(FLOW, replace(FEATURES, resources=Resources(timeout_s=1.0)))
+    flow = with_stage(flow, replace(TOTAL, resources=Resources(memory=10)))
+    planned = placing(step("features"), step("raw"), flow=flow, engines=frozenset({"thread"}))
+
+    assert planned.unkept == ("features",)
+    assert placing(step("features"), flow=flow).unkept == ()
+    # Who asks for one process and nothing else knows.
+    assert placing(step("features"), flow=flow, engines=frozenset()).unkept == ()
+
+
+def test_cpus_are_shared_by_what_is_side_by_side() -> None:
+    days = [step("features", str(n), wall_s=9.0) for n in range(3)]
+
+    assert placing(days[0]).of(days[0]).cpus == 4
+    assert placing(*days[:2]).of(days[0]).cpus == 2
+    assert placing(*days).of(days[0]).cpus == 1
+    assert placing(*days, cpus=2).of(days[0]).cpus == 1
+    threads = with_stage(FLOW, replace(FEATURES, resources=Resources(lane="thread", cpus=3)))
+    assert placing(days[0], flow=threads).of(days[0]).cpus == 1
+    # Whatever is beside it, a model may have all.
+    train = step("mod", WHOLE, Action.TRAIN, wall_s=9.0)
+    total = [step("total", WHOLE, wall_s=9.0)]
+    assert placing(train, *total).of(train).cpus == 4
+    many = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=64)))
+    assert placing(*days, flow=many).of(days[0]).cpus == 4
+    half = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=0.5)))
+    assert placing(*days, flow=half).of(days[0]).cpus == 0.5
+
+
+def test_classes() -> None:
+    days, train = step("features", wall_s=9.0), step("mod", WHOLE, Action.TRAIN, wall_s=9.0)
+
+    places = placing(days, train)
+    assert (places.of(days).worker_class, places.of(train).worker_class) == ("default", "training")
+    # All that nothing fresh depends on is deferrable, once anything is fresh.
+    places = placing(days, train, flow=with_stage(FLOW, fresh(RAW, "2h")))
+    assert places.of(train).worker_class == "deferrable"
+    assert placing(days, flow=replace(FLOW, deferrable=True)).of(days).worker_class == "deferrable"
+
+
+def test_needs_go_upstream_to_all_that_it_takes() -> None:
+    assert needs_of(FLOW) == {}
+    assert needs_of(with_stage(FLOW, fresh(TOTAL, "3d"))) == {
+        "total": 72,
+        "features": 72,
+        "raw": 72,
+    } | {
+        # What is delivered is as fresh as its rows, and takes a model with scores.
+        "out": 72,
+        "mod": 72,
+        "scores": 72,
+    }
+    both = with_stage(with_stage(FLOW, fresh(TOTAL, "3d")), fresh(RAW, "26h"))
+    assert needs_of(both)["raw"] == 26
+    assert needs_of(with_stage(FLOW, fresh(RAW, "2h"))) == {"raw": 2}
+    assert needs_of(with_stage(FLOW, fresh(fresh(RAW, "1w"), "2h"))) == {"raw": 2}
+
+
+def test_what_is_needed_soonest_goes_first() -> None:
+    slow, fast = ingest("slow"), fresh(ingest("fast"), "2h")
+    later = fresh(transform("later", "day", reads(slow)), "3d")
+    flow = flow_of(slow, ingest("never"), later, fast)
+    steps = [step(name, day) for day in "12" for name in ("slow", "never", "later", "fast")]
+
+    order = [f"{one.stage}/{one.partition}" for one in placing(*steps, flow=flow).order]
+    assert order == [
+        *("fast/1", "fast/2"),
+        *("slow/1", "later/1", "slow/2", "later/2"),
+        *("never/1", "never/2"),
+    ]
+
+
+WITHIN = st.sampled_from(["", "2h", "1d", "1w"])
+
+
+@given(within=st.lists(WITHIN, min_size=3, max_size=3), data=st.data())
+def test_no_step_goes_before_what_it_needs(within: list[str], data: st.DataObject) -> None:
+    # Rules beyond the partition let a stage's partitions follow one another, too.
+    flow = FLOW
+    for stage, span in zip((RAW, FEATURES, TOTAL), within, strict=True):
+        flow = with_stage(flow, fresh(stage, span) if span else stage)
+    if data.draw(st.booleans()):
+        counted = flow["features"]
+        assert counted.output is not None
+        rows = Rows(vs_last=7, within=0.5)
+        flow = with_stage(flow, replace(counted, output=replace(counted.output, rows=rows)))
+    days = data.draw(st.lists(st.sampled_from("1234"), unique=True, min_size=1))
+    steps = [
+        step(name, day, reads=read)
+        for day in days
+        for name, read in (("raw", {}), ("features", {"raw": (day,)}))
+    ]
+    steps += [
+        step("total", WHOLE, reads={"features": tuple(days)}),
+        step("mod", WHOLE, Action.TRAIN, reads={"features": tuple(days)}),
+        step(
+            "scores",
+            "candidate",
+            Action.EVALUATE,
+            reads={"mod": ("candidate",), "features": ("1",)},
+        ),
+        step("mod", WHOLE, Action.GATE, reads={"scores": ("candidate",)}),
+        *(step("out", day, Action.DELIVER, reads={"features": (day,)}) for day in days),
+    ]
+
+    order = placing(*steps, flow=flow).order
+
+    assert sorted(map(id, order)) == sorted(map(id, steps))
+    done: set[tuple[str, str, str]] = set()
+    turns = Turns(flow, order, lambda key: pytest.fail(f"waits for {key}"))
+    while (at := turns.take()) is not None:
+        assert at == len(done), "a step had to wait: it came before what it needs"
+        done.add((order[at].stage, order[at].partition, order[at].action))
+        turns.done(at)
+    assert len(done) == len(steps)
+
+
+def test_what_steps_should_take() -> None:
+    assert expected_s(step("raw", wall_s=3.0)) == 3.0
+    assert expected_s(step("raw", bytes=100_000_000)) == pytest.approx(1.005)

@@ -1,0 +1,135 @@
+"""What a worker process does when it is given an errand: it opens the project, works, and stores."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_crash import PROJECT
+from tests.support.tides import Tides, day, flow_of
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.core.errors import StorageError
+from tidemill.ports.execution import Fate, TaskError, TaskEvent
+from tidemill.project import worker as working
+from tidemill.steps.io.task_codec import context_of, errand_of, lent, read_answer, read_errand
+from tidemill.steps.step_messages import Context, Failed, Made, Work
+from tidemill.workflow.retry_policy import Retries
+
+
+@pytest.fixture
+def tides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tides]:
+    """A project of two days whose first stage is published, as a process finds it."""
+    tides = Tides(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    for number in range(2):
+        tides.send(number)
+    tides.ok("raw")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["worker", "7"])
+    mine = working.Mine()
+    monkeypatch.setattr(working, "_mine", mine)
+    flow_of(tmp_path, tides.text)
+    before = sys.stdout
+    yield tides
+    working._mine.opened.close()
+    assert not lent
+    mine.opened.close()
+    assert sys.stdout is before
+
+
+def work_on(tides: Tides, **other: Any) -> Work:
+    project = tides.open()
+    head = project.state().heads["raw"].partitions[day(1)]
+    recipe = project.recipes["doubled"].digest
+    project.close()
+    usual = {
+        "stage": "doubled",
+        "partition": day(1),
+        "recipe": recipe,
+        "inputs": {"raw": {day(1): head}},
+    }
+    return Work(**usual | other)
+
+
+def asked(tides: Tides, work: Work) -> Made | Failed:
+    """What a worker answers."""
+    context = Context(
+        root=str(tides.root), workflow="tides:flow", home=".tidemill", environment="prod",
+        run="r", path=(str(tides.root),), argv=("mine.py", "--fast"),
+    )  # fmt: skip
+    result = working.make(errand_of(context_of(context), work), (), "")
+    event = TaskEvent(task="1", fate=Fate.OK, worker="7", at=0.0, result=result)
+    return read_answer(event, Retries())
+
+
+def test_what_it_made_is_stored_and_named(tides: Tides) -> None:
+    found = asked(tides, work_on(tides))
+    assert isinstance(found, Made)
+    assert found.objects == ()
+    assert found.product.rows == 3
+    assert FileArtifacts(tides.root / ".tidemill").missing(found.product.pins) == []
+    assert str(tides.root) in sys.path
+    # As the run was called: a module that reads its arguments is the same there.
+    assert sys.argv == ["mine.py", "--fast"]
+    tides.ok()
+    assert tides.contents()["doubled"][day(1)] == found.product.content
+
+
+def test_what_fails_there_is_told(tides: Tides) -> None:
+    binding = work_on(tides).inputs["raw"][day(1)]
+    [name] = binding.product.objects
+    [path] = tides.root.glob(f".tidemill/**/{name}*")
+    path.unlink()
+    found = asked(tides, work_on(tides))
+    assert isinstance(found, Failed)
+    assert "gone from the store" in found.message
+    assert not found.unlike
+
+
+def test_another_recipe_is_not_tried(tides: Tides) -> None:
+    found = asked(tides, work_on(tides, recipe="another"))
+    assert isinstance(found, Failed)
+    assert found.unlike
+
+
+def test_a_store_that_takes_nothing_is_told(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(FileArtifacts, "put_all", full)
+    found = asked(tides, work_on(tides))
+    assert isinstance(found, Failed)
+    assert "the disk is full" in found.message
+
+
+def test_an_errand_leaves_out_what_only_the_record_is_for(tides: Tides) -> None:
+    work = work_on(tides)
+    errand = read_errand(errand_of(b"context", work))
+    [binding] = errand.work.inputs["raw"].values()
+    assert (binding.inputs, binding.seen, binding.verdict) == ({}, {}, None)
+    assert binding.product == work.inputs["raw"][day(1)].product
+    assert (errand.context, errand.work.recipe) == (b"context", work.recipe)
+
+
+@pytest.mark.parametrize(
+    ("fate", "error", "on", "transient"),
+    [
+        (Fate.TIMEOUT, None, (TimeoutError,), True),
+        (Fate.TIMEOUT, None, (ConnectionError,), False),
+        (Fate.OOM, None, (MemoryError,), True),
+        (Fate.OOM, None, (TimeoutError,), False),
+        (Fate.LOST, TaskError(type="LOST", message="by SIGKILL"), (), False),
+        (Fate.CANCELLED, None, (TimeoutError,), False),
+        (Fate.ERROR, TaskError(type="ImportError", message="no numpy"), (ImportError,), False),
+    ],
+)
+def test_how_a_task_ended(fate: Fate, error: TaskError | None, on: Any, transient: bool) -> None:
+    event = TaskEvent(task="1", fate=fate, worker="7", at=0.0, error=error)
+    found = read_answer(event, Retries(times=1, on=on))
+    assert isinstance(found, Failed)
+    assert (found.fate, found.transient) == (fate, transient)
+    assert (error.message if error else f"it was {fate}") in found.message

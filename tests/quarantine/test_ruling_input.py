@@ -1,0 +1,84 @@
+"""Rulings as an input: keys without them stay what they are, and each new one is said once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tidemill.contracts.row_ruling import Disposition, Ruling
+from tidemill.quarantine.ruling_input import (
+    contents_of,
+    digest_of_all,
+    in_words,
+    unheard,
+    with_rulings,
+)
+from tidemill.reuse.contents import RULINGS, input_digest
+
+DROP = Ruling(
+    disposition=Disposition.DROP,
+    object="bad",
+    key="k",
+    rows=(0, 3),
+    actor="ana",
+    reason="test rows",
+    at=1.0,
+)
+HOLD = replace(DROP, disposition=Disposition.HOLD, rows=(3,), actor="ben", reason="a mistake")
+
+
+def digest(*rulings: Ruling) -> str:
+    return input_digest(contents_of(rulings), None)
+
+
+def test_only_partitions_with_rulings_have_that_input() -> None:
+    inputs = {"files": {"a.csv": "digest"}}
+    assert with_rulings(inputs, ()) is inputs
+    assert with_rulings(inputs, (DROP,)) == {**inputs, RULINGS: {"000000": DROP.digest}}
+
+
+def test_the_order_of_rulings_counts_and_who_said_them_does_not() -> None:
+    assert digest(DROP, HOLD) != digest(HOLD, DROP)
+    assert digest(DROP) != digest(DROP, DROP)
+    assert digest(replace(DROP, actor="cleo", reason="x", at=9.0)) == digest(DROP)
+
+
+@pytest.mark.parametrize(
+    ("ruling", "words"),
+    [
+        (DROP, "2 quarantined rows dropped by ana: test rows"),
+        (HOLD, "1 quarantined row held back by ben: a mistake"),
+        (
+            replace(DROP, disposition=Disposition.RELEASE, rows=()),
+            "all quarantined rows released by ana: test rows",
+        ),
+        (
+            replace(DROP, disposition=Disposition.REPLACE, fixed="good"),
+            "2 quarantined rows replaced by ana: test rows",
+        ),
+    ],
+)
+def test_in_words(ruling: Ruling, words: str) -> None:
+    assert in_words(ruling) == words
+
+
+def test_those_that_a_partition_was_made_under_are_not_said_again() -> None:
+    said = (DROP, HOLD)
+    assert unheard(said, None) == (in_words(DROP), in_words(HOLD))
+    assert unheard(said, digest(DROP)) == (in_words(HOLD),)
+    assert unheard(said, digest(DROP, HOLD)) == ()
+    # Made under others: all of these are news.
+    assert unheard(said, digest(HOLD)) == (in_words(DROP), in_words(HOLD))
+
+
+def test_a_digest_of_all_names_partitions_and_order() -> None:
+    all_ = [
+        digest_of_all({"1": (DROP,)}),
+        digest_of_all({"2": (DROP,)}),
+        digest_of_all({"1": (DROP, HOLD)}),
+        digest_of_all({"1": (HOLD, DROP)}),
+        digest_of_all({"1": (DROP,), "2": (HOLD,)}),
+    ]
+    assert len({*all_}) == len(all_)
+    assert digest_of_all({"2": (HOLD,), "1": (DROP,)}) == all_[-1]

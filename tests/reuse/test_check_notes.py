@@ -1,0 +1,87 @@
+"""What `check` says of a stage that is reused less than it could be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.planning import ingest, reads, transform
+from tidemill.analysis.query.summary import Query
+from tidemill.reuse.check_notes import notes_on
+from tidemill.reuse.recipe import Recipe
+
+CLEAN = transform("clean", "day", reads(ingest("raw")))
+READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "query", "key", "notes"),
+    [
+        ({}, Query(), (), []),
+        ({}, None, (), []),
+        (
+            {"opaque": "it reads raw while it is being called"},
+            None,
+            (),
+            [
+                "clean is opaque: it reads raw while it is being called; "
+                "its code and all columns count"
+            ],
+        ),
+        # What can't be proven says the same, and more.
+        (
+            {"opaque": READS_THE_CLOCK, "unproven": (READS_THE_CLOCK,)},
+            Query(opaque=READS_THE_CLOCK),
+            (),
+            [
+                f"clean is never reused: {READS_THE_CLOCK}; take it out, mark the stage @tm.impure, "
+                "or vouch for it with version="
+            ],
+        ),
+        # The code says it of one line by one name, the watch by another.
+        (
+            {
+                "unproven": (
+                    "it reads the environment: os.environ.get (flow.py:3)",
+                    "it reads the environment: os.environ (flow.py:3)",
+                    "it reads the environment: os.getenv (flow.py:4)",
+                )
+            },
+            None,
+            (),
+            [
+                f"clean is never reused: it reads the environment: {name}; take it out, mark the "
+                "stage @tm.impure, or vouch for it with version="
+                for name in ("os.environ.get (flow.py:3)", "os.getenv (flow.py:4)")
+            ],
+        ),
+        (
+            {},
+            Query(unstable="head() of rows in no fixed order", unordered="group_by"),
+            ("x",),
+            [
+                "clean may give other rows of the same inputs: head() of rows in no fixed order; "
+                "sort by a key before the order counts"
+            ],
+        ),
+        (
+            {},
+            Query(unordered="group_by without maintain_order"),
+            (),
+            [
+                "clean has no key, and its rows no order of their own (group_by without "
+                "maintain_order): what reads it runs whenever it ran; give its contract a key"
+            ],
+        ),
+        # A key is an order.
+        ({}, Query(unordered="group_by without maintain_order"), ("x",), []),
+    ],
+)
+def test_notes(
+    recipe: dict[str, object], query: Query | None, key: tuple[str, ...], notes: list[str]
+) -> None:
+    assert CLEAN.output is not None
+    stage = replace(CLEAN, output=replace(CLEAN.output, key=key))
+    made = Recipe(digest="recipe", **recipe)  # type: ignore[arg-type]
+    assert list(notes_on(stage, made, query)) == notes

@@ -1,0 +1,61 @@
+"""How a result that is known under a step's key is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.contracts.finding import Finding, Verdict
+from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.run import Action
+from tidemill.reuse.recipe import Recipe
+from tidemill.reuse.step_key import reuse_of
+
+CAST = Finding(rule="x.type", severity="quarantine", rows=1)
+
+
+@pytest.mark.parametrize(
+    ("touched", "check", "product", "taken"),
+    [
+        ((), "same", Product(content="c"), Action.BIND),
+        ((), "other", Product(content="c"), Action.RECHECK),
+        # The rows that are published aren't all that were judged.
+        ((), "other", Product(content="c", quarantine="q", quarantined=1), Action.RUN),
+        # A value that couldn't be cast is a null by now.
+        ((), "other", Product(content="c", findings=(CAST,)), Action.RUN),
+        # No key sees the clock, whatever else is the same.
+        (("it reads the clock",), "same", Product(content="c"), Action.RUN),
+        (("it reads the clock",), "other", Product(content="c"), Action.RUN),
+    ],
+)
+def test_what_is_known_is_taken_as_far_as_it_can_be_trusted(
+    touched: tuple[str, ...], check: str, product: Product, taken: Action
+) -> None:
+    found = Binding(
+        key="k", touched=touched, recipe="r", contract="1.0.0", check=check, product=product,
+        run="run", at=0.0,
+    )  # fmt: skip
+    assert reuse_of(found, Recipe(digest="r", check="same")) is taken
+
+
+@pytest.mark.parametrize(
+    ("rules", "wider", "own", "taken"),
+    [
+        ("", "", True, Action.BIND),
+        ("w", "w", True, Action.BIND),
+        # What is published was asked something else; wherever else it is bound it is asked anew.
+        ("w", "other", True, Action.RECHECK),
+        ("", "w", True, Action.RECHECK),
+        ("w", "", True, Action.RECHECK),
+        ("w", "other", False, Action.BIND),
+        (None, "", True, Action.BIND),
+        (None, "w", True, Action.RECHECK),
+    ],
+)
+def test_what_was_held_against_others_is_asked_again(
+    rules: str | None, wider: str, own: bool, taken: Action
+) -> None:
+    found = Binding(
+        key="k", recipe="r", contract="1.0.0", check="", product=Product(content="c", quarantined=1),
+        run="run", at=0.0, verdict=None if rules is None else Verdict(at=0.0, rules=rules),
+    )  # fmt: skip
+    assert reuse_of(found, Recipe(digest="r", wider=wider), own=own) is taken

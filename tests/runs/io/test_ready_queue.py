@@ -1,0 +1,390 @@
+"""Whose turn it is: steps that another run is at are put off, with what needs them, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.contracts.column import Column
+from tidemill.contracts.dtype import DType
+from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.table_rules import Rows
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.planning.plan import Step
+from tidemill.runs.io import ready_queue as module
+from tidemill.runs.io.claims import Claimed
+from tidemill.runs.io.ready_queue import Turns
+from tidemill.testing.doubles import MemoryClaims
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+
+def stage(
+    name: str,
+    kind: Kind = Kind.TRANSFORM,
+    model: str = "",
+    *,
+    serial: bool = False,
+    refers: str = "",
+) -> Stage:
+    columns = (Column(name="x", dtype=DType("Int64")),)
+    rows = Rows(vs_last=7, within=0.5) if serial else Rows(min=1)
+    return Stage(
+        name=name,
+        kind=kind,
+        function=None,
+        inputs=(),
+        output=ContractSpec(name="Table", version="1", columns=columns, rows=rows),
+        place="here",
+        model=model,
+        refers={"known": refers} if refers else {},
+    )
+
+
+FLOW = Flow(
+    name="flow",
+    owner="",
+    stages=(
+        stage("raw", Kind.INGEST),
+        stage("counted", Kind.INGEST, serial=True),
+        stage("daily"),
+        stage("sales", Kind.INGEST, refers="raw"),
+        stage("total"),
+        stage("model", Kind.MODEL),
+        stage("scores", Kind.EVALUATE),
+        stage("out", Kind.DELIVER, model="model"),
+    ),
+)
+
+
+def step(name: str, action: Action = Action.RUN, **reads: str) -> Step:
+    """`stage/partition`, and for each input the partitions that it reads, with spaces between."""
+    owner, _, partition = name.partition("/")
+    return Step(
+        stage=owner,
+        partition=partition or WHOLE,
+        action=action,
+        reasons=(),
+        reads={name: tuple(keys.split()) for name, keys in reads.items()},
+    )
+
+
+def name_of(turn: Step) -> str:
+    action = "" if turn.action is Action.RUN else f"{turn.action} "
+    return f"{action}{turn.stage}/{turn.partition}"
+
+
+DAYS = [
+    step("raw/1", files="a.parquet"),
+    step("daily/1", raw="1"),
+    step("raw/2", files="b.parquet"),
+    step("daily/2", raw="2"),
+    step("total", daily="1 2"),
+]
+
+MODEL = [
+    step("daily/1"),
+    step("model", Action.TRAIN, daily="1"),
+    step("scores/candidate", Action.EVALUATE, daily="1", model=WHOLE),
+    step("scores/baseline", Action.EVALUATE, daily="1", model="baseline"),
+    step("model", Action.GATE, scores="candidate baseline"),
+    step("out/1", Action.DELIVER, daily="1"),
+    step("raw/2"),
+]
+
+COUNTED = [
+    step("counted/1"),
+    step("raw/1"),
+    step("counted/2"),
+    step("counted/3"),
+    step("raw/2"),
+]
+
+
+REFERRING = [
+    step("raw/1"),
+    step("raw/2"),
+    step("counted/1"),
+    step("sales/1"),
+    step("sales/2"),
+]
+
+
+def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
+    """The steps as they were done, `wait` where the run waited; what is `held` is given by waiting."""
+    free: set[str] = set()
+    order: list[str] = []
+
+    def wait(key: str) -> None:
+        free.add(key)
+        order.append("wait")
+
+    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+        name = name_of(steps[at])
+        if name in held and name not in free:
+            turns.put_off(at, name)
+        else:
+            order.append(name)
+            turns.done(at)
+    return order
+
+
+def in_turn(turns: Turns) -> Iterator[tuple[Turns, int]]:
+    """The steps one after the other."""
+    while (at := turns.take()) is not None or turns.again(wait=True):
+        if at is not None:
+            assert turns.first(at)
+            yield turns, at
+
+
+@pytest.mark.parametrize(
+    ("steps", "held", "order"),
+    [
+        (DAYS, [], ["raw/1", "daily/1", "raw/2", "daily/2", "total/all"]),
+        # What reads it is put off too; what was put off comes in the plan's order.
+        (DAYS, ["raw/1"], ["raw/2", "daily/2", "wait", "raw/1", "daily/1", "total/all"]),
+        (DAYS, ["daily/1"], ["raw/1", "raw/2", "daily/2", "wait", "daily/1", "total/all"]),
+        (DAYS, ["total/all"], ["raw/1", "daily/1", "raw/2", "daily/2", "wait", "total/all"]),
+        # Two at once: waiting for the one makes it a turn of its own.
+        (
+            DAYS,
+            ["daily/1", "daily/2"],
+            ["raw/1", "raw/2", "wait", "daily/1", "wait", "daily/2", "total/all"],
+        ),
+        # What refers to a table waits for all of it.
+        (
+            REFERRING,
+            ["raw/2"],
+            ["raw/1", "counted/1", "wait", "raw/2", "sales/1", "sales/2"],
+        ),
+        (
+            REFERRING,
+            ["raw/1", "raw/2"],
+            ["counted/1", "wait", "raw/1", "wait", "raw/2", "sales/1", "sales/2"],
+        ),
+        # All that hangs on a model waits for it, also what names it in another way.
+        (
+            MODEL,
+            ["train model/all"],
+            [
+                "daily/1",
+                "raw/2",
+                "wait",
+                *("train model/all", "evaluate scores/candidate", "evaluate scores/baseline"),
+                *("gate model/all", "deliver out/1"),
+            ],
+        ),
+        (
+            MODEL,
+            ["evaluate scores/baseline"],
+            [
+                *("daily/1", "train model/all", "evaluate scores/candidate", "raw/2", "wait"),
+                *("evaluate scores/baseline", "gate model/all", "deliver out/1"),
+            ],
+        ),
+        # Rules that compare with the partitions before need them there, and nothing else does.
+        (
+            COUNTED,
+            ["counted/1"],
+            ["raw/1", "raw/2", "wait", "counted/1", "counted/2", "counted/3"],
+        ),
+        (
+            COUNTED,
+            ["counted/2", "counted/3"],
+            ["counted/1", "raw/1", "raw/2", "wait", "counted/2", "wait", "counted/3"],
+        ),
+        ([], [], []),
+    ],
+)
+def test_the_order_of_turns(steps: list[Step], held: list[str], order: list[str]) -> None:
+    assert drawn(steps, held) == order
+
+
+def test_what_was_put_off_is_tried_again_before_the_run_waits() -> None:
+    tries: list[str] = []
+    for turns, at in in_turn(Turns(FLOW, DAYS, lambda key: pytest.fail(f"waits for {key}"))):
+        tries.append(name_of(DAYS[at]))
+        if tries == ["raw/1"]:
+            turns.put_off(at, "key")
+        else:
+            turns.done(at)
+    assert tries == ["raw/1", "raw/2", "daily/2", "raw/1", "daily/1", "total/all"]
+
+
+@st.composite
+def plans(draw: st.DrawFn, stages: Collection[str] = ("raw", "daily", "total")) -> list[Step]:
+    """Steps that read any of those before them."""
+    random = Random(draw(st.integers(0, 2**32)))
+    names: list[str] = []
+    steps: list[Step] = []
+    for number in range(draw(st.integers(1, 25))):
+        reads: dict[str, str] = {}
+        for name in random.sample(names, min(len(names), random.randrange(4))):
+            owner, _, partition = name.partition("/")
+            reads[owner] = f"{reads.get(owner, '')} {partition}"
+        name = f"{random.choice([*stages])}/{number}"
+        names.append(name)
+        steps.append(step(name, Action.RUN, **reads))
+    return steps
+
+
+@given(plans(), st.integers(0, 2**32), st.floats(0.1, 1.0))
+def test_every_step_is_done_once_after_what_it_reads(
+    steps: list[Step], seed: int, share: float
+) -> None:
+    random = Random(seed)
+    held = {name_of(s) for s in steps if random.random() < share}
+    done: list[str] = []
+
+    def reads(turn: Step) -> set[str]:
+        return {f"{name}/{key}" for name, keys in turn.reads.items() for key in keys}
+
+    def wait(key: str) -> None:
+        # Only when everything that is left is another's, or needs what is.
+        left = [s for s in steps if name_of(s) not in done]
+        assert all(name_of(s) in held or reads(s) - set(done) for s in left)
+        if random.random() < 0.5:
+            held.discard(key)
+
+    for turns, at in in_turn(Turns(FLOW, steps, wait)):
+        turn = steps[at]
+        assert reads(turn) <= set(done)
+        if name_of(turn) in held:
+            turns.put_off(at, name_of(turn))
+            continue
+        turns.done(at)
+        done.append(name_of(turn))
+        if held and random.random() < 0.5:
+            held.discard(random.choice(sorted(held)))
+    assert sorted(done) == sorted(map(name_of, steps))
+
+
+@given(
+    plans(("raw", "daily", "counted")),
+    st.integers(0, 2**32),
+    st.floats(0.0, 0.7),
+    st.integers(1, 5),
+)
+def test_side_by_side_every_step_is_done_once_after_what_it_reads(
+    steps: list[Step], seed: int, share: float, most: int
+) -> None:
+    """Several are at work at once, end in any order, and are published in their line."""
+    random = Random(seed)
+    held = {name_of(s) for s in steps if random.random() < share}
+    done: list[str] = []
+    at_work: list[int] = []
+
+    def wait(key: str) -> None:
+        assert not at_work
+        held.discard(key)
+
+    turns = Turns(FLOW, steps, wait)
+    while True:
+        at = turns.take() if len(at_work) < most else None
+        if at is not None:
+            needed = {f"{name}/{key}" for name, keys in steps[at].reads.items() for key in keys}
+            assert needed <= set(done)
+            if name_of(steps[at]) in held:
+                turns.put_off(at, name_of(steps[at]))
+            else:
+                at_work.append(at)
+        elif at_work:
+            ended = random.choice([one for one in at_work if turns.first(one)])
+            at_work.remove(ended)
+            turns.done(ended)
+            done.append(name_of(steps[ended]))
+        elif not turns.again(wait=True):
+            break
+    assert sorted(done) == sorted(map(name_of, steps))
+    counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]
+    assert counted == sorted(counted)
+
+
+def attempt(outcome: Outcome) -> Attempt:
+    return Attempt(stage="raw", partition="1", action="run", outcome=outcome)
+
+
+class TestClaimed:
+    @pytest.mark.parametrize(
+        ("what", "kept"),
+        [
+            (attempt(Outcome.OK), True),
+            (attempt(Outcome.BOUND), False),
+            (attempt(Outcome.FAILED), False),
+            (attempt(Outcome.SKIPPED), False),
+            (None, False),
+        ],
+    )
+    def test_a_key_is_kept_only_for_what_is_to_be_published(
+        self, what: Attempt | None, kept: bool
+    ) -> None:
+        claims = MemoryClaims()
+        other = MemoryClaims(claims)
+        claimed = Claimed(claims)
+        assert claimed.take("key")
+        assert claimed.passed("key", what) == ("key" if kept else "")
+        assert other.take("key") is not kept
+        # The step after it claimed nothing.
+        assert claimed.passed("key", attempt(Outcome.OK)) == ""
+        if kept:
+            claimed.give("key")
+            assert other.take("key")
+
+    def test_what_another_has_is_not_ours_to_give(self) -> None:
+        claims = MemoryClaims()
+        other = MemoryClaims(claims)
+        claimed = Claimed(claims)
+        assert other.take("key")
+        assert not claimed.take("key")
+        assert claimed.passed("key", attempt(Outcome.OK)) == ""
+        claimed.give_all()
+        assert not MemoryClaims(claims).take("key")
+
+    @pytest.mark.parametrize("way", [Claimed.take, Claimed.wait], ids=["take", "wait"])
+    def test_all_is_given_though_taking_was_interrupted(
+        self, way: Callable[[Claimed, str], object]
+    ) -> None:
+        class Interrupted(MemoryClaims):
+            def take(self, key: str) -> bool:
+                super().take(key)
+                raise KeyboardInterrupt
+
+            def wait(self, key: str, timeout_s: float) -> bool:
+                return self.take(key)
+
+        claims = Interrupted()
+        claimed = Claimed(claims)
+        with pytest.raises(KeyboardInterrupt):
+            way(claimed, "key")
+        claimed.give_all()
+        assert MemoryClaims(claims).take("key")
+
+    def test_what_was_waited_for_is_given_like_what_was_taken(self) -> None:
+        claims = MemoryClaims()
+        claimed = Claimed(claims)
+        claimed.wait("key")
+        assert not MemoryClaims(claims).take("key")
+        assert claimed.passed("key", None) == ""
+        assert MemoryClaims(claims).take("key")
+
+    def test_a_holder_that_never_moves_is_not_waited_for_without_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(module, "GIVEN_UP_S", 0.02)
+        claims = MemoryClaims()
+        asleep = MemoryClaims(claims)
+        claimed = Claimed(claims)
+        assert asleep.take("key")
+        taken = []
+        for _ in range(3):
+            taken.append(claimed.take("key"))
+            claimed.wait("key")
+        assert taken == [False, False, True]
+        # It is still not ours to give.
+        claimed.give_all()
+        assert not MemoryClaims(claims).take("key")

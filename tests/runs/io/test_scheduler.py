@@ -1,0 +1,372 @@
+"""Steps that are made elsewhere: whatever becomes of them there, what is published is the same."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.behaviour.test_claims import Meeting, foreseen
+from tests.behaviour.test_models import MODEL, WINDOW, Sea
+from tests.support.erratic import Erratic, away_to
+from tests.support.tides import CHAIN, STAGES, Tides, day, rebuilt
+from tidemill.core.errors import UsageError
+from tidemill.ledger.event import Attempted, Published
+from tidemill.ledger.run import Attempt, Outcome, Status
+from tidemill.planning.plan import Step
+from tidemill.ports.execution import Fate, Task
+from tidemill.runs.io import scheduler as running
+from tidemill.runs.io.progress_listener import Unwatched
+from tidemill.steps.io.step_runner import Workshop
+from tidemill.steps.io.task_codec import lent
+from tidemill.steps.step_messages import Failed, Made, Work
+
+DAYS = 4
+STRANGE = (Fate.LOST, Fate.OOM, Fate.TIMEOUT, Fate.CANCELLED)
+
+# Every rule makes the partitions of its table be judged one after the other.
+SERIAL = CHAIN.replace(
+    "    double = tm.Float64(nullable=True)\n",
+    "    double = tm.Float64(nullable=True)\n"
+    '    once = tm.Unique("day", "id")\n    rows = tm.Rows(vs_last=3, within=9.0)\n',
+)
+RETRIED = CHAIN.replace(
+    "@flow.transform\ndef doubled",
+    "@flow.transform(retries=tm.retries(3, delay=0.001))\ndef doubled",
+)
+
+
+def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
+    """All that could take a run along goes to an engine."""
+    monkeypatch.setattr("tidemill.project.project.elsewhere", away_to(engine, **options))
+
+
+def no_mishap(task: Task) -> None:
+    return None
+
+
+def sent(tides: Tides, days: int = DAYS) -> Tides:
+    for number in range(days):
+        tides.send(number)
+    return tides
+
+
+def attempts(tides: Tides) -> list[Attempt]:
+    return [e.attempt for e in tides.events("Attempted") if isinstance(e, Attempted)]
+
+
+def published(tides: Tides) -> list[tuple[str, str]]:
+    events = tides.events("Published")
+    return [(e.stage, e.partition) for e in events if isinstance(e, Published)]
+
+
+def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path / "project"))
+    engine = Erratic(Random(1), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        tides.ok()
+
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    assert len(engine.asked) == DAYS * len(STAGES)
+    assert {a.worker for a in attempts(tides)} == {str(os.getpid())}
+    assert engine.closed
+    assert not lent
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    text=st.sampled_from([CHAIN, SERIAL]),
+    rate=st.sampled_from([0.0, 0.2, 0.6]),
+    ahead=st.sampled_from([1, 64]),
+)
+def test_whatever_happens_to_workers_nothing_is_lost_or_doubled(
+    seed: int, text: str, rate: float, ahead: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng = Random(seed)
+    tides = sent(Tides(tmp_path_factory.mktemp("project"), text))
+
+    def mishap(task: Task) -> tuple[Fate, bool] | None:
+        return (rng.choice(STRANGE), rng.random() < 0.5) if rng.random() < rate else None
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(running, "_AHEAD", ahead)
+        send_away(patched, Erratic(rng, mishap))
+        tides.run()
+
+    tried = attempts(tides)
+    ended = Counter((a.stage, a.partition) for a in tried if a.outcome is not Outcome.RETRIED)
+    # Every step has one end, and what ended well was published, once.
+    assert ended == Counter((stage, day(n)) for stage in STAGES for n in range(DAYS))
+    good = [(a.stage, a.partition) for a in tried if a.outcome is Outcome.OK]
+    assert Counter(published(tides)) == Counter(good)
+    for stage, partition in ended:
+        own = [a for a in tried if (a.stage, a.partition) == (stage, partition)]
+        assert [a.number for a in own] == [*range(1, len(own) + 1)]
+        # Only a process that died is tried again when nothing is declared, and only once.
+        assert [a.fate for a in own[:-1]] in ([], [Fate.LOST])
+    if text == SERIAL:
+        judged = [partition for stage, partition in published(tides) if stage == "doubled"]
+        assert judged == sorted(judged)
+    if rate == 0.0:
+        assert len(good) == len(tried)
+
+    # The next run, without mishaps, makes what is missing and nothing else.
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, tmp_path_factory.mktemp("fresh"))
+    assert set(Counter(published(tides)).values()) == {1}
+
+
+@pytest.mark.parametrize(("fate", "times"), [(Fate.TIMEOUT, 3), (Fate.LOST, 1), (Fate.OOM, 0)])
+def test_what_is_declared_is_tried_again(
+    fate: Fate, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path, RETRIED), 1)
+    send_away(
+        monkeypatch,
+        Erratic(Random(1), lambda task: (fate, False) if task.id == "1" else None),
+    )
+    receipt = tides.run()
+
+    own = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert [(a.number, a.outcome, a.fate) for a in own] == [
+        *((number, Outcome.RETRIED, fate) for number in range(1, times + 1)),
+        (times + 1, Outcome.FAILED, fate),
+    ]
+    assert receipt.exit_code == 1
+    assert [(s.failed, s.retried, s.skipped) for s in receipt.stages] == [
+        *((0, 0, 0), (1, times, 0), (0, 0, 1))
+    ]
+    # The message says so once.
+    assert receipt.messages == (f"doubled {day(0)}: it was {fate}",)
+
+
+FAULTY = RETRIED.replace(
+    "    return raw.select(",
+    "    def fault(rows: pl.DataFrame) -> pl.DataFrame:\n"
+    "        if rows.height:\n"
+    "            TRIES.append(1)\n"
+    "            {fault}\n"
+    "        return rows\n\n"
+    "    return raw.map_batches(fault).select(",
+).replace("@flow.transform(", "TRIES = []\n\n\n@flow.transform(", 1)
+
+
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "outcomes"),
+    [
+        ("if len(TRIES) in (1, 2): raise ConnectionError('gone')", ["retried", "retried", "ok"]),
+        ("if TRIES: raise ConnectionError('gone')", ["retried"] * 3 + ["failed"]),
+        ("if TRIES: raise ValueError('bug')", ["failed"]),
+        ("if TRIES: raise ValueError('bug') from TimeoutError()", ["retried"] * 3 + ["failed"]),
+    ],
+)  # fmt: skip
+def test_transient_faults_are_tried_again_and_bugs_are_not(
+    fault: str, outcomes: list[str], away: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path, FAULTY.replace("{fault}", fault)), 1)
+    if away:
+        send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    tides.run()
+
+    own = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert [str(a.outcome) for a in own] == outcomes
+    assert all("tides.py" in a.trace for a in own if a.message)
+
+
+def test_rows_that_break_a_contract_are_never_tried_again(tmp_path: Path) -> None:
+    text = RETRIED.replace(
+        "double = tm.Float64(nullable=True)", "double = tm.Float64(max=1, on_fail='fail')"
+    )
+    tides = sent(Tides(tmp_path, text.replace("retries(3,", "retries(3, on=Exception,")), 1)
+    receipt = tides.run()
+
+    [own] = [a for a in attempts(tides) if a.stage == "doubled"]
+    assert (own.outcome, own.exit_code, receipt.exit_code) == (Outcome.FAILED, 3, 3)
+
+
+def test_a_worker_with_other_code_leaves_the_work_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, own = Workshop.make, []
+
+    def make(shop: Workshop, work: Work) -> Made | Failed:
+        own.append(work.partition)
+        return real(shop, work)
+
+    monkeypatch.setattr(Workshop, "store", lambda *_: Failed(message="other", unlike=True))
+    monkeypatch.setattr(Workshop, "make", make)
+    monkeypatch.setattr(running, "can_batch", lambda *_: False)
+    tides = sent(Tides(tmp_path / "project"), 2)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    tides.ok()
+    assert sorted(own) == sorted([day(0), day(1)] * len(STAGES))
+    assert {a.worker for a in attempts(tides)} == {""}
+
+    # Unless it is held to limits, which wouldn't hold here.
+    held = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(memory="1GB"))\ndef doubled',
+    )
+    other = sent(Tides(tmp_path / "other", held), 1)
+    [message] = other.run().messages
+    assert message.startswith(f"doubled {day(0)}: its code isn't the same in a worker process")
+
+
+def test_what_an_engine_refuses_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Small(Erratic):
+        def submit(self, task: Task) -> None:
+            if task.id == "0":
+                raise UsageError("task 0: it wants 8 devices, and there is none")
+            super().submit(task)
+
+    tides = sent(Tides(tmp_path))
+    send_away(monkeypatch, Small(Random(1), no_mishap))
+    receipt = tides.run()
+    assert receipt.messages == (f"raw {day(0)}: it wants 8 devices, and there is none",)
+    assert len(published(tides)) == (DAYS - 1) * len(STAGES)
+
+
+def test_an_answer_that_is_an_error_of_the_worker_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(shop: Workshop, work: Work) -> Made:
+        raise ImportError("no module 'forecast'")
+
+    monkeypatch.setattr(Workshop, "store", broken)
+    tides = sent(Tides(tmp_path), 1)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap))
+    [message] = tides.run().messages
+    assert "couldn't do it: ImportError: no module 'forecast'" in message
+
+
+def test_models_are_trained_scored_and_delivered_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = Sea(tmp_path / "near", MODEL), Sea(tmp_path / "far", MODEL)
+    for sea in (near, far):
+        for number in range(WINDOW):
+            sea.flood(number)
+    near.ok()
+    with monkeypatch.context() as patched:
+        send_away(patched, Erratic(Random(3), no_mishap))
+        far.ok()
+
+    assert far.contents() == near.contents()
+    assert far.delivered() == near.delivered() != {}
+    assert {a.stage for a in attempts(far) if a.worker} == {
+        *("raw", "features", "labels", "model", "scores", "out")
+    }
+
+
+def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Unwatched):
+        def ended(self, step: Step, attempt: Attempt | None) -> None:
+            if step.stage == "doubled":
+                raise KeyboardInterrupt
+
+    tides, engine = sent(Tides(tmp_path / "project")), Erratic(Random(1), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        receipt = tides.run(progress=Stop())
+    assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
+    assert engine.closed
+    assert not lent
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    assert set(Counter(published(tides)).values()) == {1}
+
+
+def test_work_goes_on_while_another_run_has_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_OTHERS_S", 0.0)
+    tides, claims = sent(Tides(tmp_path / "project")), Meeting()
+    theirs = foreseen(tides, tmp_path / "first")[f"raw/{day(0)}"]
+    assert claims.other.take(theirs)
+    tides.use(claims=claims)
+    asked: list[str] = []
+
+    def mishap(task: Task) -> None:
+        asked.append(task.id)
+        if len(asked) == 5:
+            claims.other.give(theirs)
+
+    send_away(monkeypatch, Erratic(Random(1), mishap))
+    tides.ok()
+    # It was never waited for: there was always something else to do.
+    assert claims.waited == []
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+
+
+def test_inputs_that_were_made_here_are_stored_before_they_are_read_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(lane="process"))\ndef doubled',
+    )
+    tides = sent(Tides(tmp_path / "project", text))
+    seen: list[bool] = []
+    real = Workshop.store
+
+    def store(shop: Workshop, work: Work) -> Made | Failed:
+        pins = [
+            pin for bound in work.inputs.values() for b in bound.values() for pin in b.product.pins
+        ]
+        seen.append(not shop._artifacts.missing(pins))
+        return real(shop, work)
+
+    monkeypatch.setattr(Workshop, "store", store)
+    send_away(monkeypatch, Erratic(Random(1), no_mishap), careful=False)
+    tides.ok()
+    assert seen == [True] * DAYS
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+    by = {stage: {bool(a.worker) for a in attempts(tides) if a.stage == stage} for stage in STAGES}
+    assert by == {"raw": {False}, "doubled": {True}, "daily": {False}}
+
+
+def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
+    text = CHAIN.replace(
+        "@flow.transform\ndef doubled",
+        '@flow.transform(resources=tm.resources(timeout="1m"))\ndef doubled',
+    )
+    # A workflow that is handed over as an object has no name that others could import it by.
+    tides = sent(Tides(tmp_path, text), 1)
+    [message] = tides.run().messages
+    assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")
+    tides.send(1)
+    assert tides.run(inline=True).messages == ()
+
+
+def test_partitions_that_are_judged_in_order_are_made_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = sent(Tides(tmp_path / "project", SERIAL))
+    tides.ok()
+    # Now all inputs are there, and every day can be made at once.
+    tides.edit("value * 2", "value * 3")
+    engine = Erratic(Random(5), no_mishap)
+    with monkeypatch.context() as patched:
+        send_away(patched, engine)
+        tides.ok()
+
+    # Those of a stage that is made together where it is done here are neighbours.
+    assert [task.id for task in engine.asked[:DAYS]] == [str(n) for n in range(DAYS)]
+    days = [partition for stage, partition in published(tides) if stage == "doubled"]
+    assert days == [day(n) for n in range(DAYS)] * 2
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")

@@ -1,0 +1,245 @@
+"""What went wrong, by cause: one failure for all partitions that failed alike, and what to do next."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.planning.plan import Step
+from tidemill.runs.failures import failures_of
+
+TRACE = "Traceback ..."
+FAILED = partial(Attempt, stage="labels", action="run", outcome=Outcome.FAILED, exit_code=1)
+STEP = partial(Step, action=Action.RUN, reasons=())
+
+
+def raised(partition: str, error: str, line: int = 73, **more: object) -> Attempt:
+    place = "" if partition == WHOLE else f" {partition}"
+    message = f"labels{place} raised {error} at bakery.py:{line}"
+    return replace(FAILED(partition=partition, message=message, trace=TRACE), **more)  # type: ignore[arg-type]
+
+
+def broken(partition: str, findings: str) -> Attempt:
+    message = f"labels {partition} breaks its contract (contract Labels 1.0.0): {findings}"
+    return FAILED(partition=partition, message=message, exit_code=3)
+
+
+def advice(attempt: Attempt) -> str:
+    [failure] = failures_of([attempt])
+    return failure.advice
+
+
+def why(attempt: Attempt) -> str:
+    [failure] = failures_of([attempt])
+    return failure.why
+
+
+def test_an_error_at_one_line_is_one_failure_whatever_its_text_names() -> None:
+    [failure] = failures_of(
+        [raised(f"2026-01-{day:02}", f"ValueError: shop {day} is closed") for day in (3, 1, 2)]
+    )
+    assert failure.partitions == ("2026-01-01", "2026-01-02", "2026-01-03")
+    assert failure.messages == tuple(
+        f"labels 2026-01-{day:02} raised ValueError: shop {day} is closed at bakery.py:73"
+        for day in (1, 2, 3)
+    )
+    assert failure.why == "in 2026-01-03: ValueError: shop 3 is closed at bakery.py:73"
+    assert failure.advice == (
+        "correct the code, then run again; `tidemill run labels 2026-01-03 --debug` tries it alone"
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        raised("b", "ValueError: x", line=74),
+        raised("b", "KeyError: x"),
+        raised("b", "ValueError: x", stage="sales"),
+        raised("b", "ValueError: x", fate="timeout"),
+        raised("b", "ValueError: x", action="train"),
+        raised("b", "ValueError: x", trace=""),
+    ],
+)
+def test_another_cause_is_another_failure(other: Attempt) -> None:
+    found = failures_of([raised("a", "ValueError: x"), other])
+    assert [failure.partitions for failure in found] == [("a",), ("b",)]
+
+
+def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> None:
+    told = "status.type: {} of {} values can't be read as Enum('open'), such as {}; fix the source"
+    [failure] = failures_of(
+        [
+            broken("2026-01-01", told.format(1, 3, "'lost'")),
+            broken("2026-01-02", told.format(2, 4, "'x'")),
+        ]
+    )
+    assert failure.partitions == ("2026-01-01", "2026-01-02")
+    assert failure.why == (
+        "in 2026-01-01: breaks Labels 1.0.0: status.type: 1 of 3 values can't be read as Enum('open'), "
+        "such as 'lost'"
+    )
+    assert failure.advice == "fix the source"
+
+
+def test_the_same_text_names_no_partition() -> None:
+    [failure] = failures_of([broken(day, "rows: none came") for day in ("1", "2")])
+    assert failure.why == "breaks Labels 1.0.0: rows: none came"
+    assert failure.advice == "fix the data, or the contract"
+
+
+def test_several_rules_give_all_that_is_wrong_and_then_all_that_helps() -> None:
+    text = (
+        "once: 1 of 2 rows repeat id; remove the repetition; name.type: 1 of 2 values; fix the source; "
+        "known: 1 of 2 rows; fix the source"
+    )
+    attempt = broken("1", text)
+    assert why(attempt) == (
+        "breaks Labels 1.0.0: once: 1 of 2 rows repeat id; name.type: 1 of 2 values; known: 1 of 2 rows"
+    )
+    assert advice(attempt) == "remove the repetition; fix the source"
+
+
+@pytest.mark.parametrize(
+    ("message", "why_", "advice_"),
+    [
+        ("labels 1: data/x.csv can't be read; run again", "data/x.csv can't be read", "run again"),
+        ("labels: no disk", "no disk", "repair what it names, then run again"),
+        ("labels (bakery.py:7): no disk", "(bakery.py:7): no disk", "repair what it names, then run again"),
+        ("elsewhere it broke\nin two lines", "elsewhere it broke in two lines",
+         "repair what it names, then run again"),
+    ],
+)  # fmt: skip
+def test_a_message_of_ours_says_itself_what_to_do(message: str, why_: str, advice_: str) -> None:
+    attempt = FAILED(partition="1", message=message)
+    assert (why(attempt), advice(attempt)) == (why_, advice_)
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "says"),
+    [
+        ("ConnectionError: gone", 1, "with retries=tm.retries(3) the stage"),
+        ("TimeoutError: late", 1, "with retries=tm.retries(3) the stage"),
+        ("ReadTimeout: late", 1, "with retries=tm.retries(3, on=(ReadTimeout,)) the stage"),
+        ("ConnectionError: gone", 4, "find out why it lasts, then run again"),
+        ("KeyError: 'shop'", 1, "correct the code, then run again; `tidemill run labels --debug`"),
+    ],
+)
+def test_what_passes_by_itself_is_tried_again(error: str, number: int, says: str) -> None:
+    assert says in advice(raised(WHOLE, error, number=number))
+
+
+def test_an_error_that_doesnt_say_its_name_is_one_of_the_code() -> None:
+    attempt = FAILED(partition=WHOLE, message="labels went wrong", trace=TRACE, action="train")
+    assert (why(attempt), advice(attempt)) == ("went wrong", "correct the code, then run again")
+
+
+def test_how_often_it_was_tried_is_told() -> None:
+    attempts = [
+        raised("a", "ConnectionError: gone", outcome=Outcome.RETRIED),
+        raised("a", "ConnectionError: gone", number=2),
+    ]
+    [failure] = failures_of(attempts)
+    assert failure.why == "ConnectionError: gone at bakery.py:73 (tried 2 times)"
+
+
+@pytest.mark.parametrize(
+    ("fate", "says"),
+    [
+        ("oom", "it held 2,100 MB: allow more with resources=tm.resources(memory=...)"),
+        ("timeout", "allow more with resources=tm.resources(timeout=...)"),
+        ("lost", "look at its output; if memory ran out"),
+        ("cancelled", "it was stopped; run again"),
+    ],
+)
+def test_a_process_that_was_ended_is_told_by_its_fate(fate: str, says: str) -> None:
+    seen = FAILED(partition="1", message="labels 1 was ended", fate=fate, peak_rss=2_100_000_000)
+    assert why(seen) == "was ended"
+    assert advice(seen).startswith(says)
+    unseen = advice(replace(seen, peak_rss=0))
+    assert unseen.startswith(says.partition(": ")[2] or says)
+    assert unseen == advice(
+        replace(seen, message="labels 1: it held 2,100 MB") if fate == "oom" else seen
+    )
+
+
+def test_a_refused_model_names_the_gates_that_said_no() -> None:
+    message = (
+        "labels 1979809e0bed refused: beats_live(mae) FAILED: 16 against 12; baseline(mae) passed: 1; "
+        "no_slice_worse(mae, over=carrier) FAILED: worse in 2 (9E: 15; AA: 15)"
+    )
+    attempt = FAILED(
+        partition=WHOLE, message=message, action="gate", outcome=Outcome.REFUSED, exit_code=4
+    )
+    assert why(attempt) == "refused by beats_live(mae), no_slice_worse(mae, over=carrier)"
+    assert advice(attempt).startswith("the live model stays")
+    assert failures_of([attempt])[0].messages == ()
+    assert why(replace(attempt, message="labels waits for a review")) == "waits for a review"
+
+
+def test_a_long_story_is_cut() -> None:
+    text = why(FAILED(partition="1", message=f"labels 1: {'very ' * 100}bad"))
+    assert len(text) <= 240
+    assert text.endswith("very…")
+
+
+def test_what_waits_is_counted_at_what_it_waits_for() -> None:
+    steps = [
+        STEP(stage="labels", partition="1"),
+        STEP(stage="labels", partition="2"),
+        STEP(stage="labels", partition="3"),
+        STEP(stage="features", partition="1", reads={"labels": ("1",)}),
+        STEP(stage="features", partition="2", reads={"labels": ("2",)}),
+        STEP(stage="features", partition="3", reads={"labels": ("3",)}),
+        STEP(
+            stage="model", partition=WHOLE, action=Action.TRAIN, reads={"features": ("1", "2", "3")}
+        ),
+        STEP(stage="scores", partition="candidate", reads={"model": ()}),
+        STEP(stage="model", partition=WHOLE, action=Action.GATE, reads={"scores": ("candidate",)}),
+        STEP(stage="alone", partition=WHOLE),
+    ]
+    skipped = partial(Attempt, outcome=Outcome.SKIPPED, message="is missing")
+    attempts = [
+        raised("1", "ValueError: x"),
+        raised("2", "KeyError: x"),
+        *(skipped(stage="features", partition=day, action="run") for day in "12"),
+        skipped(stage="model", partition=WHOLE, action="train"),
+        skipped(stage="scores", partition="candidate", action="run"),
+        skipped(stage="model", partition=WHOLE, action="gate"),
+        skipped(stage="alone", partition=WHOLE, action="run"),
+    ]
+    assert [failure.skipped for failure in failures_of(attempts, steps)] == [4, 4]
+    assert [failure.skipped for failure in failures_of(attempts)] == [0, 0]
+
+
+ATTEMPTS = st.builds(
+    Attempt,
+    stage=st.sampled_from(["labels", "sales"]),
+    partition=st.sampled_from([WHOLE, "1", "2", "3"]),
+    action=st.sampled_from([str(action) for action in Action]),
+    outcome=st.sampled_from(Outcome),
+    message=st.one_of(
+        st.text(), st.sampled_from(["labels 1 raised E: x at a.py:1", "labels raised", ""])
+    ),
+    trace=st.sampled_from(["", TRACE]),
+    exit_code=st.sampled_from([1, 3, 4]),
+    fate=st.sampled_from(["", "error", "lost", "oom", "timeout", "cancelled"]),
+    number=st.integers(1, 3),
+)
+
+
+@given(st.lists(ATTEMPTS, max_size=20))
+def test_every_failed_partition_is_told_and_no_other(attempts: list[Attempt]) -> None:
+    found = failures_of(attempts)
+    failed = {
+        (a.stage, a.partition) for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)
+    }
+    assert {(f.stage, key) for f in found for key in f.partitions} == failed
+    for failure in found:
+        assert list(failure.partitions) == sorted(set(failure.partitions))
+        assert failure.advice
+        assert "\n" not in failure.why
+        assert len(failure.why) < 300

@@ -1,0 +1,72 @@
+"""Every adapter that ships passes the suite of its seam."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.files.claims import FileClaims
+from tidemill.adapters.files.memos import FileMemos
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.memos.io.in_memory import Unkept
+from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.ledger import Ledger
+from tidemill.ports.reuse import Claims, Memos
+from tidemill.testing.doubles import MemoryArtifacts, MemoryClaims, MemoryLedger
+from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, ClaimsSuite, LedgerSuite
+from tidemill.testing.suites.memos import MemosSuite
+
+
+class TestSqliteLedger(LedgerSuite):
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Iterator[Ledger]:
+        ledger = SqliteLedger(tmp_path / "state" / "ledger.db")
+        yield ledger
+        ledger.close()
+
+
+class TestMemoryLedger(LedgerSuite):
+    @pytest.fixture
+    def ledger(self) -> Iterator[Ledger]:
+        ledger = MemoryLedger()
+        yield ledger
+        ledger.close()
+
+
+class TestFileArtifacts(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> Artifacts:
+        return FileArtifacts(tmp_path / "state")
+
+
+class TestMemoryArtifacts(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self) -> Artifacts:
+        return MemoryArtifacts()
+
+
+class TestFileClaims(ClaimsSuite):
+    @pytest.fixture
+    def claimant(self, tmp_path: Path) -> Callable[[], Claims]:
+        return lambda: FileClaims(tmp_path / "claims.lock")
+
+
+class TestMemoryClaims(ClaimsSuite):
+    @pytest.fixture
+    def claimant(self) -> Callable[[], Claims]:
+        first = MemoryClaims()
+        return lambda: MemoryClaims(first)
+
+
+class TestFileMemos(MemosSuite):
+    @pytest.fixture
+    def memoist(self, tmp_path: Path) -> Callable[[], Memos]:
+        return lambda: FileMemos(tmp_path / "memo")
+
+
+class TestUnkept(MemosSuite):
+    @pytest.fixture
+    def memoist(self) -> Callable[[], Memos]:
+        memos = Unkept()
+        return lambda: memos

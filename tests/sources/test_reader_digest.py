@@ -1,0 +1,127 @@
+"""Reader options count by their content; golden, for files that were read must not be read again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.behaviour.query.test_mutations import quiet
+from tests.support.planning import ingest
+from tidemill.core.errors import DeclarationError
+from tidemill.sources.reader_digest import reading_digest
+from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
+
+RAW = replace(ingest("raw"), place="flow.py:7")
+TYPES = {"a": pl.Int64, "b": pl.Datetime("us", "UTC"), "c": pl.List(pl.Struct({"d": pl.Int8}))}
+
+
+def digest(**options: Any) -> str:
+    return reading_digest(files("a/*.csv", **options), RAW)
+
+
+def test_golden_digests() -> None:
+    assert digest() == "a1a400ea081201b9bd9aec3ce57e549b"
+    assert digest(separator=";", null_values=["-"], n_rows=3) == "0b2723e749ce159e37a8cddd1e4c2700"
+    assert digest(schema_overrides=TYPES) == "dca4815dd802b97ff1e9c36d5188252d"
+    assert digest(schema=pl.Schema({"a": pl.Int64})) == "f83417d5d923fde9b37bf2e8ae2d88e9"
+
+
+def test_the_digest_is_about_reading() -> None:
+    base: Source[Any] = files("a/*.csv", separator=";", null_values="-")
+    turned: Source[Any] = files("b/*.csv", null_values="-", separator=";")
+    assert reading_digest(base, RAW) == reading_digest(turned, RAW)
+    others = {
+        digest(separator=";", null_values="-"),
+        digest(separator=",", null_values="-"),
+        digest(separator=";"),
+        digest(format="csv", separator=";", null_values="-"),
+    }
+    assert len(others) == 4
+
+
+def casts(integers: str) -> Any:
+    with quiet():
+        return pl.ScanCastOptions(integer_cast=integers)  # type: ignore[arg-type]
+
+
+def shout(columns: list[str]) -> list[str]:
+    return [name.upper() for name in columns]
+
+
+MANY = list(range(500))
+# Each differs from every other; a function makes it, so that equal ones are other objects.
+OPTIONS: list[Callable[[], Any]] = [
+    lambda: "Int64",
+    lambda: pl.Int64,
+    lambda: ["a"],
+    lambda: ("a",),
+    lambda: {"a": pl.Int64},
+    lambda: {"a": pl.Int32},
+    lambda: {"a": "Int64"},
+    lambda: OrderedDict({"a": "Int64"}),
+    lambda: pl.Schema({"a": pl.Int64}),
+    lambda: {"a": pl.Enum(map(str, MANY))},
+    lambda: {"a": pl.Enum(map(str, [*MANY[:-1], -1]))},
+    lambda: pl.Series("a", MANY),
+    lambda: pl.Series("a", [*MANY[:250], -1, *MANY[251:]]),
+    lambda: [pl.Series("a", MANY)],
+    lambda: casts("upcast"),
+    lambda: casts("forbid"),
+    lambda: lambda columns: [name.lower() for name in columns],
+    lambda: lambda columns: [name.upper() for name in columns],
+    lambda: shout,
+]
+
+
+def test_options_that_differ_count_as_other_ones() -> None:
+    digests = [digest(option=option()) for option in OPTIONS]
+    assert len(set(digests)) == len(OPTIONS)
+    assert digests == [digest(option=option()) for option in OPTIONS]
+
+
+def stamp(columns: list[str]) -> list[str]:
+    return [f"{name} {time.time()}" for name in columns]
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "reason"),
+    [
+        (threading.Event(), "threading.Event", "option: a value of type threading.Event can't be"),
+        (pl.LazyFrame(), "polars.lazyframe.frame.LazyFrame", "a LazyFrame is read when it runs"),
+        (stamp, "builtins.function", "it depends on time.time (test_reader_digest.py:"),
+        ({"a": (x for x in "ab")}, "builtins.dict", "a value of type builtins.generator can't be"),
+    ],
+)
+def test_an_option_that_can_not_be_told_is_refused(option: Any, kind: str, reason: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        digest(option=option)
+    (fault,) = caught.value.faults
+    start = f"ingest 'raw': what its option option (of type {kind}) does can't be told: "
+    assert fault.message.startswith(start)
+    assert reason in fault.message
+    assert fault.where == "flow.py:7"
+    assert fault.hint.startswith("hand numbers, text, lists, dicts, Polars types or functions")
+
+
+def test_what_is_read_of_a_database_and_of_a_project() -> None:
+    query = reading_digest(sql("SELECT 1", "sqlite:///a.db", cursor="at"), RAW)
+    assert query == "3fc3834a783eafa8c8a38a9a5aee7eb0"
+    # Where it is counts by what is read there, so that no password is part of a recipe.
+    assert query == reading_digest(sql("SELECT 1", "env:SHOP", cursor="at"), RAW)
+    others: list[Source[Any]] = [
+        sql("SELECT 1", "sqlite:///a.db"),
+        sql("SELECT 2", "sqlite:///a.db", cursor="at"),
+        sql("SELECT 1", "sqlite:///a.db", cursor="at", engine="adbc"),
+    ]
+    others += [output("../a", "b"), output("../a", "c"), output("../b", "b")]
+    others += [output("../a", "b", env="dev")]
+    others += [pull(lambda state: ([], state))]
+    others += [delta("lake"), iceberg("lake")]
+    assert len({query, *(reading_digest(other, RAW) for other in others)}) == 11

@@ -1,0 +1,126 @@
+"""What a run made a moment ago is read from memory, all else from the store, and never mixed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.support.tides import Tides, day, rows_of
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import StorageError
+from tidemill.ledger.binding import Binding, Part, Product
+from tidemill.store.frames import PARQUET, Frames, encode
+from tidemill.testing.doubles import MemoryArtifacts
+
+
+def bound(name: str) -> Binding:
+    """A partition with one object."""
+    product = Product(content=name, objects=(name,))
+    return Binding(key="k", recipe="r", contract="1", check="c", product=product, run="r", at=0.0)
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> ContractSpec:
+    output = Tides(tmp_path).open().flow["raw"].output
+    assert output is not None
+    return output
+
+
+def test_statistics_are_written_only_for_readers_outside() -> None:
+    frame = rows_of(0)
+    inside, outside = encode(frame), encode(frame, statistics=True)
+    assert Frames(MemoryArtifacts(), lambda: None).encode(frame)[1] == inside
+    assert len(inside) < 0.9 * len(outside)
+    for payload in (inside, outside):
+        assert pl.read_parquet(payload).equals(frame)
+
+
+@pytest.mark.parametrize("order", ["stored first", "stored last"])
+def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, order: str) -> None:
+    artifacts = MemoryArtifacts()
+    frames = Frames(artifacts, settle=lambda: None)
+    stored = artifacts.put(Frames(artifacts, lambda: None).encode(rows_of(0))[1], PARQUET)
+    fresh, _ = frames.encode(rows_of(1))
+    names = [stored, fresh] if order == "stored first" else [fresh, stored]
+    frames.require({"raw": [bound(name) for name in names]})
+    loaded = frames.load([bound(name) for name in names], contract).collect()
+    numbers = (0, 1) if order == "stored first" else (1, 0)
+    assert loaded.equals(pl.concat([rows_of(number) for number in numbers]))
+
+
+def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
+    artifacts = MemoryArtifacts()
+    name, payload = Frames(artifacts, lambda: None).encode(rows_of(0))
+
+    def settle() -> None:
+        artifacts.put(payload, PARQUET)
+
+    frames = Frames(artifacts, settle)
+    frames.require({"raw": [bound(name)]})
+    assert frames.load([bound(name)], contract).collect().equals(rows_of(0))
+
+
+def test_what_never_comes_is_named() -> None:
+    frames = Frames(MemoryArtifacts(), settle=lambda: None)
+    with pytest.raises(StorageError, match="1 objects of raw are gone"):
+        frames.require({"raw": [bound("0" * 64 + PARQUET)]})
+
+
+def test_no_partition_is_a_frame_without_rows(contract: ContractSpec) -> None:
+    frame = Frames(MemoryArtifacts(), settle=lambda: None).load([], contract).collect()
+    assert (frame.height, frame.columns) == (0, ["day", "id", "value"])
+
+
+@pytest.mark.parametrize("recent", [True, False])
+def test_columns_in_several_objects_are_put_side_by_side(
+    contract: ContractSpec, recent: bool
+) -> None:
+    artifacts = MemoryArtifacts()
+    writer = Frames(artifacts, lambda: None)
+    encoded = [writer.encode(rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
+    names = tuple(artifacts.put(payload, PARQUET) for _, payload in encoded)
+    parts = (
+        Part(object=names[0], columns=("id", "day"), rowset="r"),
+        Part(object=names[1], columns=("value",), rowset="r"),
+    )
+    columns = dict.fromkeys(("day", "id", "value"), "h")
+    product = Product(content="c", objects=names, columns=columns, rowset="r", parts=parts)
+    binding = Binding(
+        key="k", recipe="r", contract="1", check="c", product=product, run="r", at=0.0
+    )
+    frames = writer if recent else Frames(artifacts, lambda: None)
+    loaded = frames.load([binding], contract)
+    assert loaded.collect().equals(rows_of(0))
+    assert loaded.select("value").collect().equals(rows_of(0).select("value"))
+    beside = frames.load(
+        [binding, bound(artifacts.put(writer.encode(rows_of(1))[1], PARQUET))], contract
+    )
+    assert beside.collect().equals(pl.concat([rows_of(0), rows_of(1)]))
+
+
+def test_kept_columns_may_differ_from_day_to_day(tmp_path: Path) -> None:
+    text = Tides(tmp_path).text.replace(
+        'class Raw(tm.Contract, key=("day", "id"))',
+        'class Raw(tm.Contract, key=("day", "id"), unknown_columns="keep")',
+    )
+    text += """
+
+class Total(tm.Contract):
+    total = tm.Float64()
+
+
+@flow.transform
+def total(raw: tm.Frame[Raw]) -> tm.Frame[Total]:
+    return raw.select(total=pl.col("value").sum())
+"""
+    tides = Tides(tmp_path, text)
+    tides.send(0)
+    tides.put(f"{day(1)}.parquet", rows_of(1).with_columns(extra=pl.lit("x")))
+    tides.ok()
+    assert tides.read("total")["total"].to_list() == [12.0]
+    tides.put(f"{day(2)}.parquet", rows_of(2).with_columns(other=pl.lit(1)))
+    tides.ok()
+    assert tides.read("total")["total"].to_list() == [18.0]
+    assert tides.read("raw").columns == ["day", "id", "value", "extra", "other"]

@@ -1,0 +1,35 @@
+"""What an environment may be called."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.core.errors import UsageError
+from tidemill.workflow.environment import PRODUCTION, Environment, environment_of
+
+
+@pytest.mark.parametrize("name", [PRODUCTION, "dev-ana", "_", "7", "v1.2", "a" * 64, "A..b"])
+def test_names(name: str) -> None:
+    assert environment_of(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../x", "x/y", "x\\y", ".x", "-x", " ", "a b", "a\n", "a\0", "café", "a" * 65],
+)
+def test_what_is_no_name(name: str) -> None:
+    with pytest.raises(UsageError, match="is no name of an environment; it has 1 to 64") as caught:
+        environment_of(name)
+    assert str(caught.value).startswith(repr(name))
+
+
+def test_a_name_that_is_far_too_long_is_cut() -> None:
+    with pytest.raises(UsageError, match=r"^'a{40}'\.\.\. \(300 characters\) is no name"):
+        environment_of("a" * 300)
+
+
+def test_one_expires_when_its_time_is_over() -> None:
+    assert not Environment(name="dev").expired(1e12)
+    assert [Environment(name="dev", expires=5.0).expired(now) for now in (4.9, 5.0, 6.0)] == [
+        False, True, True,
+    ]  # fmt: skip

@@ -1,0 +1,45 @@
+"""Gates as they are written and read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.workflow.gate import (
+    BeatsBaseline,
+    BeatsLive,
+    Gate,
+    NoSliceWorse,
+    beats_baseline,
+    beats_live,
+    no_slice_worse,
+)
+
+
+@pytest.mark.parametrize(
+    ("gate", "same", "text"),
+    [
+        (beats_live("mae"), BeatsLive(metric="mae"), "beats_live(mae)"),
+        (
+            beats_live("auc", by=0.1, higher_is_better=True),
+            BeatsLive(metric="auc", by=0.1, higher_is_better=True), "beats_live(auc)",
+        ),
+        (
+            beats_baseline("mae", by=0.2, higher_is_better=True),
+            BeatsBaseline(metric="mae", by=0.2, higher_is_better=True), "beats_baseline(mae)",
+        ),
+        (
+            no_slice_worse("mae", over="carrier", by=0.1, min_rows=9, higher_is_better=True),
+            NoSliceWorse(metric="mae", over="carrier", by=0.1, min_rows=9, higher_is_better=True),
+            "no_slice_worse(mae, over=carrier)",
+        ),
+    ],
+)  # fmt: skip
+def test_gates(gate: Gate, same: Gate, text: str) -> None:
+    assert gate == same
+    assert str(gate) == text
+    # What is decided is bound to it.
+    assert all(str(value) in repr(gate) for value in (gate.metric, gate.by, gate.higher_is_better))
+
+
+def test_thirty_rows_make_a_slice() -> None:
+    assert no_slice_worse("mae", over="carrier", by=0.1).min_rows == 30
