@@ -111,7 +111,7 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     [
         (
             '{"kind":"Ticked","v":2,"event":{}}',
-            "Ticked of version 2.*up to version 1.*pip install -U",
+            "Ticked of version 2.*versions up to 1.*pip install -U",
         ),
         ('{"kind":"Teleported","v":1,"event":{}}', "Teleported.*no such event.*pip install -U"),
         ('{"kind":"Ticked","v":1,"event":{"tick":"1"}}', "Ticked can't be read.*schedule"),
@@ -126,7 +126,7 @@ def test_what_cannot_be_understood_is_refused(text: str, says: str) -> None:
 
 
 def test_what_binds_nothing_is_refused() -> None:
-    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a copy"):
+    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a backup"):
         decode_binding(encode_event(Ticked(schedule="nightly", tick="1")))
 
 

@@ -224,7 +224,7 @@ def test_only_names_of_objects_are_taken(artifacts: FileArtifacts, name: str) ->
         lambda: artifacts.missing([name]),
         lambda: artifacts.remove([name]),
     ):
-        with pytest.raises(StorageError, match="is no object's name"):
+        with pytest.raises(StorageError, match="isn't an object name"):
             use()
 
 

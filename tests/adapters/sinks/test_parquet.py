@@ -83,7 +83,7 @@ def test_what_cannot_be_done_is_said_with_what_follows(
 
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
     (tmp_path / "out").write_text("in the way")
-    with pytest.raises(StorageError, match="it stays queued and the next run delivers it"):
+    with pytest.raises(StorageError, match="it stays queued, and the next run will deliver it"):
         parquet.deliver(write(artifacts, b"x"), tmp_path, artifacts)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.tables import earlier, execute, tables
 from tidemill.adapters.codec.events import address, encode, encode_event
-from tidemill.adapters.sqlite import connections as sqlite_connection
+from tidemill.adapters.sqlite import migrations as sqlite_migrations
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
-from tidemill.adapters.sqlite.statements import migrations
+from tidemill.adapters.sqlite.migrations import migrations
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import EnvironmentCreated, Event, Ticked
@@ -273,7 +273,7 @@ def test_of_two_that_create_it_at_once_one_waits(
             SqliteLedger(path, busy_s=0.02)
         return migrations(after)
 
-    monkeypatch.setattr(sqlite_connection, "migrations", while_created)
+    monkeypatch.setattr(sqlite_migrations, "migrations", while_created)
     ledger = SqliteLedger(path)
     assert (begun, ledger.append([published()], now=1.0)) == ([0], 1)
     ledger.close()
@@ -299,11 +299,13 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 8")
-    with pytest.raises(StorageError, match=r"version 8, made by a newer Tidemill; .* up to 7: pip"):
+    with pytest.raises(
+        StorageError, match=r"version 8, written by a newer Tidemill; .* up to 7: pip"
+    ):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (8, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"8, made by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"8, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 
@@ -312,14 +314,14 @@ def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
 def test_another_database_is_refused(path: Path, version: int) -> None:
     execute(path, "CREATE TABLE songs (title TEXT)", f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"ledger\.db is an SQLite file of something else"):
+    with pytest.raises(StorageError, match=r"ledger\.db is an SQLite file of another program"):
         SqliteLedger(path)
     assert path.read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to have a header" * 100)
-    with pytest.raises(StorageError, match=r"ledger\.db is damaged or no ledger .*restore it"):
+    with pytest.raises(StorageError, match=r"ledger\.db is damaged or not a ledger .*restore it"):
         SqliteLedger(path)
 
 
@@ -348,7 +350,9 @@ def test_a_file_system_without_shared_memory_is_refused(
 ) -> None:
     elsewhere = sqlite3.connect(":memory:", isolation_level=None)
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: elsewhere)
-    with pytest.raises(StorageError, match=r"journal mode 'memory', not WAL.*on a local disk"):
+    with pytest.raises(
+        StorageError, match=r"journal mode 'memory' instead of WAL.*on a local disk"
+    ):
         SqliteLedger(path)
 
 

@@ -11,7 +11,7 @@ from tests.support.tables import tables
 from tidemill.adapters.codec.events import encode_event
 from tidemill.adapters.sqlite.connections import APPLICATION
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
-from tidemill.adapters.sqlite.statements import migrations
+from tidemill.adapters.sqlite.migrations import migrations
 from tidemill.ledger.run import Outcome
 from tidemill.testing.records import PROD, attempted
 

@@ -6,22 +6,10 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.sqlite import statements as sqlite_statements
-from tidemill.adapters.sqlite.connections import SCHEMA
-from tidemill.adapters.sqlite.statements import migrations, queries
+from tidemill.adapters.sqlite.migrations import migrations
+from tidemill.adapters.sqlite.statements import queries
 
 ADAPTERS = Path(sqlite_statements.__file__).parent
-
-
-def test_migrations_are_numbered_without_a_gap_and_known() -> None:
-    assert [version for version, _ in migrations(0)] == list(range(1, SCHEMA + 1))
-    assert list(migrations(SCHEMA)) == []
-
-
-def test_a_trigger_is_one_statement() -> None:
-    statements = [text for _, several in migrations(0) for text in several]
-    triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
-    assert len(triggers) == 3
-    assert all(text.endswith("END;") for text in triggers)
 
 
 def is_used(name: str, text: str) -> bool:
