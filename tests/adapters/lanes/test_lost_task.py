@@ -156,13 +156,13 @@ def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:
         assert event.fate is Fate.LOST
     assert lost.error is not None
     assert lost.error.message == (
-        "its process was ended by SIGKILL; the last that it wrote:\n"
+        "its process was ended by SIGKILL; its last output:\n"
         + "\n".join(f"line {number} \N{SNOWMAN}" for number in range(2, 7))
     )
     assert mute.error is not None
     assert mute.error.message == "its process ended with exit code 7"
     assert fault.error is not None
-    assert "SIGSEGV; the last that it wrote:\nFatal Python error" in fault.error.message
+    assert "SIGSEGV; its last output:\nFatal Python error" in fault.error.message
     assert "in shout" in fault.error.message
     # Those who wrote nothing leave no file.
     assert {path.name for path in output.iterdir()} == {f"{lost.worker}.out", f"{fault.worker}.out"}

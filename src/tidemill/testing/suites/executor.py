@@ -139,7 +139,7 @@ class ExecutorSuite:
         assert (asked.fate, bare.fate) == (Fate.OOM, Fate.OOM)
         assert bare.error is not None
         assert bare.error.type == "Starved"
-        assert "more memory than it could have" in bare.error.message
+        assert "more memory than was available" in bare.error.message
 
     @pytest.mark.parametrize(
         ("limits", "fate"),

@@ -69,7 +69,7 @@ class ProcessesSuite(ExecutorSuite):
             # It closes all files, and goes on.
             ("close_files", "closed its connection"),
             # It writes to all connections that it finds.
-            ("babble", "no answer"),
+            ("babble", "invalid answer"),
         ],
     )
     def test_a_task_that_breaks_its_connection_is_lost_alone(
