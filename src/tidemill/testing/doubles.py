@@ -1,4 +1,4 @@
-"""Doubles of the seams that live in memory, with the same promises but durability."""
+"""In-memory adapters for tests, with the same guarantees as real ones except durability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tidemill.testing.reference_view import View
 
 
 class MemoryLedger:
-    """The ledger in lists and dicts; an append works on a copy that takes effect at its end."""
+    """A ledger in lists and dicts; an append changes a copy, which replaces the view at the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -130,7 +130,7 @@ class MemoryLedger:
 
 
 class MemoryArtifacts:
-    """Objects in a dict; `uri` writes the object into a temporary folder, for Polars to scan."""
+    """An object store in a dict; `uri` writes the object to a temporary folder, for Polars to scan."""
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
@@ -150,11 +150,11 @@ class MemoryArtifacts:
     def get(self, name: str) -> bytes:
         """The bytes; StorageError when missing."""
         if name not in self._objects:
-            raise StorageError(f"the object {name} is missing: run again to make it anew")
+            raise StorageError(f"the object {name} is missing: run again to recompute it")
         return self._objects[name]
 
     def uri(self, name: str) -> str:
-        """The path of a copy on disk, which is there if the object is stored."""
+        """The path of a copy on disk, which exists if the object is stored."""
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.mkdtemp(prefix="tidemill-")
@@ -184,7 +184,7 @@ class MemoryArtifacts:
 
 
 class MemoryProbes:
-    """What probes found, in a dict."""
+    """A cache of probe results in a dict."""
 
     def __init__(self) -> None:
         self._known: dict[str, Query] = {}
@@ -199,7 +199,7 @@ class MemoryProbes:
 
 
 class MemoryClaims:
-    """Claims in a dict, of one holder; `beside` is another holder that it shares keys with."""
+    """One holder's claims in a dict, shared with the holder `beside`, if given."""
 
     def __init__(self, beside: MemoryClaims | None = None) -> None:
         self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}

@@ -1,4 +1,4 @@
-"""The view of now in plain dicts: an independent model to compare every ledger's state with."""
+"""The ledger's current state in plain dicts: a reference model to compare every adapter with."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ T = TypeVar("T")
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
 
-# How many attempts make up a mean of costs, once there are more.
+# The weight of a new attempt in a mean cost is at least one over this number.
 _MEMORY = 16
 
 
 @dataclass(slots=True)
 class View:
-    """Everything derived, keyed by environment first (but for what all environments share)."""
+    """All derived tables; keys start with the environment, except for what environments share."""
 
     environments: dict[str, Environment] = field(default_factory=dict)
     recipes: dict[Pair, Mapping[str, str]] = field(default_factory=dict)
@@ -73,11 +73,11 @@ class View:
     seq: int = 0
 
     def copy(self) -> View:
-        """A view that changes by itself."""
+        """An independent copy."""
         return View(*(copy(getattr(self, item.name)) for item in fields(self)))
 
     def advance(self, facts: Sequence[Recorded]) -> tuple[str, ...]:
-        """Bring the view up to the facts of one append; the objects that they bind."""
+        """Apply the facts of one append and return the objects that they bind."""
         self.moved, self.bound = set(), {}
         for fact in facts:
             environment = getattr(fact.event, "environment", None)
@@ -91,7 +91,7 @@ class View:
         return tuple(self.bound)
 
     def state(self, environment: str, seq: int) -> State:
-        """What one environment looks like now."""
+        """The current state of one environment."""
         bindings, sources = _nested(self.bindings, environment), _nested(self.sources, environment)
         heads = _of(self.heads, environment)
         runs = [run for run in self.runs.values() if run.environment == environment]
@@ -123,7 +123,7 @@ class View:
         )
 
     def move(self, environment: str, stage: str) -> None:
-        """A head moves by one an append, however many of its partitions change."""
+        """Advance a head's version: once per append, however many partitions change."""
         if (environment, stage) not in self.moved:
             self.moved.add((environment, stage))
             version, _ = self.heads.get((environment, stage), (0, 0))
@@ -131,7 +131,7 @@ class View:
 
     @property
     def own(self) -> tuple[dict[Any, Any], ...]:
-        """The tables of which each environment has its own part, and a branch begins with its parent's."""
+        """The tables that are separate for each environment and copied from its parent on creation."""
         return (
             *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
             *(self.rulings, self.live, self.decisions),
@@ -263,7 +263,7 @@ def _settled(view: View, at: float, event: Settled) -> None:
 
 
 def _judged(view: View, at: float, event: Judged) -> None:
-    """Nothing is derived from it."""
+    """Change nothing: it is only read as a fact."""
 
 
 def _ruled(view: View, at: float, event: Ruled) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Waiting, refuse_limits
 from tidemill.adapters.lanes.wire import Call, told
@@ -23,8 +23,7 @@ class Inline:
 
     def __init__(self) -> None:
         self._waiting = Waiting()
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
+        self._events = EventBuffer()
         self._closed = False
         self._busy_s = 0.0
 
@@ -33,23 +32,22 @@ class Inline:
         if self._closed:
             raise UsageError(f"task {task.id}: the lane is closed")
         refuse_limits(task)
-        if task.id not in self._known:
-            self._known.add(task.id)
+        if self._events.register(task.id):
             self._waiting.put(task)
 
     def cancel(self, task: str) -> None:
         """Cancel a queued task."""
         if self._waiting.take(task) is not None:
-            self._tell(TaskEvent(task=task, fate=Fate.CANCELLED, worker=_NAME, at=time.time()))
+            cancelled = TaskEvent(task=task, fate=Fate.CANCELLED, worker=_NAME, at=time.time())
+            self._events.put(cancelled)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Run the next queued task, however long it takes, and yield the events."""
-        if not self._events:
+        events = self._events.drain(0.0)
+        if not events:
             self._run()
-        found = [*self._events]
-        self._events.clear()
-        self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+            events = self._events.drain(0.0)
+        yield from events
 
     def capacity(self) -> Capacity:
         """The worker seconds used so far; nothing is held between tasks."""
@@ -77,7 +75,7 @@ class Inline:
         if task is None or taken is None:
             return False
         begun = time.time()
-        self._tell(
+        self._events.put(
             TaskEvent(
                 task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken.queued_s
             )
@@ -85,11 +83,8 @@ class Inline:
         call = Call(task.id, task.function, task.params, task.inputs, task.output)
         answer = placed(made(call, {}), task)
         self._busy_s += answer.wall_s
-        self._tell(told(answer, worker=_NAME, queued_s=taken.queued_s))
+        self._events.put(told(answer, worker=_NAME, queued_s=taken.queued_s))
         return True
-
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
 
 
 _NAME = str(os.getpid())

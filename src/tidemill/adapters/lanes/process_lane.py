@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import selectors
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from socket import socketpair
 from types import TracebackType
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import Shares
 from tidemill.adapters.lanes.task_queue import Waiting
 from tidemill.adapters.lanes.wire import sent
@@ -66,15 +66,14 @@ class ProcessLane:
         shares = Shares(
             workers=self._max, cpus=room, memory=memory, gpus=gpus, classes=terms.classes
         )
+        self._events = EventBuffer()
         # The lock guards everything below.
+        self._lock = self._events.lock
         self._gpus = gpus
-        self._lock = threading.Condition()
         self._waiting = Waiting(shares.later)
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
         self._closing = self._rung = False
         self._selector = selectors.DefaultSelector()
-        self._crew = Crew(terms, shares, self._waiting, self._selector, self._tell)
+        self._crew = Crew(terms, shares, self._waiting, self._selector, self._events.put)
         self._bell, self._ear = socketpair()
         for end in (self._bell, self._ear):
             end.setblocking(False)
@@ -96,9 +95,8 @@ class ProcessLane:
         with self._lock:
             if self._closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
-            if task.id in self._known:
+            if not self._events.register(task.id):
                 return
-            self._known.add(task.id)
             self._waiting.put(task, message)
             self._crew.assign()
             if len(self._waiting):
@@ -112,13 +110,7 @@ class ProcessLane:
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Yield the events since the last call, waiting up to `timeout_s` seconds for the first."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._events, timeout_s)
-            found = [*self._events]
-            self._events.clear()
-            # Only now may a task with the same id run again.
-            self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+        yield from self._events.drain(timeout_s)
 
     def capacity(self) -> Capacity:
         """The current workers and tasks, and the worker seconds used since the lane was created."""
@@ -162,10 +154,6 @@ class ProcessLane:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
-        self._lock.notify_all()
 
     def _ring(self) -> None:
         """Wake the supervisor, unless a wake-up is already pending."""

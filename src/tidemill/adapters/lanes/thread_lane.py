@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import Round, Shares
 from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Taken, Waiting, refuse_limits
@@ -87,12 +87,11 @@ class ThreadLane:
             raise UsageError(f"a lane of {self._max} threads, idle for {idle_s} s, does nothing")
         self._idle_s = idle_s
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._events = EventBuffer()
         # The lock guards everything below.
-        self._lock = threading.Condition()
+        self._lock = self._events.lock
         self._waiting = Waiting()
         self._shares = Shares(workers=self._max, cpus=self._max)
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
         # When each thread started, and when each busy thread took its task (monotonic).
         self._threads: dict[threading.Thread, float] = {}
         self._busy: dict[threading.Thread, float] = {}
@@ -106,9 +105,8 @@ class ThreadLane:
         with self._lock:
             if self._closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
-            if task.id in self._known:
+            if not self._events.register(task.id):
                 return
-            self._known.add(task.id)
             self._waiting.put(task)
             idle = len(self._threads) - len(self._busy)
             if len(self._waiting) > idle and len(self._threads) < self._max:
@@ -122,13 +120,7 @@ class ThreadLane:
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
         """Yield the events since the last call, waiting up to `timeout_s` seconds for the first."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._events, timeout_s)
-            found = [*self._events]
-            self._events.clear()
-            # Only now may a task with the same id run again.
-            self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+        yield from self._events.drain(timeout_s)
 
     def capacity(self) -> Capacity:
         """The current threads and tasks, and the worker seconds used since the lane was created."""
@@ -218,7 +210,7 @@ class ThreadLane:
         task, queued_s = taken.task, taken.queued_s
         worker = f"{os.getpid()}/{threading.get_native_id()}"
         self._shares.take(task)
-        self._tell(
+        self._events.put(
             TaskEvent(
                 task=task.id, fate=Fate.STARTED, worker=worker, at=time.time(), queued_s=queued_s
             )
@@ -230,18 +222,14 @@ class ThreadLane:
         finally:
             self._lock.acquire()
             self._shares.give(task)
-        self._tell(told(answer, worker=worker, queued_s=queued_s))
+        self._events.put(told(answer, worker=worker, queued_s=queued_s))
 
     def _drop(self, task: str, fate: Fate, error: TaskError | None = None) -> None:
         taken = self._waiting.take(task)
         if taken is not None:
             queued_s = taken.queued_s
-            self._tell(
+            self._events.put(
                 TaskEvent(
                     task=task, fate=fate, worker="", at=time.time(), error=error, queued_s=queued_s
                 )
             )
-
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
-        self._lock.notify_all()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from tidemill.adapters.files.disk import sync_folder
 from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
@@ -40,8 +41,4 @@ def _replace(target: Path, payload: bytes) -> None:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(str(target.parent))
