@@ -65,7 +65,7 @@ def test_a_second_run_may_wait(tides: Tides) -> None:
     timer.join()
 
 
-def test_waiting_times_out(tides: Tides) -> None:
+def test_waiting_ends(tides: Tides) -> None:
     held(tides.open().tools, this_process("tidemill run"))
     with pytest.raises(ConflictError):
         tides.run(wait_s=0.2)
