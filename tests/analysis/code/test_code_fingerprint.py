@@ -582,7 +582,7 @@ def test_an_instance_may_say_its_own_digest(project: Project) -> None:
 
 def test_contracts_are_followed_and_tidemill_counts_by_name(project: Project) -> None:
     source = (
-        "import tidemill as tm\nfrom tidemill.contracts.spec import Contract\n"
+        "import tidemill as tm\nfrom tidemill.contracts.io.contract import Contract\n"
         "from tidemill.contracts.column_types import Int64\nfrom tidemill.core.callsite import caller\n"
         "class Flights(Contract, key=('hour',)):\n    hour = Int64(max={})\n"
         "def stage(): return Flights.reads('hour'), tm.Frame, caller"

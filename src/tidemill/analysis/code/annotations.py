@@ -9,29 +9,25 @@ import sys
 import typing
 from typing import Any
 
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
 # Evaluating an annotation that is text runs it.
 _FAILURES = (NameError, SyntaxError, TypeError, AttributeError, LookupError, ValueError)
 
 
-def field_types_part(cls: type, walk: Follow) -> Part:
+def field_types_part(cls: type, visitor: Visitor) -> Part:
     """The types of the fields of a named tuple or a typed dictionary."""
     try:
         found: dict[str, Any] = dict(getattr(cls, "__annotations__", {}))
     except NameError:  # Python evaluates them late
-        return walk.refuse("an annotation names what isn't there")
-    return [[name, annotation_part(hint, cls, walk)] for name, hint in found.items()]
+        return visitor.refuse("an annotation names what isn't there")
+    return [[name, annotation_part(hint, cls, visitor)] for name, hint in found.items()]
 
 
-def annotation_part(hint: Any, owner: type, walk: Follow) -> Part:
+def annotation_part(hint: Any, owner: type, visitor: Visitor) -> Part:
     """An annotation in the body of `owner`, by what it stands for; by its text where that fails."""
-    walk.typed = True
-    try:
-        return walk.value(_resolved(hint, owner))
-    finally:
-        walk.typed = False
+    return visitor.annotation().value(_resolved(hint, owner))
 
 
 def _resolved(hint: Any, owner: type) -> Any:

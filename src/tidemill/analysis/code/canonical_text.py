@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.analysis.code.bindings import BINDINGS, Definition, root
-from tidemill.analysis.code.canonical_writer import Walk
+from tidemill.analysis.code.canonical_writer import CanonicalWriter
 from tidemill.analysis.code.expressions import EXPRESSIONS
 from tidemill.analysis.code.hidden_inputs import is_given, is_seeded
 from tidemill.analysis.code.scopes import Import, Spelling, Use, is_private
@@ -85,18 +85,18 @@ def shape_of(
 
     Default values are left to who has the function: they are values by now.
     """
-    walk = Walk(_METHODS)
-    root(walk, node, decorators)
+    writer = CanonicalWriter(_METHODS)
+    root(writer, node, decorators)
     finder = _Finder(in_class=in_class)
-    for name, line, source in walk.imports:
+    for name, line, source in writer.imports:
         bare = Ref(name=name, line=line, source=source, bare=True)
         finder.refs.setdefault((name, source), bare)
-    for path, line, call in walk.attributes:
+    for path, line, call in writer.attributes:
         finder.loosely(path, line, call)
-    for name, line, reason in walk.problems:
+    for name, line, reason in writer.problems:
         finder.problems.append(Problem(name=name, line=line, reason=reason))
-    spelling = Spelling(keep=walk.sees_locals)
-    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in walk.out]
+    spelling = Spelling(keep=writer.sees_locals)
+    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in writer.out]
     # Where it stands a second time is a matter of layout.
     first: dict[tuple[str, bool], Loose] = {}
     for item in finder.loose:

@@ -16,7 +16,7 @@ Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
 _SKIPPED = frozenset(("ctx", "type_comment", "kind", "annotation", "returns"))
 
 
-class Walk:
+class CanonicalWriter:
     """Writes a node by the method for its type, or else all its fields."""
 
     def __init__(self, methods: Methods) -> None:

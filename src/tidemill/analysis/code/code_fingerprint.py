@@ -17,7 +17,7 @@ from tidemill.analysis.code.hidden_inputs import (
     Unresolved,
 )
 from tidemill.analysis.code.mutable_state import Keeper, State
-from tidemill.analysis.code.reference_walker import _Walker
+from tidemill.analysis.code.reference_walker import CodeWalker
 from tidemill.core.fingerprint import Part, fingerprint
 
 # Bump it when the same code gets another digest: nothing recorded before is then found again.
@@ -42,7 +42,7 @@ class Code:
     @property
     def state(self) -> State:
         """What the keepers hold now."""
-        return State(self.keepers, lambda value: _Walker(()).value(value))
+        return State(self.keepers, lambda value: CodeWalker().visit().value(value))
 
 
 def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) -> Code:
@@ -51,8 +51,9 @@ def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) ->
     `exclude` holds names, as they are written in the code (`CLIENT`, `lib.fetch`), that count by
     name only: somebody else answers for what they stand for.
     """
-    walker = _Walker(exclude)
-    return _walked(walker, function, getattr(function, "__qualname__", repr(function)))
+    walker = CodeWalker(exclude)
+    root = walker.visit().value(function, getattr(function, "__qualname__", repr(function)))
+    return _code(walker, root)
 
 
 def code_of_value(value: object, name: str, where: str) -> Code:
@@ -60,11 +61,12 @@ def code_of_value(value: object, name: str, where: str) -> Code:
 
     `where` it was declared (`file.py:12`).
     """
-    return _walked(_Walker((), where=where, named=True), value, name)
+    walker = CodeWalker(named=True)
+    return _code(walker, walker.visit(where).value(value, name))
 
 
-def _walked(walker: _Walker, value: object, name: str) -> Code:
-    root = walker.value(value, name)
+def _code(walker: CodeWalker, root: Part) -> Code:
+    """Visit everything that `root` leads to, and fingerprint it."""
     parts: list[Part] = []
     for value, where in walker.queue:  # it grows while it is read
         parts.append(walker.entity(value, where))

@@ -15,7 +15,7 @@ from tidemill.analysis.code.array_values import numpy_part, polars_part
 from tidemill.analysis.code.callables import CALLABLES, attributes_part
 from tidemill.analysis.code.hidden_inputs import BY_SOURCE, sees_source
 from tidemill.analysis.code.module_origin import importable, origin_of_class, public_name
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part, fingerprint
 
 # The flag of classes that are written in Python, or could be: their instances hide nothing.
@@ -24,11 +24,11 @@ _WRITTEN = 1 << 9
 EXACT = (type(None), bool, int, float, str, bytes)
 
 
-def value_part(value: Any, walk: Follow) -> Part:
+def value_part(value: Any, visitor: Visitor) -> Part:
     """What identifies a value, as a fingerprint's part."""
     kind = type(value)
     if kind is str and sees_source(value):
-        return walk.refuse(BY_SOURCE)
+        return visitor.refuse(BY_SOURCE)
     if kind in EXACT:
         return [kind.__name__, value]
     hook = getattr(value, "__tidemill_digest__", None)
@@ -36,10 +36,10 @@ def value_part(value: Any, walk: Follow) -> Part:
         return ["digest", hook if isinstance(hook, str) else str(hook())]
     if isinstance(value, type):
         if origin_of_class(value) == "project":
-            return walk.later(value)
-        return walk.named(f"{value.__module__}.{value.__qualname__}")
+            return visitor.enqueue(value)
+        return visitor.external(f"{value.__module__}.{value.__qualname__}")
     handler = _HANDLERS.get(f"{kind.__module__}.{kind.__qualname__}", _other)
-    return [kind.__qualname__, handler(value, walk)]
+    return [kind.__qualname__, handler(value, visitor)]
 
 
 def _is_unbound(value: Any, hook: Any) -> bool:
@@ -47,37 +47,37 @@ def _is_unbound(value: Any, hook: Any) -> bool:
     return isinstance(value, type) and not hasattr(hook, "__self__")
 
 
-def _other(value: Any, walk: Follow) -> Part:
+def _other(value: Any, visitor: Visitor) -> Part:
     kind = type(value)
     if isinstance(value, enum.Enum):
-        return [walk.value(kind), value.name, walk.value(value.value)]
+        return [visitor.value(kind), value.name, visitor.value(value.value)]
     if dataclasses.is_dataclass(value):
-        return _fields(value, [item.name for item in dataclasses.fields(value)], walk)
+        return _fields(value, [item.name for item in dataclasses.fields(value)], visitor)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        added = attributes_part(value, (), walk)
-        return [walk.value(kind), *map(walk.value, value), *([added] if added else ())]
+        added = attributes_part(value, (), visitor)
+        return [visitor.value(kind), *map(visitor.value, value), *([added] if added else ())]
     top = kind.__module__.partition(".")[0]
-    found = _BY_PACKAGE[top](value, walk) if top in _BY_PACKAGE else None
+    found = _BY_PACKAGE[top](value, visitor) if top in _BY_PACKAGE else None
     if found is not None:
         return found
     name = importable(value) if origin_of_class(kind) != "project" else None
-    return _refused(value, walk) if name is None else walk.named(name)
+    return _refused(value, visitor) if name is None else visitor.external(name)
 
 
-def _fields(value: Any, names: list[str], walk: Follow) -> Part:
+def _fields(value: Any, names: list[str], visitor: Visitor) -> Part:
     kind = type(value)
-    parts: list[Part] = [walk.value(kind)]
+    parts: list[Part] = [visitor.value(kind)]
     if any(not base.__flags__ & _WRITTEN for base in kind.__mro__[:-1]):
-        return walk.refuse(
+        return visitor.refuse(
             f"{kind.__qualname__} is a dataclass that has contents besides its fields"
         )
     for name in names:
         if not hasattr(value, name):
-            return walk.refuse(f"its field {name!r} isn't set")
-        parts.append([name, walk.value(getattr(value, name))])
+            return visitor.refuse(f"its field {name!r} isn't set")
+        parts.append([name, visitor.value(getattr(value, name))])
     slots = [name for name in _slots(kind) if name not in names and hasattr(value, name)]
-    parts += [[name, walk.value(getattr(value, name))] for name in slots]
-    return [*parts, attributes_part(value, names, walk)]
+    parts += [[name, visitor.value(getattr(value, name))] for name in slots]
+    return [*parts, attributes_part(value, names, visitor)]
 
 
 def _slots(kind: type) -> list[str]:
@@ -90,30 +90,30 @@ def _slots(kind: type) -> list[str]:
     ]
 
 
-def _refused(value: Any, walk: Follow) -> Part:
+def _refused(value: Any, visitor: Visitor) -> Part:
     kind = type(value)
     named = public_name(f"{kind.__module__}.{kind.__qualname__}")
-    return walk.refuse(
+    return visitor.refuse(
         f"a value of type {named} can't be fingerprinted; make it a "
         "frozen dataclass or a constant, or give its class a __tidemill_digest__"
     )
 
 
-def _items(value: Any, walk: Follow) -> Part:
-    return [walk.value(item) for item in value]
+def _items(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(item) for item in value]
 
 
-def _mapping(value: Mapping[Any, Any], walk: Follow) -> Part:
-    return [[walk.value(key), walk.value(item)] for key, item in value.items()]
+def _mapping(value: Mapping[Any, Any], visitor: Visitor) -> Part:
+    return [[visitor.value(key), visitor.value(item)] for key, item in value.items()]
 
 
-def _defaults(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.default_factory), _mapping(value, walk)]
+def _defaults(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.default_factory), _mapping(value, visitor)]
 
 
-def _set(value: Any, walk: Follow) -> Part:
+def _set(value: Any, visitor: Visitor) -> Part:
     """Sorted twice: before, so that what is followed is numbered alike in every process."""
-    parts = [walk.value(item) for item in sorted(value, key=_place)]
+    parts = [visitor.value(item) for item in sorted(value, key=_place)]
     return sorted(parts, key=lambda part: fingerprint("element", part))
 
 
@@ -133,56 +133,56 @@ def _place(value: Any) -> str:
     return f"{kind.__qualname__} {name} {line:09}"
 
 
-def _text(value: Any, walk: Follow) -> Part:
+def _text(value: Any, visitor: Visitor) -> Part:
     return repr(value)
 
 
-def _moment(value: Any, walk: Follow) -> Part:
+def _moment(value: Any, visitor: Visitor) -> Part:
     """A time or a datetime; its zone is a value of its own."""
-    return [repr(value.replace(tzinfo=None)), walk.value(value.tzinfo)]
+    return [repr(value.replace(tzinfo=None)), visitor.value(value.tzinfo)]
 
 
-def _zone(value: Any, walk: Follow) -> Part:
-    return _refused(value, walk) if value.key is None else str(value.key)
+def _zone(value: Any, visitor: Visitor) -> Part:
+    return _refused(value, visitor) if value.key is None else str(value.key)
 
 
-def _pattern(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.pattern), value.flags]
+def _pattern(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.pattern), value.flags]
 
 
-def _path(value: Any, walk: Follow) -> Part:
+def _path(value: Any, visitor: Visitor) -> Part:
     return str(value.as_posix())
 
 
-def _random(value: Any, walk: Follow) -> Part:
-    return walk.named("random.instance")
+def _random(value: Any, visitor: Visitor) -> Part:
+    return visitor.external("random.instance")
 
 
-def _environment(value: Any, walk: Follow) -> Part:
-    return walk.named("os.environ")
+def _environment(value: Any, visitor: Visitor) -> Part:
+    return visitor.external("os.environ")
 
 
-def _logger(value: Any, walk: Follow) -> Part:
+def _logger(value: Any, visitor: Visitor) -> Part:
     return str(value.name)
 
 
-def _nothing(value: Any, walk: Follow) -> Part:
+def _nothing(value: Any, visitor: Visitor) -> Part:
     return None
 
 
-def _typing(value: Any, walk: Follow) -> Part:
+def _typing(value: Any, visitor: Visitor) -> Part:
     """Generic aliases by what they are made of, others by what they stand for; the rest has names."""
     if hasattr(value, "__args__"):
-        parts = [walk.value(getattr(value, "__origin__", None)), _items(value.__args__, walk)]
+        parts = [visitor.value(getattr(value, "__origin__", None)), _items(value.__args__, visitor)]
         said = getattr(value, "__metadata__", None)
-        return parts if said is None else [*parts, _items(said, walk)]
+        return parts if said is None else [*parts, _items(said, visitor)]
     for name in ("__supertype__", "__value__"):  # NewType, `type A = B`
         if hasattr(value, name):
-            return [repr(value), walk.value(getattr(value, name))]
+            return [repr(value), visitor.value(getattr(value, name))]
     return repr(value)
 
 
-_BY_PACKAGE: dict[str, Callable[[Any, Follow], Part | None]] = {
+_BY_PACKAGE: dict[str, Callable[[Any, Visitor], Part | None]] = {
     "numpy": numpy_part,
     "polars": polars_part,
     "typing": _typing,
@@ -195,7 +195,7 @@ _BY_TEXT = (
     *("ipaddress.IPv4Address", "ipaddress.IPv6Address"),
     *("ipaddress.IPv4Network", "ipaddress.IPv6Network"),
 )
-_HANDLERS: dict[str, Callable[[Any, Follow], Part]] = {
+_HANDLERS: dict[str, Callable[[Any, Visitor], Part]] = {
     **CALLABLES,
     **dict.fromkeys(_BY_TEXT, _text),
     **{f"{module}.{name}": _path for module in ("pathlib", "pathlib._local") for name in _PATHS},
@@ -205,16 +205,16 @@ _HANDLERS: dict[str, Callable[[Any, Follow], Part]] = {
     "builtins.set": _set,
     "builtins.frozenset": _set,
     "builtins.mappingproxy": _mapping,
-    "builtins.slice": lambda value, walk: _items((value.start, value.stop, value.step), walk),
-    "builtins.object": lambda value, walk: walk.later(value),
-    "types.SimpleNamespace": lambda value, walk: _mapping(vars(value), walk),
-    "types.GenericAlias": lambda value, walk: _typing(value, walk),
-    "types.UnionType": lambda value, walk: _typing(value, walk),
-    "dataclasses.InitVar": lambda value, walk: walk.value(value.type),
+    "builtins.slice": lambda value, visitor: _items((value.start, value.stop, value.step), visitor),
+    "builtins.object": lambda value, visitor: visitor.enqueue(value),
+    "types.SimpleNamespace": lambda value, visitor: _mapping(vars(value), visitor),
+    "types.GenericAlias": lambda value, visitor: _typing(value, visitor),
+    "types.UnionType": lambda value, visitor: _typing(value, visitor),
+    "dataclasses.InitVar": lambda value, visitor: visitor.value(value.type),
     "collections.OrderedDict": _mapping,
     "collections.Counter": _mapping,
     "collections.defaultdict": _defaults,
-    "collections.deque": lambda value, walk: [value.maxlen, _items(value, walk)],
+    "collections.deque": lambda value, visitor: [value.maxlen, _items(value, visitor)],
     "datetime.datetime": _moment,
     "datetime.time": _moment,
     "zoneinfo.ZoneInfo": _zone,
