@@ -45,13 +45,13 @@ NEITHER = ["", "10", "ten m", "m", "10 parsecs", "-1s", "1e3s", 0, -1, True, Non
 
 @pytest.mark.parametrize("written", [*NEITHER, float("inf"), "0s", "2GB"])
 def test_what_is_no_length_of_time(written: Any) -> None:
-    with pytest.raises(ValueError, match="is no length of time; write seconds, or such as '90s'"):
+    with pytest.raises(ValueError, match="is not a duration; write seconds, or text such as '90s'"):
         seconds_of(written)
 
 
 @pytest.mark.parametrize("written", [*NEITHER, float("inf"), "0.5b", "90s"])
 def test_what_is_no_amount_of_memory(written: Any) -> None:
-    with pytest.raises(ValueError, match="is no amount of memory; write bytes, or such as '500MB'"):
+    with pytest.raises(ValueError, match="is not an amount of memory; write bytes, or text such as '500MB'"):
         bytes_of(written)
 
 
@@ -69,10 +69,10 @@ def test_resources_are_read() -> None:
     [
         ({"cpus": 0}, "cpus=0 is no share of a machine"),
         ({"cpus": "2"}, "cpus='2' is no share of a machine"),
-        ({"memory": "lots"}, "memory='lots' is no amount of memory"),
+        ({"memory": "lots"}, "memory='lots' is not an amount of memory"),
         ({"gpus": 0.5}, "gpus=0.5 is no number of devices"),
         ({"gpus": -1}, "gpus=-1 is no number of devices"),
-        ({"timeout": 0}, "timeout=0 is no length of time"),
+        ({"timeout": 0}, "timeout=0 is not a duration"),
         ({"lane": "fast"}, "lane='fast' is not one of auto, process, thread"),
         (
             {"lane": "thread", "memory": "1GB"},
@@ -100,7 +100,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ({"times": 1.5}, "1.5 is no number of times"),
         ({"times": True}, "True is no number of times"),
         ({"backoff": "linear"}, "backoff='linear' is not one of exponential, constant"),
-        ({"delay": "soon"}, "delay='soon' is no length of time"),
+        ({"delay": "soon"}, "delay='soon' is not a duration"),
         ({"on": "ConnectionError"}, "on='ConnectionError' is no exception class"),
         ({"on": (OSError, 3)}, "on=3 is no exception class"),
     ],

@@ -1,4 +1,4 @@
-"""Where in the user's code something was declared."""
+"""The place in the user's code where something was declared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def caller(depth: int = 1) -> str:
-    """`file.py:12` of the frame `depth` calls above the one that asks; only the file's own name."""
+    """Locate the frame `depth` calls above the calling one: `file.py:12`, without the folder."""
     frame = sys._getframe(depth + 1)
     name = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
     return f"{name}:{frame.f_lineno}"

@@ -275,7 +275,7 @@ def test_a_hasher_takes_no_trace_of_one_frame_to_the_next(
 def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
     hasher = Hasher({"a": pl.String(), "b": pl.Int64()})
     frame = pl.DataFrame({"a": ["x" * 20, None], "b": [1, 2]})
-    with pytest.raises(TidemillError, match="lays a column out as"):
+    with pytest.raises(TidemillError, match="exports a column as"):
         hasher.hashes(frame.with_columns(pl.col("b").cast(pl.Int32)))
     assert hasher.hashes(frame) == column_hashes(frame)
 

@@ -1,6 +1,6 @@
-"""What identifies the annotations of classes whose fields others read: Polars makes columns of them.
+"""Identify the annotations of classes whose fields other code reads: Polars turns them into columns.
 
-A type that isn't the project's counts by name only: to be annotated with it reaches for nothing.
+A type that isn't the project's counts by name only: an annotation has no hidden inputs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _FAILURES = (NameError, SyntaxError, TypeError, AttributeError, LookupError, Val
 
 
 def field_types_part(cls: type, visitor: Visitor) -> Part:
-    """The types of the fields of a named tuple or a typed dictionary."""
+    """Identify the types of the fields of a named tuple or a typed dictionary."""
     try:
         found: dict[str, Any] = dict(getattr(cls, "__annotations__", {}))
-    except NameError:  # Python evaluates them late
+    except NameError:  # Python evaluates them lazily
         return visitor.refuse("an annotation names what isn't there")
     return [[name, annotation_part(hint, cls, visitor)] for name, hint in found.items()]
 
 
 def annotation_part(hint: Any, owner: type, visitor: Visitor) -> Part:
-    """An annotation in the body of `owner`, by what it stands for; by its text where that fails."""
+    """Identify an annotation in the body of `owner` by its value, or by its text if it can't be evaluated."""
     return visitor.annotation().value(_resolved(hint, owner))
 
 

@@ -1,4 +1,4 @@
-"""What identifies values of NumPy and Polars; neither is imported unless a value of it exists."""
+"""Identify values of NumPy and Polars; neither package is imported here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# Python inside of an expression: by Polars' own mark, by the name of the node, or by the first
-# bytes of a pickle, plain or as a list of numbers. Project functions are pickled by name: an edit
-# of one leaves no trace.
+# Marks of Python in an expression: Polars' own mark, the name of a node, or the first bytes of a pickle,
+# plain or as a list of numbers. Functions of the project are pickled by name, so edits don't show.
 _PYTHON = (b"PLPY", b"AnonymousFunction", b"FfiPlugin", b"Python")
 _PICKLES = tuple(
     mark + bytes([protocol]) + after
@@ -20,7 +19,7 @@ _PICKLES = tuple(
 
 
 def numpy_part(value: Any, visitor: Visitor) -> Part | None:
-    """An array, a scalar, a dtype or a generator; None for anything else."""
+    """Identify an array, a scalar, a dtype or a generator; None for anything else."""
     numpy = sys.modules["numpy"]
     if isinstance(value, numpy.dtype):
         return repr(value)
@@ -36,7 +35,7 @@ def numpy_part(value: Any, visitor: Visitor) -> Part | None:
 
 
 def polars_part(value: Any, visitor: Visitor) -> Part | None:
-    """A type, an expression, a series, a frame, how a scan casts, under this version; None otherwise."""
+    """Identify a value of Polars, under this version of Polars; None for an unknown type."""
     polars = sys.modules["polars"]
     part: Part | None = None
     if isinstance(value, polars.Expr):
@@ -60,7 +59,7 @@ def _expression(value: Any, visitor: Visitor) -> Part:
     try:
         data: bytes = value.meta.serialize()
     except (sys.modules["polars"].exceptions.PolarsError, TypeError, ValueError, AttributeError):
-        data = _PYTHON[0]  # what can't be pickled is Python
+        data = _PYTHON[0]  # only Python functions can't be pickled
     if any(mark in data for mark in (*_PYTHON, *_PICKLES)):
         return visitor.refuse(
             "a Python function or a plugin sits in the expression; build it inside a function"
@@ -73,7 +72,7 @@ def _frame(value: Any, visitor: Visitor) -> Part:
     if "Object" in types:
         return visitor.refuse("a column of Python objects can't be fingerprinted")
     if "Categorical" in types:
-        # Their codes depend on what the process saw before.
+        # Their codes depend on the categories that the process saw before.
         return [types, visitor.value(value.to_dict(as_series=False))]
     data: bytes = value.rechunk().serialize()
     return data

@@ -1,4 +1,4 @@
-"""What binds names: functions, classes, comprehensions, imports, and targets that are no nodes."""
+"""Write the syntax nodes that bind names: functions, classes, comprehensions, imports, handlers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ast
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tidemill.analysis.code.canonical_writer import Methods, CanonicalWriter
+from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.scopes import Import
 
-# Decorators that don't look at annotations.
+# Decorators that don't read annotations.
 _PLAIN = frozenset(
     {"property", "staticmethod", "classmethod", "cache", "lru_cache", "cached_property", "wraps"}
     | {"contextmanager", "setter", "getter", "deleter", "abstractmethod", "override"}
@@ -20,8 +20,10 @@ Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.D
 Binder: TypeAlias = ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.MatchMapping
 
 
-def root(writer: CanonicalWriter, node: Definition | ast.Lambda, decorators: Sequence[ast.expr]) -> None:
-    """The function itself: without its name and its defaults, which are seen from outside."""
+def root(
+    writer: CanonicalWriter, node: Definition | ast.Lambda, decorators: Sequence[ast.expr]
+) -> None:
+    """Write the function itself, without its name and defaults, which count elsewhere."""
     writer.out.append(f"{type(node).__name__}(")
     annotated = _decorators(writer, decorators)
     if annotated and not isinstance(node, ast.Lambda):
@@ -30,7 +32,7 @@ def root(writer: CanonicalWriter, node: Definition | ast.Lambda, decorators: Seq
 
 
 def function(writer: CanonicalWriter, node: Definition) -> None:
-    """A function inside: its name can be seen, its defaults are evaluated around it."""
+    """Write a nested function: its name is visible, its defaults belong to the enclosing scope."""
     writer.store(node.name, node.lineno, "kept")
     writer.out.append(f"{type(node).__name__}(")
     annotated = _decorators(writer, node.decorator_list)
@@ -41,14 +43,14 @@ def function(writer: CanonicalWriter, node: Definition) -> None:
 
 
 def lambda_(writer: CanonicalWriter, node: ast.Lambda) -> None:
-    """A function inside without a name."""
+    """Write a lambda."""
     writer.out.append("Lambda(")
     writer.many([*node.args.defaults, *node.args.kw_defaults])
     _inside(writer, node)
 
 
 def class_(writer: CanonicalWriter, node: ast.ClassDef) -> None:
-    """A class inside: what its body binds can be seen."""
+    """Write a nested class: the names that its body binds are visible."""
     writer.store(node.name, node.lineno, "kept")
     writer.out.append("ClassDef(")
     _decorators(writer, node.decorator_list)
@@ -62,7 +64,7 @@ def class_(writer: CanonicalWriter, node: ast.ClassDef) -> None:
 
 
 def comprehension(writer: CanonicalWriter, node: Comprehension) -> None:
-    """Its first iterable is evaluated around it; all else sees its own variables."""
+    """Write a comprehension: only its first iterable belongs to the enclosing scope."""
     writer.out.append(f"{type(node).__name__}(")
     first = node.generators[0]
     writer.visit(first.iter)
@@ -105,7 +107,7 @@ def _type_parameters(writer: CanonicalWriter, node: ast.AST) -> None:
 
 
 def _decorators(writer: CanonicalWriter, decorators: Sequence[ast.expr]) -> bool:
-    """Write them; may one of them look at annotations?"""
+    """Write the decorators; returns whether one of them may read annotations."""
     writer.apart(decorators)
     return any(_last_name(decorator) not in _PLAIN for decorator in decorators)
 
@@ -117,7 +119,7 @@ def _annotations(writer: CanonicalWriter, node: Definition) -> None:
 
 
 def walrus(writer: CanonicalWriter, node: ast.NamedExpr) -> None:
-    """`:=` binds outside of comprehensions."""
+    """Write `:=`, which binds outside of comprehensions."""
     if writer.scope is not None:
         writer.scope.target().bind(node.target.id)
     writer.out.append("NamedExpr(")
@@ -127,13 +129,13 @@ def walrus(writer: CanonicalWriter, node: ast.NamedExpr) -> None:
 
 
 def outer(writer: CanonicalWriter, node: ast.Global | ast.Nonlocal) -> None:
-    """Names that belong to a scope around."""
+    """Record names that belong to an enclosing scope."""
     assert writer.scope is not None  # a decorator holds no statements
     writer.scope.outer |= dict.fromkeys(node.names, isinstance(node, ast.Global))
 
 
 def binder(writer: CanonicalWriter, node: Binder) -> None:
-    """What binds a name that is no node of its own."""
+    """Write a node that binds a name given as plain text."""
     writer.out.append(f"{type(node).__name__}(")
     name = node.rest if isinstance(node, ast.MatchMapping) else node.name
     writer.store_maybe(name, node.lineno)
@@ -144,14 +146,14 @@ def binder(writer: CanonicalWriter, node: Binder) -> None:
 
 
 def import_(writer: CanonicalWriter, node: ast.Import) -> None:
-    """A module under its topmost name, or under a name of the function's choice."""
+    """Write an import of modules, by their topmost name or by an alias."""
     for alias in node.names:
         source = Import(module=alias.name, top=alias.asname is None)
         _import(writer, alias.asname or alias.name.partition(".")[0], node.lineno, source)
 
 
 def import_from(writer: CanonicalWriter, node: ast.ImportFrom) -> None:
-    """Something out of a module."""
+    """Write an import of items of a module."""
     for alias in node.names:
         source = Import(module=node.module or "", level=node.level, item=alias.name)
         _import(writer, alias.asname or alias.name, node.lineno, source)

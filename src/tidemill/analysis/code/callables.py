@@ -1,4 +1,4 @@
-"""What identifies what can be called, and what stands in its place in a class."""
+"""Identify callables, and the descriptors that wrap them in a class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tidemill.analysis.code.module_origin import (
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# What Python's own decorators and generic classes set on functions and instances.
+# Set on functions and instances by Python's own decorators and generic classes.
 _MARKS = frozenset(
     {"__final__", "__isabstractmethod__", "__no_type_check__", "__orig_class__", "__override__"}
     | {"__tidemill_impure__"}
@@ -24,7 +24,7 @@ _MARKS = frozenset(
 
 
 def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
-    """The variables that a function closes over: name, value, and whether it has one yet."""
+    """The variables in a function's closure: name, value, and whether it has a value yet."""
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         try:
@@ -34,24 +34,27 @@ def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
 
 
 def cell_part(name: str, value: Any, filled: bool, visitor: Visitor) -> Part:
-    """A variable that is closed over."""
-    return [name, visitor.value(value, name) if filled else visitor.refuse(f"{name!r} has no value yet")]
+    """Identify a variable of a closure."""
+    return [
+        name,
+        visitor.value(value, name) if filled else visitor.refuse(f"{name!r} has no value yet"),
+    ]
 
 
 def attributes_part(value: Any, known: Container[str], visitor: Visitor) -> Part:
-    """Attributes that were set on a value from outside, besides those that are `known`."""
+    """Identify the attributes that were set on a value, except the `known` ones."""
     return [
         [name, visitor.value(item, name)]
         for name, item in list(getattr(value, "__dict__", {}).items())
         if name not in known
         and not _is_marked(value, name, item)
-        # What a property has cached follows from the rest.
+        # A cached property follows from the other attributes.
         and not isinstance(getattr(type(value), name, None), cached_property)
     ]
 
 
 def _is_marked(value: Any, name: str, item: Any) -> bool:
-    """Is it a mark that says nothing, or what a wrapper closes over anyway?"""
+    """Whether an attribute is a mere mark, or is in the closure of a wrapper anyway."""
     if name == "__wrapped__" and isinstance(value, FunctionType):
         return any(inner is item for _, inner, _ in cells_of(value))
     return name in _MARKS
@@ -67,7 +70,7 @@ def _function(function: FunctionType, visitor: Visitor) -> Part:
     known = importable(function)
     if known is not None:
         return visitor.external(known)
-    # What a library has put around something else.
+    # A wrapper that a library made.
     maker = visitor.external(f"{module}.{function.__code__.co_qualname}")
     registry = getattr(function, "registry", None)
     if registry is not None and module == "functools":
@@ -118,7 +121,7 @@ def _cached(value: Any, visitor: Visitor) -> Part:
 
 
 def _reduced(value: Any, visitor: Visitor) -> Part:
-    """Getters of `operator`, by what they were made with."""
+    """Identify getters of `operator` by their arguments."""
     _, *made = value.__reduce__()
     return visitor.value(made)
 

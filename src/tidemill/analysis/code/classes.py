@@ -1,4 +1,4 @@
-"""What identifies a class of the project: its bases, methods and attributes as they are now."""
+"""Identify a class of the project by its bases, methods and attributes in their current state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.analysis.code.module_origin import origin_of_class
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# What says nothing about what the class does, or is said by other parts.
+# Attributes that don't affect what the class does, or that other parts cover.
 _IGNORED = frozenset(
     {"__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__"}
     | {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
@@ -24,7 +24,7 @@ _IGNORED = frozenset(
     | {"_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__"}
     | {"__tidemill_contract__"}
 )
-# Enum writes these; the members say it all.
+# Written by Enum; the members cover them.
 _OF_ENUM = frozenset(
     {"_member_names_", "_member_map_", "_value2member_map_", "_unhashable_values_", "_use_args_"}
     | {"_unhashable_values_map_", "_hashable_values_", "_member_type_", "_value_repr_"}
@@ -38,7 +38,7 @@ _OF_NAMED_TUPLE = frozenset(
 
 
 def class_part(cls: type, visitor: Visitor) -> Part:
-    """A class by what it is made of; what it was written as is left out."""
+    """Identify a class by its contents; its source text doesn't count."""
     parts: list[Part] = ["class", cls.__name__, [visitor.value(base) for base in cls.__bases__]]
     parts.append(_metaclass(cls, visitor))
     if "__dataclass_fields__" in vars(cls):
@@ -59,7 +59,7 @@ def class_part(cls: type, visitor: Visitor) -> Part:
 
 
 def _contract(spec: Any) -> Part:
-    """What the arguments and the docstring of a contract say; columns and rules are members."""
+    """The arguments and the docstring of a contract; its columns and rules are members of the class."""
     return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 
@@ -78,7 +78,7 @@ def _metaclass(cls: type, visitor: Visitor) -> Part:
 
 
 def _field(cls: type, field: Any, visitor: Visitor) -> Part:
-    """A field of a dataclass; its type is that of the class that declares it."""
+    """A field of a dataclass; its type is resolved in the class that declares it."""
     flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
     made = [
         None if value is dataclasses.MISSING else _said(cls, field.name, value, visitor)
@@ -108,6 +108,6 @@ def _members(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _is_generated(value: Any) -> bool:
-    """Is it a method that the dataclass decorator wrote?"""
+    """Whether the dataclass decorator generated the method."""
     value = getattr(value, "__wrapped__", value)  # __repr__ is guarded against recursion
     return isinstance(value, FunctionType) and value.__code__.co_filename == "<string>"

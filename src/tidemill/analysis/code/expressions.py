@@ -1,4 +1,4 @@
-"""What reads names, and the nodes that leave less than all their fields in the text."""
+"""Write the syntax nodes that read names, and those of which not all fields count."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidemill.analysis.code.canonical_writer import Methods, CanonicalWriter
+from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.hidden_inputs import BY_SOURCE, sees_source
 from tidemill.analysis.code.scopes import Use
 
-# Whoever calls these may see names of locals.
+# Calls that may see the names of local variables.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
 _SEES_LOCALS_TOO = frozenset(("eval", "query", "sql", "SQLContext"))
 _BY_CLASS = "it looks up subclasses, which may be anywhere"
@@ -19,7 +19,7 @@ _BY_COMPUTED = "it looks up attributes by a computed name"
 
 
 def name(writer: CanonicalWriter, node: ast.Name) -> None:
-    """A name alone."""
+    """Write a name."""
     if isinstance(node.ctx, ast.Load):
         writer.sees_locals |= node.id in _SEES_LOCALS
         writer.load(node.id, node.lineno)
@@ -28,7 +28,7 @@ def name(writer: CanonicalWriter, node: ast.Name) -> None:
 
 
 def attribute(writer: CanonicalWriter, node: ast.Attribute, call: ast.Call | None = None) -> None:
-    """Attributes are followed to the name that they are read from, if there is one."""
+    """Write a chain of attributes, down to the name that they are read from, if there is one."""
     path, base = _path(node)
     writer.out.append(f".{'.'.join(path)}(")
     _look(writer, path, node.lineno, call)
@@ -55,7 +55,7 @@ def _look(writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Cal
 
 
 def call(writer: CanonicalWriter, node: ast.Call) -> None:
-    """What is called knows whether it is given a seed."""
+    """Write a call; the use of the called name records whether it gets a seed."""
     writer.out.append("Call(")
     if isinstance(node.func, ast.Attribute):
         attribute(writer, node.func, node)
@@ -71,7 +71,7 @@ def call(writer: CanonicalWriter, node: ast.Call) -> None:
 
 
 def _arguments(writer: CanonicalWriter, node: ast.Call) -> None:
-    """`getattr(module, "name")` reads like `module.name`; with a computed name it is noted."""
+    """Write arguments: `getattr(module, "name")` as `module.name`; a computed name is recorded."""
     args = node.args
     called = [getattr(node.func, "id", ""), *_path(node.func)[0]][-1]
     if called == "attrgetter" and not all(isinstance(name, ast.Constant) for name in args):
@@ -90,12 +90,12 @@ def _arguments(writer: CanonicalWriter, node: ast.Call) -> None:
 
 
 def _computed(part: str | Use) -> str | Use:
-    """What it is looked up in: an attribute of it is read by a computed name."""
+    """Mark the use of a name of which an attribute is read by a computed name."""
     return part if isinstance(part, str) else replace(part, dynamic=part.call is None)
 
 
 def keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
-    """A named argument; one of them makes Polars look around."""
+    """Write a keyword argument; `register_globals` makes Polars look up variables."""
     if node.arg == "register_globals":
         writer.problems.append((node.arg, node.lineno, _BY_NAME))
     writer.out.append(f"{node.arg}=")
@@ -103,7 +103,7 @@ def keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
 
 
 def annotated(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
-    """The annotation counts in a class body only, where it may declare a field."""
+    """Write an annotated assignment; the annotation counts in class bodies, where it may declare a field."""
     if writer.scope is not None and writer.scope.kind == "class":
         writer.out.append("AnnAssign(")
         writer.visit(node.target)
@@ -121,7 +121,7 @@ def annotated(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
 
 
 def statement(writer: CanonicalWriter, node: ast.Expr) -> None:
-    """Docstrings and other constants have no effect."""
+    """Write an expression statement, unless it is a docstring or another constant."""
     if not isinstance(node.value, ast.Constant):
         writer.out.append("Expr(")
         writer.visit(node.value)
@@ -129,11 +129,11 @@ def statement(writer: CanonicalWriter, node: ast.Expr) -> None:
 
 
 def nothing(writer: CanonicalWriter, node: ast.Pass) -> None:
-    """It has no effect."""
+    """Write nothing: `pass` has no effect."""
 
 
 def constant(writer: CanonicalWriter, node: ast.Constant) -> None:
-    """A literal, with its type; the name of an attribute may be handed to whoever reads it."""
+    """Write a literal and its type; a text may be the name of an attribute that is read elsewhere."""
     value = node.value
     if isinstance(value, str) and sees_source(value):
         writer.problems.append((value, node.lineno, BY_SOURCE))
@@ -142,7 +142,7 @@ def constant(writer: CanonicalWriter, node: ast.Constant) -> None:
 
 
 def _path(node: ast.expr) -> tuple[list[str], ast.expr]:
-    """The attributes that are read, and what they are read from."""
+    """The attributes in a chain, and the expression that they are read from."""
     path: list[str] = []
     while isinstance(node, ast.Attribute):
         path.insert(0, node.attr)

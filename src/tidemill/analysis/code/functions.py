@@ -1,4 +1,4 @@
-"""What identifies a function of the project: its text, and all that its names stand for."""
+"""Identify a function of the project by its canonical text and everything that its names refer to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEMO, _WORKFLOW = "tidemill.memo", "tidemill.Workflow"
 
 
 def function_part(function: FunctionType, visitor: Visitor, *, named: bool) -> Part:
-    """A function by its text, defaults and what its names stand for; by its name if `named`."""
+    """Identify a function by its text, its defaults and its references; `named`: by its name, too."""
     code = function.__code__
     file = source_file(code.co_filename, function.__globals__)
     node = NO_SOURCE if file is None else file.find(code)
@@ -40,7 +40,7 @@ def function_part(function: FunctionType, visitor: Visitor, *, named: bool) -> P
 
 
 def _defaults(function: FunctionType, visitor: Visitor) -> Iterator[Part]:
-    """Defaults are what they were when the function was made."""
+    """Defaults count by their values, which were computed when the function was defined."""
     code = function.__code__
     values = function.__defaults__ or ()
     names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
@@ -50,7 +50,7 @@ def _defaults(function: FunctionType, visitor: Visitor) -> Iterator[Part]:
 
 
 def _closed(function: FunctionType, known: Container[str], visitor: Visitor) -> Iterator[Part]:
-    """Variables that are closed over and that the text doesn't name: `__class__`, for `super()`."""
+    """Variables in the closure that the text doesn't name: `__class__`, for `super()`."""
     for name, value, filled in cells_of(function):
         if name not in known:
             yield cell_part(name, value, filled, visitor)
@@ -68,7 +68,7 @@ def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
 
 
 def _is_workflows(decorator: ast.expr, around: Around) -> bool:
-    """Does a workflow, or a memo, declare the function with it? What it says there is in other parts."""
+    """Whether a workflow or a memo declares the function with it; its arguments are in other parts."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     path: list[str] = []
     while isinstance(node, ast.Attribute):

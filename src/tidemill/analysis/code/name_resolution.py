@@ -1,4 +1,4 @@
-"""What a name in a function's text stands for, and what is read from it."""
+"""Resolve the names in a function's text, and the attributes that are read from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tidemill.analysis.code.scopes import Import, is_private
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# Importing runs code of the project, which may fail in any ordinary way.
+# Importing a module runs code of the project, which may raise any of these.
 _FAILURES = (
     *(ImportError, SyntaxError, ArithmeticError, AssertionError, AttributeError, LookupError),
     *(NameError, OSError, RuntimeError, TypeError, ValueError),
@@ -36,7 +36,7 @@ _COMPUTED = "an attribute of it is looked up by a computed name"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """Where a function's names are looked up."""
+    """The variables around a function, in which its names are looked up."""
 
     function: FunctionType
     place: str
@@ -44,20 +44,20 @@ class Around:
 
     @classmethod
     def of(cls, function: FunctionType) -> Around:
-        """The variables around a function, and the name of its file."""
+        """Collect the closure of a function, and the name of its file."""
         place = function.__code__.co_filename.replace("\\", "/").rpartition("/")[2]
         cells = {name: value if filled else _MISSING for name, value, filled in cells_of(function)}
         return cls(function=function, place=place, cells=cells)
 
     def lookup(self, name: str) -> Any:
-        """What a name stands for; builtins are left out."""
+        """The value of a name, except for builtins."""
         if name in self.cells:
             return self.cells[name]
         return self.function.__globals__.get(name, _MISSING)
 
 
 def ref_part(ref: Ref, around: Around, visitor: Visitor) -> Part:
-    """A name and what is read from it, by what identifies that."""
+    """Identify what a reference, a name with its attributes, refers to."""
     visitor = visitor.at(f"{around.place}:{ref.line}", ref.label, seeded=ref.seeded)
     if visitor.exclude and _is_excluded(ref, visitor):
         part: Part = "declared"
@@ -65,13 +65,13 @@ def ref_part(ref: Ref, around: Around, visitor: Visitor) -> Part:
         part = _imported(ref, ref.source, around, visitor)
     else:
         part = _found(ref, around, visitor)
-    # The name under which something is imported inside a function is a local's.
+    # The alias of an import inside a function is a local variable.
     name = ref.name if ref.source is None else repr(ref.source)
     return [name, list(ref.path), part]
 
 
 def _is_excluded(ref: Ref, visitor: Visitor) -> bool:
-    """Is it, or what it is read from, somebody else's?"""
+    """Whether the name, or the beginning of its path, is excluded."""
     written = (ref.name, *ref.path)
     return any(".".join(written[:count]) in visitor.exclude for count in range(1, len(written) + 1))
 
@@ -91,7 +91,7 @@ def _found(ref: Ref, around: Around, visitor: Visitor) -> Part:
 
 
 def _reach(value: Any, path: Sequence[str], ref: Ref, visitor: Visitor) -> Part:
-    """What attributes of modules lead to; attributes of anything else are part of the whole."""
+    """Follow attributes of modules; attributes of any other value count with the value."""
     while isinstance(value, ModuleType) and path:
         if not is_made(value) and origin_of_module(value.__name__) != "project":
             return _foreign(value.__name__, path, visitor, value, dynamic=ref.dynamic, kept=True)
@@ -115,13 +115,13 @@ def _reach(value: Any, path: Sequence[str], ref: Ref, visitor: Visitor) -> Part:
 
 
 def _checks(value: Any) -> str:
-    """What stands for a contract that is only asked for columns, `Flights.reads("hour")`."""
+    """The digest of a contract that is only used to select columns, `Flights.reads("hour")`."""
     checks = getattr(value, "__tidemill_check__", None) if isinstance(value, type) else None
     return str(checks()) if checks is not None else ""
 
 
 def _is_computed(value: Any) -> bool:
-    """May an attribute be anything? Those of a function are its source, if nothing was set on it."""
+    """Whether an attribute of the value may lead anywhere; of a function it may lead to its source."""
     if isinstance(value, FunctionType):
         return origin_of_function(value) == "project"
     return isinstance(value, (ModuleType, type))
@@ -136,15 +136,15 @@ def _foreign(
     dynamic: bool = False,
     kept: bool = False,
 ) -> Part:
-    """What isn't the project's, unless the project has put something of its own there.
+    """Identify an external name, and everything of the project's that was set on its path.
 
-    Nobody knows who has put a constant there. It counts where it is `kept`: what the project has
-    imported is there in every process.
+    The origin of a constant is unknown. It counts if it is `kept`, since whatever the project has
+    imported is set in every process.
     """
     parts = [visitor.external(".".join((name, *path)))]
     for item in path:
         parts.append(_patched(item, visitor))
-        # Looked up without waking a module that loads lazily.
+        # `vars` doesn't trigger lazy loading of modules, as `getattr` would.
         owner = vars(owner).get(item) if isinstance(owner, (ModuleType, type)) else None
         if _is_ours(owner):
             parts.append(visitor.value(owner))
@@ -160,13 +160,13 @@ def _is_ours(value: Any) -> bool:
         return origin_of_function(value) == "project"
     if isinstance(value, type):
         return origin_of_class(value) == "project"
-    module = type(value).__module__  # Cython's has no file, and is nobody's
+    module = type(value).__module__  # a module made by Cython has no file and no origin
     known = module == "__main__" or hasattr(sys.modules.get(module), "__file__")
     return known and origin_of_module(module) == "project"
 
 
 def loose_part(loose: Loose, around: Around, visitor: Visitor) -> Part:
-    """An attribute of a value that can't be known: by what it most likely is."""
+    """Identify an attribute of an unknown value by its most likely meaning."""
     return _loose(
         loose.name, loose.repeatable, visitor.at(f"{around.place}:{loose.line}", loose.name)
     )
@@ -180,7 +180,7 @@ def _loose(name: str, repeatable: bool, visitor: Visitor) -> Part:
 
 
 def _patched(name: str, visitor: Visitor) -> Part:
-    """What others have added to the classes of Polars: namespaces, and methods set from outside."""
+    """Identify what other code added to classes of Polars: namespaces and methods."""
     polars = sys.modules.get("polars")
     parts: list[Part] = []
     for owner in ("DataFrame", "LazyFrame", "Series", "Expr"):
@@ -201,7 +201,7 @@ def _is_added(entry: Any) -> bool:
 
 
 def _imported(ref: Ref, source: Import, around: Around, visitor: Visitor) -> Part:
-    """What an import inside of the function stands for; only the project's modules are imported."""
+    """Identify an import inside a function; only modules of the project are imported."""
     try:
         name = absolute(source.module, source.level, around.function.__globals__)
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""What identifies a value: its type and its contents, never its text, address or memory layout.
+"""Identify a value by its type and contents, never by its text, address or memory layout.
 
-What has no handler is refused, not guessed.
+A value without a handler is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tidemill.analysis.code.module_origin import importable, origin_of_class, pu
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part, fingerprint
 
-# The flag of classes that are written in Python, or could be: their instances hide nothing.
+# The flag of classes that are written in Python, or could be: their instances have no hidden contents.
 _WRITTEN = 1 << 9
-# Their values are told apart by type and value alone.
+# Types whose values are identified by type and value alone.
 EXACT = (type(None), bool, int, float, str, bytes)
 
 
 def value_part(value: Any, visitor: Visitor) -> Part:
-    """What identifies a value, as a fingerprint's part."""
+    """Identify a value, as a part of a fingerprint."""
     kind = type(value)
     if kind is str and sees_source(value):
         return visitor.refuse(BY_SOURCE)
@@ -43,7 +43,7 @@ def value_part(value: Any, visitor: Visitor) -> Part:
 
 
 def _is_unbound(value: Any, hook: Any) -> bool:
-    """A method of instances, asked of their class, says nothing about the class."""
+    """Whether a hook is a method for instances that was looked up on their class."""
     return isinstance(value, type) and not hasattr(hook, "__self__")
 
 
@@ -81,7 +81,7 @@ def _fields(value: Any, names: list[str], visitor: Visitor) -> Part:
 
 
 def _slots(kind: type) -> list[str]:
-    """The slots of a class and its bases; that of a private name is found by its full name."""
+    """The slots of a class and its bases; private names are mangled."""
     return [
         name
         for base in kind.__mro__
@@ -112,13 +112,13 @@ def _defaults(value: Any, visitor: Visitor) -> Part:
 
 
 def _set(value: Any, visitor: Visitor) -> Part:
-    """Sorted twice: before, so that what is followed is numbered alike in every process."""
+    """Sort the elements before, for the same visiting order in every process, and their parts after."""
     parts = [visitor.value(item) for item in sorted(value, key=_place)]
     return sorted(parts, key=lambda part: fingerprint("element", part))
 
 
 def _place(value: Any) -> str:
-    """Where an element of a set comes; elements that share it may come in any order."""
+    """The sort key of an element of a set; elements with equal keys are in any order."""
     kind = type(value)
     if kind in EXACT:
         return f"{kind.__name__} {value!r}"
@@ -138,7 +138,7 @@ def _text(value: Any, visitor: Visitor) -> Part:
 
 
 def _moment(value: Any, visitor: Visitor) -> Part:
-    """A time or a datetime; its zone is a value of its own."""
+    """A time or a datetime, and its time zone as a separate value."""
     return [repr(value.replace(tzinfo=None)), visitor.value(value.tzinfo)]
 
 
@@ -171,7 +171,7 @@ def _nothing(value: Any, visitor: Visitor) -> Part:
 
 
 def _typing(value: Any, visitor: Visitor) -> Part:
-    """Generic aliases by what they are made of, others by what they stand for; the rest has names."""
+    """Generic aliases by their arguments, other aliases by their value; the rest by name."""
     if hasattr(value, "__args__"):
         parts = [visitor.value(getattr(value, "__origin__", None)), _items(value.__args__, visitor)]
         said = getattr(value, "__metadata__", None)
