@@ -24,7 +24,7 @@ def test_a_line_is_named_by_its_file_alone() -> None:
 
 def test_the_projects_nearest_line_answers(project: Project) -> None:
     """The call is known by the name that the project's line calls."""
-    main = project.load(
+    main: Any = project.load(
         main="import json\nclass File:\n    def read(self):\n        return probe()\n"
         "def stage():\n    return json.load(File())\n"
     )
@@ -34,9 +34,10 @@ def test_the_projects_nearest_line_answers(project: Project) -> None:
         # As if the caller of this function called `open` itself.
         caller = sys._getframe(1)
         outer = caller.f_back
+        assert outer is not None
         found.append(blamed("open", caller, None))
         found.append(blamed("open", outer, None))
-        found.append(module_of(outer) if outer else "")
+        found.append(module_of(outer))
         return "7"
 
     main.probe = probe
@@ -46,7 +47,7 @@ def test_the_projects_nearest_line_answers(project: Project) -> None:
 
 @pytest.mark.parametrize("name", ["__del__", "close"])
 def test_the_end_of_a_use_has_no_line(project: Project, name: str) -> None:
-    main = project.load(main=f"class A:\n    def {name}(self): return probe()\n")
+    main: Any = project.load(main=f"class A:\n    def {name}(self): return probe()\n")
     frames: list[FrameType | None] = []
     main.probe = lambda: frames.append(sys._getframe(1))
     getattr(main.A(), name)()

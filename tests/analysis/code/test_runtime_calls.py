@@ -61,7 +61,7 @@ def test_methods_in_c(method: Any, expected: tuple[str, str] | None) -> None:
 
 
 def test_a_zone_in_the_text_of_a_call_counts(project: Project) -> None:
-    main = project.load(
+    main: Any = project.load(
         main="def with_zone(f): return f(\n    1, Z)\ndef without(f): return f(1)\nZ = None\n"
     )
     found: list[Any] = []
@@ -114,7 +114,7 @@ def test_functions_are_named_as_users_know_them(
 
 
 def test_the_call_in_progress_is_found_in_its_line(project: Project) -> None:
-    main = project.load(main="def stage(f): return f('é', f(2), g=\n    3) or f(4)\n")
+    main: Any = project.load(main="def stage(f): return f('é', f(2), g=\n    3) or f(4)\n")
     found: list[str] = []
 
     def probe(*_: object, **__: object) -> None:

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from tidemill.analysis.code.reference_walker import Visit
+from tidemill.analysis.code.reference_walker import CodeWalker, Visit
 from tidemill.analysis.code.walker_protocol import Visitor
 
 METHODS = [name for name in vars(Visitor) if not name.startswith("_") and name != "exclude"]
@@ -19,8 +19,6 @@ def test_a_visit_takes_the_parameters_of_the_protocol(name: str) -> None:
 
 
 def test_a_visit_to_another_place_leaves_the_first_one_alone() -> None:
-    from tidemill.analysis.code.reference_walker import CodeWalker
-
     walker = CodeWalker(["lib"])
     first = walker.visit("main.py:1", "one")
     other = first.at("main.py:2", "two", seeded=True).annotation()

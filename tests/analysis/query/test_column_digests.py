@@ -47,7 +47,7 @@ def test_a_query_that_is_too_deep_to_follow_is_unreadable(monkeypatch: pytest.Mo
         raise RecursionError
 
     monkeypatch.setattr(Plan, "relation", deep)
-    with pytest.raises(Unreadable, match="nested too deep"):
+    with pytest.raises(Unreadable, match="nested too deeply"):
         numbered(X)
 
 

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from tidemill.analysis.code.module_origin import origin_of_file, origin_of_module
 from tidemill.analysis.code.runtime_calls import ENDS, module_of, name_of, python_call
+from tidemill.core.callsite import file_name
 
 # `made`: code that was generated at run time, which has no line in a file. `own`: code whose calls are
 # its own business. `apart`: nothing that happens below such code affects the result.
@@ -52,8 +53,7 @@ def blamed(name: str, frame: FrameType, base: FrameType | None) -> tuple[str, st
 
 def line_of(frame: FrameType) -> str:
     """The current line of a frame: `file.py:12`, without the folder."""
-    file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    return f"{file}:{frame.f_lineno}"
+    return f"{file_name(frame.f_code)}:{frame.f_lineno}"
 
 
 def _way(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]:

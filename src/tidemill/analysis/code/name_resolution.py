@@ -22,6 +22,7 @@ from tidemill.analysis.code.module_origin import (
 )
 from tidemill.analysis.code.scopes import Import, is_private
 from tidemill.analysis.code.walker_protocol import Visitor
+from tidemill.core.callsite import file_name
 from tidemill.core.fingerprint import Part
 
 # Importing a module runs code of the project, which may raise any of these.
@@ -45,9 +46,8 @@ class Around:
     @classmethod
     def of(cls, function: FunctionType) -> Around:
         """Collect the closure of a function, and the name of its file."""
-        place = function.__code__.co_filename.replace("\\", "/").rpartition("/")[2]
         cells = {name: value if filled else _MISSING for name, value, filled in cells_of(function)}
-        return cls(function=function, place=place, cells=cells)
+        return cls(function=function, place=file_name(function.__code__), cells=cells)
 
     def lookup(self, name: str) -> Any:
         """The value of a name, except for builtins."""

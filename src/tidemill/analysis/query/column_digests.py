@@ -70,7 +70,7 @@ def numbered(
     try:
         relation = _relation(plan, tree, list(schema))
     except RecursionError as error:
-        raise Unreadable("the query is nested too deep to be read") from error
+        raise Unreadable("the query is nested too deeply") from error
     unseeded = [hit.name for hit in hits if hit.kind == "unseeded"]
     return Numbered(
         columns={

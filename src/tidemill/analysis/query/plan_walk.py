@@ -10,10 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.analysis.query import groups, joins
-from tidemill.analysis.query import reshape_operators as reshapes
-from tidemill.analysis.query import row_operators as rows
-from tidemill.analysis.query import unions as stacks
+from tidemill.analysis.query import groups, joins, reshape_operators, row_operators, unions
 from tidemill.analysis.query.known_functions import NUMBERS, spoken
 from tidemill.analysis.query.operator import Below, Handler, Step, inputs_of, rest_of
 from tidemill.analysis.query.placeholders import is_mark, mark_in
@@ -33,9 +30,9 @@ from tidemill.analysis.query.value_numbers import (
 _HANDLERS: Mapping[str, Handler] = {
     **groups.HANDLERS,
     **joins.HANDLERS,
-    **reshapes.HANDLERS,
-    **rows.HANDLERS,
-    **stacks.HANDLERS,
+    **reshape_operators.HANDLERS,
+    **row_operators.HANDLERS,
+    **unions.HANDLERS,
 }
 # Operators without a handler that are known to keep the order of rows.
 _ROW_BY_ROW = {"MatchToSchema"}

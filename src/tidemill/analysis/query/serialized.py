@@ -51,7 +51,9 @@ def written(frame: pl.LazyFrame) -> str:
     """Serialize a query to JSON without losing numbers; Unreadable if Polars can't."""
     if not is_supported(pl.__version__):
         known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
-        raise Unreadable(f"plans of Polars {pl.__version__} are not known (known: {known})")
+        raise Unreadable(
+            f"query plans of Polars {pl.__version__} are not supported (supported: {known})"
+        )
     try:
         binary = frame.serialize()
         if _NOT_FINITE.search(binary):
@@ -66,7 +68,7 @@ def written(frame: pl.LazyFrame) -> str:
         raise Unreadable(
             "a Python function in its query"
             if python
-            else f"Polars can't write the query down: {reason}"
+            else f"Polars can't serialize the query: {reason}"
         ) from error
     return target.getvalue().decode()
 
@@ -76,7 +78,7 @@ def parsed(text: str) -> Node:
     try:
         plan: Node = json.loads(text, object_hook=_plain)
     except RecursionError as error:
-        raise Unreadable("the query is nested too deep to be read") from error
+        raise Unreadable("the query is nested too deeply") from error
     return plan
 
 
@@ -98,7 +100,7 @@ def _plain(record: Node) -> Node:
 def _with_finite(binary: bytes) -> bytes:
     for number in _STAND_INS.values():
         if number in binary:
-            raise Unreadable("it holds a number that stands for NaN or infinity here")
+            raise Unreadable("it contains a number that stands for NaN or infinity here")
     return _NOT_FINITE.sub(lambda found: _STAND_INS[found[0]], binary)
 
 
