@@ -83,7 +83,7 @@ class SourceError(TidemillError):
 
 
 class StorageError(TidemillError):
-    """State can't be read or written: a full disk, a damaged object, a ledger from the future."""
+    """State can't be read or written: a full disk, a damaged object, a ledger of a newer version."""
 
 
 class GateError(TidemillError):

@@ -163,7 +163,7 @@ def test_what_polars_cannot_write_is_never_taken_for_a_query(
             kinds = {hit.kind for hit in numbered(frame).hits}
         assert kinds & {"python", "unreadable"}
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(Unreadable, match=r"a Python function in its query|Polars can't write"):
+    with pytest.raises(Unreadable, match=r"a Python function in its query|Polars can't serialize"):
         numbered(frame)
 
 

@@ -85,8 +85,8 @@ def _field(cls: type, field: Any, visitor: Visitor) -> Part:
         for value in (field.default, field.default_factory)
     ]
     owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]
-    said = [annotation_part(field.type, owner, visitor), visitor.value(field.metadata)]
-    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *said]
+    types = [annotation_part(field.type, owner, visitor), visitor.value(field.metadata)]
+    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *types]
 
 
 def _fields(cls: type) -> dict[str, Any]:

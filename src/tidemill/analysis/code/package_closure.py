@@ -50,11 +50,11 @@ def needs_of(name: str, extras: frozenset[str]) -> tuple[tuple[str, str], tuple[
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
-    said = _said(distribution)
-    if not said["Requires-Dist"] and distribution.read_text("requires.txt"):  # an older format
-        said["Requires-Dist"] = distribution.requires or []
-    needs = (_asked(line, extras) for line in said["Requires-Dist"])
-    named, version = [*said["Name"], name][0], [*said["Version"], ""][0]
+    headers = _said(distribution)
+    if not headers["Requires-Dist"] and distribution.read_text("requires.txt"):  # an older format
+        headers["Requires-Dist"] = distribution.requires or []
+    needs = (_asked(line, extras) for line in headers["Requires-Dist"])
+    named, version = [*headers["Name"], name][0], [*headers["Version"], ""][0]
     found = named, version + build_of(distribution)
     return found, tuple(dict.fromkeys(item for item in needs if item))
 

@@ -174,8 +174,8 @@ def _typing(value: Any, visitor: Visitor) -> Part:
     """Generic aliases by their arguments, other aliases by their value; the rest by name."""
     if hasattr(value, "__args__"):
         parts = [visitor.value(getattr(value, "__origin__", None)), _items(value.__args__, visitor)]
-        said = getattr(value, "__metadata__", None)
-        return parts if said is None else [*parts, _items(said, visitor)]
+        metadata = getattr(value, "__metadata__", None)
+        return parts if metadata is None else [*parts, _items(metadata, visitor)]
     for name in ("__supertype__", "__value__"):  # NewType, `type A = B`
         if hasattr(value, name):
             return [repr(value), visitor.value(getattr(value, name))]
