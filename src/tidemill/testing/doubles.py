@@ -138,17 +138,14 @@ class MemoryArtifacts:
         self._lock = threading.Lock()
 
     def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes and return their name; a second time is a no-op."""
         name = hashlib.sha256(payload).hexdigest() + suffix
         self._objects.setdefault(name, bytes(payload))
         return name
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
-        """Store bytes with their suffixes; their names in this order."""
         return [self.put(payload, suffix) for payload, suffix in objects]
 
     def get(self, name: str) -> bytes:
-        """The bytes; StorageError when missing."""
         if name not in self._objects:
             raise StorageError(f"the object {name} is missing: run again to recompute it")
         return self._objects[name]
@@ -166,15 +163,12 @@ class MemoryArtifacts:
         return path
 
     def missing(self, names: Collection[str]) -> Collection[str]:
-        """Those of `names` that aren't stored, in their order."""
         return [name for name in names if name not in self._objects]
 
     def names(self) -> Iterable[str]:
-        """Every stored object."""
         return list(self._objects)
 
     def remove(self, names: Iterable[str]) -> int:
-        """Delete objects, those that aren't there too; the number of bytes that were freed."""
         freed = 0
         for name in names:
             freed += len(self._objects.pop(name, b""))
@@ -190,33 +184,28 @@ class MemoryProbes:
         self._known: dict[str, Query] = {}
 
     def get(self, keys: Collection[str]) -> Mapping[str, Query]:
-        """What is known under these keys."""
         return {key: self._known[key] for key in keys if key in self._known}
 
     def put(self, found: Mapping[str, Query]) -> None:
-        """Keep these."""
         self._known.update(found)
 
 
 class MemoryClaims:
-    """One holder's claims in a dict, shared with the holder `beside`, if given."""
+    """One holder's claims in a dict, shared with the holder `shared_with`, if given."""
 
     def __init__(self, beside: MemoryClaims | None = None) -> None:
         self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}
         self._given: threading.Condition = beside._given if beside else threading.Condition()
 
     def take(self, key: str) -> bool:
-        """Whether the key is ours now; never waits."""
         with self._given:
             return self._holders.setdefault(key, self) is self
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        """Whether the key became ours within so many seconds."""
         with self._given:
             return self._given.wait_for(lambda: self.take(key), timeout_s)
 
     def give(self, key: str) -> None:
-        """Let others have the key; nothing happens when it isn't ours."""
         with self._given:
             if self._holders.get(key) is self:
                 del self._holders[key]

@@ -108,6 +108,6 @@ def objects_missing(names: Collection[str]) -> StorageError:
 def check_present(
     present: Callable[[Collection[str]], Collection[str]] | None, bound: Collection[str]
 ) -> None:
-    """Raise StorageError if a bound object isn't stored; all are pinned before `present` is called."""
+    """Raise StorageError if a bound object isn't stored; all are pinned before the check."""
     if present is not None and bound and (missing := present(tuple(bound))):
         raise objects_missing(missing)

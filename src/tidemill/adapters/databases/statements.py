@@ -22,8 +22,8 @@ def select(
 ) -> str:
     """Select columns from a query's rows, optionally only those `within` a range.
 
-    `bounds` are the range's ends as SQL (placeholders or literals). `compared` is a template for the range
-    column that makes text compare by code points.
+    `bounds` are the range's ends as SQL (placeholders or literals). `text_column` is a template for the
+    range's column that makes text compare by code points.
     """
     chosen = ", ".join(quoted(column, quote) for column in columns) or "1"
     # The query stands on its own lines because it may end with a comment.

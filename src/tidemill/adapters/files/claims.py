@@ -24,7 +24,8 @@ else:
     LOCKS = True
 
 _DIGITS = 15  # 60 bits: the largest file offset that a lock may have
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.02
+_FIRST_PAUSE_S = 0.001
+_LONGEST_PAUSE_S = 0.02
 
 
 class FileClaims:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_LINES, _BYTES = 5, 1000
+_LINES = 5
+_BYTES = 1000
 # Bytes read from the end of the output, to find where the fault handler started to write.
 _TAIL = 1 << 14
 _FAULT = "Fatal Python error"

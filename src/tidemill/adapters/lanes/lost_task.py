@@ -16,7 +16,7 @@ from tidemill.ports.execution import Fate, Task, TaskError, TaskEvent
 def ended(worker: Process, task: Task, *, starved: bool) -> TaskEvent:
     """Build the final event of a task whose process is gone, and delete its partial output.
 
-    `starved`: the system has killed a process for lack of memory.
+    `oom_killed`: the system has killed some process for lack of memory.
     """
     if task.output:
         with suppress(OSError):

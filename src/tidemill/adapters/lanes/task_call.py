@@ -32,7 +32,7 @@ def made(
 ) -> Answer:
     """Call a task's function; the answer holds its result or whatever it raised.
 
-    The output keeps a temporary name until `placed` renames it. `functions` caches imported functions.
+    The output keeps a temporary name until `move_output`. `functions` caches imported functions.
     `clock` returns CPU seconds; with the process clock the answer includes peak memory, which a thread
     doesn't have.
     """

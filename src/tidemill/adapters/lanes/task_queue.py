@@ -46,7 +46,7 @@ class Taken(NamedTuple):
 
 
 class Waiting:
-    """A priority queue per kind of worker, with removal of any task; classes in `later` come last."""
+    """A priority queue per kind of worker, with removal of any task; `deferrable` classes come last."""
 
     def __init__(self, later: Collection[str] = ()) -> None:
         self._later = frozenset(later)

@@ -30,7 +30,7 @@ class Call(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """A worker's answer to a call; `error` is (type, message, traceback), `starved` an out-of-memory error.
+    """A worker's answer to a call; `error` is (type, message, traceback).
 
     The first answer, with the id "", says that the worker is ready.
     """

@@ -73,9 +73,9 @@ def _write_to(path: str) -> None:
 def _leave_with_parent(leash: int) -> None:
     """End this process and its children when the parent is gone.
 
-    `leash` is a pipe whose other end only the parent has. Where the system supports it, closing that end
-    kills the whole process group, even while a task holds the interpreter lock. Elsewhere, or if a fork of
-    the parent also has the pipe, a thread polls for the parent.
+    Only the parent has the other end of the pipe `parent_pipe`. Where the system supports it, closing that
+    end kills the whole process group, even while a task holds the interpreter lock. Elsewhere, or if a fork
+    of the parent also has the pipe, a thread polls for the parent.
     """
     parent = os.getppid()
 

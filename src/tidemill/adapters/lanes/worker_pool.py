@@ -24,14 +24,15 @@ from tidemill.ports.execution import Fate, TaskError, TaskEvent, WorkerClass
 _POLL_S = 0.05
 _LEAVING_S = 0.005
 # A worker that isn't ready after this time never will be. When failed starts in a row add up to
-# `_HOPELESS`, no worker can start; one that was killed from outside counts for less.
+# `_MAX_FAILED_STARTS`, no worker can start; one that was killed from outside counts for less.
 _START_S = 60.0
-_HOPELESS, _KILLED = 3.0, 0.1
+_HOPELESS = 3.0
+_KILLED = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Limits of a pool: `most` workers at once, `idle_s` until an idle one ends, device names."""
+    """Limits of a pool; an idle worker ends after `idle_s`, `devices` are names, `output` is a folder."""
 
     most: int
     idle_s: float
@@ -41,7 +42,7 @@ class Terms:
 
 
 class Crew:
-    """Worker processes that run the tasks of the queue `waiting`; `tell` is called with every event."""
+    """Worker processes that run the tasks of a queue; `emit` is called with every event."""
 
     def __init__(
         self,

@@ -33,10 +33,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """A worker process of one kind; `task` is the task it runs, `since` when its state changed (monotonic).
+    """A worker process of one kind; `task` is the task it runs.
 
-    `peak` and `cpu_s` are measured for that task from outside. `silent`: the process is gone, and the next
-    check may assume that all its messages have been read.
+    `changed_at` is when it became idle or busy (monotonic). `peak_rss` and `cpu_s` are measured for its task
+    from outside. `exit_seen`: a check found the process gone, so by the next check all its messages have
+    been read.
 
     Starting raises OSError when the system can't start a process. The process writes its output to a file
     in the folder `output`.
@@ -84,7 +85,7 @@ class Process:
         return str(self._child.pid)
 
     def call(self, taken: Taken) -> None:
-        """Start sending a task without blocking; `send` continues with what is left in `unsent`."""
+        """Start sending a task without blocking; `send_more` continues with what is left in `unsent`."""
         self.task, self.since, self.peak = taken.task, time.monotonic(), 0
         self.queued_s, self.cpu_s, self._cpu_before = taken.queued_s, 0.0, None
         if self._written is not None:

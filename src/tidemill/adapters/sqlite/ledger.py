@@ -26,7 +26,7 @@ class SqliteLedger:
     """Store the ledger in the file `path`, created when it is missing; safe to share between threads.
 
     Opening raises StorageError when the file is damaged, not a ledger, or from a newer Tidemill.
-    A writer waits up to `busy_s` seconds for another; then ConflictError names the other.
+    A writer waits up to `busy_timeout_s` seconds for another; then ConflictError names the other.
     """
 
     def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:

@@ -38,7 +38,7 @@ from tidemill.ledger.run import Action, Outcome
 class Derivation:
     """Apply one append's events to the projection tables, inside its transaction.
 
-    `bound` collects the objects that the events bind.
+    `bound_objects` collects the objects that the events bind.
     """
 
     connection: sqlite3.Connection

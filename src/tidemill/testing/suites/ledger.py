@@ -154,7 +154,7 @@ class AppendSuite:
             ledger.append([lost], now=1.0, guard=Guard(present=present))
         assert set(ledger.state(PROD).heads["features"].partitions) == {"1", "2"}
         ledger.append([queued("other")], now=1.0, guard=Guard(present=present))
-        assert len(asked) == 2  # nothing was bound, so `present` wasn't called
+        assert len(asked) == 2  # nothing was bound, so no objects were checked
 
     def test_a_failing_check_records_nothing(self, ledger: Ledger) -> None:
         def fails(names: Collection[str]) -> Collection[str]:
