@@ -1,4 +1,4 @@
-"""Every adapter that ships passes the suite of its seam."""
+"""Every shipped adapter passes the conformance suite of its port."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

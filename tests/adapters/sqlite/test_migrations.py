@@ -1,4 +1,36 @@
+"""Migrations are numbered, and the one that adds costs computes them from recorded attempts."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.support.tables import tables
+from tidemill.adapters.codec.events import encode_event
+from tidemill.adapters.sqlite.connections import APPLICATION
+from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
 from tidemill.adapters.sqlite.migrations import SCHEMA, migrations
+from tidemill.ledger.run import Outcome
+from tidemill.testing.records import PROD, attempted
+
+# The migration that adds the table of costs.
+COSTS = 4
+ATTEMPTS: list[tuple[float, dict[str, Any]]] = [
+    *[(1.0, {}), (2.0, {})] * 8,
+    (1.5, {}),
+    (9.0, {"outcome": Outcome.FAILED}),
+    (9.0, {"action": "bind"}),
+    (0.25, {"outcome": Outcome.BOUND}),
+    (5.0, {"action": "train", "stage": "labels"}),
+    (16.5, {}),
+]
+# An attempt of which only what it needs is written.
+BARE = (
+    '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":{"stage":"bare",'
+    '"partition":"2013-03-07","action":"run","outcome":"ok"}}}'
+)
 
 
 def test_migrations_are_numbered_without_a_gap_and_known() -> None:
@@ -11,3 +43,54 @@ def test_a_trigger_is_one_statement() -> None:
     triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
     assert len(triggers) == 3
     assert all(text.endswith("END;") for text in triggers)
+
+
+def before_costs(path: Path, bodies: list[tuple[str, str]]) -> None:
+    """A ledger of the schema before costs, with attempts at stages as stored events."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        for version, statements in migrations(0):
+            if version < COSTS:
+                for statement in statements:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("INSERT INTO environments VALUES (?, '')", (PROD,))
+        rows = [
+            (seq, 1, 1.0, "Attempted", PROD, "run-1", stage, "2013-03-07", body)
+            for seq, (stage, body) in enumerate(bodies, 1)
+        ]
+        connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def test_costs_are_computed_from_recorded_attempts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    tried = [
+        attempted(wall_s=wall, cpu_s=2 * wall, rows_in=10, bytes_in=80, rows_out=5, **of)
+        for wall, of in ATTEMPTS
+    ]
+    bodies = [(event.attempt.stage, encode_event(event)) for event in tried]
+    before_costs(path, [*bodies, ("bare", BARE)])
+    ledger = SqliteLedger(path)
+    costs = ledger.state(PROD).costs
+    ledger.close()
+    found = {
+        (s, action): (c.attempts, c.wall_s) for s, of in costs.items() for action, c in of.items()
+    }
+    assert found == {
+        ("bare", "run"): (1, 0.0),
+        ("features", "bind"): (1, 0.25),
+        ("features", "run"): (18, 1.5 + 15 / 16),
+        ("labels", "train"): (1, 5.0),
+    }
+    copy = path.with_name("copy.db")
+    rebuild(path, copy)
+    assert tables(copy) == tables(path)
+
+
+def test_a_ledger_without_attempts_has_no_costs(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    before_costs(path, [])
+    ledger = SqliteLedger(path)
+    assert ledger.state(PROD).costs == {}
+    ledger.close()

@@ -13,7 +13,7 @@ ADAPTERS = Path(sqlite_statements.__file__).parent
 
 
 def is_used(name: str, text: str) -> bool:
-    """Whether code names a query, or puts its name together of two words."""
+    """Whether code names a query, or builds its name from two words."""
     first, _, rest = name.partition("_")
     return (
         f'"{name}"' in text
@@ -22,7 +22,7 @@ def is_used(name: str, text: str) -> bool:
     )
 
 
-def test_what_is_not_named_is_not_used() -> None:
+def test_unused_queries_are_found() -> None:
     assert is_used("copy_heads", 'run(f"copy_{part}") for part in ("heads",)')
     assert is_used("heads_before", 'run(f"{name}_before"); "heads"')
     assert not is_used("copy_heads", 'run(f"copy_{part}") for part in ("tails",)')
