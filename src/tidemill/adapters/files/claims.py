@@ -37,7 +37,7 @@ class FileClaims:
         self._file: _File | None = None
 
     def take(self, key: str) -> bool:
-        with _process.lock:
+        with _lock_files.lock:
             # The file stays open as long as one of its holders is alive.
             self._file = file = _opened(self._path)
             if key not in file.owners:
@@ -59,8 +59,8 @@ class FileClaims:
         return True
 
     def give(self, key: str) -> None:
-        with _process.lock:
-            file = _process.files.get(self._path)
+        with _lock_files.lock:
+            file = _lock_files.files.get(self._path)
             if file is not None and file.owners.get(key) is self._me:
                 del file.owners[key]
                 file.unlock(key)
@@ -109,14 +109,14 @@ class _Process:
         self.inherited: list[_File] = []
 
 
-_process = _Process()
+_lock_files = _Process()
 
 
 def _after_fork() -> None:
-    global _process
-    parents, _process = _process, _Process()
+    global _lock_files
+    parents, _lock_files = _lock_files, _Process()
     # Keep them open: closing one would drop locks that the child has since taken on the same file.
-    _process.inherited = [*parents.inherited, *parents.files.values()]
+    _lock_files.inherited = [*parents.inherited, *parents.files.values()]
 
 
 if hasattr(os, "register_at_fork"):
@@ -124,9 +124,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _opened(path: str) -> _File:
-    file = _process.files.get(path)
+    file = _lock_files.files.get(path)
     if file is None:
-        file = _process.files[path] = _File(path)
+        file = _lock_files.files[path] = _File(path)
     return file
 
 
