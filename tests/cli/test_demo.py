@@ -41,11 +41,13 @@ def ran(receipt: Receipt) -> dict[str, int]:
     return {tally.stage: tally.ran for tally in receipt.stages if tally.ran}
 
 
+@pytest.mark.slow
 def test_every_act_is_told(played: tuple[Path, str]) -> None:
     for number, act in enumerate(ACTS, 1):
         assert f"{number}. {act.title}" in played[1]
 
 
+@pytest.mark.slow
 def test_the_history_is_built_and_nothing_is_lost(receipts: list[Receipt]) -> None:
     assert ran(receipts[0]) == {
         "flights": 364,
@@ -61,11 +63,13 @@ def test_the_history_is_built_and_nothing_is_lost(receipts: list[Receipt]) -> No
     assert (weather.rows_in, weather.rows_out, weather.quarantined) == (26_115, 26_111, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [1, 3], ids=["run again", "a comment"])
 def test_nothing_runs(receipts: list[Receipt], act: int) -> None:
     assert ran(receipts[act]) == {}
 
 
+@pytest.mark.slow
 def test_only_the_new_day_runs(receipts: list[Receipt]) -> None:
     assert ran(receipts[2]) == {
         "flights": 1,
@@ -76,10 +80,12 @@ def test_only_the_new_day_runs(receipts: list[Receipt]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_only_what_reads_the_feature_runs(receipts: list[Receipt]) -> None:
     assert ran(receipts[4]) == {"features": 365, "delay_scores": 1, "scored_flights": 365}
 
 
+@pytest.mark.slow
 def test_bad_rows_are_quarantined_and_the_rest_flows(
     receipts: list[Receipt], played: tuple[Path, str]
 ) -> None:
@@ -90,6 +96,7 @@ def test_bad_rows_are_quarantined_and_the_rest_flows(
         assert project.read("flights").collect().height == 336_776 - 12 + 2
 
 
+@pytest.mark.slow
 def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Receipt]) -> None:
     better, worse, back = receipts[6:]
     assert better.exit_code == 0
@@ -99,6 +106,7 @@ def test_gates_let_the_better_model_pass_and_stop_the_worse(receipts: list[Recei
     assert ran(back) == {}
 
 
+@pytest.mark.slow
 def test_it_leaves_a_project_with_every_flight_scored(played: tuple[Path, str]) -> None:
     with tm.open(played[0]) as project:
         assert project.plan().empty

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import Tides, day, flow_of, rebuilt, rows_of
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.contracts.checks.schema import schema_of
@@ -310,7 +311,8 @@ EDITS = st.lists(
 )
 
 
-@settings(max_examples=40)
+@thorough
+@settings(max_examples=examples(15, 40))
 @given(edits=EDITS, contract=st.sampled_from(sorted(CONTRACTS)), fold=st.sampled_from(FOLDS))
 def test_bytes_are_the_same_whatever_was_kept(edits: Any, contract: str, fold: Any) -> None:
     item = input_of(CONTRACTS[contract], fold)
@@ -351,7 +353,7 @@ class TestKeeping:
         return input_of(ByDay, FOLDS[0])
 
     def test_of_many_days_a_change_reads_one(self) -> None:
-        rows, folder = self.folder(Unkept(), 400)
+        rows, folder = self.folder(Unkept(), 150)
         folder.fold(self.item, rows.bound())
         assert sorted(rows.read) == sorted(rows.held)
         rows.read.clear()
@@ -359,7 +361,7 @@ class TestKeeping:
         folder.usage = None
         folder.fold(self.item, rows.bound())
         assert rows.read == ["2024-05-05"]
-        assert folder.usage == FoldUsage(kept=399, computed=1, rows=1)
+        assert folder.usage == FoldUsage(kept=149, computed=1, rows=1)
 
     @pytest.mark.parametrize("how", ["lost", "cut", "overwritten", "a bit"])
     def test_what_is_lost_or_damaged_is_computed_anew(self, tmp_path: Path, how: str) -> None:
