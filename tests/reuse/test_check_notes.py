@@ -21,13 +21,10 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
         ({}, Query(), (), []),
         ({}, None, (), []),
         (
-            {"opaque": "it reads raw while it is being called"},
+            {"opaque": "it collects raw when it is called"},
             None,
             (),
-            [
-                "clean is opaque: it reads raw while it is being called; "
-                "its code and all columns count"
-            ],
+            ["clean is opaque: it collects raw when it is called; its code and all columns count"],
         ),
         # What can't be proven says the same, and more.
         (

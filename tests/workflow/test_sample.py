@@ -179,9 +179,9 @@ def test_what_an_environment_never_ran() -> None:
     assert list(unlike(SEALED, recipes, {}, recorded, 1.0)) == []
     known = {"shops": recorded["shops"], "orders": {**recorded["orders"], "source": "other"}}
     told = [
-        "orders: how its files are read changed",
-        "loose: it is new",
-        "totals: it is new",
+        "orders: its declared source changed",
+        "loose: new stage",
+        "totals: new stage",
     ]
     assert sorted(unlike(SEALED, recipes, {}, known, 1.0)) == sorted(told)
     made = digest_on(SEALED["loose"], recipes["loose"].parts, 0.5)
@@ -189,5 +189,5 @@ def test_what_an_environment_never_ran() -> None:
         key="k", recipe=made, contract="", check="", product=Product(content="c"), run="", at=0.0
     )
     heads = {"loose": Head(version=1, partitions={"": bound})}
-    assert "loose: it is new" not in list(unlike(SEALED, recipes, heads, known, 0.5))
-    assert "loose: it is new" in list(unlike(SEALED, recipes, heads, known, 1.0))
+    assert "loose: new stage" not in list(unlike(SEALED, recipes, heads, known, 0.5))
+    assert "loose: new stage" in list(unlike(SEALED, recipes, heads, known, 1.0))

@@ -31,4 +31,4 @@ def unlike(
             continue
         head, digest = heads.get(stage.name, Head()), digest_on(stage, parts, sample)
         if not any(held.recipe == digest for held in head.partitions.values()):
-            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'it is new'}"
+            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'new stage'}"

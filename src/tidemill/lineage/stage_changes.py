@@ -141,10 +141,10 @@ def _fates(
             continue
         now = after.get(renamed.get(reader, reader))
         if now is None:
-            yield reader, "gone as well"
+            yield reader, "also removed"
             continue
         fresh = [each for each in now.inputs if each not in member.inputs]
-        yield now.name, f"reads {', '.join(fresh)} now" if fresh else "no longer reads it"
+        yield now.name, f"now reads {', '.join(fresh)}" if fresh else "no longer reads it"
 
 
 def earlier(before: Mapping[str, Member], moves: tuple[Moved, ...]) -> dict[str, ContractSpec]:

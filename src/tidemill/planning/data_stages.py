@@ -51,7 +51,7 @@ def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
     wanted, sizes = _fed(stage, scan, within)
     kept = _fed_by_broken(draft, stage, scan, wanted)
     for key in sorted(scan.held - kept):
-        reason = "a file that feeds it can't be read"
+        reason = "one of its source files can't be read"
         draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
     held = kept | scan.held
     inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
@@ -73,7 +73,7 @@ def _tell_skipped(draft: Draft, stage: Stage, scan: Scan) -> None:
     )
     if skipped:
         draft.notes.append(
-            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
+            f"{stage.name}: skipped {skipped} row{'s' * (skipped != 1)} before its start {stage.start}"
         )
 
 
@@ -185,7 +185,7 @@ def _inputs(
 
 def _wait(draft: Draft, stage: Stage, partition: str, missing: str) -> None:
     own = "" if partition == WHOLE else f" {partition}"
-    reason = f"{missing} has no partition{own} yet"
+    reason = f"upstream `{missing}` has no partition{own} yet"
     draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
 
 
@@ -198,7 +198,7 @@ def plan_delivery(draft: Draft, stage: Stage, gated: str | None) -> None:
     contents = draft.contents[source]
     if stage.model not in draft.now.live and gated is None:
         if any(key != UNPLACED for key in contents):
-            reason = f"{stage.model} has no approved model yet"
+            reason = f"model `{stage.model}` has no approved version yet"
             draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
         draft.contents[stage.name] = {}
         draft.behind.add(stage.name)
@@ -236,7 +236,7 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
         binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
         found = _judge(draft, stage, partition, inputs, binding)
         if found is not None and absent:
-            reason = f"{absent}, which it refers to, is not published yet"
+            reason = f"referenced table `{absent}` is not published yet"
             draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
         elif found is not None and _asked(draft, stage, partition, len(pending)):
             pending.append(_sized(draft, found, (sizes or {}).get(partition)))
@@ -251,7 +251,7 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
                 stage=stage.name,
                 partition=partition,
                 action=Action.REMOVE,
-                reasons=("its input is gone",),
+                reasons=("its input was removed",),
             )
             draft.add(step)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import (
@@ -105,28 +105,35 @@ def reasons_for(
 ) -> tuple[str, ...]:
     """Why a partition isn't current, most telling first; `ruled` says which rulings are new."""
     if asked_again(draft, stage):
-        return ("asked for again",)
+        return ("rerun requested",)
     if bound is None:
-        return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)
+        return ("new partition",) if draft.cuts[stage.name].column else ("not published yet",)
     if handed.key == bound.key:
         return (_distrusted(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
     found: list[str] = []
     if bound.recipe != recipe.digest:
-        found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
-            "its recipe is another than when it was built",
-        )
-    found += ruled
+        old = draft.now.recipes.get(stage.name, {})
+        found += changes(old, recipe.parts) or ("its recipe changed",)
+    found += [*ruled, *_input_reasons(draft, stage, bound, inputs, handed)]
+    return tuple(found) or ("its key changed",)
+
+
+def _input_reasons(
+    draft: Draft, stage: Stage, bound: Binding, inputs: Inputs, handed: Handed
+) -> Iterator[str]:
     for name, contents in inputs.items():
+        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
         if name == RULINGS:
             continue
-        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
         if pending:
-            found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
+            more = ", ..." if len(pending) > 1 else ""
+            yield f"upstream `{name}` will rerun ({pending[0]}{more})"
         elif bound.inputs.get(name) != handed.inputs[name]:
-            word = draft.called.get(stage.name, name)
-            found.append(_changed(draft, bound, word, contents, handed.seen[name]))
-    return tuple(found) or ("its key changed",)
+            if stage.name in draft.called:
+                yield f"{draft.called[stage.name]} changed"
+            else:
+                yield _input_change(draft, bound, name, contents, handed.seen[name])
 
 
 def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
@@ -137,13 +144,13 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
     if stage.impure is not None:
         return f"impure: {stage.impure}"
     if draft.lost(bound):
-        return "its object is missing"
+        return "its stored object is missing"
     if bound.sample != recipe.sample:
-        return "it was computed on another sample"
-    return "its contract checks something else"
+        return "it was computed on a different sample"
+    return "the checks of its contract changed"
 
 
-def _changed(
+def _input_change(
     draft: Draft, bound: Binding, name: str, contents: Contents, seen: Mapping[str, str]
 ) -> str:
     """Which columns of an input changed, and in which of its partitions as far as that is known."""
@@ -156,14 +163,17 @@ def _changed(
     place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
     told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
     columns = [c for c, share in told.items() if share not in (None, seen[c])]
-    # Every one of many columns: other partitions rather than other values.
+    # If all of many columns changed, partitions were added or removed rather than values changed.
     if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
-        many = "column" if len(columns) == 1 else "columns"
-        return f"{many} {named(columns)} of {name} changed{place}"
+        return f"{_columns(columns)} of `{name}` changed{place}"
     fresh = [c for c, share in told.items() if share is None]
     if before and ALL not in before and fresh and not columns:
-        return f"it reads {named(fresh)} of {name} now"
-    return f"{name} changed{place}"
+        return f"it now reads {_columns(fresh)} of `{name}`"
+    return f"upstream `{name}` changed{place}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"column{'' if len(names) == 1 else 's'} {named(names)}"
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:

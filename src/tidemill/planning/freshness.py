@@ -47,7 +47,7 @@ def _judged(rule: FreshnessRule, newest: float | None, now: float) -> Iterator[F
         what = f"the newest {rule.column} is {_written(newest)}, {age(now - newest)} ago"
     else:
         return
-    message = f"{rule.name}: {what}, not within {rule.within}; find out why nothing newer came"
+    message = f"{rule.name}: {what}, not within {rule.within}; check why no newer rows arrived"
     yield Finding(rule=rule.name, severity=rule.on_fail, rows=0, message=message)
 
 

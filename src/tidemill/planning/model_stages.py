@@ -55,8 +55,8 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         known, forced = None, True
     reasons = _due(draft, stage, window, bound, outdated, asked)
     if outdated and known and not reasons:
-        # It was trained exactly so before: that costs nothing, so no trigger is needed.
-        reasons = ("it was trained like this before",)
+        # Reusing an identical training costs nothing, so no trigger is needed.
+        reasons = ("the same training was done before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
     live = draft.now.live.get(stage.name)
     note = _unfit(stage, live.artifact) or unchecked(live.artifact) if live else ""
@@ -104,9 +104,9 @@ def _due(
     asked: bool,
 ) -> tuple[str, ...]:
     if asked:
-        return ("asked for",)
+        return ("training requested",)
     if bound is None or bound.product.artifact is None:
-        return ("never trained",)
+        return ("not trained yet",)
     if not outdated or stage.training is None:
         return ()
     facts = _facts(draft, stage, window, bound.product.artifact)
@@ -155,7 +155,7 @@ def _window(draft: Draft, stage: Stage) -> _Window:
 
 
 def _wait(draft: Draft, stage: Stage, missing: str) -> None:
-    reason = f"{missing} has no partition in its window yet"
+    reason = f"upstream `{missing}` has no partition in the window yet"
     draft.waiting.append(Waiting(stage=stage.name, partition=WHOLE, reason=reason))
 
 
@@ -182,11 +182,14 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
     ]
     if CANDIDATE not in subjects or model.approval is None:
         return None
+    count = len(model.approval.gates)
     gate = Step(
         stage=model.name,
         partition=WHOLE,
         action=Action.GATE,
-        reasons=(f"{len(model.approval.gates)} gates judge the candidate",),
+        reasons=(
+            "1 gate judges the candidate" if count == 1 else f"{count} gates judge the candidate",
+        ),
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
         unlikely=model.name in draft.unlikely,

@@ -84,7 +84,7 @@ def _plan_stage(
 ) -> None:
     if draft.recipes[stage.name].unproven:
         reason = draft.recipes[stage.name].unproven[0]
-        draft.notes.append(f"{stage.name} is never reused: {reason}; say version= to vouch for it")
+        draft.notes.append(f"{stage.name} is never reused: {reason}; set version= to vouch for it")
     match stage.kind:
         case Kind.INGEST:
             plan_ingest(draft, stage, scans[stage.name])

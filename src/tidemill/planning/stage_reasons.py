@@ -34,8 +34,8 @@ class Group:
     """Partitions of a stage of which the same is said.
 
     `does` is an action of the plan, "wait", "stay", or "made" of what the run `run` published after it
-    was last read. `files` are the source files that changed: `path is new`, `path changed`, `path is
-    gone`.
+    was last read. `files` are the source files that changed: `path is new`, `path changed`, `path was
+    removed`.
     """
 
     stage: str
@@ -87,7 +87,7 @@ def common(step: Step) -> tuple[str, ...]:
 
 
 def _placeless(reason: str, partition: str) -> str:
-    if " runs first (" in reason:
+    if " will rerun (" in reason:
         return reason.partition(" (")[0]
     return reason.removesuffix(f" in {partition}")
 
@@ -100,7 +100,7 @@ def planned(plan: Plan) -> frozenset[tuple[str, str]]:
 def only_if(step: Step, steps: frozenset[tuple[str, str]]) -> str:
     """On what an unlikely step depends."""
     names = [name for name, keys in step.reads.items() if any((name, k) in steps for k in keys)]
-    return f"only if {' or '.join(names)} {'come' if len(names) > 1 else 'comes'} out otherwise"
+    return f"only if the output of {' or '.join(f'`{name}`' for name in names)} changes"
 
 
 @dataclass(slots=True)
@@ -229,7 +229,9 @@ class _Chain:
                 yield f"{path} is new"
             elif seen[path].digest != now[path].digest:
                 yield f"{path} changed"
-        yield from (f"{path} is gone" for path in self._gone.get((step.stage, step.partition), ()))
+        yield from (
+            f"{path} was removed" for path in self._gone.get((step.stage, step.partition), ())
+        )
 
     def _stuck(self, stage: str, behind: _Behind) -> Iterable[Group]:
         found: dict[str, list[str]] = {}

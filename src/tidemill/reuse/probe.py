@@ -33,7 +33,7 @@ _HIDDEN = {
     "codes": "the codes of a Categorical",
 }
 _STRANGE = {"scan": "a scan", "source": "an IO source"}
-_WRONG = Query(opaque="it doesn't give what its contract says")
+_WRONG = Query(opaque="its output doesn't match its contract")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,8 @@ def _queried(
     ]
     if faults:
         return Probe(
-            query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
+            query=Query(opaque="it reads something that is not one of its inputs"),
+            faults=tuple(faults),
         )
     try:
         again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
@@ -164,7 +165,8 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
     if hidden:
         what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
         return Probe(
-            query=Query(opaque=f"{what} is in its query ({hidden[0].name})"), faults=tuple(faults)
+            query=Query(opaque=f"its query contains {what} ({hidden[0].name})"),
+            faults=tuple(faults),
         )
     drawn = [hit.name for hit in found.hits]
     query = Query(
@@ -227,7 +229,7 @@ def _reads(stage: Stage, asked: Asked | None) -> Reads:
 
 
 def _opaque(noted: list[str]) -> Probe:
-    return Probe(query=Query(opaque=f"it reads {noted[0]} while it is being called"))
+    return Probe(query=Query(opaque=f"it collects {noted[0]} when it is called"))
 
 
 def _raised(stage: Stage, error: BaseException) -> Probe:

@@ -21,15 +21,15 @@ _LABELS = {
     "code": "its code changed",
     "format": "the format of fingerprints changed",
     "contract": "its contract changed",
-    "inputs": "what it declares of its inputs changed",
-    "fold": "how its inputs are folded changed",
-    "source": "how its files are read changed",
+    "inputs": "its declared inputs changed",
+    "fold": "the fold of its inputs changed",
+    "source": "its declared source changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
     "version": "its version changed",
-    "packages": "a package that it uses changed",
-    "platform": "Python or the processor changed",
-    "engine": "Polars changed",
+    "packages": "a package it uses changed",
+    "platform": "the Python version or the CPU architecture changed",
+    "engine": "the Polars version changed",
     "sink": "its sink changed",
     SAMPLE: "its sample changed",
 }
@@ -171,7 +171,7 @@ def _folds(stage: Stage) -> list[Part]:
 
 def keeping(keeper: Keeper) -> str:
     """That code keeps something from one call to the next, as a reason not to reuse what it gave."""
-    return f"it changes {keeper.name}, and finds that at the next call ({keeper.where})"
+    return f"it changes {keeper.name}, which its next call sees ({keeper.where})"
 
 
 def words(touch: Touch) -> str:
@@ -255,7 +255,7 @@ _VERBS = {
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """What differs between the parts of two recipes, in words."""
     if ("code" in old) != ("code" in new) and old:
-        return (f"it is judged by its {'code' if 'code' in new else 'query'} now",)
+        return (f"it is now judged by its {'code' if 'code' in new else 'query'}",)
     names = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
     if old and "format" in names:
         # Digests of code in two formats tell nothing about what else changed.
@@ -285,13 +285,13 @@ def columns_in(parts: Mapping[str, str]) -> frozenset[str]:
 def _columns_changed(columns: Sequence[str]) -> tuple[str, ...]:
     if not columns:
         return ()
-    return (f"{named(columns)} {'is' if len(columns) == 1 else 'are'} computed in another way",)
+    return (f"the expression{'' if len(columns) == 1 else 's'} for {named(columns)} changed",)
 
 
 def named(columns: Sequence[str]) -> str:
     """The first of some columns by name, and how many more there are."""
     more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
-    return ", ".join(columns[:NAMED]) + more
+    return ", ".join(f"`{column}`" for column in columns[:NAMED]) + more
 
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:

@@ -148,7 +148,7 @@ def test_only_code_that_the_branch_ran_is_promoted(tides: Tides) -> None:
 def test_a_stage_that_the_branch_has_not_is_not_promoted(tides: Tides) -> None:
     ran(tides, DEV)
     tides.text = tides.text.replace("def daily(", "def weekly(")
-    with pytest.raises(UsageError, match="weekly: it is new"):
+    with pytest.raises(UsageError, match="weekly: new stage"):
         promoted(tides)
 
 
@@ -442,7 +442,7 @@ def test_what_differs_is_told_by_partition_and_column(
         project.run()
     differing = {found.stage: found for found in apart(tides)}
     assert differing.keys() == {"doubled", "daily"}
-    assert differing["doubled"].recipe == ("double is computed in another way",)
+    assert differing["doubled"].recipe == ("the expression for `double` changed",)
     assert (differing["doubled"].same, set(differing["doubled"].changed)) == (
         0,
         {day(number) for number in (0, 2, 3, 4)},

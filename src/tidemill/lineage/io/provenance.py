@@ -189,9 +189,9 @@ def _stale(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ..
     bound = facts.bound(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
         checked = all(bound[key].check == recipe.check for key in chosen)
-        return () if checked else ("its contract checks something else",)
+        return () if checked else ("the checks of its contract changed",)
     before = facts.state.recipes.get(stage.name, {})
-    return changes(before, recipe.parts) or ("its recipe is another than when it was made",)
+    return changes(before, recipe.parts) or ("its recipe changed",)
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[Made, ...]:
