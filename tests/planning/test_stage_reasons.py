@@ -175,8 +175,8 @@ def test_a_partition_whose_input_waits(case: Case) -> None:
     """The wait of the input is behind it."""
     plan = case.world.plan(stage="joined")
     waits = [
-        ("joined", DAYS[2], f"clean has no partition {DAYS[2]} yet"),
-        ("clean", DAYS[2], f"raw has no partition {DAYS[2]} yet"),
+        ("joined", DAYS[2], f"upstream `clean` has no partition {DAYS[2]} yet"),
+        ("clean", DAYS[2], f"upstream `raw` has no partition {DAYS[2]} yet"),
         ("clean", "2013-03-09", "upstream `raw` has no partition 2013-03-09 yet"),
         ("raw", DAYS[2], "one of its source files can't be read"),
     ]
@@ -215,7 +215,7 @@ def test_a_model_that_is_asked_for(case: Case) -> None:
     plan = case.world.plan(stage="guess", train=frozenset(["guess"]))
     found = case.why("guess", plan)
     assert told(found.groups) == [
-        "train guess all: asked for",
+        "train guess all: training requested",
         "gate guess all: 1 gate judges the candidate",
     ]
     assert found.because[0].stage == "scores"
