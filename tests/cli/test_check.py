@@ -1,12 +1,12 @@
 """`tidemill check`: every fault at once, with its line; and what changed since a git ref."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import edit, in_labels, process, tidemill
+from tests.support.repository import git
 
 
 def test_no_faults(fresh: Path) -> None:
@@ -157,12 +157,6 @@ class TestTwice:
         ended = tidemill("check", "--sample", "2")
         assert ended.code == 2
         assert "add --twice" in ended.err
-
-
-def git(*arguments: str) -> str:
-    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lineage.io.test_git_ref import git
 from tests.support.commands import edit, tidemill
+from tests.support.repository import git
 
 TWO = """\
 apiVersion: v3.1.0

@@ -134,7 +134,9 @@ def test_what_production_ingests_meanwhile_stays(tides: Tides) -> None:
 def test_only_code_that_the_branch_ran_is_promoted(tides: Tides) -> None:
     ran(tides, DEV)
     tides.edit("value * 2", "value * 3")
-    with pytest.raises(UsageError, match=r"isn't what dev-ana ran:\n  doubled: the expression for `double` changed"):
+    with pytest.raises(
+        UsageError, match=r"isn't what dev-ana ran:\n  doubled: the expression for `double` changed"
+    ):
         promoted(tides)
     with opened(tides, DEV) as project:
         project.run(since=day(1), until=day(1))
