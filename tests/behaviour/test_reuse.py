@@ -268,7 +268,7 @@ def test_an_optional_input_may_come_later(tmp_path: Path, optional: bool) -> Non
     assert tides.published()["doubled"] == ([day(0), day(1)] if optional else [day(0)])
     waiting = [(w.stage, w.partition, w.reason) for w in tides.open().plan().waiting]
     assert waiting == (
-        [] if optional else [("doubled", day(1), f"extra has no partition {day(1)} yet")]
+        [] if optional else [("doubled", day(1), f"upstream `extra` has no partition {day(1)} yet")]
     )
     (tmp_path / "extra" / "b.csv").write_text(f"day,bonus\n{day(1)},200\n")
     assert tides.ok() == {
