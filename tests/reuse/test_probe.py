@@ -248,8 +248,8 @@ FAULTS = [
     (misspells, ["transform 'next' raised ColumnNotFoundError: "], WITHOUT_ROWS),
     (raises, ["transform 'next' raised KeyError: "], WITHOUT_ROWS),
     (forgets, ["transform 'next' returned NoneType, not a polars.LazyFrame"],
-     "return the query, don't collect it"),
-    (numbers, ["transform 'next' takes the codes of a Categorical (x): the same value has another"],
+     "return the query without collecting it"),
+    (numbers, ["transform 'next' uses the codes of a Categorical (x): they differ between processes"],
      "declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes"),
 ]  # fmt: skip
 
