@@ -38,7 +38,7 @@ def test_a_stage_and_what_it_was(committed: Path) -> None:
     assert head.split("  ")[0] == "sales: Sales 1.0.0 -> 1.0.0"
     assert change.split("  ")[1].strip() == "sold: nullable no -> yes"
     assert change.endswith("loosens    labels: may break (reads sold)")
-    assert note == "- Sales changed and is still 1.0.0: make it 1.1.0"
+    assert note == "- Sales changed but is still 1.0.0: make it 1.1.0"
     # The other way round it is what an edit would undo.
     back = tidemill("contract", "diff", "sales", "sales@HEAD").out
     assert "sold: nullable yes -> no" in back
@@ -52,7 +52,7 @@ def test_a_version_that_fell_fails(committed: Path) -> None:
     )
     ended = tidemill("contract", "diff", "sales@HEAD", "sales")
     assert ended.code == 3
-    assert "- Sales 1.0.0 -> 0.9.0: the version fell; raise it" in ended.out
+    assert "- Sales 1.0.0 -> 0.9.0: the version decreased; raise it" in ended.out
 
 
 def test_what_did_not_change(committed: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_file_and_a_class(fresh: Path) -> None:
     ended = tidemill("contract", "diff", "bakery:Sales", "sales.odcs.yaml")
     assert ended.code == 3
     assert "sold: min 0 -> 1" in ended.out
-    assert "- Sales 1.0.0 -> 0.9.0: the version fell; raise it" in ended.out
+    assert "- Sales 1.0.0 -> 0.9.0: the version decreased; raise it" in ended.out
 
 
 def test_as_a_document(fresh: Path) -> None:
