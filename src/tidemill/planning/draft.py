@@ -1,4 +1,4 @@
-"""A plan while it is being made: what every stage is expected to hold once the steps so far have run."""
+"""A plan under construction: the contents that every stage is expected to have after the steps so far."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tidemill.reuse.step_key import Handed, Inputs
 from tidemill.workflow.partition_mapping import moment
 from tidemill.workflow.stage import Flow, Stage
 
-# What was ever bound under some keys, in any environment.
+# Looks up bindings that were ever made under some keys, in any environment.
 Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
+    """A plan that grows stage by stage; `contents` maps stage and partition to a content, None if to compute.
 
-    `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
-    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly,
-    `called` by ingest what it reads.
+    `changed` are the partitions that have steps, `incomplete` the stages that won't be fully current when
+    all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
+    output, and `source_nouns` what each ingest reads ("files", "rows"), for messages.
     """
 
     flow: Flow
@@ -59,21 +59,21 @@ class Draft:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
 
     def bound(self, stage: str) -> Mapping[str, Binding]:
-        """The partitions of a stage that are published now."""
+        """The published partitions of a stage."""
         head = self.now.heads.get(stage)
         return head.partitions if head else {}
 
     def lost(self, binding: Binding) -> bool:
-        """Whether some of what is bound is known to be gone from the store."""
+        """Whether an object of a binding is known to be missing in the store."""
         return bool(self.now.absent) and not self.now.absent.isdisjoint(binding.product.pins)
 
     def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
-        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank.
+        """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
 
-        Steps of one rank run in the order of stages; one that is taken `beside` a stage runs after it.
+        Steps of equal rank run in the order of stages; with `beside` a step takes the place of that stage.
         """
         cut = self.cuts[step.stage]
-        # What is removed may be a partition of an earlier cut.
+        # A removed partition may be from an earlier partitioning.
         timed = step.partition not in (WHOLE, UNPLACED) and (
             step.action is not Action.REMOVE or fits(step.partition, cut)
         )
@@ -90,7 +90,7 @@ class Draft:
 
 
 def asked_again(draft: Draft, stage: Stage) -> bool:
-    """Whether the stage is to run although it is current; what it needs is not."""
+    """Whether a rerun of the stage was requested although it is current; its inputs don't rerun."""
     return draft.request.again and draft.request.stage in ("", stage.name)
 
 
@@ -103,7 +103,7 @@ def reasons_for(
     *,
     ruled: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Why a partition isn't current, most telling first; `ruled` says which rulings are new."""
+    """The reasons why a partition isn't current, most important first; `ruled` describes new rulings."""
     if asked_again(draft, stage):
         return ("rerun requested",)
     if bound is None:
@@ -137,7 +137,7 @@ def _input_reasons(
 
 
 def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
-    """Why a partition isn't current although its key is the same."""
+    """The reason why a partition isn't current although its key didn't change."""
     recipe = draft.recipes[stage.name]
     if recipe.unproven or bound.touched:
         return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
@@ -153,7 +153,7 @@ def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
 def _input_change(
     draft: Draft, bound: Binding, name: str, contents: Contents, seen: Mapping[str, str]
 ) -> str:
-    """Which columns of an input changed, and in which of its partitions as far as that is known."""
+    """Describe which columns of an input changed, and in which partitions if that is known."""
     before = bound.seen.get(name, {})
     newer = [
         key
@@ -161,12 +161,12 @@ def _input_change(
         if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
     ]
     place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
-    told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
-    columns = [c for c, share in told.items() if share not in (None, seen[c])]
+    shares = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
+    columns = [c for c, share in shares.items() if share not in (None, seen[c])]
     # If all of many columns changed, partitions were added or removed rather than values changed.
     if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
         return f"{_columns(columns)} of `{name}` changed{place}"
-    fresh = [c for c, share in told.items() if share is None]
+    fresh = [c for c, share in shares.items() if share is None]
     if before and ALL not in before and fresh and not columns:
         return f"it now reads {_columns(fresh)} of `{name}`"
     return f"upstream `{name}` changed{place}"
@@ -177,7 +177,7 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
-    """The rows and bytes that inputs hand over, as far as they are published or will be bound."""
+    """The rows and bytes of inputs, as far as they are published or will be bound."""
     products = [
         product
         for name, contents in inputs.items()
@@ -188,7 +188,7 @@ def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
 
 
 def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
-    """What a partition is known to hold; while that is to be computed, what it holds until then."""
+    """The product of a partition; the published one while a new one is still to be computed."""
     if isinstance(content, Product):
         return content
     binding = draft.bound(stage).get(partition)
@@ -196,5 +196,5 @@ def held(draft: Draft, stage: str, partition: str, content: Content) -> Product 
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:
-    """The partitions that each input hands over."""
+    """The partitions that are read from each input."""
     return {name: tuple(contents) for name, contents in inputs.items()}

@@ -1,4 +1,4 @@
-"""The facts that a plan is made on: state, recipes, files, costs and the time."""
+"""The facts that a plan is made from: state, recipes, files, costs and the time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tidemill.workflow.source import SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The facts that a plan is made on: heads, recipes as they were, what is live, what was decided.
+    """The facts that a plan is made from: heads, recorded recipes, live models and decisions.
 
-    `sources` are the files that the ledger knows, on which ingests were `settled`; `costs` are what
-    steps cost so far, by stage and action; `rulings` are those in force, by stage. `at` is the moment of
-    the plan in Unix seconds; `absent` are objects that should be stored and aren't.
+    `sources` are the files that the ledger knows, and `marks` the completion marks of stages. `costs` are
+    mean costs of earlier steps, by stage and action; `rulings` are those in force, by stage. `at` is the
+    time of the plan in Unix seconds; `missing_objects` are objects that should be stored but aren't.
     """
 
     heads: Mapping[str, Head]
