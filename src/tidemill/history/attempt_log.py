@@ -1,4 +1,4 @@
-"""How each try at a step ended, put among the lines that it said."""
+"""Merge the outcomes of attempts into the log lines of their steps."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from tidemill.ledger.log_line import END, Line, Try
 from tidemill.ledger.run import Attempt, Outcome
 
 _WELL = (Outcome.OK, Outcome.BOUND)
-# The times of the first and the last line of tries.
+# The times of the first and the last line of attempts.
 _Spans = Mapping[Try, tuple[float, float]]
 
 
 def with_ends(
     lines: Sequence[Line], ended: Iterable[tuple[float, Attempt]], spoke: Collection[Try] = ()
 ) -> list[Line]:
-    """The lines in the order of time, and where each try ended that said something or came to nothing.
+    """Sort lines by time, and add the outcome of each attempt that logged something or didn't succeed.
 
-    `ended` are attempts with the times at which they were recorded; `spoke` are tries that said
-    something in lines that came before.
+    `ended` are attempts with the times at which they were recorded; `spoke` are attempts that logged
+    something in earlier lines.
     """
     spans: dict[Try, tuple[float, float]] = {}
     for line in lines:
         first, last = spans.get(line.of, (line.at, line.at))
         spans[line.of] = min(line.at, first), max(line.at, last)
-    ends = _ends(ended, spans, {*spoke, *spans})
-    # Of equal times the end comes last: sorting keeps the order.
+    ends = _outcome_lines(ended, spans, {*spoke, *spans})
+    # Sorting is stable, so an outcome comes after lines with the same time.
     return sorted([*lines, *ends], key=lambda line: line.at)
 
 
-def _ends(
+def _outcome_lines(
     ended: Iterable[tuple[float, Attempt]], spans: _Spans, spoke: Collection[Try]
 ) -> Iterator[Line]:
     for at, attempt in ended:
@@ -37,18 +37,18 @@ def _ends(
         if attempt.outcome in _WELL and own not in spoke:
             continue
         yield Line(
-            at=_at(at, attempt, own, spans),
+            at=_end_time(at, attempt, own, spans),
             stage=attempt.stage,
             partition=attempt.partition,
             attempt=attempt.number,
             stream=END,
             level=str(attempt.outcome),
-            text=_how(attempt),
+            text=_outcome_text(attempt),
         )
 
 
-def _at(recorded: float, attempt: Attempt, own: Try, spans: _Spans) -> float:
-    """When a try ended, as far as that can be told: it is recorded later, together with others."""
+def _end_time(recorded: float, attempt: Attempt, own: Try, spans: _Spans) -> float:
+    """Estimate when an attempt ended: it is recorded later, together with others."""
     at = recorded
     if own in spans:
         first, last = spans[own]
@@ -57,7 +57,7 @@ def _at(recorded: float, attempt: Attempt, own: Try, spans: _Spans) -> float:
     return at if following is None else min(at, following[0])
 
 
-def _how(attempt: Attempt) -> str:
+def _outcome_text(attempt: Attempt) -> str:
     if attempt.outcome is Outcome.OK:
         text = f"{attempt.wall_s:.2f} s, {attempt.rows_out:,} rows"
         return f"{attempt.message}\n{text}" if attempt.message else text

@@ -70,7 +70,7 @@ class Draft:
     def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
         """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
 
-        Steps of equal rank run in the order of stages; with `beside` a step takes the place of that stage.
+        Steps of equal rank run in the order of stages; one with `in_place_of` runs as if of that stage.
         """
         cut = self.cuts[step.stage]
         # A removed partition may be from an earlier partitioning.

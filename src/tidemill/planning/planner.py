@@ -33,7 +33,7 @@ def make_plan(
 ) -> Plan:
     """Plan the steps that would bring the requested stages up to date, in an order in which they can run.
 
-    `known` looks up bindings that were ever made under some keys. Raises UsageError for a stage or model
+    `lookup` finds bindings that were ever made under some keys. Raises UsageError for a stage or model
     that doesn't exist.
     """
     scope = scope_of(flow, request)

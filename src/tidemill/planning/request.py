@@ -48,9 +48,7 @@ def request_of(
     first = bounds_of(since)[0] if since else None
     end = bounds_of(until)[1] if until else None
     if first is not None and end is not None and first >= end:
-        raise UsageError(
-            f"from {since} to {until} leaves nothing to do; it ends before it begins"
-        )
+        raise UsageError(f"from {since} to {until} leaves nothing to do; it ends before it begins")
     return Request(
         stage=stage,
         since=first,

@@ -345,10 +345,10 @@ def test_what_is_refused(tides: Tides) -> None:
     with opened(tides) as project:
         known = project.environments
         for attempt, words in (
-            (lambda: known.create(PRODUCTION), "always there"),
+            (lambda: known.create(PRODUCTION), "always exists"),
             (lambda: known.create("a b"), "no name"),
             (lambda: known.create("x", parent="dev"), "did you mean 'dev-ana'"),
-            (lambda: known.create("x", ttl="soon"), "no length of time"),
+            (lambda: known.create("x", ttl="soon"), "is not a duration"),
             (lambda: known.create("x", sample=2.0), "no sample"),
             (lambda: known.drop([PRODUCTION]), "can't be dropped"),
             (lambda: known.drop(["dev"]), "did you mean 'dev-ana'"),
