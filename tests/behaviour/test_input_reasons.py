@@ -10,7 +10,7 @@ from tests.support.planning import World, flow_of, ingest, reads, transform
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding, Head, Product
 from tidemill.planning.draft import Draft, reasons_for
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 import tidemill as tm
 from tidemill.analysis.hashing.row_sample import portion
 from tidemill.core.errors import DeclarationError, UsageError
-from tidemill.environments.promotion_check import unlike
-from tidemill.ledger.binding import Binding, Head, Product
+from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.reuse.recipe import Evidence, Platform, recipe_of
 from tidemill.reuse.step_key import reuse_of
@@ -171,23 +170,3 @@ def test_the_same_rows_for_ever() -> None:
 def test_nested_columns_tell_nothing() -> None:
     rows = pl.DataFrame({"id": [1, 2, 3], "what": [[1], [2], None]})
     assert portion(rows, ("id", "what"), 0.5).equals(portion(rows, ("id",), 0.5))
-
-
-def test_what_an_environment_never_ran() -> None:
-    recipes = {s.name: recipe_of(s, Evidence(source="s"), PLATFORM) for s in SEALED.stages}
-    recorded = {name: recipe.parts for name, recipe in recipes.items()}
-    assert list(unlike(SEALED, recipes, {}, recorded, 1.0)) == []
-    known = {"shops": recorded["shops"], "orders": {**recorded["orders"], "source": "other"}}
-    told = [
-        "orders: its declared source changed",
-        "loose: new stage",
-        "totals: new stage",
-    ]
-    assert sorted(unlike(SEALED, recipes, {}, known, 1.0)) == sorted(told)
-    made = digest_on(SEALED["loose"], recipes["loose"].parts, 0.5)
-    bound = Binding(
-        key="k", recipe=made, contract="", check="", product=Product(content="c"), run="", at=0.0
-    )
-    heads = {"loose": Head(version=1, partitions={"": bound})}
-    assert "loose: new stage" not in list(unlike(SEALED, recipes, heads, known, 0.5))
-    assert "loose: new stage" in list(unlike(SEALED, recipes, heads, known, 1.0))

@@ -14,8 +14,7 @@ from tidemill.core.partition import (
 )
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
-from tidemill.planning.plan import ModelState, Step, Waiting
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import ModelState, Now, Step, Waiting
 from tidemill.planning.request import Request
 from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, Expected
 from tidemill.reuse.recipe import NAMED, Recipe, changes, named

@@ -11,8 +11,7 @@ from tidemill.planning.draft import Draft, Lookup
 from tidemill.planning.estimates import estimated
 from tidemill.planning.freshness import freshness, freshness_rules
 from tidemill.planning.model_stages import plan_evaluation, plan_model
-from tidemill.planning.plan import Plan
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan
 from tidemill.planning.request import Request
 from tidemill.reuse.contents import Snapshot
 from tidemill.reuse.recipe import Recipe
