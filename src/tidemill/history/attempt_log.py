@@ -1,4 +1,4 @@
-"""Merge the outcomes of attempts into the log lines of their steps."""
+"""Order the log of a run by step, and add the outcome of each attempt."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ _Spans = Mapping[Try, tuple[float, float]]
 def with_ends(
     lines: Sequence[Line], ended: Iterable[tuple[float, Attempt]], spoke: Collection[Try] = ()
 ) -> list[Line]:
-    """Sort lines by time, and add the outcome of each attempt that logged something or didn't succeed.
+    """Order lines by step, and add the outcome of each attempt that logged something or didn't succeed.
 
     `ended` are attempts with the times at which they were recorded; `spoke` are attempts that logged
-    something in earlier lines.
+    something in earlier lines. Steps are in the order in which they began, and a line without a known step
+    is placed by its time.
     """
+    lines = sorted(lines, key=lambda line: line.at)
     spans: dict[Try, tuple[float, float]] = {}
     for line in lines:
-        first, last = spans.get(line.of, (line.at, line.at))
-        spans[line.of] = min(line.at, first), max(line.at, last)
-    ends = _outcome_lines(ended, spans, {*spoke, *spans})
-    # Sorting is stable, so an outcome comes after lines with the same time.
-    return sorted([*lines, *ends], key=lambda line: line.at)
+        first, _ = spans.get(line.of, (line.at, line.at))
+        spans[line.of] = first, line.at
+    # Within a step lines are sorted by attempt, then by time, and the outcome comes last: sorting is stable.
+    # The time of an outcome is an estimate, so it orders nothing once the step has lines.
+    blocks: dict[object, list[Line]] = {}
+    for number, line in enumerate([*lines, *_outcome_lines(ended, spans, {*spoke, *spans})]):
+        step = (line.stage, line.partition) if line.partition else number
+        blocks.setdefault(step, []).append(line)
+    in_order = sorted(blocks.values(), key=lambda block: block[0].at)
+    return [line for block in in_order for line in sorted(block, key=lambda line: line.attempt)]
 
 
 def _outcome_lines(

@@ -62,7 +62,7 @@ class History:
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[Line]:
-        """The output of steps, with the outcome of each attempt that had output or didn't succeed.
+        """The output of steps, step by step, with the outcome of each attempt; silent successes are omitted.
 
         Raises UsageError if the run had no such step.
         """
@@ -73,7 +73,7 @@ class History:
         return [line for line in lines if _belongs_to(line, stage, partition)]
 
     def follow(self, run: str = LAST, stage: str = "", partition: str = "") -> Iterator[list[Line]]:
-        """Yield the lines of `log` while the run goes on, existing ones first, until the run ends."""
+        """Yield the lines so far, then new ones, until the run ends; each batch is ordered by step."""
         info = self.run(run)
         log = _RunLog(self._ledger, self._logs, info.id)
         over = False
