@@ -159,15 +159,6 @@ class TestTwice:
         assert "add --twice" in ended.err
 
 
-@pytest.fixture
-def committed(fresh: Path) -> Path:
-    """The fresh project in a repository with one commit."""
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "first")
-    return fresh
-
-
 def test_nothing_changed(committed: Path) -> None:
     ended = tidemill("check", "--against", "HEAD")
     assert ended.code == 0

@@ -20,7 +20,7 @@ from tidemill.core.partition import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked to bring up to date: all stages, or one with its upstream.
+    """A request to bring all stages up to date, or one stage with its upstream.
 
     Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
     current partitions; `train` are the models to train.

@@ -72,7 +72,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a recipe is made of besides the declaration: the code, the query and the digest of the source."""
+    """The code, the query and the digest of the source of a stage, which its recipe is made from."""
 
     code: Code | None = None
     query: Query | None = None

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import edit, tidemill
-from tests.support.repository import git
 
 TWO = """\
 apiVersion: v3.1.0
@@ -19,15 +18,6 @@ schema:
 - {name: one, properties: [{name: a, logicalType: integer}]}
 - {name: two, properties: [{name: a, logicalType: number}]}
 """
-
-
-@pytest.fixture
-def committed(fresh: Path) -> Path:
-    """The fresh project in a repository with one commit."""
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "first")
-    return fresh
 
 
 def test_a_stage_and_what_it_was(committed: Path) -> None:

@@ -160,16 +160,8 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
                 holder=event.holder,
             )
         elif isinstance(event, RunEnded) and event.run in runs:
-            begun = runs[event.run]
-            runs[event.run] = RunInfo(
-                id=begun.id,
-                environment=begun.environment,
-                status=event.status,
-                started=begun.started,
-                ended=recorded.at,
-                command=begun.command,
-                holder=begun.holder,
-                receipt=event.receipt,
+            runs[event.run] = replace(
+                runs[event.run], status=event.status, ended=recorded.at, receipt=event.receipt
             )
     return list(reversed(runs.values()))[:limit]
 
