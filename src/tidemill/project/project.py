@@ -30,8 +30,7 @@ from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.io.origins import Facts
 from tidemill.lineage.stage_changes import Against, earlier, members, moved
 from tidemill.lineage.versioning import review
-from tidemill.planning.plan import Plan
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan
 from tidemill.planning.planner import make_plan, scope_of
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State

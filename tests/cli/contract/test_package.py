@@ -272,7 +272,7 @@ class TestShow:
             fresh / "bakery.py", "return sales.select(", "sales.collect()\n    return sales.select("
         )
         told = tidemill("contract", "show", "labels").out
-        assert "  not followed column by column: it reads sales while it is being called" in told
+        assert "  not followed column by column: it collects sales when it is called" in told
 
     def test_a_contract_without_a_word(self, fresh: Path) -> None:
         edit(

@@ -206,7 +206,7 @@ class TestReferences:
         tides.send(0)
         plan = tides.open().plan()
         assert [(item.stage, item.reason) for item in plan.waiting if item.stage == "doubled"] == [
-            ("doubled", "ports, which it refers to, is not published yet")
+            ("doubled", "referenced table `ports` is not published yet")
         ]
         assert tides.run().exit_code == 1  # there are no files of ports
         assert "doubled" not in tides.published()
@@ -321,7 +321,7 @@ class TestRecheck:
         assert {step.action for step in plan.steps} == {Action.RECHECK}
         assert {step.stage for step in plan.steps} == {"doubled"}
         assert {reason for step in plan.steps for reason in step.reasons} == {
-            "its contract checks something else"
+            "the checks of its contract changed"
         }
         receipt = unique.run()
         assert receipt.exit_code == 3
@@ -493,7 +493,7 @@ class TestFreshness:
         receipt = tides.run()
         stale = (
             "doubled: fresh: the newest day is 2024-03-02, 61 h ago, not within 60h; "
-            "find out why nothing newer came"
+            "check why no newer rows arrived"
         )
         assert (receipt.exit_code, receipt.messages) == (0, (stale,))
         assert tides.open().plan().notes == (stale,)
