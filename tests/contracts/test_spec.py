@@ -48,7 +48,7 @@ def test_a_class_becomes_a_record() -> None:
     assert (spec.rows, spec.budget) == (Rows(min=2, max=9), Budget(max_bad=0.1))
     assert spec.unknown_columns == "drop"
     assert spec.description == "One row per departure."
-    assert spec.place.startswith("test_contract.py:")
+    assert spec.place.startswith("test_spec.py:")
     (declared,) = spec.rules
     assert (declared.name, declared.on_fail) == ("agree", "warn")
     assert Flights.flight.name == "flight"
@@ -159,22 +159,26 @@ def test_reads_names_the_nearest_column() -> None:
         ({"a": tm.String(regex=3)}, {}, "regex 3 is invalid"),  # type: ignore[arg-type]
         ({"a": tm.Date(partition="1d", optional=True, default=DAY)}, {}, "can't be optional"),
         ({"a": tm.Int64(default=1)}, {}, "default=1 fills .* say optional=True"),
-        ({"a": tm.Int64(optional=True)}, {}, "filled with null: say nullable=True"),
-        ({"a": tm.Int64(optional=True, default=1, unique=True)}, {}, "default=1 would come twice"),
+        ({"a": tm.Int64(optional=True)}, {}, "filled with null: set nullable=True"),
+        (
+            {"a": tm.Int64(optional=True, default=1, unique=True)},
+            {},
+            "default=1 would repeat in a unique column",
+        ),
         ({"a": tm.Int64(optional=True, default=1.5)}, {}, "default=1.5 is no Int64"),
         (
             {"a": tm.Int64(optional=True, default=0, min=1)},
             {},
             "default=0 breaks its own rule: min=1",
         ),
-        ({"reads": tm.Int64()}, {}, "'reads' is a method of contracts; rename it"),
+        ({"reads": tm.Int64()}, {}, "'reads' is a method of contracts; rename the column"),
         ({"a": tm.Int64(), "v": Rows(min=1), "w": Rows(min=2)}, {}, r"w is its second Rows\(\)"),
         (
             {"a": tm.Int64(), "v": Budget(max_bad=0), "w": Budget(max_bad=1)},
             {},
             r"w is its second Budget\(\)",
         ),
-        ({"a": tm.Int64}, {}, "a is Int64 itself; call it"),
+        ({"a": tm.Int64}, {}, "a is the function Int64; call it"),
         ({"a": pl.Int64}, {}, "a is the Polars type Int64"),
         ({"a": pl.Int64()}, {}, "a is the Polars type Int64"),
         ({"a": tm.Int64(), "b": pl.col("a") > 1}, {}, r"b is an expression; wrap it in tm.rule"),
@@ -185,7 +189,7 @@ def test_a_contract_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ContractError, match=says) as caught:
         declare(body, **arguments)
-    assert "test_contract.py:" in str(caught.value)
+    assert "test_spec.py:" in str(caught.value)
     assert "contract X: " in str(caught.value)
 
 
@@ -213,7 +217,7 @@ def test_what_makes_sense_is_accepted(column: Column) -> None:
     [
         ({"vs_last": 7}, "go together"),
         ({"within": 0.5}, "go together"),
-        ({"min": 3, "max": 2}, "allows no partition"),
+        ({"min": 3, "max": 2}, "min is above max"),
         ({"on_fail": "quarantine"}, "is not fail or warn"),
     ],
 )

@@ -141,16 +141,16 @@ def test_they_are_inherited_by_name() -> None:
         ),
         (
             tm.References("carrier", Airlines, "number"),
-            "carrier is String, Airlines.number is Int32: no value is in both",
+            "carrier is String, Airlines.number is Int32: they share no values",
         ),
         (tm.References("order", Airlines), "'order' is not one of Airlines's columns"),
         (loose.Drift("weight", by="psy"), "by='psy' is not one of psi, ks, wasserstein"),
-        (tm.Drift("weight", limit=-1), "limit=-1 is no distance"),
-        (tm.Drift("weight", limit=float("inf")), "limit=inf is no distance"),
-        (tm.Drift("weight", limit=True), "limit=True is no distance"),
-        (tm.Drift("weight", vs_last=0), "vs_last=0 is no number of partitions"),
-        (loose.Drift("weight", vs_last=1.5), "vs_last=1.5 is no number of partitions"),
-        (tm.Drift("carrier", by="ks"), "ks of carrier, a String: only numbers and times have it"),
+        (tm.Drift("weight", limit=-1), "limit=-1 is not a distance"),
+        (tm.Drift("weight", limit=float("inf")), "limit=inf is not a distance"),
+        (tm.Drift("weight", limit=True), "limit=True is not a distance"),
+        (tm.Drift("weight", vs_last=0), "vs_last=0 is not a number of partitions"),
+        (loose.Drift("weight", vs_last=1.5), "vs_last=1.5 is not a number of partitions"),
+        (tm.Drift("carrier", by="ks"), "ks of carrier, a String: it needs numbers or times"),
         (tm.Drift("raw"), "raw is Binary, which has no distribution"),
         (tm.Drift("wait", by="ks"), "column 'wait' is not one of its columns"),
     ],
@@ -177,7 +177,9 @@ def test_what_makes_sense_is_accepted(rule: WideRule) -> None:
 
 
 def test_drift_needs_partitions() -> None:
-    with pytest.raises(ContractError, match="no partition column, so there is no partition before"):
+    with pytest.raises(
+        ContractError, match="no partition column, so there are no earlier partitions"
+    ):
         declare({"x": tm.Drift("a")}, {"a": tm.Int64()})
 
 
@@ -188,12 +190,12 @@ def test_all_are_told_at_once() -> None:
 
 
 def test_what_is_no_contract_is_no_table() -> None:
-    with pytest.raises(ContractError, match="is not a contract: give the class"):
+    with pytest.raises(ContractError, match="is not a contract: pass the class"):
         tm.References("carrier", str)
 
 
 def test_one_that_was_not_called_is_told() -> None:
-    with pytest.raises(ContractError, match="x is Unique itself; call it to make a rule"):
+    with pytest.raises(ContractError, match="x is the function Unique; call it to make a rule"):
         declare({"x": tm.Unique})
 
 
@@ -243,5 +245,5 @@ def test_what_looks_further() -> None:
 
 
 def test_a_rule_is_not_named_as_what_contracts_can_do() -> None:
-    with pytest.raises(ContractError, match="'reads' is a method of contracts; rename it"):
+    with pytest.raises(ContractError, match="'reads' is a method of contracts; rename the column"):
         declare({"reads": tm.Unique("order")})

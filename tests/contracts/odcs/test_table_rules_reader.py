@@ -144,7 +144,7 @@ def test_a_reference_is_held_against_the_tables_of_the_document() -> None:
         "schema[0].properties[1].relationships[0]: b_in_others: column 'idd' is not one of others's "
         "columns (did you mean 'id'?)",
         "schema[0].properties[2].relationships[0]: c_in_others: c is Int64, others.day is Date: "
-        "no value is in both",
+        "they share no values",
     )
 
 
