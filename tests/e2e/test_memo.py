@@ -100,11 +100,11 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
 POLARS_INSIDE = """
 import polars as pl
 import tidemill as tm
-from tidemill.act import standstill
+from tidemill.memos.io import batched_calls
 from tidemill.memos.io.lookup import Desk
 from tidemill.memos.io.in_memory import Unkept
 
-standstill._LONG_S = 1.0
+batched_calls._LONG_S = 1.0
 
 
 @tm.memo(gives=pl.Int64, version="1")

@@ -86,7 +86,8 @@ def test_a_run_with_nothing_to_do_loads_nothing_for_it(fresh: Path) -> None:
     code = (
         "import sys; from tidemill.cli import cli\n"
         "cli.main(['run', 'sales'], standalone_mode=False)\n"
-        "print([m for m in ('live', 'bars', 'terminal') if f'tidemill.cli.{m}' in sys.modules])"
+        "names = ('live_progress', 'progress_bars', 'block')\n"
+        "print([name for name in names if f'tidemill.cli.terminal.{name}' in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=fresh, capture_output=True, text=True, check=False
