@@ -121,9 +121,9 @@ def test_partition_is_a_grain_or_by_value(text: str, cut: object) -> None:
         (lambda: tm.Int64(nulable=True), "did you mean 'nullable'"),  # type: ignore[call-arg]
         (lambda: tm.Bool(min=1), r"Boolean\(min=...\)"),  # type: ignore[call-arg]
         (lambda: tm.String(min=1), r"String\(min=...\): .*max_length, min_length"),  # type: ignore[call-arg]
-        (lambda: tm.List(tm.Int8(min=1)), "its inner column says min, which isn't checked"),
-        (lambda: tm.Array(tm.Int8(isin=[1], unit="m"), 2), "says isin, unit, which isn't"),
-        (lambda: tm.Struct({"a": tm.String(regex="x")}), "Struct: field 'a' says regex"),
+        (lambda: tm.List(tm.Int8(min=1)), "its inner column sets min, which isn't checked"),
+        (lambda: tm.Array(tm.Int8(isin=[1], unit="m"), 2), "sets isin, unit, which isn't"),
+        (lambda: tm.Struct({"a": tm.String(regex="x")}), "Struct: field 'a' sets regex"),
         (lambda: tm.List(tm.Int8), "is <function Int8.*, not a column such as"),  # type: ignore[arg-type]
         (lambda: tm.Struct({}), "needs its fields, such as"),
         (lambda: tm.Struct([tm.Int8()]), "needs its fields, such as"),  # type: ignore[arg-type]

@@ -150,22 +150,22 @@ def test_reads_names_the_nearest_column() -> None:
         ({"a": tm.Int64(max=2**127)}, {}, "can't be compared with a Int64"),
         ({"a": tm.Decimal(5, 2, max=True)}, {}, "max=True can't be compared"),
         ({"a": Column(dtype=DType("Int64"), min_length=1)}, {}, "min_length on a Int64: only Str"),
-        ({"a": tm.String(min_length=-1)}, {}, "min_length=-1 is no length"),
-        ({"a": tm.String(max_length=True)}, {}, "max_length=True is no length"),
+        ({"a": tm.String(min_length=-1)}, {}, "min_length=-1 is not a length"),
+        ({"a": tm.String(max_length=True)}, {}, "max_length=True is not a length"),
         ({"a": tm.List(tm.Int8(), min_length=2, max_length=1)}, {}, "2 is above max_length=1"),
         ({"a": tm.List(tm.Int8(), unique=True)}, {}, r"unique=True on a List\(Int8\)"),
         ({"a": tm.Int64(unique=1)}, {}, "unique=1 is not True or False"),  # type: ignore[arg-type]
         ({"a": tm.String(pii=True)}, {}, "pii=True is not text"),  # type: ignore[arg-type]
         ({"a": tm.String(regex=3)}, {}, "regex 3 is invalid"),  # type: ignore[arg-type]
         ({"a": tm.Date(partition="1d", optional=True, default=DAY)}, {}, "can't be optional"),
-        ({"a": tm.Int64(default=1)}, {}, "default=1 fills .* say optional=True"),
+        ({"a": tm.Int64(default=1)}, {}, "default=1 fills .* set optional=True"),
         ({"a": tm.Int64(optional=True)}, {}, "filled with null: set nullable=True"),
         (
             {"a": tm.Int64(optional=True, default=1, unique=True)},
             {},
             "default=1 would repeat in a unique column",
         ),
-        ({"a": tm.Int64(optional=True, default=1.5)}, {}, "default=1.5 is no Int64"),
+        ({"a": tm.Int64(optional=True, default=1.5)}, {}, "default=1.5 is not a value of Int64"),
         (
             {"a": tm.Int64(optional=True, default=0, min=1)},
             {},
@@ -215,8 +215,8 @@ def test_what_makes_sense_is_accepted(column: Column) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"vs_last": 7}, "go together"),
-        ({"within": 0.5}, "go together"),
+        ({"vs_last": 7}, "needs vs_last= and within= together"),
+        ({"within": 0.5}, "needs vs_last= and within= together"),
         ({"min": 3, "max": 2}, "min is above max"),
         ({"on_fail": "quarantine"}, "is not fail or warn"),
     ],
@@ -228,7 +228,7 @@ def test_rows_refuse_what_can_never_be(arguments: dict[str, Any], says: str) -> 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, 5])
 def test_a_budget_is_a_share(share: float) -> None:
-    with pytest.raises(ContractError, match="is a share of the rows"):
+    with pytest.raises(ContractError, match="is not a share of the rows"):
         Budget(max_bad=share)
 
 

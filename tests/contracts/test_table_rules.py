@@ -132,8 +132,8 @@ def test_they_are_inherited_by_name() -> None:
         (tm.Unique("tags"), "tags is a List(String), whose values aren't compared"),
         (tm.Freshness("aat", within="1d"), "column 'aat' is not one of its columns"),
         (tm.Freshness("order", within="1d"), "order is Int64: only a Date or Datetime column"),
-        (tm.Freshness("at", within="soon"), "within='soon' is not a length of time"),
-        (loose.Freshness("at", within=3), "within=3 is not a length of time"),
+        (tm.Freshness("at", within="soon"), "within='soon' is not a duration"),
+        (loose.Freshness("at", within=3), "within=3 is not a duration"),
         (tm.References("carrier", Airlines, "carier"), "'carier' is not one of Airlines's columns"),
         (
             tm.References(("carrier", "kind"), Airlines, "carrier"),

@@ -172,7 +172,7 @@ def test_freshness(value: int, unit: str, within: str) -> None:
     ("told", "line"),
     [
         ({"property": "latency", "value": 4}, "slaProperties[0]: property latency, value 4"),
-        (fresh(unit="s"), "slaProperties[0]: day_fresh: within='4None' is not a length of time"),
+        (fresh(unit="s"), "slaProperties[0]: day_fresh: within='4None' is not a duration"),
         (fresh(value="4"), "slaProperties[0]: property freshness, value 4"),
         (fresh(element="t.n"), "slaProperties[0]: n_fresh: n is Int64: only a Date or Datetime"),
         (fresh(element="u.day"), "slaProperties[0]: property freshness"),
