@@ -32,7 +32,7 @@ def test_a_contract_goes_into_a_file_and_comes_out(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(tm.TidemillError, match=r"none/orders\.yaml can't be written: No such file"):
+    with pytest.raises(tm.TidemillError, match=r"can't write .*none/orders\.yaml: No such file"):
         tm.write_odcs(Orders, tmp_path / "none" / "orders.yaml")
 
 
