@@ -102,7 +102,7 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"can't read .*none\.yaml: No such file"):
         read(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
-    with pytest.raises(SourceError, match="can't read .*: it isn't UTF-8"):
+    with pytest.raises(SourceError, match=r"can't read .*: it isn't UTF-8"):
         read(tmp_path / "latin.yaml")
 
 
