@@ -100,8 +100,8 @@ def test_what_contracts_can_not_say_is_listed(here: Path) -> None:
         "id: 4711",
         "status: draft",
         "schema[0].properties[1].quality[0]: type sql",
-        "schema[1]: no columns that a contract can have",
-        "schema[0].properties[0].requird: no field of the standard",
+        "schema[1]: no columns that a contract can express",
+        "schema[0].properties[0].requird: not a field of the standard",
     ]
     assert ended.out.endswith(
         "\n".join(

@@ -40,5 +40,5 @@ def test_fields_that_the_standard_does_not_have_are_listed(tmp_path: Path) -> No
     file = tmp_path / "orders.odcs.yaml"
     file.write_text(tm.write_odcs(Orders).replace("required:", "requird:"), encoding="utf-8")
     assert tm.read_odcs(str(file)).unrepresented == (
-        "schema[0].properties[0].requird: no field of the standard",
+        "schema[0].properties[0].requird: not a field of the standard",
     )

@@ -216,5 +216,5 @@ def test_each_service_level_takes_the_next_name_of_its_column() -> None:
 def test_names_of_no_service_level_are_listed(said: list[Any]) -> None:
     found = levels(customProperties=[{"property": "tidemillFreshness", "value": said}])
     assert found.unrepresented == (
-        "schema[0].customProperties[0]: the custom property tidemillFreshness: of no service level",
+        "schema[0].customProperties[0]: the custom property tidemillFreshness: no such service level",
     )
