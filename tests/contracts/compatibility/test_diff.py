@@ -11,9 +11,8 @@ import pytest
 
 from tidemill.contracts import column_types as tm
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.changes import Change, Diff
+from tidemill.contracts.compatibility.changes import Change
 from tidemill.contracts.compatibility.diff import COLUMN_TERMS, OTHERS, TABLE_TERMS, diff
-from tidemill.contracts.compatibility.terms import said
 from tidemill.contracts.declaration import Contract
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, rule
@@ -274,30 +273,3 @@ def test_nothing_changed() -> None:
     found = diff(contract(ID), contract(ID).__tidemill_contract__)
     assert str(found) == "Orders 1.0.0 -> 1.0.0: no changes"
     assert (found.for_consumers, found.for_producers) == ((), ())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [("", "none"), (True, "yes"), (0, "0"), ((), "none"), (("a",), "(a)")]
-)
-def test_said(value: object, text: str) -> None:
-    assert said(value) == text
-
-
-def test_printed() -> None:
-    class Orders(Contract, version="1.0.0"):
-        id = tm.Int32()
-        weight = tm.Float64(unit="kg")
-
-    class Sales(Contract, version="2.0.0"):
-        id = tm.Int64()
-        weight = tm.Float64(unit="kg", nullable=True, min=0)
-
-    found: Diff = diff(Orders, Sales)
-    assert str(found) == (
-        "Orders 1.0.0 -> Sales 2.0.0\n"
-        "  loosens   id: type Int32 -> Int64 (no reader is affected)\n"
-        "  loosens   weight: nullable no -> yes\n"
-        "  tightens  weight: min none -> 0"
-    )
-    assert [change.about for change in found.for_consumers] == ["weight"]
-    assert [change.words for change in found.for_producers] == ["min none -> 0"]
