@@ -14,7 +14,7 @@ from tidemill.contracts.spec import (
     Reads,
     Rule,
     UnknownColumns,
-    _is_expression,
+    is_expression,
 )
 from tidemill.contracts.table_rules import (
     Budget,
@@ -25,7 +25,7 @@ from tidemill.contracts.table_rules import (
     UniqueRule,
     WideRule,
 )
-from tidemill.contracts.validity import _refuse_contradictions
+from tidemill.contracts.validity import require_consistent
 from tidemill.core.callsite import caller
 from tidemill.core.errors import ContractError
 
@@ -73,7 +73,7 @@ class Contract:
             description=(cls.__doc__ or "").strip(),
             place=place,
         )
-        _refuse_contradictions(spec)
+        require_consistent(spec)
         for name, column in own.columns.items():
             setattr(cls, name, column)
         cls.__tidemill_contract__ = spec
@@ -159,7 +159,7 @@ def _declaration_problem(value: object) -> str:
         return f"is the function {getattr(value, '__name__', '')}; call it to make a column"
     if getattr(value, "__module__", "") == "tidemill.contracts.table_rules":
         return f"is the function {getattr(value, '__name__', '')}; call it to make a rule"
-    if _is_expression(value):
+    if is_expression(value):
         return "is an expression; wrap it in tm.rule(...)"
     if str(getattr(value, "__module__", "")).startswith("polars.datatypes"):
         return f"is the Polars type {value}; use a column such as tm.Int64()"

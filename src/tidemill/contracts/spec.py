@@ -147,12 +147,13 @@ def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") ->
     """
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
-    if not _is_expression(expr):
+    if not is_expression(expr):
         raise ContractError(
             f"rule({expr!r}) is not a Polars expression, such as rule(pl.col('arrived') > 0)"
         )
     return Rule(expr=expr, on_fail=on_fail, description=description)
 
 
-def _is_expression(value: object) -> bool:
+def is_expression(value: object) -> bool:
+    """Whether a value is a Polars expression."""
     return hasattr(getattr(value, "meta", None), "serialize")

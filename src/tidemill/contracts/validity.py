@@ -24,7 +24,8 @@ def contradictions(spec: ContractSpec) -> list[str]:
     ]
 
 
-def _refuse_contradictions(spec: ContractSpec) -> None:
+def require_consistent(spec: ContractSpec) -> None:
+    """Raise ContractError with every contradiction in a contract."""
     problems = contradictions(spec)
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))

@@ -41,6 +41,12 @@ def fit(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
     return series, _lossless(series, dtype)
 
 
+def has_value(series: pl.Series) -> pl.Series:
+    """Mark the values that aren't missing: not null and, in a float column, not NaN."""
+    present = series.is_not_null()
+    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
+
+
 def _from_text(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     if isinstance(dtype, _TEXT) or dtype.is_numeric():
         return text.cast(dtype, strict=False)

@@ -22,7 +22,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.partitionwise import row_by_row
-from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.casts import fit, has_value
 from tidemill.contracts.checks.findings import (
     budget_findings,
     row_finding,
@@ -128,7 +128,7 @@ class Checker:
         if self._defaults:
             frame = self.completed(frame, frame.columns)
         unknown = self.unknown(frame.columns)
-        found = self._apply_rules(frame, unknown, partition)
+        found = self._check(frame, unknown, partition)
         ruled: list[Finding] = []
         if rulings:
             found, ruled = self._apply_rulings(
@@ -153,7 +153,7 @@ class Checker:
         frame = self.completed(frame, frame.columns)
         if not self._is_partitionwise or self.unknown(frame.columns):
             return {}
-        found = self._apply_rules(frame, (), None)
+        found = self._check(frame, (), None)
         parts = split(found.good, self._cut)
         if found.broken:
             broken = reduce(or_, (item.rows for item in found.broken))
@@ -190,9 +190,7 @@ class Checker:
         alone = kept or not keyed or self._unique
         return not alone and all(row_by_row(query.passes, schema) for query in self._queries)
 
-    def _apply_rules(
-        self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None
-    ) -> _Found:
+    def _check(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
         fitted, table = self._cast(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
@@ -216,7 +214,7 @@ class Checker:
             t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
         ]:
             frame = docket.replace(found.frame, replaced, self.spec)
-            found = self._apply_rules(frame, unknown, partition)
+            found = self._check(frame, unknown, partition)
             taken = self._match(found, docket)
         dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
         never = unwaivable(self.spec)
@@ -364,7 +362,7 @@ class Checker:
             raise broken_rule(self.spec, query.rule.id, error) from error
 
     def _repeated_keys(self, table: pl.DataFrame, rejected: pl.Series | None) -> Iterator[_Broken]:
-        identified = [_present(table.get_column(name)) for name in self.spec.key]
+        identified = [has_value(table.get_column(name)) for name in self.spec.key]
         among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
         rows = repeats(table, self.spec.key, among)
         if rows.any():
@@ -449,15 +447,10 @@ def _repeated_values(
     # All nulls together count as one distinct value.
     if values.n_unique() >= values.len() - max(values.null_count() - 1, 0):
         return
-    among = _present(values) if rejected is None else _present(values) & ~rejected
+    among = has_value(values) if rejected is None else has_value(values) & ~rejected
     rows = repeats(table, (name,), among)
     if rows.any():
         yield _Broken(rule, rows)
-
-
-def _present(series: pl.Series) -> pl.Series:
-    present = series.is_not_null()
-    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
 
 
 def _rejected(broken: Iterable[_Broken]) -> pl.Series | None:
@@ -472,7 +465,7 @@ def _without(rows: pl.DataFrame, rejected: pl.Series | None) -> pl.DataFrame:
 def _repeating_rows(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -> list[int]:
     """Return the members of `rows` that repeat the values of a good row or of an earlier member."""
     ordered = pl.concat([table.filter(good), table[rows]])
-    among = reduce(and_, map(_present, ordered.get_columns()))
+    among = reduce(and_, map(has_value, ordered.get_columns()))
     repeated = repeats(ordered, table.columns, among)[-len(rows) :]
     return [row for row, is_so in zip(rows, repeated, strict=True) if is_so]
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
+from tidemill.contracts.checks.casts import has_value
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.dtype import DType
 
@@ -114,9 +115,4 @@ def _comparable(series: pl.Series) -> pl.Series:
 
 
 def _complete(table: pl.DataFrame) -> pl.Series:
-    return reduce(and_, map(_present, table.get_columns()))
-
-
-def _present(series: pl.Series) -> pl.Series:
-    present = series.is_not_null()
-    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
+    return reduce(and_, map(has_value, table.get_columns()))
