@@ -56,9 +56,9 @@ class Contract:
         if base:
             return
         place = caller(1)
-        own = _Own.of(cls, f"{place}: contract {cls.__name__}")
+        own = _ClassBody.of(cls, f"{place}: contract {cls.__name__}")
         parent = getattr(cls, "__tidemill_contract__", None)
-        columns, rules, wider = _inherited(cls)
+        columns, rules, wider = _inherited_declarations(cls)
         spec = ContractSpec(
             name=cls.__name__,
             version=version,
@@ -112,7 +112,7 @@ AnyContract = TypeVar("AnyContract", bound=Contract)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Own:
+class _ClassBody:
     """The declarations of one class body."""
 
     columns: dict[str, Column]
@@ -122,10 +122,10 @@ class _Own:
     budget: Budget | None = None
 
     @classmethod
-    def of(cls, body: type, where: str) -> _Own:
+    def of(cls, body: type, where: str) -> _ClassBody:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
-            if name in RESERVED and isinstance(value, _DECLARED):
+            if name in RESERVED and isinstance(value, _DECLARATIONS):
                 raise ContractError(
                     f"{where}: {name!r} is a method of contracts; rename the column or rule"
                 )
@@ -137,19 +137,19 @@ class _Own:
                 case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
                     own.wider[name] = replace(value, name=name)
                 case Rows() | Budget():
-                    own._one(value, f"{where}: {name}")
+                    own._set_once(value, f"{where}: {name}")
                 case _ if problem := _declaration_problem(value):
                     raise ContractError(f"{where}: {name} {problem}")
         return own
 
-    def _one(self, value: Rows | Budget, where: str) -> None:
+    def _set_once(self, value: Rows | Budget, where: str) -> None:
         kind = type(value).__name__
         if getattr(self, kind.lower()) is not None:
             raise ContractError(f"{where} is its second {kind}(); use one")
         setattr(self, kind.lower(), value)
 
 
-_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+_DECLARATIONS = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
 RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
@@ -166,7 +166,9 @@ def _declaration_problem(value: object) -> str:
     return ""
 
 
-def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
+def _inherited_declarations(
+    cls: type,
+) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
     columns: dict[str, Column] = {}
     rules: dict[str, Rule] = {}
     wider: dict[str, WideRule] = {}

@@ -32,27 +32,27 @@ def _problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
         yield f"on_fail={rule.on_fail!r} is not fail or warn: a table rule can't quarantine single rows"
     match rule:
         case FreshnessRule():
-            yield from _freshness(rule, columns)
+            yield from _freshness_problems(rule, columns)
         case UniqueRule():
-            yield from _compared(rule.columns, columns)
+            yield from _comparison_problems(rule.columns, columns)
         case ReferenceRule():
-            yield from _reference(rule, columns)
+            yield from _reference_problems(rule, columns)
         case _:
-            yield from _drift(rule, columns)
+            yield from _drift_problems(rule, columns)
 
 
-def _known(names: Iterable[object], columns: _Columns) -> Iterable[str]:
+def _unknown_columns(names: Iterable[object], columns: _Columns) -> Iterable[str]:
     for name in names:
         if name not in columns:
             advice = did_you_mean(str(name), columns)
             yield f"column {name!r} is not one of its columns ({advice})"
 
 
-def _compared(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
+def _comparison_problems(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
     """Yield the problems of columns whose values are compared with others."""
     if not names:
         yield "it names no columns"
-    yield from _known(names, columns)
+    yield from _unknown_columns(names, columns)
     if len(set(names)) < len(names):
         yield f"it names a column twice: {', '.join(map(str, names))}"
     for name in names:
@@ -60,8 +60,8 @@ def _compared(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
             yield f"{name} is a {columns[name].dtype}, whose values aren't compared"
 
 
-def _freshness(rule: FreshnessRule, columns: _Columns) -> Iterable[str]:
-    yield from _known((rule.column,), columns)
+def _freshness_problems(rule: FreshnessRule, columns: _Columns) -> Iterable[str]:
+    yield from _unknown_columns((rule.column,), columns)
     if rule.column in columns and not columns[rule.column].dtype.is_time:
         dtype = columns[rule.column].dtype
         yield f"{rule.column} is {dtype}: only a Date or Datetime column has an age"
@@ -71,8 +71,8 @@ def _freshness(rule: FreshnessRule, columns: _Columns) -> Iterable[str]:
         yield f"within={rule.within!r} is not a duration such as '36h', '60d', '8w' or '3mo'"
 
 
-def _reference(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
-    yield from _compared(rule.columns, columns)
+def _reference_problems(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
+    yield from _comparison_problems(rule.columns, columns)
     types = rule.types or {}
     for name in rule.to:
         # If only the name of the contract is known, its columns aren't.
@@ -83,12 +83,16 @@ def _reference(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
         yield f"it names {len(rule.columns)} columns here and {len(rule.to)} of {rule.contract}"
         return
     for name, other in zip(rule.columns, rule.to, strict=True):
-        if name in columns and other in types and not _alike(columns[name].dtype, types[other]):
+        if (
+            name in columns
+            and other in types
+            and not _is_comparable(columns[name].dtype, types[other])
+        ):
             own = columns[name].dtype
             yield f"{name} is {own}, {rule.contract}.{other} is {types[other]}: they share no values"
 
 
-def _alike(one: DType, other: DType) -> bool:
+def _is_comparable(one: DType, other: DType) -> bool:
     """Whether values of two types can be compared."""
     texts = {"String", "Enum", "Categorical"}
     if {one.name, other.name} <= texts:
@@ -96,8 +100,8 @@ def _alike(one: DType, other: DType) -> bool:
     return one.holds(other) or other.holds(one)
 
 
-def _drift(rule: DriftRule, columns: _Columns) -> Iterable[str]:
-    yield from _compared(rule.columns, columns)
+def _drift_problems(rule: DriftRule, columns: _Columns) -> Iterable[str]:
+    yield from _comparison_problems(rule.columns, columns)
     if rule.by not in METRICS:
         yield f"by={rule.by!r} is not one of {', '.join(METRICS)}"
     if not _is_number(rule.limit) or not isfinite(rule.limit) or rule.limit < 0:

@@ -59,7 +59,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
+class _RuleBase:
     """A rule that looks beyond the partition; it is named by its class attribute."""
 
     name: str = ""
@@ -68,7 +68,7 @@ class _Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessRule(_Named):
+class FreshnessRule(_RuleBase):
     """A limit on the age of the newest value of a column in the table, such as "26h"."""
 
     column: str
@@ -80,17 +80,17 @@ class FreshnessRule(_Named):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UniqueRule(_Named):
+class UniqueRule(_RuleBase):
     """Columns whose values, or combinations of values, are unique in the whole table."""
 
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{_listed(self.columns)} comes once in the whole table"
+        return f"{_format_columns(self.columns)} comes once in the whole table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRule(_Named):
+class ReferenceRule(_RuleBase):
     """A foreign key: the values of `columns` must exist in the columns `to` of another contract's table.
 
     `place` (where that contract is declared) and `types` (of its columns) are known if the contract
@@ -106,11 +106,11 @@ class ReferenceRule(_Named):
 
     def __str__(self) -> str:
         table = f"{self.contract} ({self.stage})" if self.stage else self.contract
-        return f"{_listed(self.columns)} is among {_listed(self.to)} of {table}"
+        return f"{_format_columns(self.columns)} is among {_format_columns(self.to)} of {table}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftRule(_Named):
+class DriftRule(_RuleBase):
     """A limit on the distance of columns' distributions from those of the last `vs_last` partitions."""
 
     columns: tuple[str, ...]
@@ -121,7 +121,7 @@ class DriftRule(_Named):
 
     def __str__(self) -> str:
         before = "partition before" if self.vs_last == 1 else f"{self.vs_last} partitions before"
-        return f"{self.by} of {_listed(self.columns)} to the {before} is at most {self.limit:g}"
+        return f"{self.by} of {_format_columns(self.columns)} to the {before} is at most {self.limit:g}"
 
 
 WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
@@ -218,5 +218,5 @@ def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
     return (columns,) if isinstance(columns, str) else tuple(columns)
 
 
-def _listed(columns: Sequence[str]) -> str:
+def _format_columns(columns: Sequence[str]) -> str:
     return columns[0] if len(columns) == 1 else f"({', '.join(columns)})"

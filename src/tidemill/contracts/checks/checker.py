@@ -12,7 +12,7 @@ missing optional column is filled first and then checked like the others. A rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial, reduce
 from operator import and_, or_
@@ -22,6 +22,13 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.partitionwise import row_by_row
+from tidemill.contracts.checks.broken_rules import (
+    BrokenRule,
+    quarantined_rows,
+    rejected_rows,
+    without_cleared,
+    without_rows,
+)
 from tidemill.contracts.checks.casts import fit, has_value
 from tidemill.contracts.checks.findings import (
     budget_findings,
@@ -70,21 +77,13 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Broken:
-    """A broken rule, and the rows that break it."""
-
-    rule: RowRule
-    rows: pl.Series
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """The rows unconverted and cast, the rules that they break, and the good rows."""
 
     frame: pl.DataFrame
     table: pl.DataFrame
     rows: pl.DataFrame
-    broken: list[_Broken]
+    broken: list[BrokenRule]
     good: pl.DataFrame
 
 
@@ -97,7 +96,7 @@ class Checker:
     def __init__(self, spec: ContractSpec) -> None:
         self.spec = spec
         self._names = list(spec.names)
-        self._cut = spec.partitioning
+        self._partitioning = spec.partitioning
         self.columns = column_rules(spec)
         self._key = key_rule(spec)
         self._unique = [(column.name, column.unique) for column in self.columns if column.unique]
@@ -135,7 +134,7 @@ class Checker:
                 found, unknown, partition, Docket(rulings, frame.height)
             )
         frame, good = found.frame, found.good
-        bad = _quarantined(frame, found.broken)
+        bad = quarantined_rows(frame, found.broken)
         findings = [row_finding(item.rule, frame, item.rows) for item in found.broken]
         findings += unknown_finding(self.spec, unknown, frame.height)
         # Rows without a partition are all bad, and any number of them is allowed.
@@ -154,26 +153,26 @@ class Checker:
         if not self._is_partitionwise or self.unknown(frame.columns):
             return {}
         found = self._check(frame, (), None)
-        parts = split(found.good, self._cut)
+        parts = split(found.good, self._partitioning)
         if found.broken:
             broken = reduce(or_, (item.rows for item in found.broken))
-            keys = keys_of(found.table.get_column(self._cut.column), self._cut)
+            keys = keys_of(found.table.get_column(self._partitioning.column), self._partitioning)
             for key in keys.filter(broken).unique():
                 parts.pop(key, None)
         return parts
 
     def has_places(self, rows: Mapping[str, pl.DataFrame]) -> bool:
         """Whether frames of partitions have the same schema, and each has only rows of its partition."""
-        cut, first = self._cut, next(iter(rows.values()))
+        partitioning, first = self._partitioning, next(iter(rows.values()))
         if (
             not self._is_partitionwise
-            or first.schema.get(cut.column) != self._partition_column.dtype
+            or first.schema.get(partitioning.column) != self._partition_column.dtype
         ):
             return False
         return all(
             frame.schema == first.schema
-            and not frame.get_column(cut.column).null_count()
-            and all_inside(frame.get_column(cut.column), cut, partition)
+            and not frame.get_column(partitioning.column).null_count()
+            and all_inside(frame.get_column(partitioning.column), partitioning, partition)
             for partition, frame in rows.items()
         )
 
@@ -186,7 +185,7 @@ class Checker:
         """Whether the result for a row is independent of rows of other partitions."""
         schema = {column.name: column.dtype for column in self.columns}
         kept = self.spec.unknown_columns == "keep"
-        keyed = self._cut.column in self.spec.key
+        keyed = self._partitioning.column in self.spec.key
         alone = kept or not keyed or self._unique
         return not alone and all(row_by_row(query.passes, schema) for query in self._queries)
 
@@ -194,15 +193,15 @@ class Checker:
         fitted, table = self._cast(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
-            broken += _repeated_values(table, name, rule, _rejected(broken))
+            broken += _repeated_values(table, name, rule, rejected_rows(broken))
         rows = table
         if unknown and self.spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
-        good, unique = by_key(_without(rows, _rejected(broken)), self.spec.key)
+        good, unique = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         if not unique:
-            repeated = self._repeated_keys(table, _rejected(broken))
+            repeated = self._repeated_keys(table, rejected_rows(broken))
             broken += repeated
-            good, _ = by_key(_without(rows, _rejected(broken)), self.spec.key)
+            good, _ = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         return _Found(frame, table, rows, broken, good)
 
     def _apply_rulings(
@@ -224,8 +223,8 @@ class Checker:
             for row in item.rows.arg_true() if item.rule.on_fail == "quarantine" else ():
                 released.pop(row, None)
         cleared = marked({*dropped, *released}, found.frame.height)
-        broken = _without_cleared([*found.broken, *conflicts], cleared)
-        rejected = _rejected(broken)
+        broken = without_cleared([*found.broken, *conflicts], cleared)
+        rejected = rejected_rows(broken)
         gone = marked(dropped, found.frame.height)
         good = found.rows.filter(~gone if rejected is None else ~(gone | rejected))
         done = [t for t in taken if t.row in dropped or t.row in released]
@@ -233,7 +232,7 @@ class Checker:
         return _Found(found.frame, found.table, found.rows, broken, good), [docket.finding(done)]
 
     def _match(self, found: _Found, docket: Docket) -> list[Taken]:
-        rejected, bad = _rejected(found.broken), _quarantined(found.frame, found.broken)
+        rejected, bad = rejected_rows(found.broken), quarantined_rows(found.frame, found.broken)
         if bad is None or rejected is None:
             return []
         never, numbers = unwaivable(self.spec), rejected.arg_true().to_list()
@@ -247,9 +246,9 @@ class Checker:
 
     def _release_conflicts(
         self, found: _Found, released: Mapping[int, frozenset[str]]
-    ) -> Iterator[_Broken]:
+    ) -> Iterator[BrokenRule]:
         """Yield the uniqueness rules broken by released rows that repeat a good or earlier released row."""
-        kept, rejected = dict(released), _rejected(found.broken)
+        kept, rejected = dict(released), rejected_rows(found.broken)
         if rejected is None or not kept:
             return
         rules = [((name,), rule) for name, rule in self._unique]
@@ -257,7 +256,7 @@ class Checker:
             repeats = _repeating_rows(found.table.select(columns), ~rejected, sorted(kept))
             rows = {row for row in repeats if rule.id not in kept[row]}
             if rows:
-                yield _Broken(rule, marked(rows, found.frame.height))
+                yield BrokenRule(rule, marked(rows, found.frame.height))
             if rule.on_fail == "quarantine":
                 kept = {row: waived for row, waived in kept.items() if row not in rows}
 
@@ -268,15 +267,17 @@ class Checker:
 
     def partition_keys(self) -> pl.Expr:
         """Return an expression for the partition key of each row of a file, as text; null if it has none."""
-        if self._cut.is_whole:
+        if self._partitioning.is_whole:
             return pl.lit(WHOLE)
-        keys = partial(raw_keys, dtype=self._partition_column.dtype, cut=self._cut)
+        keys = partial(
+            raw_keys, dtype=self._partition_column.dtype, partitioning=self._partitioning
+        )
         # Not marked as element-wise, or Polars would call it for every chunk, that is for every file.
         return pl.col(self._partition_column.name).map_batches(keys, return_dtype=pl.String)
 
     @property
     def _partition_column(self) -> ColumnRules:
-        return next(item for item in self.columns if item.name == self._cut.column)
+        return next(item for item in self.columns if item.name == self._partitioning.column)
 
     def masks(
         self, schema: Mapping[str, pl.DataType], partition: str | None
@@ -285,7 +286,7 @@ class Checker:
         masks = [
             mask
             for column in self.columns
-            for mask in masks_of(column, schema[column.name], self._cut, partition)
+            for mask in masks_of(column, schema[column.name], self._partitioning, partition)
         ]
         masks += [Mask(rule=query.rule, breaks=breaks_of(query.passes)) for query in self._queries]
         types = {column.name: column.dtype for column in self.columns}
@@ -324,17 +325,17 @@ class Checker:
 
     def _broken_columns(
         self, fitted: list[_Fitted], table: pl.DataFrame, partition: str | None
-    ) -> Iterator[_Broken]:
+    ) -> Iterator[BrokenRule]:
         for column, (source, values) in zip(self.columns, fitted, strict=True):
             if source is not values or not column.nullable:
                 yield from _broken_missing(column, source, values)
             if column.least is not None or column.most is not None:
                 for query in _broken_bounds(column, values):
                     yield from self._broken(table, query)
-            if partition is not None and column.name == self._cut.column:
-                yield from _broken_partition(column, values, self._cut, partition)
+            if partition is not None and column.name == self._partitioning.column:
+                yield from _broken_partition(column, values, self._partitioning, partition)
 
-    def _broken_queries(self, table: pl.DataFrame) -> Iterator[_Broken]:
+    def _broken_queries(self, table: pl.DataFrame) -> Iterator[BrokenRule]:
         if not self._queries:
             return
         try:
@@ -348,10 +349,10 @@ class Checker:
             if not passed:
                 yield from self._broken(table, query)
 
-    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[_Broken]:
+    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[BrokenRule]:
         rows = self._rows(table, query)
         if rows.any():
-            yield _Broken(query.rule, rows)
+            yield BrokenRule(query.rule, rows)
 
     def _rows(self, table: pl.DataFrame, query: Query) -> pl.Series:
         """Mark the rows that break a rule; an aggregate (a mean) applies to every row."""
@@ -361,12 +362,14 @@ class Checker:
         except PolarsError as error:
             raise broken_rule(self.spec, query.rule.id, error) from error
 
-    def _repeated_keys(self, table: pl.DataFrame, rejected: pl.Series | None) -> Iterator[_Broken]:
+    def _repeated_keys(
+        self, table: pl.DataFrame, rejected: pl.Series | None
+    ) -> Iterator[BrokenRule]:
         identified = [has_value(table.get_column(name)) for name in self.spec.key]
         among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
         rows = repeats(table, self.spec.key, among)
         if rows.any():
-            yield _Broken(self._key, rows)
+            yield BrokenRule(self._key, rows)
 
 
 @lru_cache(maxsize=256)
@@ -405,17 +408,19 @@ def checker_of(spec: ContractSpec) -> Checker:
     return _checker(_Same(spec))
 
 
-def _broken_missing(column: ColumnRules, source: pl.Series, values: pl.Series) -> Iterator[_Broken]:
+def _broken_missing(
+    column: ColumnRules, source: pl.Series, values: pl.Series
+) -> Iterator[BrokenRule]:
     nulls = source.null_count()
     if values.null_count() > nulls:
-        yield _Broken(column.type, values.is_null() & source.is_not_null())
+        yield BrokenRule(column.type, values.is_null() & source.is_not_null())
     if column.nullable:
         return
     if nulls:
-        yield _Broken(column.null, source.is_null())
+        yield BrokenRule(column.null, source.is_null())
     # The sum is NaN if a value is; without one only if there are infinities of both signs.
     if column.is_float and values.sum() != values.sum() and values.is_nan().any():
-        yield _Broken(column.nan, values.is_nan().fill_null(False))
+        yield BrokenRule(column.nan, values.is_nan().fill_null(False))
 
 
 def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
@@ -433,15 +438,17 @@ def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
 
 
 def _broken_partition(
-    column: ColumnRules, values: pl.Series, cut: Partitioning, partition: str
-) -> Iterator[_Broken]:
-    if not all_inside(values, cut, partition):
-        yield _Broken(column.partition, outside(values, cut, partition).fill_null(False))
+    column: ColumnRules, values: pl.Series, partitioning: Partitioning, partition: str
+) -> Iterator[BrokenRule]:
+    if not all_inside(values, partitioning, partition):
+        yield BrokenRule(
+            column.partition, outside(values, partitioning, partition).fill_null(False)
+        )
 
 
 def _repeated_values(
     table: pl.DataFrame, name: str, rule: RowRule, rejected: pl.Series | None
-) -> Iterator[_Broken]:
+) -> Iterator[BrokenRule]:
     """Yield the rule if rows repeat the value of an earlier row; rejected rows don't count as earlier."""
     values = table.get_column(name)
     # All nulls together count as one distinct value.
@@ -450,16 +457,7 @@ def _repeated_values(
     among = has_value(values) if rejected is None else has_value(values) & ~rejected
     rows = repeats(table, (name,), among)
     if rows.any():
-        yield _Broken(rule, rows)
-
-
-def _rejected(broken: Iterable[_Broken]) -> pl.Series | None:
-    masks = [item.rows for item in broken if item.rule.on_fail == "quarantine"]
-    return reduce(or_, masks) if masks else None
-
-
-def _without(rows: pl.DataFrame, rejected: pl.Series | None) -> pl.DataFrame:
-    return rows if rejected is None else rows.filter(~rejected)
+        yield BrokenRule(rule, rows)
 
 
 def _repeating_rows(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -> list[int]:
@@ -468,32 +466,3 @@ def _repeating_rows(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -
     among = reduce(and_, map(has_value, ordered.get_columns()))
     repeated = repeats(ordered, table.columns, among)[-len(rows) :]
     return [row for row, is_so in zip(rows, repeated, strict=True) if is_so]
-
-
-def _without_cleared(broken: Sequence[_Broken], cleared: pl.Series) -> list[_Broken]:
-    """Return the rules that rows which aren't cleared break, each rule once."""
-    rules = {item.rule.id: item.rule for item in broken}
-    found: dict[str, pl.Series] = {}
-    for item in broken:
-        rows = item.rows & ~cleared if item.rule.on_fail == "quarantine" else item.rows
-        known = found.get(item.rule.id)
-        found[item.rule.id] = rows if known is None else known | rows
-    return [_Broken(rules[name], rows) for name, rows in found.items() if rows.any()]
-
-
-def _quarantined(frame: pl.DataFrame, broken: Sequence[_Broken]) -> pl.DataFrame | None:
-    rejected = _rejected(broken)
-    if rejected is None:
-        return None
-    reasons = reasons_of(
-        (item.rule.id, item.rows.filter(rejected))
-        for item in broken
-        if item.rule.on_fail == "quarantine"
-    )
-    return frame.filter(rejected).with_columns(reasons)
-
-
-def reasons_of(broken: Iterable[tuple[str, pl.Series]]) -> pl.Series:
-    """Return, for each row, the list of the rules that it breaks, from the rows of each broken rule."""
-    rules = [pl.when(rows).then(pl.lit(rule)) for rule, rows in broken]
-    return pl.select(pl.concat_list(rules).list.drop_nulls().alias(REASONS)).to_series()

@@ -54,11 +54,11 @@ def candidates(columns: Sequence[pl.Series], among: pl.Series) -> Codes:
     if among.len() < 2:
         return np.empty(0, dtype=np.int64)
     plain = [_numbers(column) for column in columns]
-    codes = _packed(plain)
+    codes = _pack(plain)
     if codes is None:
         # The ranges don't fit into one integer; collisions don't matter, as callers compare values.
-        codes = _mixed(plain)
-    found = _repeated(codes)
+        codes = _mix(plain)
+    found = _find_repeats(codes)
     if found is None:
         return np.empty(0, dtype=np.int64)
     # Most keys are unique among all rows: filtering first would cost more than it saves.
@@ -72,7 +72,7 @@ def _numbers(column: pl.Series) -> Codes:
     return (column.fill_null(0) if column.null_count() else column).to_numpy()
 
 
-def _packed(columns: Sequence[Codes]) -> Codes | None:
+def _pack(columns: Sequence[Codes]) -> Codes | None:
     """Pack columns into one integer per row; None if their ranges together need more than 64 bits."""
     if len(columns) == 1:
         return columns[0]
@@ -86,7 +86,7 @@ def _packed(columns: Sequence[Codes]) -> Codes | None:
     return packed
 
 
-def _mixed(columns: Sequence[Codes]) -> Codes:
+def _mix(columns: Sequence[Codes]) -> Codes:
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
         mixed *= np.uint64(_MIX)
@@ -94,7 +94,7 @@ def _mixed(columns: Sequence[Codes]) -> Codes:
     return mixed
 
 
-def _repeated(codes: Codes) -> Codes | None:
+def _find_repeats(codes: Codes) -> Codes | None:
     """Mark the codes that occur more than once; None if none do."""
     least, most = int(codes.min()), int(codes.max())
     if most - least < _SPARSE * len(codes):
@@ -139,15 +139,15 @@ def _by_hashing(codes: Codes) -> Codes | None:
     """
     bits = max(8, (8 * len(codes)).bit_length())
     table = np.zeros(1 << bits, dtype=np.uint8)
-    for places, tags, _ in _tagged(codes, bits):
+    for places, tags, _ in _tags(codes, bits):
         table[places] = tags
     found = np.empty(len(codes), dtype=bool)
-    for places, tags, rows in _tagged(codes, bits):
+    for places, tags, rows in _tags(codes, bits):
         found[rows] = table[places] == tags
     if np.count_nonzero(found) > np.count_nonzero(table):
-        return _duplicated(codes)
+        return _duplicates(codes)
     others = np.flatnonzero(~found)
-    repeats = _duplicated(codes[others])
+    repeats = _duplicates(codes[others])
     if repeats is None:
         return None
     repeated = np.zeros(len(codes), dtype=bool)
@@ -155,7 +155,7 @@ def _by_hashing(codes: Codes) -> Codes | None:
     return repeated
 
 
-def _tagged(codes: Codes, bits: int) -> Iterator[tuple[Codes, Codes, slice]]:
+def _tags(codes: Codes, bits: int) -> Iterator[tuple[Codes, Codes, slice]]:
     """Yield, for a stride of rows at a time, their places in a table of 2^bits and tags that are never 0."""
     for start in range(0, len(codes), _STRIDE):
         rows = slice(start, start + _STRIDE)
@@ -164,6 +164,6 @@ def _tagged(codes: Codes, bits: int) -> Iterator[tuple[Codes, Codes, slice]]:
         yield places, ((mixed >> np.uint64(56 - bits)) | np.uint64(1)).astype(np.uint8), rows
 
 
-def _duplicated(codes: Codes) -> Codes | None:
+def _duplicates(codes: Codes) -> Codes | None:
     found = pl.Series(codes).is_duplicated()
     return found.to_numpy() if found.any() else None

@@ -21,15 +21,15 @@ def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]
     # Comparing neighbours doesn't work across nulls.
     if not any(series.null_count() for series in columns):
         # A constant column doesn't affect the order; test each only if it is needed.
-        rising, unique = _compare(series for series in columns if not _constant(series))
+        rising, unique = _is_sorted(series for series in columns if not _is_constant(series))
         if rising:
             return frame, unique
-    deciding = [name for name in key if not _constant(frame.get_column(name))]
+    deciding = [name for name in key if not _is_constant(frame.get_column(name))]
     ordered = frame.sort(deciding)
-    return ordered, _compare(map(ordered.get_column, deciding))[1]
+    return ordered, _is_sorted(map(ordered.get_column, deciding))[1]
 
 
-def _compare(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
+def _is_sorted(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
     """Whether the rows are sorted, and if so, whether all are different."""
     tied: pl.Series | None = None
     for series in columns:
@@ -44,7 +44,7 @@ def _compare(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
     return True, False
 
 
-def _constant(series: pl.Series) -> bool:
+def _is_constant(series: pl.Series) -> bool:
     return series.null_count() == 0 and bool(series.min() == series.max())
 
 

@@ -64,7 +64,7 @@ def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 
 def masks_of(
-    column: ColumnRules, given: pl.DataType, cut: Partitioning, partition: str | None
+    column: ColumnRules, given: pl.DataType, partitioning: Partitioning, partition: str | None
 ) -> Iterator[Mask]:
     """Yield the masks of a column with the input type `given`, over a cast frame, in the checker's order."""
     values = pl.col(column.name)
@@ -77,14 +77,14 @@ def masks_of(
             yield Mask(rule=column.nan, breaks=values.is_nan().fill_null(False))
     for bound in filter(None, (column.least, column.most)):
         yield Mask(rule=bound[1].rule, breaks=breaks_of(bound[1].passes))
-    if partition is not None and column.name == cut.column:
-        beyond = partial(_is_outside, cut=cut, partition=partition)
+    if partition is not None and column.name == partitioning.column:
+        beyond = partial(_is_outside, partitioning=partitioning, partition=partition)
         breaks = values.map_batches(beyond, return_dtype=pl.Boolean, is_elementwise=True)
         yield Mask(rule=column.partition, breaks=breaks)
 
 
-def _is_outside(series: pl.Series, cut: Partitioning, partition: str) -> pl.Series:
-    return outside(series, cut, partition).fill_null(False)
+def _is_outside(series: pl.Series, partitioning: Partitioning, partition: str) -> pl.Series:
+    return outside(series, partitioning, partition).fill_null(False)
 
 
 def breaks_of(passes: pl.Expr) -> pl.Expr:

@@ -39,9 +39,10 @@ class Direction(StrEnum):
 class Change:
     """One change: `words` describe it, and `note` adds what its direction doesn't say.
 
-    `column` is empty for a change of the table, `term` names the changed term (min, key). Flags:
-    `readers_unaffected` for a loosening that breaks no reader, `removes_column`, `documentation_only` for
-    text and marks, `changes_meaning` for what no check detects but readers depend on (a unit).
+    `column` is empty for a change of the table, `term` names the changed term (min, key). Flags: `survived`
+    for a loosening that breaks no reader, `gone` for a removed column, `told` for documentation only (text
+    and marks), `felt` for a change of meaning that no check detects (a unit). JSON documents have these
+    fields, so their names stay.
     """
 
     about: str

@@ -35,7 +35,7 @@ from tidemill.core.partition import Span, parse_span
 _MOMENT = datetime(2000, 1, 1)
 
 
-def _within(old: str, new: str) -> Verdict:
+def _judge_age(old: str, new: str) -> Verdict:
     """Judge a maximal age: a shorter one is tighter."""
     return greatest(_length(parse_span(old)), _length(parse_span(new)))
 
@@ -44,7 +44,7 @@ def _length(span: Span) -> timedelta:
     return _MOMENT - span.before(_MOMENT)
 
 
-def _added(old: Any, new: Any) -> Verdict:
+def _judge_added_columns(old: Any, new: Any) -> Verdict:
     """Judge columns that are checked one by one: adding one is tighter."""
     return allowed(new, old)
 
@@ -52,14 +52,14 @@ def _added(old: Any, new: Any) -> Verdict:
 _TERMS: Mapping[type[object], tuple[Term, ...]] = {
     FreshnessRule: (
         term("column", always(BOTH), checked=True),
-        term("within", _within, checked=True),
+        term("within", _judge_age, checked=True),
     ),
     UniqueRule: (term("columns", keys, checked=True),),
     ReferenceRule: tuple(
         term(name, always(BOTH), checked=True) for name in ("columns", "contract", "to", "stage")
     ),
     DriftRule: (
-        term("columns", _added, checked=True),
+        term("columns", _judge_added_columns, checked=True),
         term("by", always(BOTH), checked=True),
         term("limit", greatest, checked=True),
         term("vs_last", always(BOTH), checked=True),

@@ -19,7 +19,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.serialized import Unreadable, parsed, written
-from tidemill.contracts.checks.checker import REASONS, Checker, checker_of, reasons_of
+from tidemill.contracts.checks.broken_rules import reasons_of
+from tidemill.contracts.checks.checker import REASONS, Checker, checker_of
 from tidemill.contracts.checks.duplicate_keys import candidates
 from tidemill.contracts.checks.findings import (
     LOOKED_AT,

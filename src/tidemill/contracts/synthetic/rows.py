@@ -65,7 +65,7 @@ def sampled(
     """
     if rows < 0 or not 0 <= bad <= 1:
         raise UsageError(f"sample(rows={rows}, bad={bad}): rows must be >= 0, bad between 0 and 1")
-    maker = _Maker(spec, chance, partition, dict(given or {}))
+    maker = _RowGenerator(spec, chance, partition, dict(given or {}))
     wrong = round(rows * bad)
     # Bad rows are made from good ones.
     good = maker.good(rows)
@@ -75,7 +75,7 @@ def sampled(
     return pl.concat([good.head(rows - wrong), spoiled])
 
 
-class _Maker:
+class _RowGenerator:
     """Generates rows for one contract."""
 
     def __init__(
@@ -148,18 +148,18 @@ class _Maker:
 
     def _draw_places(self) -> dict[str, pl.Series]:
         """Draw values for the partition column: of one partition, or of a few."""
-        cut = self._spec.partitioning
-        if cut.is_whole:
+        partitioning = self._spec.partitioning
+        if partitioning.is_whole:
             if self._partition is not None:
                 raise UsageError(f"{self._spec.name} has no partitions, so none can be sampled")
             return {}
-        column = self._spec.column(cut.column)
+        column = self._spec.column(partitioning.column)
         if self._partition is None:
-            return {cut.column: drawn(column, _PARTITIONS, self._chance)}
-        if cut.grain is None:
+            return {partitioning.column: drawn(column, _PARTITIONS, self._chance)}
+        if partitioning.grain is None:
             value = pl.Series(column.name, [self._partition])
-            return {cut.column: value.cast(polars_type(column.dtype))}
-        return {cut.column: self._within(column, self._partition, cut.grain)}
+            return {partitioning.column: value.cast(polars_type(column.dtype))}
+        return {partitioning.column: self._within(column, self._partition, partitioning.grain)}
 
     def _within(self, column: Column, partition: str, grain: Grain) -> pl.Series:
         start, end = start_of(partition, grain), end_of(partition, grain)
