@@ -27,7 +27,7 @@ def contract(expression: Any) -> ContractSpec:
 
 
 def found(expression: Any) -> str:
-    """What is said of a rule; empty when its expression tells all."""
+    """The message of a rule's fault; empty without one."""
     with quiet():
         faults = list(rule_faults(contract(expression)))
     return faults[0].message.removeprefix("rule r of contract C ") if faults else ""
@@ -105,7 +105,7 @@ def test_what_is_nested_too_deep_to_be_searched_is_refused() -> None:
 
 
 class Written:
-    """An expression that Polars writes as it is told."""
+    """An expression whose serialised form the test chooses."""
 
     def __init__(self, node: object) -> None:
         self.meta = self

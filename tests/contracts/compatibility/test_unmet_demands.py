@@ -1,4 +1,4 @@
-"""What a contract promises: held against frames that it allows."""
+"""Compare the guarantees of a contract with frames that it allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contract asks, in words."""
+"""The terms of a contract, phrased in English."""
 
 from __future__ import annotations
 

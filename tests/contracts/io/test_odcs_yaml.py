@@ -1,4 +1,4 @@
-"""YAML files of the standard: what is no document is refused with its line, what isn't known is told."""
+"""YAML files of the standard: invalid documents are refused with a line, unknown fields are listed."""
 
 from __future__ import annotations
 

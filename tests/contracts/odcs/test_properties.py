@@ -1,4 +1,4 @@
-"""What a property says besides its type, and which of it a column can say."""
+"""Read properties of a document as columns, and list what columns can't express."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a partition's profile says, and that merging parts says the same as looking at the whole."""
+"""Profile partitions, and check that merged parts equal the profile of the whole."""
 
 from __future__ import annotations
 

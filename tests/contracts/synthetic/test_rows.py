@@ -33,7 +33,7 @@ def strictly(spec: ContractSpec, frame: pl.DataFrame, partition: str | None = No
 def drawn_or_told(
     spec: ContractSpec, rows: int, seed: int, bad: float = 0.0
 ) -> pl.DataFrame | None:
-    """A sample; None for a contract that allows too few rows, or all, if that is what is said."""
+    """A sample; None if the error says that the contract allows too few rows, or all."""
     told = ""
     try:
         return sample(spec, rows, seed=seed, bad=bad)

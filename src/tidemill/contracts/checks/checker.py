@@ -144,10 +144,10 @@ class Checker:
         return Judged(good=good, bad=bad, findings=(*findings, *ruled))
 
     def clean(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-        """Return the partitions in a frame whose rows all pass, by key; their findings are `findings`.
+        """Return the partitions in a frame whose rows all pass, by key.
 
-        Other partitions must be checked one by one, and so must all partitions if a rule compares rows
-        of different partitions.
+        Their only findings are `row_count_findings`. Other partitions must be checked one by one, and so
+        must all partitions if a rule compares rows of different partitions.
         """
         frame = self.completed(frame, frame.columns)
         if not self._is_partitionwise or self.unknown(frame.columns):
@@ -282,7 +282,7 @@ class Checker:
     def masks(
         self, schema: Mapping[str, pl.DataType], partition: str | None
     ) -> tuple[list[Mask], list[OneOf]]:
-        """Return the rules as masks over a cast frame with this input schema, in the order of `judge`."""
+        """Return the rules as masks over a cast frame with this input schema, in the order of `check`."""
         masks = [
             mask
             for column in self.columns
@@ -399,7 +399,7 @@ def judge(
     partition: str | None = None,
     rulings: Sequence[Said] = (),
 ) -> Judged:
-    """Check rows with the cached checker of a contract; see `Checker.judge`."""
+    """Check rows with the cached checker of a contract; see `Checker.check`."""
     return checker_of(spec).judge(frame, partition=partition, rulings=rulings)
 
 

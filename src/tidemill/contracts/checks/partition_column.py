@@ -37,7 +37,7 @@ def keys_of(series: pl.Series, partitioning: Partitioning) -> pl.Series:
 
 
 def raw_keys(series: pl.Series, dtype: pl.DataType, partitioning: Partitioning) -> pl.Series:
-    """Return `keys_of` an unconverted column that the contract declares as `dtype`."""
+    """Return the partition keys of an unconverted column that the contract declares as `dtype`."""
     return keys_of(fit(series, dtype)[1], partitioning)
 
 

@@ -29,7 +29,7 @@ from tidemill.core.errors import ContractError, did_you_mean
 class RowRule:
     """A rule about rows: its name, its severity, and the message for rows that break it.
 
-    `shows` are the columns that a finding shows of these rows.
+    `sample_columns` are the columns that a finding shows of these rows.
     """
 
     id: str
@@ -54,7 +54,7 @@ Bounded: TypeAlias = tuple[Any, Query, Callable[[Any, Any], bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRules:
-    """The rules of one column; its minimum and maximum decide `least` and `most`."""
+    """The rules of one column; its minimum and maximum decide `lower` and `upper`."""
 
     name: str
     dtype: pl.DataType

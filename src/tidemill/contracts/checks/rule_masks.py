@@ -66,7 +66,7 @@ def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
 def masks_of(
     column: ColumnRules, given: pl.DataType, partitioning: Partitioning, partition: str | None
 ) -> Iterator[Mask]:
-    """Yield the masks of a column with the input type `given`, over a cast frame, in the checker's order."""
+    """Yield the masks of a column that has `input_type`, over a cast frame, in the checker's order."""
     values = pl.col(column.name)
     came = values if given == column.dtype else pl.col(_CAME + column.name)
     if given != column.dtype:
@@ -118,10 +118,10 @@ def selection(masks: Sequence[Mask], ones: Sequence[OneOf]) -> list[pl.Expr]:
 
 
 def code_name(index: int, part: int) -> str:
-    """Name the column of a `selection` that holds a part of the codes of a rule."""
+    """Name the column of `pass_expressions` that holds a part of the codes of a rule."""
     return f"\0code {index} {part}"
 
 
 def here_name(index: int) -> str:
-    """Name the column of a `selection` that marks the rows with values to compare."""
+    """Name the column of `pass_expressions` that marks the rows with values to compare."""
     return f"{_HERE}{index}"

@@ -39,7 +39,7 @@ _DONE = {
 class Said:
     """A ruling with its rows, except those that a later ruling on the same quarantine covers.
 
-    `rows` are the unconverted rows, `waived` the rules that rejected each, `fixed` their replacements.
+    `rows` are the unconverted rows, `waived` the rules that rejected each.
     """
 
     disposition: Disposition
@@ -149,7 +149,7 @@ class Docket:
         return self.rulings[item.ruling].waived[item.of]
 
     def finding(self, taken: Sequence[Taken]) -> Finding:
-        """Count the rows by disposition; `taken` are the released and the dropped rows."""
+        """Count the rows by disposition; `matched` are the released and the dropped rows."""
         counts = Counter(self.rulings[item.ruling].disposition for item in taken)
         counts[Disposition.REPLACE] += len(self._spent)
         done = ", ".join(f"{counts[v]} {word}" for v, word in _DONE.items() if counts[v])

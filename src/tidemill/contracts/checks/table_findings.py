@@ -65,7 +65,7 @@ def unique_findings(
 def reference_findings(
     spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, known: Index, stage: str
 ) -> list[Finding]:
-    """Report rows whose values are not `known` in the table of `stage`."""
+    """Report rows whose values are not in the `index` of the table of `stage`."""
     unknown = keys.filter(~_mask(known.matches(keys)["row"].to_numpy(), keys.height))
     if not unknown.height:
         return []

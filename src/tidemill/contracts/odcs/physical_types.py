@@ -49,7 +49,7 @@ _DIGITS = 38
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Physical:
-    """A parsed physical type: the column type, the `outer` type if it is nested, and a remark in `more`."""
+    """A parsed physical type: the column type, the `outer` type if it is nested, and a remark."""
 
     dtype: DType
     outer: str = ""
