@@ -199,7 +199,7 @@ def test_an_interrupted_process_leaves_a_receipt(fresh: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGINT)",
     )
     (fresh / "hold").touch()
-    done = process("run", "labels", cwd=fresh)
+    done = process("run", "labels", cwd=fresh, unhurried=True)
     assert done.returncode == 130
     assert " interrupted: wall " in done.stdout
     (fresh / "hold").unlink()
