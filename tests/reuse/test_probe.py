@@ -242,9 +242,9 @@ def test_an_unknown_polars_makes_it_opaque(monkeypatch: pytest.MonkeyPatch) -> N
 WITHOUT_ROWS = "it was called on frames without rows that have the columns of its inputs' contracts"
 FAULTS = [
     (lacks, ["transform 'next': the output has no column 'x' of contract Table",
-             "transform 'next': the output has a column 'y' that contract Table doesn't name"], None),
-    (casts, ["transform 'next': column 'x' is String, but contract Table says Int64"],
-     "cast it in the stage, or declare the type that it has"),
+             "transform 'next': the output has a column 'y' that contract Table doesn't declare"], None),
+    (casts, ["transform 'next': column 'x' is String, but contract Table declares Int64"],
+     "cast it in the stage, or change the declared type"),
     (misspells, ["transform 'next' raised ColumnNotFoundError: "], WITHOUT_ROWS),
     (raises, ["transform 'next' raised KeyError: "], WITHOUT_ROWS),
     (forgets, ["transform 'next' returned NoneType, not a polars.LazyFrame"],

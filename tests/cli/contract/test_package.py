@@ -124,7 +124,7 @@ class TestInferStage:
         assert spec.column("weekday").description == "1 is Monday"
         assert spec.column("rain").unit == "mm"
         assert str(spec.partitioning) == "by day of date"
-        assert "would cut by it" not in told.out
+        assert "could be partition=" not in told.out
 
     def test_some_of_its_partitions(self, built: Path) -> None:
         found = tidemill(

@@ -26,7 +26,7 @@ def test_from_the_list_to_the_published_row(built: Path) -> None:
     assert tidemill("run").code == 0
     assert "36 rows, 0 quarantined" in tidemill("show", "sales", DAY).out
     assert "nothing to do" in tidemill("plan").out
-    assert "  of the rows that were ruled on 1 released" in tidemill("quarantine", "list").out
+    assert "  1 released" in tidemill("quarantine", "list").out
     assert tidemill("quarantine", "undo", "sales", "--ruling", "1", *SAID).code == 0
     assert tidemill("run").code == 0
     assert "35 rows, 1 quarantined" in tidemill("show", "sales", DAY).out

@@ -130,7 +130,7 @@ def test_what_the_page_says(shop: Path) -> None:
         "a | b `c` <d> &amp; _e_",
         "personal: birth date",
         "email comes once in the whole table",
-        "columns that aren't named here are dropped",
+        "undeclared columns are dropped",
         "not followed from the inputs: it collects ages when it is called",
         "in customers",
         "guess (transform, any column)",

@@ -71,7 +71,7 @@ class TestUnique:
         [message] = receipt.messages
         assert message.startswith(f"doubled {day(3)} breaks its contract")
         assert "once: 2 of 3 rows repeat id, such as 11, 12, also in 2024-03-02" in message
-        assert "remove the repetition at the source, or change the rule (tides.py:" in message
+        assert "remove the duplicates at the source, or change the rule (tides.py:" in message
         assert unique.published()["doubled"] == [day(n) for n in range(3)]
         assert unique.published()["daily"] == [day(n) for n in range(3)]
 
@@ -296,7 +296,7 @@ class TestDrift:
 
     def test_a_column_that_has_no_values_any_more(self, tides: Tides) -> None:
         tides.send(3, [None] * 10)
-        assert "steady: double has no values any more, it had some in" in tides.run().messages[0]
+        assert "steady: double has no values, but had some in" in tides.run().messages[0]
 
     def test_a_day_that_changes_is_held_against_the_days_before(self, tides: Tides) -> None:
         tides.send(1, [float(value) for value in range(100, 110)])
