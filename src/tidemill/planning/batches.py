@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
@@ -21,6 +22,9 @@ IN_MEMORY_ROWS = 4_000
 # So many steps, and rows of theirs, at once. Larger partitions cost what their rows cost.
 STEPS, _ROWS = 64, 100_000
 
+# What names a step.
+_Step = TypeVar("_Step")
+
 
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
     """Whether partitions of a stage can be made together."""
@@ -30,9 +34,9 @@ def can_batch(stage: Stage, recipe: Recipe) -> bool:
     return keyed and recipe.least is not None and recipe.stable and not recipe.unproven
 
 
-def taken(rows: Mapping[int, int]) -> list[int]:
+def taken(rows: Mapping[_Step, int]) -> list[_Step]:
     """Which steps, of the first on, are made together: by their number, with the rows that each reads."""
-    found: list[int] = []
+    found: list[_Step] = []
     total = 0
     for at, count in rows.items():
         total += count

@@ -15,7 +15,6 @@ from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import Usage
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
-from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +38,6 @@ class Context:
 # By stage, the partitions that a step sees.
 Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Some columns of a partition that are to be computed anew, beside the others that are `held`."""
-
-    stage: Stage
-    partition: str
-    held: Product
-    columns: tuple[str, ...]
 
 
 def rows_in(inputs: Inputs) -> int:

@@ -21,10 +21,10 @@ from tidemill.ledger.event import Attempted, Published
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate, Task
+from tidemill.project import worker
 from tidemill.runs.io import scheduler as running
-from tidemill.runs.io.progress_listener import Unwatched
+from tidemill.runs.io.job import Unwatched
 from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.io.task_codec import lent
 from tidemill.steps.step_messages import Failed, Made, Work
 
 DAYS = 4
@@ -79,7 +79,8 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     assert len(engine.asked) == DAYS * len(STAGES)
     assert {a.worker for a in attempts(tides)} == {str(os.getpid())}
     assert engine.closed
-    assert not lent
+    # Tasks in this process use the run's own project, and open none.
+    assert worker._mine.shop is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -285,7 +286,8 @@ def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
         receipt = tides.run(progress=Stop())
     assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
     assert engine.closed
-    assert not lent
+    # Tasks in this process use the run's own project, and open none.
+    assert worker._mine.shop is None
     tides.ok()
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
     assert set(Counter(published(tides)).values()) == {1}

@@ -21,7 +21,7 @@ from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Taken, Waiting, refuse_limits
 from tidemill.adapters.lanes.wire import Call, told
 from tidemill.core.errors import UsageError
-from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent
+from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
 
 
 class Helpers:
@@ -79,15 +79,21 @@ class ThreadLane:
     Threads begin when tasks come, and end when they were idle for `idle_s`. `cpu_s` of a task is what its
     own thread took, and an equal part of what other threads took meanwhile, as Polars' do; what the thread
     took that made the lane is left out. Its memory isn't told. Worker classes don't count: threads share
-    everything. UsageError for no threads at all.
+    everything. Tasks call `functions` by their names; others are imported. UsageError for no threads.
     """
 
-    def __init__(self, *, max_workers: int | None = None, idle_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        max_workers: int | None = None,
+        idle_s: float = 1.0,
+        functions: TaskFunctions | None = None,
+    ) -> None:
         self._max = (os.cpu_count() or 1) if max_workers is None else max_workers
         if self._max < 1 or idle_s < 0:
             raise UsageError(f"a lane of {self._max} threads, idle for {idle_s} s, does nothing")
         self._idle_s = idle_s
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._functions: dict[str, Callable[..., Any]] = {**(functions or {})}
         # All that follows is guarded by the lock.
         self._lock = threading.Condition()
         self._waiting = Waiting()

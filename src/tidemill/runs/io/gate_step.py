@@ -9,7 +9,7 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Published
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, judge, subject_of
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
@@ -55,7 +55,7 @@ def pass_gates(
     model: Stage,
     evaluation: Stage,
     recipe: str,
-    holdings: Holdings,
+    holdings: PublishedView,
     now: float,
     *,
     beside: bool = True,
@@ -94,6 +94,6 @@ def pass_gates(
     return Verdict(decision=decision, artifact=artifact, evaluated=candidate)
 
 
-def _scores(holdings: Holdings, evaluation: Stage, subject: str) -> Scores | None:
+def _scores(holdings: PublishedView, evaluation: Stage, subject: str) -> Scores | None:
     binding = holdings.get(evaluation.name, subject)
     return binding.product.scores if binding else None

@@ -9,7 +9,7 @@ import polars as pl
 from tidemill.contracts.profiles.partition_profile import profile_of
 from tidemill.contracts.profiles.record import Grid, Profile
 from tidemill.ledger.binding import Binding, Product
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.store.frames import Frames
 
 
@@ -20,7 +20,7 @@ class Past:
     out depends on what is published, not on the run.
     """
 
-    def __init__(self, holdings: Holdings, frames: Frames) -> None:
+    def __init__(self, holdings: PublishedView, frames: Frames) -> None:
         self._holdings = holdings
         self._frames = frames
         self._known: dict[tuple[str, str, tuple[str, ...]], Profile] = {}

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from tidemill.core.partition import UNPLACED, placed
 from tidemill.ledger.binding import Binding
-from tidemill.runs.io.job import Job, changed
+from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 
 
 @dataclass(slots=True, kw_only=True)
-class Holdings:
+class PublishedView:
     """What is published as far as this run knows, and what failed in it.
 
     `heads` are what the run found. They can't be read any more once the run has published, so that
@@ -30,7 +30,7 @@ class Holdings:
     _whole: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, job: Job) -> Holdings:
+    def of(cls, job: Job) -> PublishedView:
         """The holdings at a run's start."""
         holdings = cls(
             heads={name: head.partitions for name, head in job.state.heads.items()},
@@ -40,7 +40,7 @@ class Holdings:
         for stage in job.flow.stages:
             small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
             further = stage.name in steps and looks_further(stage)
-            if small or changed(job, stage.name) or further:
+            if small or job.recipe_changed(stage.name) or further:
                 holdings.note_all(stage.name)
             for name in stage.refers.values() if further else ():
                 holdings.note_all(name)

@@ -28,7 +28,7 @@ from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRu
 from tidemill.core.partition import UNPLACED
 from tidemill.ledger.binding import Binding, Product
 from tidemill.runs.io.past_profiles import Past
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.steps.io.data_step import refuse
 from tidemill.store.frames import Frames
 from tidemill.workflow.references import references
@@ -73,7 +73,7 @@ class Bench:
     def __init__(
         self,
         flow: Flow,
-        holdings: Holdings,
+        holdings: PublishedView,
         frames: Frames,
         versions: Mapping[str, int],
         settle: Callable[[], None],

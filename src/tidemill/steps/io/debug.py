@@ -20,6 +20,7 @@ from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.io.tables import look
 from tidemill.steps.io.data_step import Workroom
 from tidemill.steps.io.ingest_reader import Intake
+from tidemill.steps.step_messages import Work
 from tidemill.store.frames import Frames
 from tidemill.store.profiles import Profiles
 from tidemill.workflow.partition_mapping import cuts_of, seen_whole, visible
@@ -47,8 +48,7 @@ def _attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     held = Frames(tools.artifacts, lambda: None)
-    profiles, folder = Profiles(tools.artifacts, lambda stage: {}), Folder(tools.memos, held)
-    room = Workroom(Intake(tools, {}), held, profiles, folder, {})
+    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
@@ -59,18 +59,25 @@ def _attempt(
             raise UsageError(
                 f"nothing in the source of {stage.name} feeds {partition!r}; there is {keys}"
             )
-        product, objects = room.ingest(stage, partition, files, rulings)
+        work = Work(stage=stage.name, partition=partition, recipe="", files=files, rulings=rulings)
+        made = room.ingest(stage, work)
     elif stage.kind is Kind.TRANSFORM:
-        inputs = _inputs(flow, stage, state, partition)
+        work = Work(
+            stage=stage.name,
+            partition=partition,
+            recipe="",
+            inputs=_inputs(flow, stage, state, partition),
+            rulings=rulings,
+        )
         # What was paid for is kept, also by a trial.
         with Desk(tools.memos).open():
-            product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
+            made = room.transform(stage, work, reads, Folder(tools.memos, held))
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
-    frames = [pl.read_parquet(payload) for payload, _ in objects]
-    return Trial(product=product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
+    frames = [pl.read_parquet(payload) for payload, _ in made.objects]
+    return Trial(product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
 
 
 def _inputs(
