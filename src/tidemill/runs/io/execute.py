@@ -102,7 +102,7 @@ class _Execution:
             LocalSteps(shop, placing.batched, cpu_clock),
             Engines(job, self._new_shop, publisher.settle),
             self._results,
-            ahead=bool(places - {"here"}),
+            uses_engines=bool(places - {"here"}),
         )
 
     def _new_shop(self, coming: Mapping[str, Mapping[str, SourceFile]] | None = None) -> Workshop:

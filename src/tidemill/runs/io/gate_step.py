@@ -1,4 +1,4 @@
-"""Let gates judge a candidate, and make it live when all of them pass."""
+"""Evaluate the gates of a candidate model, and make it live when all of them pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the gates decided of an artifact, and its evaluation."""
+    """The decision of the gates on an artifact, and its evaluation."""
 
     decision: Decision
     artifact: Artifact
@@ -25,7 +25,7 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """The verdict with every gate's evidence."""
+        """The decision in one line, with every gate's evidence."""
         words = "; ".join(
             f"{result.gate} {'passed' if result.passed else 'FAILED'}: {result.evidence}"
             for result in self.decision.results
@@ -34,7 +34,7 @@ class Verdict:
         return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
 
     def events(self, environment: str, model: str, evaluation: str) -> tuple[Event, ...]:
-        """The decision; and when it is a yes, the delivery, whose scores become the live model's."""
+        """The decision; if approved also the delivery, and the candidate's scores as the live model's."""
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved or self.evaluated.product.scores is None:
             return (decided,)
@@ -60,9 +60,9 @@ def pass_gates(
     *,
     beside: bool = True,
 ) -> Verdict | None:
-    """Judge the candidate, `beside` the live one or alone; None when it is live already.
+    """Evaluate the gates of a candidate, compared with the live model if `beside`; None if it is live.
 
-    An approved one is live from here on.
+    An approved candidate is live from then on.
     """
     trained, candidate = (
         holdings.get(model.name, WHOLE),

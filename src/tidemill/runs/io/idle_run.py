@@ -1,4 +1,4 @@
-"""Record a run that has nothing to do."""
+"""Record a run that has nothing to do, without loading Polars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.runs.totals import tally
 
 
 def rest(job: Job, lease: Heartbeat, words: Sequence[str]) -> Receipt:
-    """Record a run that found everything current."""
+    """Record a run that found everything up to date."""
     meter = Stopwatch()
     versions = {name: head.version for name, head in job.state.heads.items()}
     age = aged(job, lambda name: _bound(job.state, name), versions)

@@ -50,7 +50,7 @@ class LocalSteps:
     def run_next(self) -> Iterator[StepOutcome]:
         """Run the next step, and others of its stage that can be computed with it."""
         index = heappop(self._queue)
-        rows = self._batch_rows(index)
+        rows = self._batch_rows(index) if self._queue else {}
         batch = taken(rows)
         if len(batch) > 1:
             self._queue = [other for other in self._queue if other not in batch]

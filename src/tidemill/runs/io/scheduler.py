@@ -86,7 +86,7 @@ class ResultRecorder:
 class Scheduler:
     """Takes each step from the ready queue to its result.
 
-    With `ahead`, steps are begun for engines while others wait to run in this thread.
+    If it `uses_engines`, steps are begun for them while others wait to run in this thread.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Scheduler:
         engines: Engines,
         results: ResultRecorder,
         *,
-        ahead: bool,
+        uses_engines: bool,
     ) -> None:
         self._flow = job.flow
         self._progress = job.progress
@@ -109,7 +109,7 @@ class Scheduler:
         self._engines = engines
         self._results = results
         self._queue = Turns(job.flow, self._steps, results.wait_for)
-        self._ahead = _AHEAD if ahead else 1
+        self._uses_engines = uses_engines
         self._running: dict[StepIndex, StepInProgress] = {}
         # Outputs of steps whose turn to be checked comes later.
         self._parked: dict[StepIndex, tuple[Made | Failed | None, StepCost]] = {}
@@ -133,7 +133,7 @@ class Scheduler:
         self._begin_ready()
         if len(self._local):
             for index, output, cost in self._local.run_next():
-                if isinstance(output, Made):
+                if self._uses_engines and isinstance(output, Made):
                     self._engines.note_unstored(output.product.pins)
                 self._finish(index, output, cost)
             self._collect(0.0)
@@ -146,7 +146,8 @@ class Scheduler:
 
     def _begin_ready(self) -> None:
         """Begin the steps whose turn it is: without engines one at a time, or those of a batch."""
-        while len(self._local) < self._ahead and self._engines.has_room:
+        ahead = _AHEAD if self._uses_engines else 1
+        while len(self._local) < ahead and self._engines.has_room:
             index = self._queue.take()
             if index is None:
                 return

@@ -78,7 +78,7 @@ class StepLifecycle:
         begun = StepInProgress(step=step, attempt=new_attempt(step))
         if step.action in (Action.REMOVE, Action.GATE):
             return begun
-        return self._metered(begun, lambda: self._prepare(self._flow[step.stage], begun)) or begun
+        return self._metered(begun, self._prepare) or begun
 
     def finish(
         self, begun: StepInProgress, output: Made | Failed | None, cost: StepCost
@@ -88,18 +88,20 @@ class StepLifecycle:
         Errors of the step are in its attempt; those of the store are raised.
         """
         begun.add_cost(cost)
-        stage = self._flow[begun.step.stage]
-        result = self._metered(begun, lambda: self._conclude(stage, begun, output))
+        result = self._metered(begun, self._conclude, output)
         assert result is not None
         return result
 
     def _metered(
-        self, begun: StepInProgress, act: Callable[[], StepResult | None]
+        self,
+        begun: StepInProgress,
+        act: Callable[..., StepResult | None],
+        *output: Made | Failed | None,
     ) -> StepResult | None:
         """Return the result of `act` with its cost; an error that it raises becomes the step's result."""
-        watch, step = Stopwatch(self._cpu_clock), begun.step
+        watch, stage = Stopwatch(self._cpu_clock), self._flow[begun.step.stage]
         try:
-            result = act()
+            result = act(stage, begun, *output)
         except _ClaimedElsewhere as other:
             return StepResult(attempt=None, put_off=str(other))
         except Skip as skip:
@@ -107,7 +109,7 @@ class StepLifecycle:
             result = StepResult(attempt=skipped)
         # One step's failure must not end the run, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
-            failure = told(self._flow[step.stage], step.partition, error)
+            failure = told(stage, begun.step.partition, error)
             result = StepResult(attempt=failed_attempt(begun.attempt, failure))
         wall, cpu = watch.read()
         begun.add_cost(StepCost(wall_s=wall, cpu_s=cpu))

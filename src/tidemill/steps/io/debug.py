@@ -1,4 +1,4 @@
-"""Try one step in this process: breakpoints work, nothing is published."""
+"""Run one step in this process for debugging: breakpoints work, and nothing is published."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a step made: the rows that would be published and those that would be quarantined."""
+    """The output of a step: rows that would be published, and rows that would be quarantined."""
 
     product: Product
     rows: pl.DataFrame
@@ -39,7 +39,7 @@ class Trial:
 def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
-    """Execute an ingest or transform step as a run would; raises what the stage raises."""
+    """Run an ingest or transform step as a run would; raise what the stage raises."""
     with closing(tools.outside):
         return _attempt(tools, flow, stage, state, partition, reads)
 
@@ -69,7 +69,7 @@ def _attempt(
             inputs=_inputs(flow, stage, state, partition),
             rulings=rulings,
         )
-        # What was paid for is kept, also by a trial.
+        # Results of memos may have cost money, so they are kept.
         with Desk(tools.memos).open():
             made = room.transform(stage, work, reads, Folder(tools.memos, held))
     else:

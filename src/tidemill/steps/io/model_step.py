@@ -38,7 +38,7 @@ class ModelPredictor:
         self._inputs = tuple(inputs)
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """`features` with `prediction`; inputs are handed to the model as floats, null as NaN."""
+        """Add the column `prediction`; the model gets its inputs as floats, null as NaN."""
         schema = {**features.collect_schema(), PREDICTION: pl.Float64()}
         return features.map_batches(self._scored, schema=schema)
 
@@ -49,20 +49,20 @@ class ModelPredictor:
 
 
 class TrivialPredictor:
-    """The model that every other must beat: the same prediction for every row."""
+    """The baseline that a model must beat: the same prediction for every row."""
 
     def __init__(self, value: float) -> None:
         self._value = value
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """`features` with the constant as `prediction`."""
+        """Add the constant as `prediction`."""
         return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
 
 
 def load(
     artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
 ) -> ModelPredictor:
-    """The predictor of a stored model; its bytes are verified first."""
+    """Load the predictor of a stored model; its bytes are verified first."""
     form = next((form for form in formats if form.name == artifact.format), None)
     if form is None:
         known = ", ".join(form.name for form in formats)
@@ -141,7 +141,7 @@ class Trainer:
         model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
         inputs = {name: bound for name, bound in work.inputs.items() if name != model.name}
         if not trivial:
-            _refuse_feed(artifact, model, [item.contract for item in stage.frames])
+            _require_compatible(artifact, model, [item.contract for item in stage.frames])
         for name, bound in inputs.items():
             both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
             if both:
@@ -168,7 +168,7 @@ class Trainer:
         return Made(product=product, objects=((payload, PARQUET),))
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
-        """The predictor of an artifact, loaded once; one of this run may still be on its way."""
+        """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
         if artifact.id not in self._loaded:
             self._settle()
             self._loaded[artifact.id] = load(artifact, self._artifacts, self._formats)
@@ -188,7 +188,7 @@ class Trainer:
                 stage,
                 f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
             )
-        _refuse_feed(artifact, model, [contract])
+        _require_compatible(artifact, model, [contract])
         declared = source.reads
         over = [n for n in artifact.inputs if declared is not None and n not in declared.columns]
         if over:
@@ -228,7 +228,7 @@ class Trainer:
         )
 
     def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
-        """The median of a number, or the share of true, over the training rows."""
+        """The median of a numeric label, or the share of true of a Boolean one, over the training rows."""
         for item in stage.frames:
             if item.contract is not None and output in item.columns:
                 boolean = item.contract.column(output).dtype.name == "Boolean"
@@ -244,11 +244,13 @@ class Trainer:
         )
 
 
-def _refuse_feed(artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]) -> None:
-    """ContractError when a model would be fed rows that aren't what it was trained on."""
-    words = refusal(artifact, model, given)
-    if words:
-        raise ContractError(words)
+def _require_compatible(
+    artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]
+) -> None:
+    """Raise ContractError when a model's inputs aren't compatible with those it was trained on."""
+    message = refusal(artifact, model, given)
+    if message:
+        raise ContractError(message)
 
 
 def _error(stage: Stage, message: str) -> StepError:
