@@ -115,14 +115,14 @@ def test_what_gathered_is_published_at_once_when_somebody_waits(
 def test_enough_is_published_without_anybody_waiting(watched: Watched) -> None:
     publisher, appended = watched.publisher(), threading.Event()
     watched.before_append = appended.set
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         assert not appended.is_set()
         publisher.send(parcel(str(number)))
     assert appended.wait(60)
     publisher.send(parcel("last"))
     publisher.close()
-    assert watched.told[::2] == [f"{publish._WAITING} objects", "1 objects"]
-    assert watched.published() == [*map(str, range(publish._WAITING)), "last"]
+    assert watched.told[::2] == [f"{publish._MOST_WAITING} objects", "1 objects"]
+    assert watched.published() == [*map(str, range(publish._MOST_WAITING)), "last"]
 
 
 def test_a_step_by_itself_is_published_soon(
@@ -145,10 +145,10 @@ def test_a_sender_waits_while_too_much_is_on_its_way(watched: Watched) -> None:
 
     watched.before_append = hold
     publisher = watched.publisher()
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(str(number)))
     assert begun.wait(60)
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(f"more {number}"))
     sender = threading.Thread(target=publisher.send, args=(parcel("last"),))
     sender.start()
@@ -157,7 +157,7 @@ def test_a_sender_waits_while_too_much_is_on_its_way(watched: Watched) -> None:
     free.set()
     sender.join(60)
     publisher.close()
-    assert len(watched.published()) == 2 * publish._WAITING + 1
+    assert len(watched.published()) == 2 * publish._MOST_WAITING + 1
 
 
 def test_effects_are_carried_out_after_their_commit(watched: Watched) -> None:
@@ -204,7 +204,7 @@ def test_what_was_sent_before_a_failure_was_known_is_given_up(watched: Watched) 
 
     watched.before_append = lost
     publisher = watched.publisher()
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(str(number)))
     assert begun.wait(60)
     publisher.send(parcel("late"))
@@ -248,7 +248,7 @@ def test_everything_is_published_once_in_its_order(
     watched.before_append = fail
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(publish, "_PAUSE_S", pause)
-        patched.setattr(publish, "_WAITING", room)
+        patched.setattr(publish, "_MOST_WAITING", room)
         publisher = watched.publisher()
         try:
             for act in acts:

@@ -1,4 +1,4 @@
-"""The order of steps: those that another run has claimed are put off, with what needs them, and nothing else."""
+"""The order of steps: those that another run claimed are put off, with what needs them."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def test_a_worker_with_other_code_leaves_the_work_to_the_run(
     )
     other = sent(Tides(tmp_path / "other", held), 1)
     [message] = other.run().messages
-    assert message.startswith(f"doubled {day(0)}: its code isn't the same in a worker process")
+    assert message.startswith(f"doubled {day(0)}: its code differs in a worker process")
 
 
 def test_what_an_engine_refuses_fails_alone(
@@ -250,7 +250,7 @@ def test_an_answer_that_is_an_error_of_the_worker_is_told(
     tides = sent(Tides(tmp_path), 1)
     send_away(monkeypatch, Erratic(Random(1), no_mishap))
     [message] = tides.run().messages
-    assert "couldn't do it: ImportError: no module 'forecast'" in message
+    assert "couldn't run it: ImportError: no module 'forecast'" in message
 
 
 def test_models_are_trained_scored_and_delivered_elsewhere(
@@ -350,7 +350,7 @@ def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
     # A workflow that is handed over as an object has no name that others could import it by.
     tides = sent(Tides(tmp_path, text), 1)
     [message] = tides.run().messages
-    assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")
+    assert message.startswith("doubled: its timeout=, memory= and gpus= aren't enforced, because")
     tides.send(1)
     assert tides.run(inline=True).messages == ()
 

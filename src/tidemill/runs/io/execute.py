@@ -162,7 +162,7 @@ class _Execution:
         return receipt
 
     def _stage_events(self) -> list[Event]:
-        """What holds for whole stages now that all steps were tried."""
+        """The events about whole stages, now that all steps have ended."""
         attempts = self._results.attempts
         touched = {
             attempt.stage
@@ -181,7 +181,7 @@ class _Execution:
 
 
 def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:
-    """By ingest stage, the files that are a partition each, in the order of their steps."""
+    """Return by ingest stage the files that are a partition each, in the order of their steps."""
     found: dict[str, dict[str, SourceFile]] = {}
     for step in job.plan.steps:
         if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
@@ -194,16 +194,16 @@ def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:
 def _unkept_limits(stages: Sequence[str]) -> Iterator[str]:
     for name in stages:
         yield (
-            f"{name}: its timeout=, memory= and gpus= don't hold, because the workflow is in no module "
-            "that a worker process could import"
+            f"{name}: its timeout=, memory= and gpus= aren't enforced, because the workflow isn't in a "
+            "module that a worker process could import"
         )
 
 
 def _withheld(job: Job, status: Status) -> Iterator[str]:
     if job.at_once and status is not Status.OK:
         yield (
-            f"nothing was published: {job.plan.environment} is as it was; what was computed is kept, and "
-            "bound when this is done again"
+            f"nothing was published: {job.plan.environment} is unchanged; results are kept, and reused "
+            "when this is run again"
         )
 
 
@@ -239,13 +239,13 @@ def _receipt(
         cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_told(attempts), *age.messages),
+        messages=(*messages, *faults, *_messages(attempts), *age.messages),
         failures=failures_of(attempts, job.plan.steps),
     )
 
 
-def _told(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """What went wrong, and every gate's verdict."""
+def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """The messages of steps that failed, and of gates."""
     for attempt in attempts:
         failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
         judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK

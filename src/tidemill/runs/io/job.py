@@ -1,4 +1,4 @@
-"""What a run is given: a plan, the engines it may use, and a listener that follows its progress.
+"""The job of a run: its plan, the engines it may use, and the listener that follows its progress.
 
 Nothing here needs Polars: what opens a project imports it.
 """

@@ -32,12 +32,12 @@ def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
     gone = [effect for effect in state.pending if effect.object in lost_objects]
     if gone:
         tools.ledger.append(tuple(_given_up(state, gone)), now=tools.clock(), guard=guard)
-        words.append(f"{len(gone)} queued deliveries lost their objects; they are made anew")
+        words.append(f"{len(gone)} queued deliveries lost their objects; they will be recomputed")
     queued = [effect for effect in state.pending if effect not in gone]
     if queued:
         done = carry_out(tools, state.environment, queued)
         tools.ledger.append(done, now=tools.clock(), guard=guard)
-        words.append(f"{len(done)} deliveries that were left queued are done")
+        words.append(f"{len(done)} deliveries that were left queued were carried out")
     return words
 
 

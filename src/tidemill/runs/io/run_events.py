@@ -1,4 +1,4 @@
-"""The events of a whole run: that it started, the files it saw, and the stages it leaves up to date.
+"""The events of a run as a whole: its start, the files it saw, and the stages it leaves up to date.
 
 Nothing here needs Polars, so that a run with nothing to do never imports it.
 """
@@ -18,7 +18,7 @@ from tidemill.workflow.stage import Kind
 
 
 def start_events(job: Job, lease: Lease) -> list[Event]:
-    """That the run started, and which files of its sources are new, changed or gone."""
+    """Return the events of a run's start, and of files in its sources that are new, changed or gone."""
     environment = job.plan.environment
     events: list[Event] = [
         RunStarted(
@@ -35,7 +35,7 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
 def _source_events(job: Job) -> Iterator[SourceSeen]:
     for stage, files in job.plan.sources.items():
         known: Mapping[str, SourceFile] = job.state.sources.get(stage, {})
-        # A file that seems unchanged is the very record that is known; to compare it takes longer.
+        # A file that seems unchanged is the same object as the known record: `is` is faster than `!=`.
         fresh = tuple(
             file
             for path, file in files.items()
@@ -43,16 +43,16 @@ def _source_events(job: Job) -> Iterator[SourceSeen]:
         )
         broken = job.plan.broken.get(stage, {})
         gone = tuple(path for path in known if path not in files and path not in broken)
-        # Without any file the whole source is broken, and what it had isn't taken for gone.
+        # Without any file the whole source is broken, and its files don't count as gone.
         if fresh or (gone and files):
             yield SourceSeen(environment=job.plan.environment, stage=stage, files=fresh, gone=gone)
 
 
 def recipe_events(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[Event]:
-    """That a recipe is a stage's own, for stages that hold nothing made by another.
+    """Record the recipes of stages whose published partitions were all computed by it.
 
-    An evaluation also holds the scores of candidates that were decided on, which stay as they are.
-    `bound` is asked only for stages whose recipe changed.
+    An evaluation also has scores of earlier candidates, which stay as they are. `bound` is called only for
+    stages whose recipe changed.
     """
     events: list[Event] = []
     for name, recipe in job.recipes.items():
@@ -74,9 +74,9 @@ def recipe_events(job: Job, bound: Callable[[str], Iterable[Binding]]) -> list[E
 def completion_events(
     job: Job, attempts: Sequence[Attempt], touched: Collection[str], versions: Mapping[str, int]
 ) -> list[Event]:
-    """The marks of stages that this run leaves wholly current, where they aren't recorded already.
+    """Record the stages that this run leaves wholly up to date, unless that is recorded already.
 
-    `versions` are those of the heads at its end.
+    `versions` are those of the heads at the end of the run.
     """
     marks = settled_by(
         job.flow, job.recipes, job.plan, attempts, touched, versions, job.state.rulings

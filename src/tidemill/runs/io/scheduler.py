@@ -206,8 +206,8 @@ class Scheduler:
                 return
             output = replace(
                 output,
-                message="its code isn't the same in a worker process, where its limits would hold: "
-                "it was edited meanwhile, or holds what differs from process to process",
+                message="its code differs in a worker process, where its limits would be enforced: "
+                "it was edited meanwhile, or holds state that differs between processes",
             )
         self._finish(index, output, cost)
 

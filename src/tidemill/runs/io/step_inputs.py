@@ -25,7 +25,7 @@ Bound: TypeAlias = "Mapping[str, Binding | str]"
 
 
 class Skip(Exception):
-    """The step can't run because an input is missing; not a failure of its own."""
+    """The step can't run because an input is missing."""
 
 
 class StepInputs:
@@ -44,14 +44,14 @@ class StepInputs:
         failed = self._published.failed
         if stage.refers:
             for name in sorted({name for name, _ in failed}.intersection(stage.refers.values())):
-                raise Skip(f"{name}, which it refers to, is missing: see its own line")
+                raise Skip(f"referenced table {name} is missing: its step failed or was skipped")
         found: dict[str, dict[str, Binding | str]] = {}
         for name, keys in step.reads.items():
             found[name] = {}
             for key in keys:
                 if (name, key) in failed:
                     place = "" if key == WHOLE else f" {key}"
-                    raise Skip(f"{name}{place} is missing: see its own line")
+                    raise Skip(f"upstream {name}{place} is missing: its step failed or was skipped")
                 found[name][key] = self._input(stage, step, name, key)
         return found
 
@@ -64,7 +64,7 @@ class StepInputs:
             return self._artifact(name, step.subject).object
         binding = self._published.get(name, key)
         if binding is None:
-            raise Skip(f"{name} {key} was not published")
+            raise Skip(f"upstream {name} {key} isn't published")
         return binding
 
     def _step_rulings(self, step: Step) -> tuple[Ruling, ...]:
@@ -109,11 +109,11 @@ class StepInputs:
     ) -> tuple[str, ...]:
         """Return the columns of a published partition to recompute, where the others can stay as they are."""
         before, recipe = self._recorded_recipes.get(stage.name, {}), self._recipes[stage.name]
-        found = {name: self._found(name, bound) for name, bound in inputs.items()}
+        found = {name: self._at_run_start(name, bound) for name, bound in inputs.items()}
         return columns_anew(stage, recipe, before, held, contents(inputs), contents(found))
 
-    def _found(self, name: str, bound: Bound) -> Bound:
-        """What an input was in these partitions when the run began."""
+    def _at_run_start(self, name: str, bound: Bound) -> Bound:
+        """The partitions of an input as they were when the run began."""
         was = {
             key: item if isinstance(item, str) else self._published.found(name, key)
             for key, item in bound.items()

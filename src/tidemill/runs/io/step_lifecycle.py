@@ -280,7 +280,7 @@ class StepLifecycle:
         needed = [(stage.name, WHOLE), *((evaluation.name, s) for s in reads[evaluation.name])]
         for name, key in needed:
             if (name, key) in self._published.failed:
-                raise Skip(f"{name} of the candidate is missing: see its own line")
+                raise Skip(f"{name} of the candidate is missing: its step failed or was skipped")
         recipe = self._recipes[evaluation.name].digest
         # A live model that can't read what the candidate reads isn't compared with it.
         beside = LIVE in reads[evaluation.name]

@@ -57,7 +57,7 @@ def _attempt(
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
             raise UsageError(
-                f"nothing in the source of {stage.name} feeds {partition!r}; there is {keys}"
+                f"the source of {stage.name} has no rows for {partition!r}; it has {keys}"
             )
         work = Work(stage=stage.name, partition=partition, recipe="", files=files, rulings=rulings)
         made = room.ingest(stage, work)
@@ -101,8 +101,6 @@ def _inputs(
         }
     for item in stage.frames:
         if not seen.get(item.name) and not item.optional:
-            there = spread(keys[item.name]) or "nothing"
-            raise UsageError(
-                f"{stage.name} {partition} needs {item.name}, of which there is {there}"
-            )
+            there = spread(keys[item.name]) or "no partitions"
+            raise UsageError(f"{stage.name} {partition} needs {item.name}, which has {there}")
     return {name: {key: held[name][key] for key in chosen} for name, chosen in seen.items()}

@@ -191,7 +191,7 @@ class Intake:
         return parts.get(partition, empty)
 
     def _require_unchanged(self, files: Mapping[str, SourceFile]) -> None:
-        """Raise SourceError when a file changed since the plan: rows would be recorded under the old digest."""
+        """Raise SourceError when a file changed since the plan: its rows would get the old digest."""
         for path, file in files.items():
             try:
                 changed = self._changed(path, file)

@@ -120,9 +120,9 @@ def _refuse_unkeyed(
             f"{name}.{column}" for name, columns in over.items() for column in columns
         )
         raise StepError(
-            f"{stage.name} {partition} asks for {named}, which it didn't on frames without rows "
-            f"({stage.place}): a transform must not depend on anything but its inputs; mark it with "
-            "@tm.impure if it has to",
+            f"{stage.name} {partition} reads {named}, which it didn't on frames without rows "
+            f"({stage.place}): a transform may depend only on its inputs; mark it with @tm.impure if it "
+            "depends on more",
             stage=stage.name,
             partition=partition,
         )

@@ -76,7 +76,7 @@ def load(
     except StorageError as error:
         raise StorageError(
             f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
-            f"`tidemill run --train {artifact.stage}` makes it anew"
+            f"`tidemill run --train {artifact.stage}` trains it again"
         ) from error
     return ModelPredictor(form.load(payload), artifact.inputs)
 
@@ -147,7 +147,7 @@ class Trainer:
             if both:
                 raise _error(
                     stage,
-                    f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
+                    f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
         frames = self._room.frames_for(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)

@@ -81,7 +81,7 @@ def read_answer(event: TaskEvent, retries: Retries) -> Made | Failed:
     kind = {Fate.TIMEOUT: TimeoutError, Fate.OOM: MemoryError}.get(event.fate)
     words = error.message if error is not None else f"it was {event.fate}"
     if event.fate is Fate.ERROR and error is not None:
-        words = f"worker {event.worker} couldn't do it: {error.type}: {error.message}"
+        words = f"worker {event.worker} couldn't run it: {error.type}: {error.message}"
     return Failed(
         message=words,
         trace=error.trace if error is not None else "",
