@@ -10,7 +10,7 @@ from tidemill.core.partition import UNPLACED, placed
 from tidemill.ledger.binding import Binding
 from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.stage import Kind
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +39,9 @@ class PublishedView:
         steps = job.plan.by_stage()
         for stage in job.flow.stages:
             small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
-            further = stage.name in steps and looks_further(stage)
+            further = (
+                stage.name in steps and stage.output is not None and stage.output.looks_further
+            )
             if small or job.recipe_changed(stage.name) or further:
                 view.note_all(stage.name)
             for name in stage.refers.values() if further else ():
@@ -123,8 +125,3 @@ class PublishedView:
     def _at(self, stage: str, keys: Iterable[str]) -> list[Binding]:
         held = self.noted.get(stage, {})
         return [binding for key in keys if (binding := held[key]) is not None]
-
-
-def looks_further(stage: Stage) -> bool:
-    """Return whether a rule of the stage compares a partition with others, or with other tables."""
-    return stage.output is not None and stage.output.looks_further

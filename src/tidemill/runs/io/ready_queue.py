@@ -36,6 +36,7 @@ class Turns:
 
     def __init__(self, flow: Flow, steps: Sequence[Step], wait: Callable[[str], object]) -> None:
         self._steps = steps
+        self._outputs = [_output_of(step) for step in steps]
         self._wait = wait
         self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
         self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
@@ -65,7 +66,7 @@ class Turns:
                 self._next += 1
                 if self._blocked(index):
                     continue
-            self._unfinished.add(self._output(index))
+            self._unfinished.add(self._outputs[index])
             if self._steps[index].stage in self._serial:
                 insort(self._lines[self._steps[index].stage], index)
             return index
@@ -85,7 +86,7 @@ class Turns:
         """Let steps go on that waited for this one, however it ended."""
         self._idle = False
         self._leave(index)
-        output = self._output(index)
+        output = self._outputs[index]
         self._unfinished.discard(output)
         for waiting in self._blocked_steps.pop(output, ()):
             self._missing[waiting] -= 1
@@ -129,13 +130,9 @@ class Turns:
         return True
 
     def _keep_open(self, index: StepIndex) -> None:
-        output = self._output(index)
+        output = self._outputs[index]
         self._unfinished.add(output)
         self._latest[self._steps[index].stage] = output
-
-    def _output(self, index: StepIndex) -> _Output:
-        step = self._steps[index]
-        return step.stage, _GATE if step.action is Action.GATE else step.partition
 
     def _needs(self, step: Step) -> Iterator[_Output]:
         for name, keys in step.reads.items():
@@ -153,3 +150,7 @@ class Turns:
             )
         if step.stage in self._serial and step.stage in self._latest:
             yield self._latest[step.stage]
+
+
+def _output_of(step: Step) -> _Output:
+    return step.stage, _GATE if step.action is Action.GATE else step.partition

@@ -131,17 +131,18 @@ class Scheduler:
     def _advance(self) -> bool:
         """Do what can be done now, or wait for it; return False when all steps have ended."""
         self._begin_ready()
-        if len(self._local):
+        ran = len(self._local) > 0
+        if ran:
             for index, output, cost in self._local.run_next():
                 if self._uses_engines and isinstance(output, Made):
                     self._engines.note_unstored(output.product.pins)
                 self._finish(index, output, cost)
-            self._collect(0.0)
-        elif self._engines.at_work or self._retries:
-            self._collect(self._patience())
-        else:
+        if self._engines.at_work or self._retries:
+            self._collect(0.0 if ran else self._patience())
+        elif not ran:
             return self._queue.again(wait=True)
-        self._check_others()
+        if self._queue.held_up:
+            self._check_others()
         return True
 
     def _begin_ready(self) -> None:
@@ -243,7 +244,7 @@ class Scheduler:
     def _check_others(self) -> None:
         """Check now and then whether other runs have published what steps were put off for."""
         now = time.monotonic()
-        if self._queue.held_up and now - self._others_checked_at >= _OTHERS_S:
+        if now - self._others_checked_at >= _OTHERS_S:
             self._others_checked_at = now
             self._queue.again(wait=False)
 

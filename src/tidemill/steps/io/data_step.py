@@ -311,7 +311,7 @@ class Workroom:
         """The output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
         findings = (*checker_of(stage.output).findings(good.height), *findings)
-        if _fatal(findings):
+        if any(finding.severity == "fail" for finding in findings):
             return None
         judged = Judged(good=good, bad=None, findings=findings)
         return self._output(stage, partition, judged, touched)
@@ -369,13 +369,10 @@ def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
     return rows if stage.sample == 1.0 else portion(rows, stage.sampled_by, stage.sample)
 
 
-def _fatal(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity == "fail"]
-
-
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
     """Raise ContractError when a finding says that the partition must not be published."""
-    if fatal := _fatal(findings):
+    fatal = [finding for finding in findings if finding.severity == "fail"]
+    if fatal:
         contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
         place = "" if partition == WHOLE else f" {partition}"
         lines = "; ".join(finding.message for finding in fatal)
