@@ -116,7 +116,7 @@ _FATES: Mapping[str, str] = {
 
 
 def _after_error(attempt: Attempt, what: str) -> str:
-    """What to do about an error in the user's code."""
+    """Advice on an error in the user's code."""
     found = _RAISED.match(what)
     name = found[1] if found else ""
     if name in _BUILTIN or _PASSING.search(name):

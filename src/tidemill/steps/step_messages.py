@@ -19,7 +19,7 @@ from tidemill.workflow.source import SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What another process needs to open the same project.
+    """The settings with which another process opens the same project.
 
     `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both.
     """

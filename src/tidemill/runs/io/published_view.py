@@ -1,4 +1,4 @@
-"""What is published as far as a run knows, kept up to date while the run publishes."""
+"""The partitions that are published, as a run knows them while it publishes."""
 
 from __future__ import annotations
 

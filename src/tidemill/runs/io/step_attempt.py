@@ -17,7 +17,7 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCost:
-    """What work on a step cost, in seconds and bytes, and which other process did it."""
+    """The cost of work on a step, in seconds and bytes, and the worker that did it."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0

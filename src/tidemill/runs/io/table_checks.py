@@ -1,7 +1,7 @@
 """Check partitions against the rules that look beyond the partition, before they are published.
 
-What a rule compares with (the keys of a table's other partitions, the values of another table) is read
-once a run, in the columns that the rule names, and kept up to date as the run publishes.
+Rules compare with the keys of a table's other partitions, or with the values of another table. These are
+read once a run, in the columns that the rule names, and kept up to date as the run publishes.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Workroom:
         return self._check(stage, work, _sampled(stage, rows))
 
     def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, Made]:
-        """Ingest several partitions with files of their own; only those whose rows all pass."""
+        """Ingest several partitions that share no files; return only those whose rows all pass."""
         assert stage.output is not None
         checker = checker_of(stage.output)
         if not self._intake.has_files(stage, works[0].partition):
@@ -147,7 +147,7 @@ class Workroom:
         inputs: Mapping[str, Inputs],
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-        """All or some columns of those partitions without findings, and what else the code touched."""
+        """Compute all or some columns of the partitions without findings; also the hidden inputs touched."""
         assert stage.output is not None
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
@@ -197,7 +197,7 @@ class Workroom:
     def _updated(
         self, stage: Stage, columns: tuple[str, ...], held: Product, good: pl.DataFrame
     ) -> Made | None:
-        """What is published, with its stale columns replaced; None if the rows aren't the same."""
+        """Replace the stale columns of a published partition; None if its rows changed."""
         narrow = self._narrow(stage, columns)
         hashes = self._hashes(narrow, good)
         changed = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
@@ -253,7 +253,7 @@ class Workroom:
     def _query(
         self, stage: Stage, work: Work, reads: Reads, folder: Folder
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
-        """The query of a transform on its inputs, and what else its code touched."""
+        """The query of a transform on its inputs, and the hidden inputs that its code touched."""
         frames = self.frames_for(stage, work.inputs, folder)
         return self._blame_damage(
             work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
@@ -274,7 +274,7 @@ class Workroom:
             raise
 
     def frames_for(self, stage: Stage, inputs: Inputs, folder: Folder) -> dict[str, pl.LazyFrame]:
-        """A LazyFrame for every frame input; one without partitions is empty, or a fold of nothing."""
+        """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing."""
         self._frames.require(_bindings(inputs))
         return {
             item.name: self._frame(item, inputs.get(item.name, {}), folder) for item in stage.frames
@@ -287,7 +287,7 @@ class Workroom:
         return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
     def features(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
-        """One published partition of the stage `name` as a frame."""
+        """Return one published partition of the stage `name` as a frame."""
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
