@@ -273,7 +273,7 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
     random = Random(seed)
     held = {name_of(s) for s in steps if random.random() < share}
     done: list[str] = []
-    at_work: list[int] = []
+    at_work: list[StepIndex] = []
 
     def wait(key: str) -> None:
         assert not at_work
