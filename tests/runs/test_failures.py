@@ -1,4 +1,4 @@
-"""What went wrong, by cause: one failure for all partitions that failed alike, and what to do next."""
+"""Failures by cause: one for all partitions that failed for the same reason, with advice."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Which steps are run twice, and what is said of them."""
+"""The choice of partitions to run twice, and the comparison of the runs."""
 
 from __future__ import annotations
 

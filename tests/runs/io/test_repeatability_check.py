@@ -1,4 +1,4 @@
-"""Steps that are run twice in processes of their own: what isn't the same is named, nothing is published."""
+"""Steps that run twice in separate processes: columns that differ are named, nothing is published."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_column_that_depends_on_the_hash_seed(tides: Tides) -> None:
 
 
 def test_a_column_that_is_not_as_published(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the environment said when it was published is no longer so; it was vouched for."""
+    """An environment variable changed since the stage, which vouches for it, was published."""
     tides.text = "import os\n" + tides.text
     tides.edit("value * 2", 'value * float(os.environ["TIDE"])')
     tides.edit("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')

@@ -1,4 +1,4 @@
-"""Steps that are made elsewhere: whatever becomes of them there, what is published is the same."""
+"""Steps that run on engines: whatever happens to them there, the published output is the same."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
         "@flow.transform\ndef doubled",
         '@flow.transform(resources=tm.resources(timeout="1m"))\ndef doubled',
     )
-    # A workflow that is handed over as an object has no name that others could import it by.
+    # A workflow that is passed as an object has no name by which others could import it.
     tides = sent(Tides(tmp_path, text), 1)
     [message] = tides.run().messages
     assert message.startswith("doubled: its timeout=, memory= and gpus= aren't enforced, because")
