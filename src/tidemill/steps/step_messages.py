@@ -50,8 +50,8 @@ class Work:
     """A step as plain data, to be run in any process that has the workflow.
 
     `recipe` is the digest of the stage's recipe when the step was planned. `inputs` are partitions by stage,
-    `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `number` counts the
-    attempts from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible.
+    `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
+    from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible.
     """
 
     stage: str
@@ -88,7 +88,7 @@ class Work:
 class Failed:
     """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
-    `fate` is that of its task. `unlike`: it wasn't attempted, because the worker has other code. `memo` is
+    `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo` is
     what its memos used until then.
     """
 

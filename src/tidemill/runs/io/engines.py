@@ -33,7 +33,7 @@ _AHEAD = 16
 class Engines:
     """The engines of one run.
 
-    `new_shop` makes the step runner of a thread. `settle` waits until all output so far is stored, where
+    `new_runner` makes the step runner of a thread. `settle` waits until all output so far is stored, where
     workers can read it.
     """
 

@@ -60,7 +60,7 @@ def pass_gates(
     *,
     beside: bool = True,
 ) -> Verdict | None:
-    """Evaluate the gates of a candidate, compared with the live model if `beside`; None if it is live.
+    """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
     An approved candidate is live from then on.
     """

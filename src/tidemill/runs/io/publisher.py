@@ -34,7 +34,7 @@ class Parcel:
 class Publisher:
     """Publishes the output of steps under a lease, in order; the first failure ends it.
 
-    `give` is called, from the publisher's thread, with the claim of each step that is durable. `heads` are
+    `release` is called, from the publisher's thread, with the claim of each step that is durable. `heads` are
     the current versions of the heads.
     """
 

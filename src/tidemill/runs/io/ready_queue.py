@@ -30,7 +30,7 @@ _GATE = "(gate)"
 class Turns:
     """The steps of a plan; each is taken when all that it needs is done.
 
-    Call `done` or `put_off` for each step that was taken; several can be taken at once. `wait` is called
+    Call `finish` or `postpone` for each step that was taken; several can be taken at once. `wait` is called
     with a key when every step that is left waits for another run.
     """
 

@@ -14,7 +14,7 @@ from tidemill.steps.io.debug import attempt
 
 
 def answer(tools: Tools, facts: Facts, question: Path, into: Path) -> None:
-    """Run the steps that the file `question` names, and write the hashes of their columns to `into`."""
+    """Run the steps that the file `request` names, and write the hashes of their columns to `into`."""
     sample: Sample = json.loads(question.read_text(encoding="utf-8"))
     outputs = {
         name: {key: _run_step(tools, facts, name, key) for key in partitions}

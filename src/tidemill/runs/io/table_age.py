@@ -30,7 +30,7 @@ class Aged:
 def aged(job: Job, bound: Callable[[str], Iterable[Binding]], versions: Mapping[str, int]) -> Aged:
     """Check the age of every table in the plan whose contract has a freshness rule.
 
-    `bound` returns the published partitions of a stage, `versions` are those of the heads.
+    `published` returns the published partitions of a stage, `versions` are those of the heads.
     """
     now = job.tools.clock()
     verdicts = {

@@ -28,7 +28,7 @@ _TOGETHER_BYTES = 8_000_000
 class Intake:
     """Reads the sources of one run.
 
-    `coming` are the files that are a partition each, by stage and in the order of their steps.
+    `upcoming` are the files that are a partition each, by stage and in the order of their steps.
     """
 
     def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
@@ -83,7 +83,7 @@ class Intake:
     def put_back(
         self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
     ) -> None:
-        """Keep rows that `kept` returned for the next call with the same file."""
+        """Keep rows that `read_contract_columns` returned for the next call with the same file."""
         if len(files) == 1:
             self._ahead[stage.name, next(iter(files))] = kept
 

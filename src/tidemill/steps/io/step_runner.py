@@ -31,7 +31,7 @@ from tidemill.workflow.user_errors import failed
 class Workshop:
     """Runs steps of a workflow; `recorder`, which is open meanwhile, keeps what their code prints and logs.
 
-    `settle` waits until all output so far is durable. `coming` are the files that may be read ahead, by
+    `settle` waits until all output so far is durable. `upcoming` are the files that may be read ahead, by
     stage.
     """
 
