@@ -88,8 +88,8 @@ class Work:
 class Failed:
     """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
-    `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo` is
-    what its memos used until then.
+    `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo`
+    is what its memos used until then.
     """
 
     message: str

@@ -42,8 +42,8 @@ def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
 def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
     """Run up to `count` partitions of every transform twice.
 
-    `command` starts a process that calls `repeatability_worker.run_sample` with the two files whose names follow.
-    Raises TidemillError when the process fails.
+    `command` starts a process that calls `repeatability_worker.run_sample` with the two files whose names
+    follow. Raises TidemillError when the process fails.
     """
     upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
     sample = sampled(upstream, count)
