@@ -170,7 +170,7 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
     [step] = [step for step in tides.open().plan().steps if step.stage == "raw"]
-    assert (step.partition, step.reasons) == (day(1), ("its object is missing",))
+    assert (step.partition, step.reasons) == (day(1), ("its stored object is missing",))
     ran = tides.ok()
     assert ran["ok run raw"] == [day(1)]
     assert ran["ok run doubled"] == [day(n) for n in range(4)]
@@ -227,7 +227,7 @@ def test_a_model_that_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
     receipt = sea.run()
     assert receipt.exit_code == 1
     assert f"model {artifact.id} can't be loaded: " in receipt.messages[0]
-    assert "`tidemill run --train model` makes it anew" in receipt.messages[0]
+    assert "`tidemill run --train model` trains it again" in receipt.messages[0]
     sea.run(train=["model"])
     receipt = sea.run()
     assert receipt.exit_code == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import process
+from tests.support.repository import git
 from tidemill.cli.init import start
 
 
@@ -41,3 +42,12 @@ def built(built_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copytree(built_template, tmp_path / "bakery")
     monkeypatch.chdir(tmp_path / "bakery")
     return tmp_path / "bakery"
+
+
+@pytest.fixture
+def committed(fresh: Path) -> Path:
+    """The fresh project in a repository with one commit."""
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    return fresh

@@ -30,8 +30,7 @@ from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.io.origins import Facts
 from tidemill.lineage.stage_changes import Against, earlier, members, moved
 from tidemill.lineage.versioning import review
-from tidemill.planning.plan import Plan
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan
 from tidemill.planning.planner import make_plan, scope_of
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
@@ -50,11 +49,9 @@ from tidemill.project.composition import (
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.reuse.io.evidence import Known, faults_of, gather
 from tidemill.reuse.recipe import Recipe, all_columns, recipe_of
-from tidemill.runs.io.engine_options import Elsewhere
 from tidemill.runs.io.idle_run import rest
-from tidemill.runs.io.job import Job, absent_from
+from tidemill.runs.io.job import Elsewhere, Job, Progress, Unwatched, absent_from
 from tidemill.runs.io.lease import Heartbeat, take_lease
-from tidemill.runs.io.progress_listener import Progress, Unwatched
 from tidemill.runs.io.recovery import recover
 from tidemill.runs.io.repeatability_check import command_for, repeat
 from tidemill.runs.repeatability import Repeated, notes_of
