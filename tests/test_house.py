@@ -315,6 +315,11 @@ class TestUnit:
         assert sorted(first + second) == files
         assert len(first) == 4
 
+    @pytest.mark.parametrize("part", unit.OTHERS)
+    def test_no_half_is_empty(self, part: str) -> None:
+        """Without a file, pytest would run all of them."""
+        assert all(unit.in_halves(["a", "b", "c"], {}, unit.OTHERS[part]))
+
     @pytest.mark.parametrize("part", unit.ARGUMENTS)
     def test_only_files_that_exist_are_recorded(self, part: str) -> None:
         seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]

@@ -341,6 +341,8 @@ def to_bytes(frame: pl.DataFrame) -> list[list[object]]:
 
 
 class TestKeeping:
+    item = input_of(ByDay, FOLDS[0])
+
     def folder(self, memos: Memos, many: int = 30) -> tuple[Rows, Folder]:
         rows = Rows()
         for number in range(many):
@@ -348,12 +350,8 @@ class TestKeeping:
             rows.held[key] = rows_in(key, [1.5, 2.0 * number], self.item.contract)
         return rows, Folder(memos, cast(Frames, rows))
 
-    @property
-    def item(self) -> Any:
-        return input_of(ByDay, FOLDS[0])
-
     def test_of_many_days_a_change_reads_one(self) -> None:
-        rows, folder = self.folder(Unkept(), 150)
+        rows, folder = self.folder(Unkept(), 400)
         folder.fold(self.item, rows.bound())
         assert sorted(rows.read) == sorted(rows.held)
         rows.read.clear()
@@ -361,7 +359,7 @@ class TestKeeping:
         folder.usage = None
         folder.fold(self.item, rows.bound())
         assert rows.read == ["2024-05-05"]
-        assert folder.usage == FoldUsage(kept=149, computed=1, rows=1)
+        assert folder.usage == FoldUsage(kept=399, computed=1, rows=1)
 
     @pytest.mark.parametrize("how", ["lost", "cut", "overwritten", "a bit"])
     def test_what_is_lost_or_damaged_is_computed_anew(self, tmp_path: Path, how: str) -> None:
@@ -370,7 +368,6 @@ class TestKeeping:
         for path in tmp_path.glob("*/segments/*"):
             damage(path, how)
         for computed in (30, 0):
-            _, folder = self.folder(FileMemos(tmp_path))
             found = Folder(FileMemos(tmp_path), cast(Frames, rows))
             assert found.fold(self.item, rows.bound()).collect().equals(expected)
             assert found.usage is not None
