@@ -15,6 +15,7 @@ import pytest
 from tests.behaviour.test_models import WINDOW, Sea, flooded
 from tests.support.tides import CHAIN, Tides, day
 from tidemill.analysis.code import package_closure as closure
+from tidemill.reuse import recipe
 
 Scene = Callable[[Path], None]
 
@@ -68,6 +69,14 @@ def processor(root: Path) -> None:
     tides = _opaque(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(platform, "machine", lambda: "abacus")
+        assert tides.ok().get("ok run doubled") == [day(0)]
+
+
+def fingerprints(root: Path) -> None:
+    """Code that isn't a query is compared by its fingerprint, which has another value in another format."""
+    tides = _opaque(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "FORMAT", "another")
         assert tides.ok().get("ok run doubled") == [day(0)]
 
 
@@ -152,6 +161,7 @@ SCENES: Mapping[str, Scene] = {
     "version": version,
     "source": source,
     "platform": processor,
+    "format": fingerprints,
     "packages": package,
     "inputs": order_of_columns,
     "fold": fold,
