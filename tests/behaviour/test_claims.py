@@ -29,7 +29,7 @@ class Branch(Tides):
         project = open_project(self.root, workflow=flow_of(self.root, self.text), env="dev")
         if len(project.environments.list()) == 1:
             project.environments.create("dev", parent="")
-        project._opened = self.change(project.tools)
+        project.workspace.tools = self.change(project.tools)
         return project
 
 

@@ -171,12 +171,12 @@ def test_a_plan_on_heads_that_moved_is_refused(
     tides.ok()
     tides.send(3)
     project = tides.open()
-    planned = project._plan
+    planned = project.plans.make_on
 
     def stale(*args: object) -> Plan:
         return replace(planned(*args), heads={"raw": 1})  # type: ignore[arg-type]
 
-    monkeypatch.setattr(project, "_plan", stale)
+    monkeypatch.setattr(project.plans, "make_on", stale)
     with pytest.raises(ConflictError, match=r"daily, doubled.* moved since the plan was made"):
         project.run()
     assert tides.ok() == everything([3])

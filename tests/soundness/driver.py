@@ -103,7 +103,7 @@ class Player:
         project = open_project(self.root, workflow=flow, env=environment)
         if self._tools is None:
             self._tools = self._doubles(project)
-        project._opened = self._tools
+        project.workspace.tools = self._tools
         return project
 
     def _doubles(self, project: Project) -> Tools:
@@ -130,14 +130,14 @@ class Player:
 
         if rng.random() < 0.5:
             return nullcontext()
-        return patch("tidemill.project.project.elsewhere", away_to(Erratic(rng, mishap)))
+        return patch("tidemill.project.runs.elsewhere", away_to(Erratic(rng, mishap)))
 
     def crash(self, rng: Random) -> bool:
         """A run that dies somewhere, if it gets that far."""
         project = self.fresh()
         calls = [rng.randrange(12)]
         tools: Any = project.tools
-        project._opened = replace(
+        project.workspace.tools = replace(
             tools, ledger=Fuse(tools.ledger, calls), artifacts=Fuse(tools.artifacts, calls)
         )
         try:

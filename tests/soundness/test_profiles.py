@@ -80,7 +80,7 @@ class Sandbox:
         self.tides.text = TEXT.replace("VALUE", str(self.declared))
         settings = Settings(root=self.tides.root, workflow="tides:flow", profiles=self.profiles)
         project = Project(settings, flow_of(self.tides.root, self.tides.text), env, None, profile)
-        project._opened = self.tides.change(project.tools)
+        project.workspace.tools = self.tides.change(project.tools)
         return project
 
     def value(self, profile: str | None) -> float:

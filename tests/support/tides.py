@@ -132,7 +132,7 @@ class Tides:
     def open(self) -> Project:
         """The project as the next command finds it."""
         project = open_project(self.root, workflow=flow_of(self.root, self.text))
-        project._opened = self.change(project.tools)
+        project.workspace.tools = self.change(project.tools)
         return project
 
     def use(self, **tools: Any) -> None:

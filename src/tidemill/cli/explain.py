@@ -10,11 +10,9 @@ from tidemill.cli.render.figures import moment, plural, table, without_empty
 from tidemill.cli.render.json_document import json_option, tell
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, spread
-from tidemill.lineage.io.origins import Facts, Origin
-from tidemill.lineage.io.provenance import ColumnFacts, Explanation
-from tidemill.lineage.io.provenance import explain as explanation_of
 from tidemill.lineage.upstream import Traced
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.project.lineage import ColumnFacts, Explanation, Origin
+from tidemill.workflow.stage import Kind
 
 _ORIGINS = ("made of", "kind", "partitions", ">rows", "made", "runs", "changed since")
 _ROWS_ONLY = "(number of rows)"
@@ -35,21 +33,8 @@ def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
     also what its gates decided. PARTITION is `all` for a stage that has only one.
     """
     with opened() as project:
-        facts = project.facts()
-        subject = project.stage(stage)
-        if not column and _is_column(facts, subject, partition):
-            partition, column = "", partition
-        found = explanation_of(facts, subject, partition, column)
+        found = project.lineage.explain(stage, partition, column)
     tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
-
-
-def _is_column(facts: Facts, stage: Stage, name: str) -> bool:
-    """Whether what stands in the place of a partition can only be a column."""
-    return (
-        name not in facts.bound(stage.name)
-        and stage.output is not None
-        and name in stage.output.names
-    )
 
 
 def render(found: Explanation) -> str:

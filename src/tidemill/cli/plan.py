@@ -13,7 +13,6 @@ from tidemill.cli.render.plan_and_receipt import markdown_plan, render_plan
 from tidemill.cli.render.stage_reasons import render_why
 from tidemill.cli.request_options import request_options
 from tidemill.ledger.cost import Estimate
-from tidemill.planning.io.reasons_with_history import why as why_of
 from tidemill.planning.plan import Plan
 from tidemill.planning.stage_reasons import Why
 from tidemill.runs.totals import Price
@@ -35,7 +34,7 @@ def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
         made, price = project.plan(**request), project.price
         reasons = None
         if why and request["stage"]:
-            reasons = why_of(project.facts(), made, project.stage(request["stage"]))
+            reasons = project.plans.reasons(made, request["stage"])
     if reasons is not None:
         parts = any(request[name] for name in ("since", "until", "limit"))
         text = render_why(reasons, made, parts_of_it=parts)

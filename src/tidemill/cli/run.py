@@ -19,7 +19,7 @@ from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE
 
 if TYPE_CHECKING:
-    from tidemill.steps.io.debug import Trial
+    from tidemill.project.runs import Trial
 
 
 @click.command()

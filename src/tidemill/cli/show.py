@@ -6,26 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-import polars as pl
 
 from tidemill.cli.lazy_group import where_options
 from tidemill.cli.project_option import opened
 from tidemill.cli.render.figures import count, moment, plural, size, table
 from tidemill.cli.render.frame import cell, head_table
 from tidemill.cli.render.json_document import json_option, tell
-from tidemill.cli.render.profile import profile, told
-from tidemill.contracts.docs.phrases import terms
 from tidemill.contracts.finding import Finding
-from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE, spread
 from tidemill.ledger.binding import Binding, passed
-from tidemill.store.published import verified
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
-    from tidemill.project.project import Project
+    from tidemill.project.data import QuarantineView, TableView
 
 
 @click.command()
@@ -43,60 +38,33 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
     """
     with opened() as project:
         subject = project.stage(stage)
-        try:
-            text, body = _told(project, subject, partition, rows, bad=bad)
-        except pl.exceptions.PolarsError:
-            # A damaged object is named by its own error, if that is what it is.
-            verified(project.tools, project.state(), stage)
-            raise
+        if bad:
+            text, body = _bad(
+                stage, partition, project.data.show_quarantined(stage, partition or None, rows)
+            )
+        elif subject.kind is Kind.MODEL:
+            text, body = _artifact(project.models.artifact(stage, partition))
+        elif subject.kind is Kind.EVALUATE:
+            text, body = _scores(stage, project.models.scores(stage, partition))
+        else:
+            text, body = _rows(project.data.show(stage, partition or None, rows))
     what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
     tell(text, as_json, "tidemill.show/1", lambda: {**what, **body})
 
 
-def _told(
-    project: Project, stage: Stage, partition: str, rows: int, *, bad: bool
-) -> tuple[str, dict[str, Any]]:
-    if bad:
-        return _bad(project, stage.name, partition or None, rows)
-    if stage.kind in (Kind.MODEL, Kind.EVALUATE):
-        bound = _bound(project, stage, partition)
-        return _artifact(bound) if stage.kind is Kind.MODEL else _scores(stage.name, bound)
-    return _rows(project, stage, partition or None, rows)
-
-
-def _bound(project: Project, stage: Stage, partition: str) -> Mapping[str, Binding]:
-    head = project.state().heads.get(stage.name)
-    held = head.partitions if head else {}
-    found = {key: held[key] for key in sorted(held) if key == (partition or key)}
-    if not found:
-        there = spread(held) or f"nothing published yet; run `tidemill run {stage.name}`"
-        raise UsageError(f"{stage.name} has no {partition or 'partition'}: there is {there}")
-    return found
-
-
-def _rows(
-    project: Project, stage: Stage, partition: str | None, rows: int
-) -> tuple[str, dict[str, Any]]:
-    frame = project.read(stage.name, partition)
-    bound = _bound(project, stage, partition or "")
-    stored = project.stored_profile(stage.name, partition)
-    columns = profile(frame) if stored is None else told(stored, frame.collect_schema())
-    spec = {column.name: column for column in stage.output.columns} if stage.output else {}
-    for known in columns:
-        known["contract"] = terms(spec[known["name"]]) if known["name"] in spec else ""
-    head = frame.head(rows).collect()
-    findings = {key: b.findings for key, b in bound.items() if b.findings}
-    text = "\n".join(
-        [_title(stage, bound), "", _profile_table(columns), "", head_table(head), *_found(findings)]
-    )
+def _rows(view: TableView) -> tuple[str, dict[str, Any]]:
+    bindings = view.bindings
+    findings = {key: b.findings for key, b in bindings.items() if b.findings}
+    title, columns = _title(view.stage, bindings), _profile_table(view.columns)
+    text = "\n".join([title, "", columns, "", head_table(view.head), *_found(findings)])
     body = {
-        "partitions": list(bound),
-        "versions": {key: binding.contract for key, binding in bound.items()},
-        "rows": sum(b.product.rows for b in bound.values()),
-        "quarantined": sum(b.product.quarantined for b in bound.values()),
-        "columns": columns,
+        "partitions": list(bindings),
+        "versions": {key: binding.contract for key, binding in bindings.items()},
+        "rows": sum(b.product.rows for b in bindings.values()),
+        "quarantined": sum(b.product.quarantined for b in bindings.values()),
+        "columns": view.columns,
         "findings": findings,
-        "head": head.to_dicts(),
+        "head": view.head.to_dicts(),
     }
     return text, body
 
@@ -143,32 +111,15 @@ def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
     return ["", *lines[:20], *([f"- and {len(lines) - 20} more"] if len(lines) > 20 else [])]
 
 
-def _bad(
-    project: Project, stage: str, partition: str | None, rows: int
-) -> tuple[str, dict[str, Any]]:
-    bad = project.quarantined(stage, partition).collect()
-    reasons = (
-        bad.select(pl.col("_reasons").explode().alias("rule"))
-        .group_by("rule")
-        .len("rows")
-        .sort("rows", "rule", descending=[True, False])
-        if bad.height
-        else pl.DataFrame(schema={"rule": pl.String, "rows": pl.UInt32})
-    )
-    head = _reasons_first(bad.head(rows))
-    text = f"{stage} {partition or ''}".strip() + f": {plural(bad.height, 'quarantined row')}"
-    if bad.height:
-        text = "\n".join([text, "", head_table(reasons), "", head_table(head)])
-    body = {"rows": bad.height, "reasons": reasons.to_dicts(), "head": head.to_dicts()}
-    return text, body
+def _bad(stage: str, partition: str, view: QuarantineView) -> tuple[str, dict[str, Any]]:
+    text = f"{stage} {partition}".strip() + f": {plural(view.rows, 'quarantined row')}"
+    if view.rows:
+        text = "\n".join([text, "", head_table(view.reasons), "", head_table(view.head)])
+    reasons, head = view.reasons.to_dicts(), view.head.to_dicts()
+    return text, {"rows": view.rows, "reasons": reasons, "head": head}
 
 
-def _reasons_first(bad: pl.DataFrame) -> pl.DataFrame:
-    return bad.select("_reasons", *(name for name in bad.columns if name != "_reasons"))
-
-
-def _artifact(bound: Mapping[str, Binding]) -> tuple[str, dict[str, Any]]:
-    binding = next(iter(bound.values()))
+def _artifact(binding: Binding) -> tuple[str, dict[str, Any]]:
     artifact = binding.product.artifact
     assert artifact is not None
     lines = [
@@ -192,12 +143,7 @@ def artifact_lines(artifact: Artifact) -> list[str]:
     ]
 
 
-def _scores(stage: str, bound: Mapping[str, Binding]) -> tuple[str, dict[str, Any]]:
-    scores = {
-        key: binding.product.scores
-        for key, binding in bound.items()
-        if binding.product.scores is not None
-    }
+def _scores(stage: str, scores: Mapping[str, Scores]) -> tuple[str, dict[str, Any]]:
     names = list(dict.fromkeys(name for each in scores.values() for name in each.metrics))
     headers = ("of", "by", "slice", ">rows", *(f">{name}" for name in names))
     lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]

@@ -1,7 +1,6 @@
-"""What a worker does: open the project that it is told of, and make what steps of it give.
+"""Execute steps in a worker process: open the project that a task names, run its step, store the output.
 
-The composition root of worker processes, as `project` is that of the user's. What steps say here is kept
-with their run and goes nowhere else: the terminal is the run's own.
+What steps print and log here is kept with their run and isn't shown: the terminal belongs to the run.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tidemill.history.io.log_recorder import Recorder
-from tidemill.project.project import Project
 from tidemill.project.settings import Settings, load_workflow
+from tidemill.project.workspace import Workspace
 from tidemill.steps.io.step_runner import Workshop
 from tidemill.steps.io.task_codec import answer_of, contexts, lent, read_errand
 
 
 class Mine(threading.local):
-    """The workshop of a thread, for a context, and what is open for it."""
+    """The step runner of a thread with the context that it is for, and what is open for it."""
 
     def __init__(self) -> None:
         self.shop: tuple[bytes, Workshop] | None = None
@@ -30,13 +29,13 @@ _mine = Mine()
 
 
 def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
-    """Do one errand; what it made is in the store when this returns. `inputs` and `output` aren't used."""
+    """Execute one task; its output is stored when this returns. `inputs` and `output` aren't used."""
     errand = read_errand(params)
     return answer_of(_shop(errand.context).store(errand.work))
 
 
 def _shop(context: bytes) -> Workshop:
-    """The workshop of this thread; another context takes the place of the one before."""
+    """The step runner of this thread; a new context replaces the one before."""
     known = _mine.shop
     if known is None or known[0] != context:
         _mine.opened.close()
@@ -53,12 +52,12 @@ def _opened(context: bytes) -> Workshop:
         workflow=found.workflow,
         home=found.home,
         memo=found.memo,
-        # What the file says by now may be something else than what was planned with.
+        # The file may have changed since the plan was made.
         profiles=found.profiles,
     )
-    project = Project(settings, load_workflow(settings), found.environment)
-    recipes = project.recipes
-    # Not before: a module that holds a stand-in for a stream would be another than that which was planned.
-    recorder = Recorder(project.tools.logs / found.run, quiet=True)
+    space = Workspace(settings, load_workflow(settings), found.environment)
+    recipes = space.recipes
+    # Not before: a module that keeps a replaced stream would have another recipe than was planned.
+    recorder = Recorder(space.tools.logs / found.run, quiet=True)
     _mine.opened.enter_context(recorder)
-    return Workshop(project.tools, project.flow, recipes, project.environment, recorder)
+    return Workshop(space.tools, space.flow, recipes, space.environment, recorder)

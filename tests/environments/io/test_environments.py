@@ -315,7 +315,7 @@ def test_environments_are_listed_and_expire(tides: Tides) -> None:
         assert created.parent == PRODUCTION
         assert created.expires == pytest.approx(at + 14 * 86400, abs=5)
         project.environments.create("deep", parent=DEV)
-        project._opened = replace(tools, clock=lambda: at + 15 * 86400)
+        project.workspace.tools = replace(tools, clock=lambda: at + 15 * 86400)
         known = project.environments
         assert [(found.name, found.expired(at + 15 * 86400)) for found in known.list()] == [
             (PRODUCTION, False), (DEV, True), ("deep", False),
@@ -384,7 +384,7 @@ def test_history_begins_with_that_of_the_parent(tides: Tides) -> None:
     tides.send(0, (6.0,))
     ran(tides)
     with opened(tides, DEV) as project:
-        told = explain(project.facts(), project.stage("raw"), day(0), "value").column
+        told = explain(project.workspace.facts(), project.stage("raw"), day(0), "value").column
     assert told is not None
     history = told.history
     assert len(history) == 2  # its parent's first, and its own
@@ -453,7 +453,7 @@ def test_what_differs_is_told_by_partition_and_column(
 def in_dev(tides: Tides) -> Iterator[Project]:
     """The branch over the same tools as the project that is opened otherwise."""
     with tides.open() as production, opened(tides, DEV) as project:
-        project._opened = production.tools
+        project.workspace.tools = production.tools
         yield project
 
 
@@ -472,7 +472,7 @@ def sea(tmp_path: Path) -> Sea:
 @contextmanager
 def in_branch(sea: Sea, env: str = DEV) -> Iterator[Project]:
     with sea.open() as production, opened(sea, env) as project:
-        project._opened = production.tools
+        project.workspace.tools = production.tools
         yield project
 
 

@@ -48,7 +48,7 @@ def test_each_partition_knows_its_version(tides: Tides) -> None:
     now = project.state().heads["raw"].partitions
     assert passed(now.values()) == "1.0.0 (2), 1.1.0 (2)"
     assert (passed([now[day(0)]]), passed([])) == ("1.0.0", "")
-    facts, raw = project.facts(), project.stage("raw")
+    facts, raw = project.workspace.facts(), project.stage("raw")
     assert explain(facts, raw).contract == "Raw 1.0.0 (2), 1.1.0 (2)"
     # What it passed, not what is declared today.
     assert explain(facts, raw, day(0)).contract == "Raw 1.0.0"

@@ -23,7 +23,7 @@ def tides(tmp_path: Path) -> Tides:
 def reasons(tides: Tides, stage: str) -> Why:
     project = tides.open()
     try:
-        return why(project.facts(), project.plan(stage), project.stage(stage))
+        return why(project.workspace.facts(), project.plan(stage), project.stage(stage))
     finally:
         project.close()
 

@@ -345,7 +345,7 @@ def test_a_ruling_waits_for_those_before_it(tides: Tides) -> None:
     rule(tides, "take_back", "raw", ruling=1)
     tides.send(0, (9000.0, *BAD))
     project = tides.open()
-    state = project.facts().state
+    state = project.workspace.facts().state
     project.close()
     assert len(state.rulings["raw"][day(0)]) == 3
     tides.run()
@@ -387,7 +387,7 @@ def test_a_ruling_on_what_moved_meanwhile_is_refused(tides: Tides) -> None:
 
 def test_an_object_that_is_gone_is_not_ruled_on(tides: Tides) -> None:
     project = tides.open()
-    name = project.facts().state.heads["raw"].partitions[day(0)].product.quarantine
+    name = project.workspace.facts().state.heads["raw"].partitions[day(0)].product.quarantine
     assert name is not None
     project.tools.artifacts.remove([name])
     with pytest.raises(StorageError):

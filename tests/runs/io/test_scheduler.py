@@ -44,7 +44,7 @@ RETRIED = CHAIN.replace(
 
 def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
     """All that could take a run along goes to an engine."""
-    monkeypatch.setattr("tidemill.project.project.elsewhere", away_to(engine, **options))
+    monkeypatch.setattr("tidemill.project.runs.elsewhere", away_to(engine, **options))
 
 
 def no_mishap(task: Task) -> None:

@@ -9,8 +9,9 @@ from tidemill.cli.lazy_group import where_options
 from tidemill.cli.project_option import opened
 from tidemill.cli.render.contract_changes import review as text_of
 from tidemill.cli.render.json_document import json_option, tell
-from tidemill.lineage.impact import Consumer
-from tidemill.lineage.versioning import Reviewed, review
+from tidemill.contracts.spec import ContractSpec
+from tidemill.lineage.versioning import Reviewed
+from tidemill.project.contracts import compare_contracts
 
 _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 
@@ -28,20 +29,18 @@ def diff(old: str, new: str, as_json: bool) -> None:
     rules out lacks its major version, or takes a column that a stage reads.
     """
     before, after = contract_named(old), contract_named(new)
-    stage = after.stage or before.stage
-    found = review(stage or after.spec.name, before.spec, after.spec, _consumers(stage))
+    found = _compare(after.stage or before.stage, before.spec, after.spec)
     tell(_text(found), as_json, "tidemill.contract.diff/1", lambda: {"review": found})
     for name, side in ((old, before), (new, after)):
         _warn(name, side)
     click.get_current_context().exit(3 if found.failed else 0)
 
 
-def _consumers(stage: str) -> tuple[Consumer, ...]:
+def _compare(stage: str, old: ContractSpec, new: ContractSpec) -> Reviewed:
     if not stage:
-        return ()
+        return compare_contracts(old, new)
     with opened() as project:
-        known = any(stage == other.name for other in project.flow.stages)
-        return project.consumers(stage) if known else ()
+        return project.contracts.compare(stage, old, new)
 
 
 def _text(found: Reviewed) -> str:

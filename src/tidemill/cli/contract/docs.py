@@ -12,7 +12,6 @@ from tidemill.cli.render.dictionary_html import page
 from tidemill.cli.render.dictionary_markdown import markdown
 from tidemill.cli.render.json_document import answer, document, json_option
 from tidemill.core.errors import StorageError
-from tidemill.lineage.dictionary import dictionary
 
 _WRITERS = {"markdown": (markdown, "dictionary.md"), "html": (page, "dictionary.html")}
 
@@ -30,7 +29,7 @@ def docs(folder: str | None, form: str | None, as_json: bool) -> None:
     The same workflow gives the same bytes, so that it can be committed and compared.
     """
     with opened() as project:
-        book = dictionary(project.flow, project.recipes)
+        book = project.lineage.dictionary()
     if as_json:
         answer(document("tidemill.contract.docs/1", {"dictionary": book}))
     if folder is None:

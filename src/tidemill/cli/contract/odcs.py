@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.contract.reference import chosen, contract_named
+from tidemill.cli.contract.reference import contract_named
 from tidemill.cli.lazy_group import where_options
 from tidemill.cli.render.json_document import answer, document, json_option
 from tidemill.contracts.inference.python_source import source
-from tidemill.contracts.io.odcs_files import read_odcs, write_odcs
-from tidemill.contracts.odcs.reader import Imported
+from tidemill.project.contracts import Imported, contract_of_table, read_odcs, write_odcs
 
 
 @click.command(name="export")
@@ -43,7 +42,10 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
     in a comment. Needs the extra: pip install 'tidemill[odcs]'.
     """
     found = read_odcs(file)
-    written = source(found.contracts if schema is None else [chosen(found.contracts, schema, file)])
+    contracts = found.contracts
+    if schema is not None:
+        contracts = (contract_of_table(contracts, schema, file),)
+    written = source(contracts)
     listed = (*found.unrepresented, *written.left_out)
     if as_json:
         body = {"file": str(file), "unrepresented": listed, "source": written.text}

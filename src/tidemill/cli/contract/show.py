@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +17,7 @@ from tidemill.contracts.docs.phrases import conditions, table_rules
 from tidemill.contracts.docs.text import contract_text
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import WideRule
-from tidemill.core.errors import UsageError
-from tidemill.lineage.dictionary import Entry, entry_of
-
-if TYPE_CHECKING:
-    from tidemill.project.project import Project
+from tidemill.lineage.dictionary import Entry
 
 
 @click.command()
@@ -33,18 +28,11 @@ def show(name: str, as_json: bool) -> None:
     """The columns and rules of a contract, what follows when each is broken, who gives and reads it."""
     with opened() as project:
         module, colon, attribute = name.partition(":")
-        spec = of_class(module, attribute) if colon else _of_stage(project, name)
-        stages = [s.name for s in project.flow.stages if s.output == spec] if colon else [name]
-        entries = [entry_of(project.flow, project.recipes, stage) for stage in stages]
+        spec = of_class(module, attribute) if colon else project.contracts.of_stage(name)
+        lineage = project.lineage
+        entries = lineage.entries_of(spec) if colon else (lineage.entry(name),)
     text = "\n\n".join([contract_text(spec), *map(_around, entries)])
     tell(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries))
-
-
-def _of_stage(project: Project, stage: str) -> ContractSpec:
-    spec = project.stage(stage).output
-    if spec is None:
-        raise UsageError(f"{stage} has no contract: it makes no table")
-    return spec
 
 
 def _around(entry: Entry) -> str:

@@ -14,8 +14,8 @@ from tidemill.cli.render.figures import count, moment, plural, table, without_em
 from tidemill.cli.render.frame import head_table
 from tidemill.cli.render.json_document import json_option, tell
 from tidemill.core.partition import WHOLE, spread
-from tidemill.environments.io.compare import StageApart
-from tidemill.environments.io.terms import told as terms_told
+from tidemill.project.environments import StageApart
+from tidemill.project.environments import told as terms_told
 from tidemill.workflow.environment import PRODUCTION, Environment
 
 

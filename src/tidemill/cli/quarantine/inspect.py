@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,9 @@ from tidemill.cli.render.figures import count, moment, plural, table
 from tidemill.cli.render.frame import head_table
 from tidemill.cli.render.json_document import json_option, tell
 from tidemill.core.partition import WHOLE
-from tidemill.quarantine.io.release import Held
+
+if TYPE_CHECKING:
+    from tidemill.project.quarantine import Held
 
 
 @click.command("list")

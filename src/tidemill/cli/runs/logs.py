@@ -11,8 +11,8 @@ from tidemill.cli.project_option import opened
 from tidemill.cli.render.figures import harmless, moment
 from tidemill.cli.render.json_document import json_option, tell
 from tidemill.core.partition import WHOLE
-from tidemill.history.io.runs import LAST
 from tidemill.ledger.log_line import END, Line
+from tidemill.project.runs import LAST
 
 # The texts of other steps don't stand further to the right for one with a long name.
 _WIDEST = 60

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
-from tidemill.runs.io.progress_listener import Progress, Unwatched
+from tidemill.project.runs import Progress, Unwatched
 
 
 class ProgressBars:

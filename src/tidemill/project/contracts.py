@@ -1,0 +1,118 @@
+"""Find and compare the contracts of a project, and exchange contracts with files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tidemill.contracts.io.odcs_files import read_odcs as read_odcs
+from tidemill.contracts.io.odcs_files import write_odcs as write_odcs
+from tidemill.contracts.io.synthetic import sample as sample
+from tidemill.contracts.odcs.reader import Imported as Imported
+from tidemill.contracts.spec import ContractSpec
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.history.io.runs import Held as Held
+from tidemill.history.io.runs import Publication as Publication
+from tidemill.history.io.runs import list_versions
+from tidemill.lineage.impact import readers
+from tidemill.lineage.io.git_ref import stages_at
+from tidemill.lineage.versioning import Reviewed, review
+from tidemill.project.inference import InferredContract, infer_from_stage
+from tidemill.project.workspace import Workspace
+
+_SPEC = "__tidemill_contract__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractHistory:
+    """A stage's contract as declared now, and the versions that its partitions passed, oldest first."""
+
+    spec: ContractSpec
+    versions: Sequence[Held]
+
+
+class Contracts:
+    """The contracts of a workspace's stages."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def of_stage(self, stage: str) -> ContractSpec:
+        """The contract of a stage's output; UsageError for a stage without a table."""
+        spec = self._workspace.stage(stage).output
+        if spec is None:
+            raise UsageError(f"{stage} has no contract: it makes no table")
+        return spec
+
+    def at_ref(self, stage: str, ref: str, workflow: str | None = None) -> ContractSpec:
+        """The contract of a stage at a git ref, where `workflow` is if not where the settings say."""
+        stages = stages_at(self._workspace.root, ref, workflow)
+        found = {name: at.contract for name, at in stages.items() if at.contract is not None}
+        if stage not in found:
+            raise UsageError(
+                f"at {ref} no stage {stage!r} has a contract ({did_you_mean(stage, found)})"
+            )
+        return found[stage]
+
+    def history(self, stage: str) -> ContractHistory:
+        """The versions of a stage's contract over time; UsageError for a stage without a table."""
+        space = self._workspace
+        now = space.bindings(stage)
+        spec = self.of_stage(stage)
+        versions = list_versions(space.tools.ledger, space.environment, stage, now)
+        return ContractHistory(spec=spec, versions=versions)
+
+    def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> Reviewed:
+        """Compare two contracts of a stage: the changes, and the stages that they may break.
+
+        A stage that the workflow no longer has is compared without consumers.
+        """
+        space = self._workspace
+        if stage not in space.flow.names:
+            return review(stage, old, new, ())
+        return review(stage, old, new, readers(space.flow, space.recipes, stage))
+
+    def infer(
+        self, stage: str, since: str | None = None, until: str | None = None, name: str = ""
+    ) -> InferredContract:
+        """Infer a contract class `name` from the published rows of a stage, or from its query."""
+        return infer_from_stage(self._workspace, stage, since, until, name)
+
+
+def compare_contracts(old: ContractSpec, new: ContractSpec) -> Reviewed:
+    """Compare two contracts that belong to no stage."""
+    return review(new.name, old, new, ())
+
+
+def contract_in_file(file: Path, name: str = "") -> tuple[ContractSpec, int]:
+    """A contract from an ODCS file, and how many parts of the file no contract can represent.
+
+    `name` may be left out for a file with one table.
+    """
+    found = read_odcs(file)
+    if not name and len(found.contracts) != 1:
+        names = ", ".join(spec.name for spec in found.contracts) or "none"
+        raise UsageError(f"{file} has {len(found.contracts)} tables: say {file}#NAME ({names})")
+    spec = contract_of_table(found.contracts, name or found.contracts[0].name, file)
+    return spec, len(found.unrepresented)
+
+
+def contract_of_table(contracts: Sequence[ContractSpec], name: str, file: Path) -> ContractSpec:
+    """The contract of a table in a file; UsageError suggests the nearest name."""
+    for spec in contracts:
+        if spec.name == name:
+            return spec
+    advice = did_you_mean(name, [spec.name for spec in contracts])
+    raise UsageError(f"{file} has no schema {name!r} ({advice})")
+
+
+def contract_of_class(module: ModuleType, name: str) -> ContractSpec:
+    """The contract of a class in a module; UsageError suggests the nearest name."""
+    spec = getattr(getattr(module, name, None), _SPEC, None)
+    if not isinstance(spec, ContractSpec):
+        known = [key for key, value in vars(module).items() if hasattr(value, _SPEC)]
+        advice = did_you_mean(name, known)
+        raise UsageError(f"{module.__name__} has no contract {name!r} ({advice})")
+    return spec

@@ -1,0 +1,96 @@
+"""Plan what would run and why, and explain a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tidemill.core.errors import ConflictError, DeclarationError
+from tidemill.environments.io.environments import refuse_over
+from tidemill.planning.io.reasons_with_history import why
+from tidemill.planning.plan import Plan
+from tidemill.planning.plan_inputs import Now
+from tidemill.planning.planner import make_plan, scope_of
+from tidemill.planning.request import Request
+from tidemill.planning.stage_reasons import Why
+from tidemill.ports.ledger import State
+from tidemill.project.composition import count_rows, look
+from tidemill.project.workspace import Workspace
+from tidemill.reuse.io.evidence import faults_of
+from tidemill.runs.io.job import absent_from
+from tidemill.sources.io.listing import scan
+from tidemill.sources.scan import Scan
+from tidemill.workflow.stage import Kind
+
+
+class Plans:
+    """Plans what a request needs, on the state of the workspace's environment."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def make(self, request: Request) -> Plan:
+        """Plan a request and change nothing.
+
+        Raises DeclarationError when a stage that would run violates its contract's schema.
+        """
+        space = self._workspace
+        try:
+            return self.make_on(space.preview_state(), request)
+        except ConflictError:
+            return self.make_on(space.preview_state(whole=True), request)
+        finally:
+            space.tools.outside.close()
+
+    def make_on(self, state: State, request: Request) -> Plan:
+        """Plan a request on a given state; the caller closes the sources that were opened for it."""
+        space = self._workspace
+        refuse_over(state, space.environment, space.tools.clock())
+        scans, now = self._scan(state, request), _now(state, space.tools.clock())
+        plan = self._plan(now, scans, request)
+        absent = absent_from(space.tools.artifacts, plan, state)
+        if absent:
+            plan = self._plan(replace(now, absent=absent), scans, request)
+        self._refuse_faults(plan)
+        return plan
+
+    def reasons(self, plan: Plan, stage: str) -> Why:
+        """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
+        return why(self._workspace.facts(), plan, self._workspace.stage(stage))
+
+    def _plan(self, now: Now, scans: Mapping[str, Scan], request: Request) -> Plan:
+        space = self._workspace
+        known = space.tools.ledger.traces
+        return make_plan(space.flow, space.recipes, now, scans, known, request, space.environment)
+
+    def _scan(self, state: State, request: Request) -> Mapping[str, Scan]:
+        """List the sources of the ingest stages that the request covers."""
+        space = self._workspace
+        scope = scope_of(space.flow, request)
+        return {
+            stage.name: scan(stage, space.tools, state.sources, count_rows, look)
+            for stage in space.flow.stages
+            if stage.kind is Kind.INGEST and stage.name in scope
+        }
+
+    def _refuse_faults(self, plan: Plan) -> None:
+        space = self._workspace
+        running = plan.by_stage()
+        faults = faults_of(space.evidence, running)
+        faults += [fault for name in running for fault in space.recipes[name].faults]
+        if faults:
+            raise DeclarationError(f"workflow {space.flow.name!r}", faults)
+
+
+def _now(state: State, at: float) -> Now:
+    return Now(
+        heads=state.heads,
+        recipes=state.recipes,
+        live=state.live,
+        decisions=state.decisions,
+        sources=state.sources,
+        settled=state.settled,
+        rulings=state.rulings,
+        costs=state.costs,
+        at=at,
+    )
