@@ -127,7 +127,7 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt"])
+    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt"])
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
         shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")

@@ -95,7 +95,7 @@ def stamp(columns: list[str]) -> list[str]:
     [
         (threading.Event(), "threading.Event", "option: a value of type threading.Event can't be"),
         (pl.LazyFrame(), "polars.lazyframe.frame.LazyFrame", "a LazyFrame is read when it runs"),
-        (stamp, "builtins.function", "it depends on time.time (test_reading.py:"),
+        (stamp, "builtins.function", "it depends on time.time (test_reader_digest.py:"),
         ({"a": (x for x in "ab")}, "builtins.dict", "a value of type builtins.generator can't be"),
     ],
 )

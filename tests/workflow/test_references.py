@@ -71,7 +71,7 @@ def test_of_several_stages_one_is_named() -> None:
 
 def test_a_table_that_no_stage_gives() -> None:
     [fault] = faults(ships)
-    assert "ingest 'ships': known: Ports (test_referring.py:" in fault
+    assert "ingest 'ships': known: Ports (test_references.py:" in fault
     assert "is given by no stage; declare one, such as" in fault
 
 
