@@ -72,7 +72,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "SourceFile": {"reading": ""},
     "SourceSeen": {"files": (), "gone": ()},
     "Tally": {
-        "ran": 0, "bound": 0, "rechecked": 0, "current": 0, "failed": 0, "retried": 0,
+        "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,
         "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0,
         "quarantined": 0, "wall_s": 0.0, "cpu_s": 0.0, "memo": None,
         "fold": None,

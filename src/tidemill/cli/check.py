@@ -1,4 +1,4 @@
-"""`tidemill check`: everything that needs no data; with `--twice` also what isn't the same twice."""
+"""`tidemill check`: check contracts and wiring without data; optionally repeatability and changes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tidemill.project.checks import CheckReport, faults_at
 from tidemill.runs.repeatability import Repeated
 
 _SAMPLE = 3
-_TWICE = ("run twice", "partitions", "columns that differ", "not as published")
+_TWICE = ("run twice", "partitions", "differing columns", "not as published")
 
 
 @click.command()
 @click.option("--twice", is_flag=True,
-              help="Run some published partitions of each transform twice, and compare.")  # fmt: skip
+              help="Run some published partitions of each transform twice, and compare them.")  # fmt: skip
 @click.option("--sample", type=click.IntRange(min=1), metavar="N",
-              help=f"With --twice: N partitions a stage.  [default: {_SAMPLE}]")  # fmt: skip
+              help=f"With --twice: N partitions per stage.  [default: {_SAMPLE}]")  # fmt: skip
 @click.option("--answer", nargs=2, type=click.Path(path_type=Path), hidden=True)
 @click.option("--against", metavar="REF",
-              help="Also compare every contract with the one at a git ref.")  # fmt: skip
+              help="Compare contracts and stages with those at a git ref.")  # fmt: skip
 @click.option("--tell", "tell_into", type=click.Path(path_type=Path), hidden=True)
 @json_option
 @where_options
@@ -41,20 +41,20 @@ def check(
     tell_into: Path | None,
     as_json: bool,
 ) -> None:
-    """Check contracts, wiring and windows without any data; every fault is shown, with its line.
+    """Check contracts, wiring and windows without data, and show all faults with their lines.
 
-    --twice publishes nothing. Columns that differ are named and are no fault: what is published stays
-    as it is. The exit code is 1 only when a step gives nothing at all.
+    --twice publishes nothing. It lists differing columns, which are no fault. The exit code is 1 only
+    when a step fails.
 
-    --against imports the workflow of REF from a temporary folder. The exit code is 3 when a change that
-    a contract's compatibility rules out lacks its major version, or takes from a stage a column that it
-    reads or a guarantee that it relies on. Stages that are new, removed or renamed are listed.
+    --against imports the workflow at REF from a temporary folder, and lists new, removed and renamed
+    stages. The exit code is 3 when a change violates a contract's compatibility mode without a new
+    major version, or removes a column that a stage reads or a guarantee that it relies on.
     """
     if answer is not None or tell_into is not None:
         _serve(answer, tell_into)
         return
     if sample is not None and not twice:
-        raise click.UsageError("--sample says how many partitions --twice runs; add --twice")
+        raise click.UsageError("--sample sets how many partitions --twice runs; add --twice")
     try:
         with opened() as project:
             report = project.checks.report(
@@ -89,7 +89,7 @@ def _body(report: CheckReport) -> dict[str, Any]:
 
 
 def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
-    """The error with what is wrong in the stages, too, where those between them came first."""
+    """The error, completed by the faults inside stages, which faults between stages hide."""
     at = where()
     found = faults_at(Path(at.project), at.workflow)
     faults = tuple(dict.fromkeys((*error.faults, *found)))
@@ -107,7 +107,7 @@ def _repeated(found: Sequence[Repeated]) -> list[str]:
         (
             item.stage,
             _places(item.partitions),
-            ", ".join(item.differ) or ("it failed" if item.failed else "none"),
+            ", ".join(item.differ) or ("failed" if item.failed else "none"),
             ", ".join(item.otherwise) or "-",
         )
         for item in found
@@ -116,7 +116,7 @@ def _repeated(found: Sequence[Repeated]) -> list[str]:
 
 
 def _places(partitions: Sequence[str]) -> str:
-    """The sampled partitions, which lie apart from each other."""
+    """The sampled partitions, which are far apart from each other."""
     rest = len(partitions) - _SAMPLE
     more = f" and {rest:,} more" if rest > 0 else ""
     return ", ".join(key for key in partitions[:_SAMPLE] if key != WHOLE) + more

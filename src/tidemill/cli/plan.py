@@ -1,4 +1,4 @@
-"""`tidemill plan`: what would run, why, and what it should cost."""
+"""`tidemill plan`: show what would run, why, and its estimated cost."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from tidemill.runs.totals import Price
 @click.command()
 @request_options
 @click.option("--why", is_flag=True,
-              help="Why STAGE runs, waits or stays, down to its files; or every step.")  # fmt: skip
-@click.option("--markdown", is_flag=True, help="Markdown, for a pull request.")
+              help="Trace why STAGE runs, waits or stays up to date, down to its files; without STAGE, list "
+                   "every step.")  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @json_option
 @terms_options
 @where_options
 def plan(why: bool, markdown: bool, as_json: bool, **request: Any) -> None:
-    """Show what would run to make STAGE current (default: all), and why. Changes nothing."""
+    """Show what would run to bring STAGE up to date (default: all stages), and why. Changes nothing."""
     if why and markdown:
-        raise click.UsageError("--why and --markdown are two forms of the same; choose one")
+        raise click.UsageError("--why and --markdown can't be combined")
     with opened() as project:
         made, price = project.plan(**request), project.price
         reasons = None

@@ -1,4 +1,4 @@
-"""Open the project that the command line names; what the user's own module raises is shown as theirs."""
+"""Open the project that the command line names, and show errors of the user's module as theirs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PACKAGE = str(Path(__file__).parent.parent)
 
 @contextmanager
 def opened(environment: str = "") -> Iterator[Project]:
-    """The project, closed at the end; exits 1 when importing its workflow raised.
+    """Open the project, and close it at the end; exit 1 when importing its workflow raises.
 
-    `environment` is the one that the command is about, if not that of `--env`.
+    `environment` overrides `--env`.
     """
     at = where()
     env = environment or at.environment
@@ -46,7 +46,7 @@ def opened(environment: str = "") -> Iterator[Project]:
 
 
 def users_trace(error: BaseException) -> str:
-    """An error's traceback without the frames of Tidemill and of the import machinery."""
+    """The traceback of an error without the frames of Tidemill and of the import machinery."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -59,5 +59,5 @@ def users_trace(error: BaseException) -> str:
 
 def _importing(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"the workflow imports {error.name!r}, which isn't there: install it, or correct it"
+        return f"the workflow imports {error.name!r}, which isn't installed: install it, or correct the name"
     return f"the workflow can't be imported: it raised {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""`tidemill promote`: take what an environment does into another."""
+"""`tidemill promote`: promote an environment to another, atomically."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from tidemill.workflow.environment import PRODUCTION
 @click.argument("source")
 @click.argument("target", default=PRODUCTION, metavar="[TARGET]")
 @click.option("--train", multiple=True, metavar="MODEL",
-              help="Train MODEL there although no trigger says so; may be repeated.")  # fmt: skip
+              help="Train MODEL in TARGET even if no trigger fires; can be repeated.")  # fmt: skip
 @click.option("--wait", default="0", callback=duration, metavar="DURATION",
-              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+              help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @json_option
 @where_options
 def promote(source: str, target: str, train: tuple[str, ...], wait: float, as_json: bool) -> None:
-    """Take what the environment SOURCE does into TARGET (default: prod), and print a receipt.
+    """Promote the environment SOURCE to TARGET (default: prod), atomically, and print a receipt.
 
-    Plans in TARGET with the code at hand, which must be what SOURCE ran; binds what is known, runs the
-    rest, and publishes all at once, or nothing. What TARGET ingested meanwhile stays.
+    Plans in TARGET with the current code, which must be what SOURCE ran. Reuses known results, runs the
+    rest, and publishes everything in one transaction, or nothing. Data that TARGET ingested meanwhile
+    stays.
     """
     with opened(target) as project, ProgressBars(sys.stderr) as progress:
         receipt = project.promote(

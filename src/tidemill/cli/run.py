@@ -1,4 +1,4 @@
-"""`tidemill run`: do what the plan says."""
+"""`tidemill run`: run the plan."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 @request_options
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--wait", default="0", callback=duration, metavar="DURATION",
-              help="Wait so long for another run to end, such as 30s or 5m.")  # fmt: skip
+              help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
-              help="Execute one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
+              help="Run one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
 @click.option("--inline", is_flag=True,
-              help="Do all in this process, step after step; limits of stages don't hold.")  # fmt: skip
+              help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @json_option
 @terms_options
 @where_options
 def run(
     partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
 ) -> None:
-    """Do what `tidemill plan` with the same arguments says, and print a receipt.
+    """Run what `tidemill plan` with the same arguments shows, and print a receipt.
 
-    On a terminal a bar for each stage shows how far it is, elsewhere a line now and then. When something
-    failed, a table says what, why, and what to do. PARTITION is for --debug.
+    A terminal shows a progress bar per stage; otherwise progress is a line now and then. A table lists
+    failures, with their causes and what to do. PARTITION is for --debug.
     """
     if debug:
         _debug(request, partition, as_json)
         return
     if partition:
         raise click.UsageError(
-            f"run takes one STAGE; for the time of {partition!r} say --from {partition} --to {partition}"
+            f"run takes one STAGE; to select {partition!r}, add --from {partition} --to {partition}"
         )
-    # Whoever asks for it wants to stop somewhere, and bars would be drawn over the debugger.
+    # Breakpoints work with --inline, and bars would be drawn over the debugger.
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
     with opened() as project, bars as progress:
         receipt = project.run(
@@ -65,17 +65,17 @@ def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
     if not stage:
         raise click.UsageError("--debug needs a STAGE, and its PARTITION if it has several")
     if any(request.values()):
-        raise click.UsageError("--debug executes one step: it takes a STAGE and a PARTITION only")
+        raise click.UsageError("--debug runs one step: it takes only a STAGE and a PARTITION")
     with opened() as project:
         try:
             trial = project.debug(stage, partition or WHOLE)
         except StepError as error:
             click.echo(error.trace, err=True)
             raise
-    tell(_told(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial))
+    tell(_trial_text(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial))
 
 
-def _told(stage: str, partition: str, trial: Trial) -> str:
+def _trial_text(stage: str, partition: str, trial: Trial) -> str:
     product = trial.product
     name = f"{stage} {partition}".strip()
     lines = [

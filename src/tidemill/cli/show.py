@@ -1,4 +1,4 @@
-"""`tidemill show`: what is published: rows with their profile, a model's artifact, scores."""
+"""`tidemill show`: show published rows with their profile, a model's artifact, or scores."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("stage")
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--bad", is_flag=True, help="The quarantined rows, with the rules that each broke.")
+@click.option(
+    "--bad", is_flag=True, help="Show quarantined rows instead, with the rules that each broke."
+)
 @click.option("--rows", default=10, show_default=True, type=click.IntRange(min=0), metavar="N",
-              help="The first N rows.")  # fmt: skip
+              help="Show the first N rows.")  # fmt: skip
 @json_option
 @where_options
 def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> None:
-    """Show the published rows of STAGE: schema with contract, profile, and the first rows.
+    """Show what STAGE has published: schema with contract conditions, profile, and the first rows.
 
-    For a model its artifact, for an evaluation its scores.
+    Shows the artifact of a model, and the scores of an evaluation.
     """
     with opened() as project:
         subject = project.stage(stage)
@@ -131,7 +133,7 @@ def _artifact(binding: Binding) -> tuple[str, dict[str, Any]]:
 
 
 def artifact_lines(artifact: Artifact) -> list[str]:
-    """What users of a model must know about it."""
+    """Describe a model artifact: output, inputs, training data, contracts, parameters."""
     trained = ", ".join(f"{name} {spread(keys)}" for name, keys in artifact.trained_on.items())
     contracts = ", ".join(f"{name} {version}" for name, version in artifact.contracts.items())
     return [

@@ -89,12 +89,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The sums over one stage's attempts in a run."""
+    """The sums over one stage's attempts in a run; `ran` includes those that `removed` a partition."""
 
     stage: str
     ran: int = 0
     bound: int = 0
     rechecked: int = 0
+    removed: int = 0
     current: int = 0
     failed: int = 0
     retried: int = 0

@@ -32,6 +32,7 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
     for name in names:
         own = [attempt for attempt in attempts if attempt.stage == name]
         rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
+        removed = sum(a.action == Action.REMOVE and a.outcome is Outcome.OK for a in own)
         count = {o: sum(a.outcome is o for a in own) for o in Outcome}
         found.append(
             Tally(
@@ -39,6 +40,7 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
                 ran=count[Outcome.OK] - rechecked,
                 bound=count[Outcome.BOUND],
                 rechecked=rechecked,
+                removed=removed,
                 current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 retried=count[Outcome.RETRIED],

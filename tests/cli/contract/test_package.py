@@ -46,7 +46,7 @@ def test_a_format_that_no_suffix_tells(here: Path) -> None:
     FRAME.write_csv(here / "rows.dat")
     ended = tidemill("contract", "infer", "rows.dat")
     assert ended.code == 1
-    assert "the suffix tells no format" in ended.err
+    assert "the suffix names no known format" in ended.err
     assert tidemill("contract", "infer", "rows.dat", "--format", "csv").code == 0
 
 

@@ -1,4 +1,4 @@
-"""`tidemill contract diff`: what changes from one contract to another, and whom it may break."""
+"""`tidemill contract diff`: compare two contracts, and list the stages that the changes may break."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NAMED = "STAGE|STAGE@REF|MODULE:CLASS|FILE.yaml[#NAME]"
 @json_option
 @where_options
 def diff(old: str, new: str, as_json: bool) -> None:
-    """What changes from the contract OLD to NEW: each change, its direction, and whom it may break.
+    """Compare the contracts OLD and NEW: list each change, its direction, and what it may break.
 
-    A contract is that of a stage, of a stage at a git REF, of a class, or of a table in a file of ODCS.
-    Of a stage the readers are known. The exit code is 3 when a change that the compatibility of NEW
-    rules out lacks its major version, or takes a column that a stage reads.
+    A contract is named by a stage, a stage at a git REF, a class, or a table in an ODCS file. Consumers
+    are known for a stage. The exit code is 3 when a change violates the compatibility mode of NEW
+    without a new major version, or removes a column that a stage reads.
     """
     before, after = contract_named(old), contract_named(new)
     found = _compare(after.stage or before.stage, before.spec, after.spec)
@@ -52,7 +52,7 @@ def _warn(name: str, side: Named) -> None:
         parts = "1 part" if side.unsaid == 1 else f"{side.unsaid} parts"
         file = name.partition("#")[0]
         click.echo(
-            f"{parts} of {file} can't be said by contracts, and aren't compared: "
+            f"{parts} of {file} can't be expressed in a contract, and aren't compared: "
             f"tidemill contract import {file}",
             err=True,
         )

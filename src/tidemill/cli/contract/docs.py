@@ -1,4 +1,4 @@
-"""`tidemill contract docs`: a data dictionary of the whole workflow."""
+"""`tidemill contract docs`: write a data dictionary of the workflow."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _WRITERS = {"markdown": (markdown, "dictionary.md"), "html": (page, "dictionary.
 
 @click.command()
 @click.option("--to", "folder", metavar="FOLDER", type=click.Path(file_okay=False),
-              help="Write dictionary.md and dictionary.html there, instead of to stdout.")  # fmt: skip
+              help="Write dictionary.md and dictionary.html to FOLDER instead of stdout.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(_WRITERS)),
-              help="One of the two.  [default: markdown; both with --to]")  # fmt: skip
+              help="Write only this format.  [default: markdown; both with --to]")  # fmt: skip
 @json_option
 @where_options
 def docs(folder: str | None, form: str | None, as_json: bool) -> None:
-    """Write a data dictionary of the workflow: every contract, who gives it and who reads it.
+    """Write a data dictionary of the workflow: all contracts, their producers and their consumers.
 
-    The same workflow gives the same bytes, so that it can be committed and compared.
+    The same workflow gives the same bytes, so that the dictionary can be committed and compared.
     """
     with opened() as project:
         book = project.lineage.dictionary()

@@ -1,4 +1,4 @@
-"""`tidemill contract history`: the versions of a stage's contract that its partitions passed."""
+"""`tidemill contract history`: list the contract versions that a stage's partitions passed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidemill.cli.render.json_document import json_option, tell
 from tidemill.core.partition import WHOLE
 from tidemill.project.contracts import ContractHistory, Publication
 
-_HEADERS = ("version", ">published", ">held now", "first", "when", "last", "when")
+_HEADERS = ("version", ">published", ">in use", "first", "when", "last", "when")
 
 
 @click.command()
@@ -19,7 +19,7 @@ _HEADERS = ("version", ">published", ">held now", "first", "when", "last", "when
 @json_option
 @where_options
 def history(stage: str, as_json: bool) -> None:
-    """The versions of STAGE's contract over time: which partitions passed each, and how many hold it now."""
+    """List the versions of STAGE's contract: which partitions passed each, and how many still use it."""
     with opened() as project:
         found = project.contracts.history(stage)
     body = {

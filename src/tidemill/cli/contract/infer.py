@@ -1,4 +1,4 @@
-"""`tidemill contract infer`: a contract scaffolded from files, or from what a stage gives."""
+"""`tidemill contract infer`: infer a contract from data files, or from a stage."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tidemill.workflow.source import Format
 @click.command()
 @click.argument("path", metavar="PATH|STAGE")
 @click.option("--stage", "is_stage", is_flag=True,
-              help="It is a STAGE, although files have that name.")  # fmt: skip
+              help="Take the argument as a STAGE, even if there are files of that name.")  # fmt: skip
 @click.option("--from", "since", metavar="TIME",
-              help="Of a STAGE only partitions that begin with TIME or later, such as 2013-03.")  # fmt: skip
+              help="Of a STAGE, use partitions that start at TIME or later, such as 2013-03.")  # fmt: skip
 @click.option("--to", "until", metavar="TIME",
-              help="Of a STAGE only partitions that end by the end of TIME.")  # fmt: skip
+              help="Of a STAGE, use partitions that end by the end of TIME.")  # fmt: skip
 @click.option(
-    "--name", default="", help="The class's name.  [default: after the file or the stage]"
+    "--name", default="", help="The name of the class.  [default: from the file or stage]"
 )
 @click.option("--format", "form", type=click.Choice(get_args(Format)),
-              help="The files' format.  [default: told by the suffix]")  # fmt: skip
+              help="The format of the files.  [default: from the suffix]")  # fmt: skip
 @json_option
 @where_options
 def infer(
@@ -38,16 +38,16 @@ def infer(
     form: str | None,
     as_json: bool,
 ) -> None:
-    """Print a contract that fits the data in PATH: a file, a folder of files, or a glob in quotes.
+    """Infer a contract from the data in PATH (a file, a folder, or a quoted glob), and print it.
 
-    Or that fits what is published of a STAGE; of a transform that has published nothing, its query.
+    For a STAGE, infer it from the published rows, or from the query of an unpublished transform.
     """
-    surely = bool(is_stage or since or until)
-    files = [] if surely else find_files(path)
+    is_stage = is_stage or bool(since or until)
+    files = [] if is_stage else find_files(path)
     if files:
         found = infer_from_files(files, form, name)
     else:
-        found = _of_stage(path, since, until, name, surely=surely)
+        found = _of_stage(path, since, until, name, is_stage=is_stage)
     if as_json:
         body = {"name": found.name, **found.origin, "source": found.source}
         answer(document("tidemill.contract/1", body))
@@ -56,12 +56,12 @@ def infer(
 
 
 def _of_stage(
-    stage: str, since: str | None, until: str | None, name: str, *, surely: bool
+    stage: str, since: str | None, until: str | None, name: str, *, is_stage: bool
 ) -> InferredContract:
-    if not (surely or stage.isidentifier()):
+    if not (is_stage or stage.isidentifier()):
         raise SourceError(f"there are no data files at {stage!r}")
     with opened() as project:
-        if stage not in project.flow.names and not surely:
+        if stage not in project.flow.names and not is_stage:
             advice = did_you_mean(stage, project.flow.names)
             raise SourceError(
                 f"there are no data files at {stage!r}, and no stage of that name ({advice})"

@@ -1,4 +1,4 @@
-"""`tidemill contract export` and `import`: contracts as files of the Open Data Contract Standard."""
+"""`tidemill contract export` and `import`: exchange contracts in the Open Data Contract Standard."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from tidemill.project.contracts import Imported, contract_of_table, read_odcs, w
 @click.option("--format", "form", type=click.Choice(["odcs"]), default="odcs", show_default=True,
               help="The standard to write.")  # fmt: skip
 @click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Write FILE.  [default: stdout]"
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE.  [default: stdout]",
 )
 @where_options
 def export(name: str, form: str, to: Path | None) -> None:
-    """Write the contract of a stage, or of a class, as a document of another standard.
+    """Write the contract of a stage or a class as a document of the Open Data Contract Standard.
 
     Needs the extra: pip install 'tidemill[odcs]'.
     """
@@ -33,13 +36,13 @@ def export(name: str, form: str, to: Path | None) -> None:
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--schema", metavar="NAME", help="Only the table NAME.  [default: all]")
+@click.option("--schema", metavar="NAME", help="Import only the table NAME.  [default: all]")
 @json_option
 def import_(file: Path, schema: str | None, as_json: bool) -> None:
-    """Print FILE's contracts as Python, to be read and owned by a person.
+    """Print the contracts in FILE as Python, to review and keep.
 
-    FILE is YAML of the Open Data Contract Standard 3. What contracts can't say is listed on stderr, and
-    in a comment. Needs the extra: pip install 'tidemill[odcs]'.
+    FILE is YAML in the Open Data Contract Standard 3. What a contract can't express is counted on
+    stderr and listed in a comment. Needs the extra: pip install 'tidemill[odcs]'.
     """
     found = read_odcs(file)
     contracts = found.contracts
@@ -54,16 +57,14 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
         click.echo((written.text + _remark(file, found, listed)).strip())
     if listed:
         parts = "1 part" if len(listed) == 1 else f"{len(listed)} parts"
-        click.echo(f"{parts} of {file} can't be said by contracts: see the list", err=True)
+        click.echo(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
 
 
 def _remark(file: Path, found: Imported, listed: tuple[str, ...]) -> str:
-    """What stands below the classes: where they come from, and what they don't say."""
+    """The comment below the classes: the source file, and what the contracts don't express."""
     if not listed:
         return ""
-    head = (
-        f"Of {file} the contracts don't say:" if found.contracts else f"{file} describes no table:"
-    )
+    head = f"Not expressed, of {file}:" if found.contracts else f"{file} describes no table:"
     lines = [head, *(f"- {line}" for line in listed)]
     return "\n\n" + "\n".join(
         textwrap.fill(

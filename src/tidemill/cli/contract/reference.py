@@ -1,4 +1,4 @@
-"""The contract that an argument of the command line names."""
+"""Find the contract that a command-line argument refers to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _YAML = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """A contract, the stage whose it is if it is one's, and how many parts of a file it leaves out."""
+    """A contract, its stage if it has one, and how many parts of its file it doesn't express."""
 
     spec: ContractSpec
     stage: str = ""
@@ -29,7 +29,7 @@ class Named:
 
 
 def contract_named(name: str) -> Named:
-    """The contract of STAGE, STAGE@REF, MODULE:CLASS or FILE.yaml[#NAME]; UsageError for none."""
+    """Find the contract STAGE, STAGE@REF, MODULE:CLASS or FILE.yaml[#NAME]; UsageError for none."""
     file, _, table = name.partition("#")
     if Path(file).suffix.lower() in _YAML:
         spec, unsaid = contract_in_file(Path(file), table)
@@ -47,12 +47,12 @@ def contract_named(name: str) -> Named:
 
 
 def of_class(module: str, attribute: str) -> ContractSpec:
-    """The contract that a class of a module is; UsageError names the nearest for a wrong one."""
+    """The contract of a class in a module; UsageError suggests the nearest name."""
     return contract_of_class(_module(module), attribute)
 
 
 def _module(name: str) -> ModuleType:
-    """A module of the project's folder, or an installed one; exits 1 when it can't be imported."""
+    """Import a module from the project's folder, or an installed one; exit 1 when that fails."""
     folder = str(Path(where().project).resolve())
     sys.path.insert(0, folder)
     try:

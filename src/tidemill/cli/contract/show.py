@@ -1,4 +1,4 @@
-"""`tidemill contract show`: all that a contract says, who gives it and who reads it."""
+"""`tidemill contract show`: show a contract, its producer and its consumers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tidemill.lineage.dictionary import Entry
 @json_option
 @where_options
 def show(name: str, as_json: bool) -> None:
-    """The columns and rules of a contract, what follows when each is broken, who gives and reads it."""
+    """Show the columns and rules of a contract, the action on each failure, producers and consumers."""
     with opened() as project:
         module, colon, attribute = name.partition(":")
         spec = of_class(module, attribute) if colon else project.contracts.of_stage(name)
@@ -36,8 +36,8 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _around(entry: Entry) -> str:
-    """Who gives the table of a stage, and who reads what of it."""
-    given = f"given by {entry.stage} ({entry.kind}, {entry.place})"
+    """The producer of a stage's table, and the columns that each consumer reads."""
+    given = f"produced by {entry.stage} ({entry.kind}, {entry.place})"
     lines = [given + (f" from {', '.join(entry.inputs)}" if entry.inputs else "")]
     if entry.opaque:
         lines.append(f"  not followed column by column: {entry.opaque}")

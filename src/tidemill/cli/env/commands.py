@@ -23,14 +23,14 @@ from tidemill.workflow.environment import PRODUCTION, Environment
 @json_option
 @where_options
 def list_(as_json: bool) -> None:
-    """List the environments: what each branched off, when it began, and when it expires."""
+    """List the environments: the parent, creation time and expiry of each."""
     with opened(PRODUCTION) as project:
         found = project.environments.list()
     tell(_listed(found), as_json, "tidemill.environments/1", lambda: {"environments": found})
 
 
 def _listed(found: Sequence[Environment]) -> str:
-    headers = ("environment", "branch of", "began", "expires", "sample", "profile")
+    headers = ("environment", "branch of", "created", "expires", "sample", "profile")
     lines = [
         [item.name, item.parent or "-", *_times(item), _share(item), item.profile or "-"]
         for item in found
@@ -39,7 +39,7 @@ def _listed(found: Sequence[Environment]) -> str:
 
 
 def _times(item: Environment) -> tuple[str, str]:
-    over = " (over)" if item.expired(time.time()) else ""
+    over = " (expired)" if item.expired(time.time()) else ""
     expires = "-" if item.expires is None else moment(item.expires) + over
     return moment(item.at) if item.since else "-", expires
 
@@ -50,12 +50,16 @@ def _share(item: Environment) -> str:
 
 @click.command("create")
 @click.argument("name")
-@click.option("--from", "parent", metavar="NAME", help="What it begins with.  [default: prod]")
-@click.option("--empty", is_flag=True, help="It begins with nothing.")
-@click.option("--ttl", metavar="TIME", help="It expires after such a time as 12h or 14d; see drop.")
+@click.option(
+    "--from", "parent", metavar="NAME", help="The environment to branch off.  [default: prod]"
+)
+@click.option("--empty", is_flag=True, help="Start without any published data.")
+@click.option(
+    "--ttl", metavar="TIME", help="Let it expire after a time such as 12h or 14d; see drop."
+)
 @click.option("--sample", type=float, metavar="SHARE",
-              help="It works on this share of rows, such as 0.05.")  # fmt: skip
-@click.option("--profile", metavar="NAME", help="It works with this profile of the settings.")
+              help="Run on this share of the source rows, such as 0.05.")  # fmt: skip
+@click.option("--profile", metavar="NAME", help="Run with this run profile of the settings.")
 @json_option
 @where_options
 def create(
@@ -67,9 +71,9 @@ def create(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Begin the environment NAME with all that another has now; nothing is copied."""
+    """Create the environment NAME as a branch of another, without copying data."""
     if empty and parent:
-        raise click.UsageError("--empty and --from are two ways to begin; choose one")
+        raise click.UsageError("--empty and --from can't be combined")
     begin = "" if empty else parent or PRODUCTION
     with opened(PRODUCTION) as project:
         made = project.environments.create(
@@ -83,22 +87,27 @@ def create(
 
 @click.command("drop")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--expired", is_flag=True, help="All whose time is over.")
+@click.option("--expired", is_flag=True, help="Drop all expired environments.")
 @json_option
 @where_options
 def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
-    """End environments. What was computed in them stays known, and everything stays stored."""
+    """Drop environments. Their results stay stored and can still be reused."""
     if not names and not expired:
-        raise click.UsageError("name the environments to drop, or say --expired")
+        raise click.UsageError("name the environments to drop, or add --expired")
     with opened(PRODUCTION) as project:
         done = project.environments.drop(names, expired=expired)
     lines = [f"dropped {name}" for name in done.dropped]
     lines += [
-        f"{name} expired and stays, because "
-        + (f"{', '.join(branches)} branched off it" if branches else "something is at work in it")
+        f"{name} expired but is kept: "
+        + (f"{', '.join(branches)} branched off it" if branches else "a run is active in it")
         for name, branches in done.kept.items()
     ]
-    tell("\n".join(lines) or "none expired", as_json, "tidemill.dropped/1", lambda: {"done": done})
+    tell(
+        "\n".join(lines) or "no environment has expired",
+        as_json,
+        "tidemill.dropped/1",
+        lambda: {"done": done},
+    )
 
 
 @click.command("diff")
@@ -106,13 +115,13 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
 @click.argument("other", default=PRODUCTION, metavar="[OTHER]")
 @click.argument("stage", default="", metavar="[STAGE]")
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--rows", is_flag=True, help="Also the rows of a STAGE that has one partition.")
+@click.option("--rows", is_flag=True, help="Compare the rows of a STAGE without partitions.")
 @json_option
 @where_options
 def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: bool) -> None:
-    """Show what the environment ONE holds differently than OTHER (default: prod).
+    """Compare the published data of the environments ONE and OTHER (default: prod).
 
-    By partitions and columns, which reads no data; with a STAGE and a PARTITION, row by row.
+    Compares partitions and columns by their hashes; with a STAGE and a PARTITION, compares rows.
     """
     if rows and not stage:
         raise click.UsageError("--rows needs a STAGE")
@@ -131,7 +140,7 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
 
 def _stages_told(found: Sequence[StageApart], one: str, other: str) -> str:
     if not found:
-        return f"{one} holds what {other} holds"
+        return f"{one} and {other} have the same data"
     headers = (
         "stage",
         ">same",
@@ -175,9 +184,9 @@ def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
         (apart.changed, "changed"),
     ]
     counts = [f"{plural(number, 'row')} {words}" for number, words in told if number]
-    yield f"{place}: {', '.join(counts) or 'the rows are the same'}"
+    yield f"{place}: {', '.join(counts) or 'the rows are equal'}"
     if apart.unlike:
-        yield f"not compared, because not both have them alike: {', '.join(apart.unlike)}"
+        yield f"not compared, because the types differ or a side lacks them: {', '.join(apart.unlike)}"
     for name, number in apart.columns.items():
         most = f", by at most {apart.largest[name]:.3g}" if name in apart.largest else ""
         yield f"- {name} differs in {plural(number, 'row')}{most}"

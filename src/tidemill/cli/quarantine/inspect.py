@@ -1,4 +1,4 @@
-"""`tidemill quarantine list`, `show` and `export`: what is in quarantine."""
+"""`tidemill quarantine list`, `show` and `export`: inspect quarantined rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @where_options
 def list_(stage: str, as_json: bool) -> None:
-    """List the partitions with quarantined rows or rulings, of STAGE or of all stages."""
+    """List the partitions that have quarantined rows or rulings, of STAGE or of all stages."""
     with opened() as project:
         found = project.quarantine.list(stage)
     tell(_listed(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
@@ -57,11 +57,13 @@ def _rulings(found: Sequence[Held]) -> list[str]:
         lines += ["", f"{held.stage} {'' if held.partition == WHOLE else held.partition}".strip()]
         carried = len(held.rulings) - held.pending
         for number, words in enumerate(held.rulings, 1):
-            lines.append(f"  {number}. {words}{'' if number <= carried else ' (waits for a run)'}")
+            lines.append(f"  {number}. {words}{'' if number <= carried else ' (pending)'}")
         if held.done:
             lines.append(f"  {held.done}")
         if held.gone:
-            lines.append(f"  {plural(held.gone, 'row')} of them came no more: nothing became of it")
+            lines.append(
+                f"  {plural(held.gone, 'row')} of them no longer in the source: not applied"
+            )
     return lines
 
 
@@ -69,11 +71,11 @@ def _rulings(found: Sequence[Held]) -> list[str]:
 @click.argument("stage")
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--rows", default=20, show_default=True, type=click.IntRange(min=0), metavar="N",
-              help="The first N rows.")  # fmt: skip
+              help="Show the first N rows.")  # fmt: skip
 @json_option
 @where_options
 def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
-    """Show the quarantined rows of STAGE as they came, each with its number and the rules it broke."""
+    """Show the quarantined rows of STAGE as they came, with their numbers and the rules they broke."""
     with opened() as project:
         found = project.quarantine.rows(stage, partition)
     head = found.head(rows)
@@ -91,10 +93,10 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
 @click.argument("stage")
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--to", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="A .csv, .parquet, .json or .ndjson file.")  # fmt: skip
+              help="The file to write: .csv, .parquet, .json or .ndjson.")  # fmt: skip
 @where_options
 def export(stage: str, partition: str, to: Path) -> None:
-    """Write the quarantined rows of STAGE to FILE, with their numbers in `_row`."""
+    """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`."""
     with opened() as project:
         rows = project.quarantine.export(stage, partition, to=to)
     click.echo(f"{plural(rows, 'quarantined row')} written to {to}")

@@ -1,4 +1,4 @@
-"""Changed contracts as text: each change, its direction, and the stages that it concerns."""
+"""Render changes of contracts and stages: each change, its direction, and the stages that it affects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidemill.lineage.versioning import Reviewed
 
 
 def reviews(ref: str, found: Against) -> str:
-    """What stands below the rest of a check."""
+    """Render a comparison with a git ref, to follow the rest of a check."""
     head = f"\n\nagainst {ref}:"
     moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
     if not found.contracts:
@@ -26,12 +26,12 @@ def _moved(stages: Sequence[Moved]) -> str:
         name = f"{move.was} -> {move.stage}" if move.was else move.stage
         fates = "; ".join(f"{reader} ({fate})" for reader, fate in move.readers)
         rows.append((name, move.kind, move.what, fates or "-"))
-    return table(*without_empty(("stage", "kind", "is", "was read by"), rows, "was read by"))
+    return table(*without_empty(("stage", "kind", "change", "consumers"), rows, "consumers"))
 
 
 def review(item: Reviewed) -> str:
-    """One contract beside another: a line for each change, then what its version lacks."""
-    headers = (f"{item.stage}: {item.diff.head}", "direction", "whom it breaks")
+    """Render a comparison of two contracts: a line per change, then the faults of the new version."""
+    headers = (f"{item.stage}: {item.diff.head}", "direction", "affected stages")
     rows = [
         (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
         for change in item.diff.changes
@@ -42,7 +42,7 @@ def review(item: Reviewed) -> str:
 
 
 def _whom(item: Reviewed, change: Change) -> str:
-    """The stages of one fate and one reason stand together."""
+    """The affected stages, grouped by effect and reason."""
     stages: dict[str, list[str]] = {}
     for each in item.consequences:
         if each.change == change:

@@ -1,4 +1,4 @@
-"""The data dictionary of a workflow as one HTML file that needs nothing else."""
+"""Render the data dictionary of a workflow as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PERSONAL = "personal-data"
 
 
 def page(book: Dictionary) -> str:
-    """The whole dictionary; the same workflow gives the same bytes."""
+    """Render the dictionary; the same workflow gives the same bytes."""
     title = f"{book.workflow}: data dictionary"
     sections = "\n".join(_section(book, entry) for entry in book.entries)
     return f"""<!DOCTYPE html>
@@ -83,8 +83,8 @@ def _section(book: Dictionary, entry: Entry) -> str:
 <h2 id="{_anchor(entry.stage)}">{escape(entry.stage)} <span class="kind">{entry.kind}, contract \
 {escape(entry.spec.name)} {escape(entry.spec.version)}</span></h2>
 {paragraphs(entry.spec.description)}
-<dl>{said}{f"<dt>made from</dt><dd>{inputs}</dd>" if inputs else ""}
-<dt>read by</dt><dd>{uses or "nobody"}</dd></dl>
+<dl>{said}{f"<dt>inputs</dt><dd>{inputs}</dd>" if inputs else ""}
+<dt>read by</dt><dd>{uses or "no stage"}</dd></dl>
 {_columns(entry, known)}
 {rule_tables(entry.spec)}
 </section>"""
@@ -123,7 +123,7 @@ def _personal(book: Dictionary) -> str:
         return f"<section>{head}\n<p>No column is marked as personal data.</p></section>"
     known = [entry.stage for entry in book.entries]
     rows = [_personal_row(item, known) for item in book.personal]
-    table = html_table("Columns that hold it", ("column", "kind", "may reach"), rows)
+    table = html_table("Columns with personal data", ("column", "kind", "may reach"), rows)
     return f"<section>{head}\n<p>{escape(PERSONAL_HINT)}</p>\n{table}</section>"
 
 

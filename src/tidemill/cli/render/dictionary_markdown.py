@@ -1,4 +1,4 @@
-"""The data dictionary of a workflow as Markdown, and the words that its pages share."""
+"""Render the data dictionary of a workflow as Markdown; phrases that its HTML page shares."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from tidemill.contracts.docs.phrases import (
 from tidemill.lineage.dictionary import Cell, Dictionary, Entry, Personal, Use
 
 HOW_TO_READ = (
-    "Every table of the workflow, in the order in which the stages run: what its contract promises, "
-    "what its columns come from, and who reads them."
+    "The tables of the workflow, in the order in which their stages run: the promises of each contract, "
+    "the lineage of its columns, and the stages that read them."
 )
 PERSONAL_HINT = (
-    "What depends on a column that is marked as personal data: values that are computed from it, and "
-    "rows that are chosen, joined or grouped by it. A stage that isn't followed column by column (a "
-    "model, a delivery, code that collects its rows) may hold it anywhere in what it makes."
+    "The columns that depend on a column marked as personal data: values computed from it, and rows "
+    "filtered, joined or grouped by it. A stage without column lineage (a model, a delivery, code that "
+    "collects its rows) may have it anywhere in its output."
 )
-# What Markdown would take for its own, where it would: pipes are left to `markdown_table`.
+# Characters that are Markdown syntax where they stand; `markdown_table` escapes pipes.
 _SPECIAL = re.compile(r"([\\`*\[\]<~]|\b_|_\b|&(?=#?\w+;)|^[>#+=-])")
 _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
 def head_said(entry: Entry) -> Iterator[tuple[str, str]]:
-    """What is said of a stage and its contract as a whole, each under its name."""
+    """Facts about a stage and its contract as a whole: pairs of a label and a text."""
     if entry.about:
-        yield "what it does", entry.about
+        yield "purpose", entry.about
     yield from head_terms(entry.spec)
     yield "declared", f"contract {entry.spec.place}, stage {entry.place}"
     if entry.opaque:
-        yield "columns", f"not followed from the inputs: {entry.opaque}"
+        yield "column lineage", f"unknown: {entry.opaque}"
 
 
 def use_said(use: Use) -> str:
-    """What a stage reads of a table, in brackets."""
+    """The columns that a stage reads of a table, in brackets."""
     if use.columns is None:
         return f"({use.kind}, any column)"
     return f"({', '.join(use.columns)})" if use.columns else "(the number of rows)"
 
 
 def cells_said(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
-    """The columns of every stage, in one text each."""
+    """The columns of each stage, joined."""
     found: dict[str, list[str]] = {}
     for stage, column in cells:
         found.setdefault(stage, []).append(column)
@@ -59,7 +59,7 @@ def cells_said(cells: Iterable[Cell]) -> Iterator[tuple[str, str]]:
 
 
 def markdown(book: Dictionary) -> str:
-    """The whole dictionary as one Markdown page; the same workflow gives the same text."""
+    """Render the dictionary as one Markdown page; the same workflow gives the same text."""
     blocks = [f"# {_plain(book.workflow)}: data dictionary"]
     if book.owner:
         blocks.append(f"Owner: {_plain(book.owner)}")
@@ -89,9 +89,9 @@ def _section(entry: Entry) -> Iterator[str]:
 def _said(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from head_said(entry)
     if entry.inputs:
-        yield "made from", ", ".join(entry.inputs)
+        yield "inputs", ", ".join(entry.inputs)
     uses = "; ".join(f"{use.stage} {use_said(use)}" for use in entry.uses)
-    yield "read by", uses or "nobody"
+    yield "read by", uses or "no stage"
 
 
 def _columns(entry: Entry) -> str:
@@ -167,12 +167,12 @@ def _reached(item: Personal) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is Markdown, on one line; `markdown_table` sees to its pipes."""
+    """Text on one line, with Markdown syntax escaped except pipes."""
     return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def _code(text: str) -> str:
-    """Text as code, fenced by more backticks than it holds."""
+    """Text as inline code, fenced by more backticks than it has."""
     flat = " ".join(text.split())
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)

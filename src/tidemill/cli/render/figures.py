@@ -1,4 +1,4 @@
-"""Text tables and figures as people read them; no colours, no width of a terminal."""
+"""Format numbers, sizes, times and tables as plain text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def count(number: int) -> str:
-    """`12,345`; nothing is `-`, so that what is there stands out."""
+    """`12,345`; zero is `-`, so that other numbers stand out."""
     return f"{number:,}" if number else "-"
 
 
 def size(number: int) -> str:
-    """Bytes in the unit that gives up to three digits before the point: `3.2 MB`."""
+    """Bytes in the unit with at most three digits before the point: `3.2 MB`."""
     if not number:
         return "-"
     value, unit = float(number), 0
@@ -39,7 +39,7 @@ def seconds(number: float) -> str:
 
 
 def rough(number: float) -> str:
-    """Seconds that are only guessed: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; never nothing."""
+    """Estimated seconds: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; at least `1 ms`."""
     if number >= 5400:
         return f"{number / 3600:.1f} h"
     if number >= 89.5:
@@ -52,14 +52,14 @@ def rough(number: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """`1.25 USD`; small amounts keep two digits that tell something."""
+    """`1.25 USD`; amounts below 0.01 keep two significant digits."""
     if amount >= 0.01:
         return f"{amount:.2f} {currency}"
     return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
 def moment(unix: float) -> str:
-    """A time in the zone of this machine, to the second."""
+    """A Unix time in the local time zone, to the second."""
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -69,7 +69,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text without what would move the cursor or colour the rest: it may come from data."""
+    """Text from data, without control characters that would move the cursor or change colours."""
     if text.isprintable():
         return text
     text = click.unstyle(text)

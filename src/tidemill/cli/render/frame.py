@@ -1,4 +1,4 @@
-"""Frames as text. Nothing here imports Polars, so a run with nothing to do doesn't either."""
+"""Render frames as text, without importing Polars: a run with nothing to do doesn't need it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WIDEST = 32
 
 
 def head_table(frame: pl.DataFrame) -> str:
-    """The rows of a (small) frame; numbers are aligned to the right."""
+    """Render the rows of a small frame as a table; numbers are aligned to the right."""
     headers = [f">{name}" if dtype.is_numeric() else name for name, dtype in frame.schema.items()]
     if not headers:
         return "(no columns)"
@@ -21,7 +21,7 @@ def head_table(frame: pl.DataFrame) -> str:
 
 
 def cell(value: Any) -> str:
-    """One value; text that is too long is cut."""
+    """Render one value; long text is cut."""
     if value is None:
         return "null"
     if isinstance(value, float):

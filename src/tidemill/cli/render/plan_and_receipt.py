@@ -1,4 +1,4 @@
-"""Plans and receipts as text: pure functions, for the commands and whoever else shows one."""
+"""Render plans and receipts as text."""
 
 from __future__ import annotations
 
@@ -25,29 +25,31 @@ from tidemill.runs.totals import Price
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import Usage
 
-# Seldom anything but zero, and then not shown.
-RECHECKED = ">rechecked"
+# Columns that are shown only if a row has something in them.
+RECHECKED, REMOVED = ">rechecked", ">removed"
 _RECEIPT = (
-    *("stage", ">ran", ">bound", RECHECKED, ">current", ">failed", ">skipped"),
+    *("stage", ">ran", ">reused", RECHECKED, ">up to date", REMOVED, ">failed", ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
 _ABOUT = ">about"
-_PLAN = ("stage", "does", ">steps", _ABOUT, ">current", "partitions", "why")
-# So many stages without history are named, of more only how many they are.
+_PLAN = ("stage", "action", ">steps", _ABOUT, ">up to date", "partitions", "why")
+# The words for actions that plans record under another name.
+_ACTIONS = {"bind": "reuse"}
+# How many stages without history are named; more are only counted.
 _NAMED = 3
 FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
 
 def render_receipt(receipt: Receipt, width: int = 120) -> str:
-    """What a run did and cost: a line a stage, the totals, what failed, and what has to be said.
+    """Render what a run did and cost: a line per stage, totals, failures and messages.
 
-    Of the tables the one of failures is fitted into so many columns.
+    The table of failures is fitted into `width` columns.
     """
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
-    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED)), "", _totals(receipt)]
+    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED, REMOVED)), "", _totals(receipt)]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
     if receipt.failures:
@@ -66,8 +68,8 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
 def _receipt_row(tally: Tally) -> list[str]:
     return [
         tally.stage,
-        *map(count, (tally.ran, tally.bound, tally.rechecked)),
-        *map(count, (tally.current, tally.failed, tally.skipped)),
+        *map(count, (tally.ran - tally.removed, tally.bound, tally.rechecked)),
+        *map(count, (tally.current, tally.removed, tally.failed, tally.skipped)),
         *map(count, (tally.rows_in, tally.rows_out, tally.quarantined)),
         size(tally.bytes_in),
         f"{tally.cpu_s:.2f}" if tally.cpu_s >= 0.005 else "-",
@@ -81,6 +83,7 @@ def _sum(stages: Sequence[Tally]) -> Tally:
         bound=sum(s.bound for s in stages),
         rechecked=sum(s.rechecked for s in stages),
         current=sum(s.current for s in stages),
+        removed=sum(s.removed for s in stages),
         failed=sum(s.failed for s in stages),
         skipped=sum(s.skipped for s in stages),
         rows_in=sum(s.rows_in for s in stages),
@@ -106,15 +109,15 @@ def _cost(receipt: Receipt) -> str:
         unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
         cost = f"cost {money(receipt.cost, receipt.currency)}"
         return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
-    # A run with nothing to do names no currency: whatever the price, it is nothing.
+    # A run with nothing to do names no currency: it costs nothing at any price.
     return NO_PRICE if receipt.currency else "cost nothing"
 
 
 def render_memo(used: Usage, currency: str) -> str:
-    """What memos spared and took."""
+    """Render the use of memos: rows from the cache, rows computed, calls, tokens, money."""
     told = [
-        f"{plural(used.known, 'row')} known",
-        f"{plural(used.asked, 'row')} asked for in {plural(used.calls, 'call')}",
+        f"{plural(used.known, 'row')} cached",
+        f"{plural(used.asked, 'row')} computed in {plural(used.calls, 'call')}",
     ]
     if used.tokens or used.tokens_saved:
         told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
@@ -124,9 +127,9 @@ def render_memo(used: Usage, currency: str) -> str:
 
 
 def _fold(used: FoldUsage) -> str:
-    """What folds took."""
-    computed = f"{plural(used.computed, 'partition')} computed of {plural(used.rows, 'row')}"
-    return f"fold: {plural(used.kept, 'partition')} known, {computed}"
+    """Render the use of folds: partitions from the cache, and partitions computed."""
+    computed = f"{plural(used.computed, 'partition')} computed from {plural(used.rows, 'row')}"
+    return f"fold: {plural(used.kept, 'partition')} cached, {computed}"
 
 
 def _bullet(message: str) -> str:
@@ -134,7 +137,7 @@ def _bullet(message: str) -> str:
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
-    """What would run and cost, a line a stage and reason; with `why` a line a step."""
+    """Render what would run and cost: a line per stage and reason, with `why` a line per step."""
     parts = [_headline(plan, price), ""]
     if why:
         parts += [_why(plan.steps)] if plan.steps else []
@@ -144,7 +147,7 @@ def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
 
 
 def markdown_plan(plan: Plan, *, price: Price = FREE) -> str:
-    """The same for a pull request."""
+    """Render a plan as Markdown, for a pull request."""
     parts = [f"### {_headline(plan, price)}"]
     parts.append(markdown_table(*_plan_table(plan)))
     for title, lines in _remarks(plan).items():
@@ -178,7 +181,7 @@ def _spent(plan: Plan, price: Price) -> str:
 
 
 def _untold(plan: Plan) -> str:
-    """Which steps the estimate leaves out."""
+    """The steps that the estimate leaves out."""
     unknown = plan.estimate.unknown
     if not unknown:
         return ""
@@ -195,7 +198,7 @@ def _untold(plan: Plan) -> str:
 
 
 def _stages(plan: Plan) -> list[str]:
-    """In the order in which they run first; those that only stay as they are stand where they belong."""
+    """All stages of a plan, in the order of the workflow."""
     return list(dict.fromkeys((*plan.current, *plan.by_stage())))
 
 
@@ -208,7 +211,7 @@ def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
 
 
 def _about(steps: Sequence[Step]) -> str:
-    """What steps should take; `?` when none of the kind ever ran."""
+    """The estimated duration of steps; `?` when none of the kind ever ran."""
     wall = estimate_of(steps).wall_s
     return "?" if wall is None else rough(wall) if wall else "-"
 
@@ -219,7 +222,8 @@ def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
     steps = planned(plan)
     for step in plan.by_stage().get(stage, ()):
         reasons = (only_if(step, steps),) if step.unlikely else common(step)
-        does = f"may {step.action}" if step.unlikely else str(step.action)
+        action = _ACTIONS.get(step.action, str(step.action))
+        does = f"may {action}" if step.unlikely else action
         groups.setdefault((does, reasons), []).append(step)
     if not groups:
         return [[stage, "-", "-", "-", current, "", ""]]
@@ -239,7 +243,7 @@ def _why(steps: Iterable[Step]) -> str:
 
 
 def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
-    """What has to be said besides steps, a block a title; all of it, or what stands under `titles`."""
+    """Render what a plan notes besides steps: a block per title, of all titles or of `titles`."""
     for title, lines in _remarks(plan).items():
         if lines and (not titles or title in titles):
             yield from ("", f"{title}:", *(f"  {line}" for line in lines))
@@ -266,8 +270,8 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
 
 
 def model_line(model: ModelState, plan: Plan) -> str:
-    """Whether a model is outdated and due, and by what; or that it may become so."""
-    trigger = f"; trained again when {model.trigger}" if model.trigger else ""
+    """Describe whether a model is outdated and due for training, and why."""
+    trigger = f"; retrained when {model.trigger}" if model.trigger else ""
     training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
     if training:
         outcome = only_if(training[0], planned(plan))

@@ -1,4 +1,4 @@
-"""A recipe in a line: what a stage is judged by, and the digests that stand for it."""
+"""Render a recipe as one line: what a stage is judged by, and the digests of its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a plan does to a stage what it does, as text."""
+"""Render the reasons of a plan for one stage."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from tidemill.planning.plan import Plan
 from tidemill.planning.stage_reasons import Group, Why
 
 _FILES = 3
-# What the names of what changed say better.
+# Reasons that the names of the changed files make redundant.
 _SAID = ("files changed", "rows changed")
-# What is done to one partition, and to several.
+# The action on one partition, and on several.
 _DOES = {
     "run": ("runs", "run"),
-    "bind": ("is bound, as it was made before", "are bound, as they were made before"),
-    "recheck": ("is judged again", "are judged again"),
+    "bind": ("is reused from an earlier run", "are reused from earlier runs"),
+    "recheck": ("is rechecked", "are rechecked"),
     "train": ("is trained", "are trained"),
     "evaluate": ("is scored", "are scored"),
     "gate": ("goes through its gates", "go through their gates"),
     "deliver": ("is delivered", "are delivered"),
     "remove": ("is removed", "are removed"),
     "wait": ("waits", "wait"),
-    "stay": ("stays as it is", "stay as they are"),
-    "made": ("was made", "were made"),
+    "stay": ("is up to date", "are up to date"),
+    "made": ("was published", "were published"),
 }
 
 
 def render_why(why: Why, plan: Plan, *, parts_of_it: bool = False) -> str:
-    """What the plan does to the stage, then what is behind it, then its recipe.
+    """Render what the plan does with the stage, the upstream causes, and the stage's recipe.
 
-    With `parts_of_it` the plan wasn't asked for all partitions: those that stay needn't be current.
+    With `parts_of_it` the request doesn't cover all partitions, so the others may be outdated.
     """
-    # A model that stays may still be outdated: that is said in a line of its own.
+    # A model that isn't trained may still be outdated: `model_line` describes it.
     own = [group for group in why.groups if why.model is None or group.does != "stay"]
     lines = [_headline(why, plan), "", *(_line(group, parts_of_it) for group in own)]
     if not why.groups and why.model is None:
-        lines.append(f"{why.stage}: nothing is published, and nothing would be")
+        lines.append(f"{why.stage}: nothing is published, and nothing would run")
     if why.model is not None:
         lines.append(model_line(why.model, plan))
     lines += [f"because {_line(group, parts_of_it)}" for group in why.because]
@@ -53,7 +53,7 @@ def _headline(why: Why, plan: Plan) -> str:
         (sum(len(g.partitions) for g in own if not g.unlikely), "step", ""),
         (sum(len(g.partitions) for g in own if g.unlikely), "step", " may follow"),
         (_count(why.groups, "wait"), "partition", " waiting"),
-        (_count(why.groups, "stay"), "partition", " as before"),
+        (_count(why.groups, "stay"), "partition", " up to date"),
     )
     told = [plural(number, noun) + rest for number, noun, rest in counts if number]
     return f"{why.stage} in {plan.environment}: {', '.join(told) or 'nothing to do'}"
@@ -70,7 +70,7 @@ def _line(group: Group, parts_of_it: bool) -> str:
     if group.unlikely:
         return f"{where} may follow, {'; '.join(group.reasons)}"
     if group.does == "stay":
-        return f"{where} {does}: current{', or not asked for' if parts_of_it else ''}"
+        return f"{where} {does}{', or not requested' if parts_of_it else ''}"
     if group.run:
         does = f"{does} by run {group.run} since"
     reasons = [reason for reason in group.reasons if reason not in _SAID or not group.files]

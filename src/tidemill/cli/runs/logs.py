@@ -1,4 +1,4 @@
-"""`tidemill runs logs`: what the steps of a run printed and logged, and how they ended."""
+"""`tidemill runs logs`: show what the steps of a run printed and logged, and how they ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.log_line import END, Line
 from tidemill.project.runs import LAST
 
-# The texts of other steps don't stand further to the right for one with a long name.
+# A step with a longer name doesn't indent the texts of other steps further.
 _WIDEST = 60
 
 
@@ -22,32 +22,34 @@ _WIDEST = 60
 @click.argument("run", default=LAST, metavar="[RUN]")
 @click.argument("stage", default="", metavar="[STAGE]")
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--follow", is_flag=True, help="Also what comes, until the run ends.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines until the run ends.")
 @json_option
 @where_options
 def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> None:
-    """Show what the steps of RUN printed and logged, and how those ended that did, or that failed.
+    """Show what the steps of RUN printed and logged, and the end of those that did or that failed.
 
-    RUN is an id, the beginning of one, or `last`, which is the default.
+    RUN is an id, a prefix of one, or `last` (the default).
     """
     if follow and as_json:
-        raise click.UsageError("--json is one document: it can't --follow a run")
+        raise click.UsageError(
+            "--json and --follow can't be combined: the document ends with the run"
+        )
     with opened() as project:
         info = project.history.run(run)
         if follow:
             for lines in project.history.follow(info.id, stage, partition):
                 if lines:
-                    click.echo(_told(lines))
+                    click.echo(_log_text(lines))
             return
         found = project.history.log(info.id, stage, partition)
     place = f" by {stage} {partition}".rstrip() if stage else ""
-    nothing = f"nothing is kept that was printed or logged{place} in run {info.id}"
+    nothing = f"no log lines{place} are stored for run {info.id}"
     body = {"run": info.id, "lines": found}
-    tell(_told(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
+    tell(_log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
 
 
-def _told(lines: Sequence[Line]) -> str:
-    """A line each: when, which step, of which kind unless it was printed, and the text."""
+def _log_text(lines: Sequence[Line]) -> str:
+    """One line per text: time, step, log level unless it was printed, and the text."""
     places = [_place(line) for line in lines]
     width = min(max(map(len, places)), _WIDEST)
     return "\n".join(

@@ -1,4 +1,4 @@
-"""`tidemill runs show`: what was run, and all about one run."""
+"""`tidemill runs show`: list past runs, or show one with its attempts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tidemill.runs.totals import used_by
 
 _COST = ">cost"
 _LIST = (
-    *("run", "status", "started", ">took", ">ran", ">bound", RECHECKED, ">failed", _COST),
+    *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
     *("environment", "command"),
 )
 
@@ -31,28 +31,28 @@ _LIST = (
 @click.command("show")
 @click.argument("run", default="", metavar="[RUN]")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="The last N runs.")  # fmt: skip
+              help="List the last N runs.")  # fmt: skip
 @json_option
 @where_options
 def show(run: str, limit: int, as_json: bool) -> None:
-    """List the last runs, newest first; or show the receipt and the attempts of RUN.
+    """List the last runs, newest first; or show the receipt of RUN and its failed attempts.
 
-    RUN is an id, the beginning of one, or `last`.
+    RUN is an id, a prefix of one, or `last`.
     """
     with opened() as project:
         if not run:
             found = project.runs(limit)
-            tell(_listed(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
+            tell(run_list(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
             return
         info = project.history.run(run)
         attempts, currency = project.history.attempts(info.id), project.settings.currency
     body = {"run": info, "attempts": attempts}
-    tell(_told(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
+    tell(run_text(info, attempts, currency), as_json, "tidemill.run/1", lambda: body)
 
 
-def _listed(found: list[RunInfo]) -> str:
+def run_list(found: list[RunInfo]) -> str:
     if not found:
-        return "no runs yet; `tidemill run` makes the first"
+        return "no runs yet; start one with `tidemill run`"
     return table(*without_empty(_LIST, map(_row, found), RECHECKED, _COST))
 
 
@@ -78,14 +78,14 @@ def _cost(receipt: Receipt | None) -> str:
     return money(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
 
 
-def _told(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
+def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
     holder = info.holder
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
     parts = [f"{info.command} ({who}) in {info.environment}, {moment(info.started)}"]
     if info.receipt is not None:
         parts += ["", render_receipt(info.receipt, room())]
     else:
-        parts.append(f"{info.status}: it left no receipt; it published what its attempts say")
+        parts.append(f"{info.status}: no receipt was recorded")
         used = used_by(attempts)
         parts += [render_memo(used, currency)] if used is not None else []
     bad = [a for a in attempts if a.outcome not in (Outcome.OK, Outcome.BOUND)]

@@ -1,4 +1,4 @@
-"""`tidemill runs stages`: how often, how long and how well the steps of each stage ran."""
+"""`tidemill runs stages`: show the performance of each stage over the last runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADERS = (
     *(
         "stage",
         ">runs",
-        ">tries",
+        ">attempts",
         ">failed",
         ">retried",
         ">p50",
@@ -24,32 +24,32 @@ _HEADERS = (
         ">queued p50",
         ">queued p95",
     ),
-    *(">rows/s", ">bytes/s", ">CPU", ">peak RSS", ">processes"),
+    *(">rows/s", ">bytes/s", ">CPU", ">peak RSS", ">workers"),
 )
 _RARE = (">retried", ">queued p50", ">queued p95")
 
 
 @click.command()
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
-              help="Over the last N runs that had something to do.")  # fmt: skip
+              help="Over the last N runs that had steps to run.")  # fmt: skip
 @json_option
 @where_options
 def stages(last: int, as_json: bool) -> None:
-    """Show figures of each stage: tries and failures, how long they took and waited, what they read.
+    """Show the performance of each stage: attempts, failures, durations, queueing, throughput.
 
-    Half of the tries that succeeded took at most p50, 95 % of them at most p95. Steps that took over
-    what was known don't count.
+    p50 and p95 are percentiles over the successful attempts. Steps that reused a known result don't
+    count.
     """
     with opened() as project:
         found = project.history.performance(last)
-    tell(_told(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found})
+    tell(_table(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found})
 
 
-def _told(found: Sequence[Performance], last: int) -> str:
+def _table(found: Sequence[Performance], last: int) -> str:
     if not found:
-        return "no stage has run yet; `tidemill run` does what is to be done"
+        return "no stage has run yet; start with `tidemill run`"
     told = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
-    return f"{told}\n\nover the runs that had any of this to do, the last {last:,} at most"
+    return f"{told}\n\nover the last runs with steps of these stages, at most {last:,}"
 
 
 def _row(stage: Performance) -> list[str]:

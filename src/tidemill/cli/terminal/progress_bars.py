@@ -1,4 +1,4 @@
-"""How far a run is, as lines of text: pure functions of what was seen of it."""
+"""Render the progress of a run as lines of text."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Outcome
 from tidemill.runs.progress import Doing, Seen, StageSeen
 
-# So many partitions that are at work are named, of more only how many they are.
+# How many active partitions are named; more are only counted.
 _NAMED = 3
-# From then on it is said how long a step is at work.
+# Steps that take longer show for how long they have been active.
 _LONG_S = 2.0
 _GAP = "  "
-# How a step ended that didn't just run, in the order in which it is told.
-_TOLD = (Outcome.RETRIED, Outcome.BOUND, Outcome.CURRENT, Outcome.SKIPPED)
+# The words for outcomes of steps that didn't simply run, in the order in which they are shown.
+_OUTCOMES = {
+    Outcome.RETRIED: "retried",
+    Outcome.BOUND: "reused",
+    Outcome.CURRENT: "up to date",
+    Outcome.SKIPPED: "skipped",
+}
 _FULL, _REST = "━", "─"
 
 
 def live_lines(seen: Seen, width: int, height: int, *, color: bool = False) -> list[str]:
-    """A line a stage and the totals, in at most `height` lines of `width` columns.
+    """A line per stage and the totals, in at most `height` lines of `width` columns.
 
-    Where not all stages fit, those at work come first, and the others are summed up.
+    When not all stages fit, active stages take precedence, and the others are summed up.
     """
     shown = _chosen(seen.stages, height - 1)
     names = max((len(_clean(stage.name)) for stage in shown), default=0)
@@ -47,13 +52,13 @@ def log_line(seen: Seen) -> str:
 
 
 def ascii_only(line: str) -> str:
-    """The line for a terminal that knows nothing else."""
+    """The line in ASCII, for a terminal without Unicode."""
     plain = line.replace(_FULL, "#").replace(_REST, "-").replace("…", "~")
     return plain.encode("ascii", "replace").decode("ascii")
 
 
 def _chosen(stages: Sequence[StageSeen], most: int) -> list[StageSeen]:
-    """Stages worth a line, in the order in which they run: at work, failed, next, done."""
+    """The most relevant stages in workflow order: active, failed, next, done."""
     if len(stages) <= most:
         return list(stages)
     ranked = sorted(range(len(stages)), key=lambda at: _rank(stages[at], at))
@@ -65,16 +70,16 @@ def _rank(stage: StageSeen, at: int) -> tuple[int, int]:
         return 0, at
     if stage.failed:
         return 1, at
-    # Of those that are done the last, of those to come the first.
+    # The last of the completed stages, and the first of the waiting ones.
     return (2, at) if stage.done < stage.total else (3, -at)
 
 
 def _summed(stages: Sequence[StageSeen]) -> list[str]:
-    """What became of the stages that have no line."""
+    """Count the stages that have no line by their status."""
     done = sum(stage.done == stage.total for stage in stages)
     work = sum(bool(stage.at_work) for stage in stages)
     waiting = len(stages) - done - work
-    kinds = ((done, "done"), (work, "at work"), (waiting, "waiting"))
+    kinds = ((done, "done"), (work, "active"), (waiting, "waiting"))
     told = [f"{number:,} {kind}" for number, kind in kinds if number]
     return [f"other stages: {', '.join(told)}"] if told else []
 
@@ -86,7 +91,7 @@ def _totals(seen: Seen) -> str:
 
 
 def _clock(number: float) -> str:
-    """`0:07`, `2:05`, `1:02:05`: what ticks once a second."""
+    """`0:07`, `2:05`, `1:02:05`: elapsed time, which changes every second."""
     minutes, rest = divmod(int(number), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -99,7 +104,7 @@ def _left(seen: Seen) -> list[str]:
 
 
 class _Room:
-    """What of a stage fits into a line: its name and count, a bar, rows a second, what is at work."""
+    """The layout of a stage's line: name, count, bar, rows per second, active partitions."""
 
     def __init__(self, width: int, name: int, count: int) -> None:
         self._width = width
@@ -136,9 +141,11 @@ def _bar(stage: StageSeen, width: int, *, color: bool) -> str:
 
 
 def _state(stage: StageSeen) -> list[str]:
-    """How steps ended, where that has to be said, and what is at work."""
+    """Outcomes other than a plain run, and the active partitions."""
     told = [f"{stage.failed:,} failed"] if stage.failed else []
-    told += [f"{stage.outcomes[kind]:,} {kind}" for kind in _TOLD if stage.outcomes.get(kind)]
+    told += [
+        f"{stage.outcomes[o]:,} {word}" for o, word in _OUTCOMES.items() if stage.outcomes.get(o)
+    ]
     return list(filter(None, (", ".join(told), _doing(stage.at_work))))
 
 
@@ -152,7 +159,7 @@ def _doing(doing: Sequence[Doing]) -> str:
 
 
 def _what(one: Doing) -> str:
-    """A partition; where there is only one, what is done with it."""
+    """The partition of a step; its action if the stage has no partitions."""
     return _place(one).strip() or f"{one.step.action}"
 
 
@@ -161,7 +168,7 @@ def _place(one: Doing) -> str:
 
 
 def _clean(text: str) -> str:
-    """Names come from data: a control character must not reach a terminal."""
+    """Replace control characters, which must not reach a terminal: names come from data."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
