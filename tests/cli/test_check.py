@@ -139,7 +139,7 @@ class TestTwice:
         last = ended.out.rstrip().split("\n")[-1]
         assert last.split() == [
             *("labels", "2026-01-05,", "2026-01-14,", "2026-01-23", "and", "1", "more"),
-            *("it", "failed", "-"),
+            *("failed", "-"),
         ]
 
     def test_nothing_is_published(self, fresh: Path) -> None:

@@ -59,7 +59,7 @@ def test_overwrites_nothing(here: Path, taken: str) -> None:
     (here / taken).mkdir()
     ended = tidemill("init")
     assert ended.code == 2
-    assert f"has {taken} already" in ended.err
+    assert f"already has {taken}," in ended.err
     assert [path.name for path in here.iterdir()] == [taken]
 
 

@@ -22,7 +22,7 @@ class TestMain:
         ("raised", "code", "told"),
         [
             (click.UsageError("wrong"), 2, "wrong"),
-            (click.Abort(), 130, "interrupted; whatever was published is kept"),
+            (click.Abort(), 130, "interrupted; published partitions are kept"),
         ],
     )
     def test_what_click_raises(

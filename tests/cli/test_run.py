@@ -17,7 +17,7 @@ def test_receipt(fresh: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     head, *_, last = ended.out.rstrip().split("\n")
     assert head.split() == [
-        *("stage", "ran", "bound", "current", "failed", "skipped"),
+        *("stage", "ran", "reused", "up", "to", "date", "failed", "skipped"),
         *("rows", "in", "rows", "out", "quarantined", "bytes", "read", "CPU", "s"),
     ]
     assert "no price set: [tool.tidemill] cpu_hour" in ended.out
@@ -122,13 +122,13 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["features", "2026-01-05"], "say --from 2026-01-05 --to 2026-01-05"),
+            (["features", "2026-01-05"], "add --from 2026-01-05 --to 2026-01-05"),
             (["--debug"], "--debug needs a STAGE"),
             (
                 ["--debug", "sales", "2026-01-05", "--again"],
-                "it takes a STAGE and a PARTITION only",
+                "it takes only a STAGE and a PARTITION",
             ),
-            (["--wait", "soon"], "'soon' is not a length of time"),
+            (["--wait", "soon"], "'soon' is not a duration"),
             (["nothing"], "there is no stage 'nothing'"),
         ],
     )

@@ -131,7 +131,7 @@ def test_what_the_page_says(shop: Path) -> None:
         "personal: birth date",
         "email comes once in the whole table",
         "columns that aren't named here are dropped",
-        "not followed from the inputs: it reads ages while it is being called",
+        "unknown (it reads ages while it is being called)",
         "in customers",
         "guess (transform, any column)",
         "counts (the number of rows)",

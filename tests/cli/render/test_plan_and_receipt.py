@@ -45,7 +45,7 @@ def receipt(**changes: object) -> Receipt:
 class TestReceipt:
     def test_a_line_a_stage_and_the_sums(self) -> None:
         assert lines(render_receipt(receipt()))[:5] == [
-            "stage ran bound current failed skipped rows in rows out quarantined bytes read CPU s",
+            "stage ran reused up to date failed skipped rows in rows out quarantined bytes read CPU s",
             "sales 3 - - - - 1,234 1,230 4 5.6 kB -",
             "features - 2 1 - 5 - - - - 1.23",
             "total 3 2 1 - 5 1,234 1,230 4 5.6 kB 1.23",
@@ -55,7 +55,7 @@ class TestReceipt:
     def test_what_was_judged_again_is_shown_if_there_is_any(self) -> None:
         stages = (Tally(stage="sales", rechecked=28), Tally(stage="features", current=28))
         assert lines(render_receipt(receipt(stages=stages)))[:4] == [
-            "stage ran bound rechecked current failed skipped rows in rows out quarantined "
+            "stage ran reused rechecked up to date failed skipped rows in rows out quarantined "
             "bytes read CPU s",
             "sales - - 28 - - - - - - - -",
             "features - - - 28 - - - - - - -",
@@ -65,14 +65,14 @@ class TestReceipt:
     @pytest.mark.parametrize(
         ("used", "told"),
         [
-            (Usage(known=1_234, asked=1, calls=1), "1,234 rows known, 1 row asked for in 1 call"),
+            (Usage(known=1_234, asked=1, calls=1), "1,234 rows cached, 1 row computed in 1 call"),
             (
                 Usage(known=2, asked=3, calls=2, tokens=1, tokens_saved=5_000),
-                "2 rows known, 3 rows asked for in 2 calls, 1 token (5,000 saved)",
+                "2 rows cached, 3 rows computed in 2 calls, 1 token (5,000 saved)",
             ),
             (
                 Usage(known=2, saved=2.0),
-                "2 rows known, 0 rows asked for in 0 calls, spent 0 USD (2.00 USD saved)",
+                "2 rows cached, 0 rows computed in 0 calls, spent 0 USD (2.00 USD saved)",
             ),
         ],
     )
@@ -187,7 +187,7 @@ class TestPlan:
         assert told == [
             "bakery in prod: 6 steps, reads at least 60 rows, 3.0 kB; no history to estimate from",
             "",
-            "stage does steps current partitions why",
+            "stage action steps up to date partitions why",
             "weather - - 3",
             "sales run 2 7 2026-01-01 .. 2026-01-02 (2) new partition",
             "run 1 2026-01-03 its code changed; files changed",
@@ -223,7 +223,7 @@ class TestPlan:
             "bakery in prod: 3 steps, 3 may follow, reads at least 30 rows, 1.5 kB; "
             "no history to estimate from",
             "",
-            "stage does steps current partitions why",
+            "stage action steps up to date partitions why",
             "features run 2 - 2026-01-01 .. 2026-01-02 (2) rain is computed in another way",
             "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if features comes out otherwise",
             "run 1 2026-01-03 new partition",
@@ -250,7 +250,7 @@ class TestPlan:
             "bakery in prod: 6 steps, 1 may follow (about 1.2 s), reads at least 60 rows, 3.0 kB, "
             "about 2 min (3 min CPU); 3 steps of features have no history",
             "",
-            "stage does steps about current partitions why",
+            "stage action steps about up to date partitions why",
             "weather - - - 3",
             "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
             "labels remove 1 - - 2026-01-01 its input is gone",
@@ -292,7 +292,7 @@ class TestPlan:
         ("model", "told"),
         [
             ({"due": ("never trained",)}, "demand: due (never trained)"),
-            ({"trigger": "every(7d)"}, "demand: up to date, not due; trained again when every(7d)"),
+            ({"trigger": "every(7d)"}, "demand: up to date, not due; retrained when every(7d)"),
             ({"outdated": ("features changed",)}, "demand: outdated (features changed), not due"),
             (
                 {"outdated": ("a", "b"), "due": ("every(7d)",), "trigger": "every(7d)"},
@@ -334,7 +334,7 @@ class TestPlan:
         assert markdown_plan(made).split("\n") == [
             "### bakery in prod: 1 step, reads at least 10 rows, 500 B; no history to estimate from",
             "",
-            "| stage | does | steps | current | partitions | why |",
+            "| stage | action | steps | up to date | partitions | why |",
             "| --- | --- | ---: | ---: | --- | --- |",
             "| sales | run | 1 | - | 2026-01-01 | new partition |",
             "",

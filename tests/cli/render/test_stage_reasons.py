@@ -47,20 +47,20 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
         ),
         (
             group("bind", DAYS[0], reasons=("a",)),
-            f"daily {DAYS[0]} is bound, as it was made before: a",
+            f"daily {DAYS[0]} is reused from an earlier run: a",
         ),
-        (group("recheck", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is judged again: a"),
+        (group("recheck", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is rechecked: a"),
         (group("remove", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} is removed: a"),
         (group("wait", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} waits: a"),
         (group("train", WHOLE, reasons=("asked for",)), "daily is trained: asked for"),
         (group("deliver", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is delivered: a"),
-        (group("stay", DAYS[0]), f"daily {DAYS[0]} stays as it is: current"),
+        (group("stay", DAYS[0]), f"daily {DAYS[0]} is up to date"),
         (
             group("run", *DAYS[:2], reasons=("only if levels comes out otherwise",), unlikely=True),
             f"daily {DAYS[0]} .. {DAYS[1]} (2) may follow, only if levels comes out otherwise",
         ),
         # What the run of that time said isn't always known.
-        (group("made", DAYS[0], run="r1"), f"daily {DAYS[0]} was made by run r1 since"),
+        (group("made", DAYS[0], run="r1"), f"daily {DAYS[0]} was published by run r1 since"),
         (
             group("run", DAYS[0], reasons=("files changed",), files=("a.csv changed",)),
             f"daily {DAYS[0]} runs: a.csv changed",
@@ -85,14 +85,14 @@ def test_counts_and_what_is_behind() -> None:
     )
     made = plan(notes=("a note",), broken={"levels": {"b.csv": "b.csv can't be read"}})
     assert render_why(why(*groups, because=behind), made).split("\n") == [
-        "daily in prod: 1 step, 1 step may follow, 1 partition waiting, 1 partition as before",
+        "daily in prod: 1 step, 1 step may follow, 1 partition waiting, 1 partition up to date",
         "",
         f"daily {DAYS[0]} runs: levels runs first",
         f"daily {DAYS[1]} may follow, only if levels comes out otherwise",
         f"daily {DAYS[2]} waits: levels has no partition yet",
-        "daily 2025-12-31 stays as it is: current",
+        "daily 2025-12-31 is up to date",
         f"because levels {DAYS[0]} runs: a is new",
-        f"because rates {DAYS[1]} was made by run r1 since: its code changed",
+        f"because rates {DAYS[1]} was published by run r1 since: its code changed",
         "",
         "recipe 0123456789ab, judged by its query: 2 columns, contract cccccccc",
         "",
@@ -118,7 +118,7 @@ def test_a_model_may_become_due() -> None:
     told = render_why(why(model=state), plan(steps=(step, training))).split("\n")
     assert told[2] == (
         "daily: may be due (every(1d)), only if levels comes out otherwise; "
-        "trained again when every(1d)"
+        "retrained when every(1d)"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_terminal_gets_bars_that_are_gone_at_the_end() -> None:
     text = drawn(Stream(terminal=True))
     [*draws, end] = text.split(ERASE)
     assert screen(draws[-1])[1:3] == [
-        "features   12/365  " + "─" * 12 + " " * 18 + "12 current; 2026-01-05",
+        "features   12/365  " + "─" * 12 + " " * 18 + "12 up to date; 2026-01-05",
         "12/365 steps, 0:00",
     ]
     assert (screen(text), end) == ([], "")

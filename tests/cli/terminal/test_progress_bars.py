@@ -37,7 +37,7 @@ SEEN = Seen(elapsed_s=65.0, stages=(SALES, DEMAND, LATER), left_s=125.0)
 
 def test_every_stage_has_a_line_and_the_totals_stand_below() -> None:
     assert live_lines(SEEN, 130, 20) == [
-        "sales           12/28  ━━━━━━━━━━──────────   12,346 rows/s  2 failed, 3 retried, 1 bound; "
+        "sales           12/28  ━━━━━━━━━━──────────   12,346 rows/s  2 failed, 3 retried, 1 reused; "
         "2026-01-13, 2026-01-14 for 1:02",
         "demand            0/2  ────────────────────                  train",
         "forecast      0/1,000  ────────────────────",
@@ -48,7 +48,7 @@ def test_every_stage_has_a_line_and_the_totals_stand_below() -> None:
 @pytest.mark.parametrize(
     ("width", "line"),
     [
-        (79, "sales           12/28  ━━━━━━──────   12,346 rows/s  2 failed, 3 retried, 1 bo…"),
+        (79, "sales           12/28  ━━━━━━──────   12,346 rows/s  2 failed, 3 retried, 1 re…"),
         (60, "sales           12/28  ━━━━━━──────  2 failed, 3 retried, 1…"),
         (30, "sales           12/28  2 fail…"),
         (10, "sales    …"),
@@ -100,10 +100,10 @@ def test_where_not_all_fit_those_at_work_come_first(
 def test_the_others_are_summed_up() -> None:
     seen = Seen(elapsed_s=1.0, stages=many())
     assert live_lines(seen, 100, 2)[-1] == (
-        "12/42 steps, 1 failed, 0:01; other stages: 10 done, 1 at work, 28 waiting"
+        "12/42 steps, 1 failed, 0:01; other stages: 10 done, 1 active, 28 waiting"
     )
     assert live_lines(seen, 100, 1) == [
-        "12/42 steps, 1 failed, 0:01; other stages: 10 done, 2 at work, 28 waiting"
+        "12/42 steps, 1 failed, 0:01; other stages: 10 done, 2 active, 28 waiting"
     ]
 
 

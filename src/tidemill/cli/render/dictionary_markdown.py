@@ -39,7 +39,7 @@ def head_said(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from head_terms(entry.spec)
     yield "declared", f"contract {entry.spec.place}, stage {entry.place}"
     if entry.opaque:
-        yield "column lineage", f"unknown: {entry.opaque}"
+        yield "column lineage", f"unknown ({entry.opaque})"
 
 
 def use_said(use: Use) -> str:

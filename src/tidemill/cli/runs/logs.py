@@ -42,7 +42,7 @@ def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> N
                     click.echo(_log_text(lines))
             return
         found = project.history.log(info.id, stage, partition)
-    place = f" by {stage} {partition}".rstrip() if stage else ""
+    place = f" of {stage} {partition}".rstrip() if stage else ""
     nothing = f"no log lines{place} are stored for run {info.id}"
     body = {"run": info.id, "lines": found}
     tell(_log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body)
