@@ -152,10 +152,10 @@ def test_what_would_move_the_cursor_is_shown_as_text(fresh: Path) -> None:
 
 def test_nothing_said(built: Path) -> None:
     [run] = tidemill("runs", "--json").document["runs"]
-    nothing = f"no log lines of demand are stored for run {run['id']}\n"
+    nothing = f"no log lines are stored for run {run['id']}\n"
     assert tidemill("runs", "logs").out == nothing
     assert tidemill("runs", "logs", "last", "demand").out == nothing.replace(
-        " in run", " by demand in run"
+        " are stored", " of demand are stored"
     )
     assert tidemill("runs", "logs", "--json").document["lines"] == []
 
