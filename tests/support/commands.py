@@ -64,9 +64,10 @@ def process(
     return subprocess.run(
         [sys.executable, *program, *arguments],
         cwd=cwd,
-        env={**os.environ, **environment},
+        # Where the locale has ASCII only, what a stage prints would be its error.
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 

@@ -7,7 +7,9 @@ would be imported by the next command.
 from __future__ import annotations
 
 import linecache
+import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -90,10 +92,19 @@ def rows_of(number: int, values: Sequence[float | None] = (1.0, 2.0, 3.0)) -> pl
     )
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Give a file a text; a command that reads it meanwhile finds the old or the new one."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def flow_of(root: Path, text: str, name: str = "tides") -> Workflow:
     """The workflow of a module that is written to `root` and imported anew."""
     path = root / f"{name}.py"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     linecache.checkcache(str(path))
     module = ModuleType(name)
     module.__file__ = str(path)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Any
 
-import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tidemill as tm
-from tidemill.analysis.hashing.row_sample import portion
 from tidemill.core.errors import DeclarationError, UsageError
 from tidemill.environments.promotion_check import unlike
 from tidemill.ledger.binding import Binding, Head, Product
@@ -67,15 +62,6 @@ def totals(orders: tm.Frame[Orders]) -> tm.Frame[Shops]:
 SEALED = seal(flow)
 
 
-# Of twelve rows, those that are in a sample of half of them.
-KEPT = {
-    "at": [5, 6, 8, 9, 10],
-    "day": [0, 2, 3, 5, 7, 10, 11],
-    "id": [0, 2, 3, 5, 6, 7, 9, 10, 11],
-    "name": [1, 2, 4, 6, 7, 8, 9],
-}
-
-
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 2.0, float("nan")])
 def test_what_is_no_share(share: float) -> None:
     with pytest.raises(UsageError, match="is no sample; it is a share of rows between 0 and 1"):
@@ -129,48 +115,6 @@ def test_columns_that_there_are_not(said: Any) -> None:
         DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"
     ):
         seal(other)
-
-
-KEYS = st.lists(st.integers(0, 10**6), max_size=200, unique=True)
-
-
-@given(KEYS, st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_a_row_is_in_a_sample_whatever_it_is_among(
-    keys: list[int], one: float, other: float
-) -> None:
-    small, large = sorted((one, other))
-    rows = pl.DataFrame({"id": keys, "x": keys}, schema={"id": pl.Int64, "x": pl.Int64})
-    kept = portion(rows, ["id"], small)
-    assert kept.equals(portion(rows.cast({"id": pl.Int32}), ["id"], small).cast({"id": pl.Int64}))
-    assert set(kept["id"]) <= set(portion(rows, ["id"], large)["id"])
-    half = rows.head(len(keys) // 2)
-    assert set(portion(half, ["id"], small)["id"]) == set(kept["id"]) & set(half["id"])
-
-
-def test_the_same_rows_for_ever() -> None:
-    rows = pl.DataFrame(
-        {
-            "id": range(12),
-            "day": [date(2026, 3, 1 + n) for n in range(12)],
-            "at": [datetime(2026, 3, 1, n) for n in range(12)],
-            "name": [None if n % 5 == 0 else f"n{n}" for n in range(12)],
-        }
-    )
-    at = pl.col("at").dt.cast_time_unit
-    for unit in ("ms", "ns"):
-        rows = rows.with_columns(at(unit))
-        kept = {
-            name: portion(rows, [name], 0.5)["id"].to_list() for name in ("id", "day", "at", "name")
-        }
-        assert kept == KEPT
-    assert portion(rows, (), 0.5).equals(rows)
-    assert portion(rows, ("no",), 0.5).equals(rows)
-    assert 0.2 < portion(pl.DataFrame({"id": range(10_000)}), ["id"], 0.25).height / 10_000 < 0.3
-
-
-def test_nested_columns_tell_nothing() -> None:
-    rows = pl.DataFrame({"id": [1, 2, 3], "what": [[1], [2], None]})
-    assert portion(rows, ("id", "what"), 0.5).equals(portion(rows, ("id",), 0.5))
 
 
 def test_what_an_environment_never_ran() -> None:

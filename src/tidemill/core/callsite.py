@@ -1,12 +1,17 @@
-"""Where in the user's code something was declared."""
+"""The place in the user's code where something was declared."""
 
 from __future__ import annotations
 
 import sys
+from types import CodeType
 
 
 def caller(depth: int = 1) -> str:
-    """`file.py:12` of the frame `depth` calls above the one that asks; only the file's own name."""
+    """Locate the frame `depth` calls above the calling one: `file.py:12`, without the folder."""
     frame = sys._getframe(depth + 1)
-    name = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    return f"{name}:{frame.f_lineno}"
+    return f"{file_name(frame.f_code)}:{frame.f_lineno}"
+
+
+def file_name(code: CodeType) -> str:
+    """The name of the file that defines `code`, without the folder, on any platform."""
+    return code.co_filename.replace("\\", "/").rpartition("/")[2]

@@ -1,14 +1,14 @@
 """Every error that Tidemill raises on purpose.
 
-TidemillError                 a message that says what, where, which values, and what to do next
+TidemillError                 a message with what, where, which values, and what to do next
 ├── DeclarationError          the workflow can't be used as declared; carries every fault at once
 ├── ContractError             data breaks its contract, or a contract contradicts itself
 ├── StepError                 the work of one step failed
 ├── SourceError               a source can't be read: missing, unreadable, corrupt, changed shape
 ├── StorageError              state can't be read or written: full disk, damaged object, newer ledger
-├── GateError                 a gate or a review is pending or said no
+├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget would be exceeded
-├── ConflictError             somebody else holds it, or it moved since it was planned on
+├── ConflictError             another process holds it, or it changed after planning
 └── UsageError                the caller asked for something that doesn't exist
 
 The exit codes of the command line follow the class: see `TidemillError.exit_code`.
@@ -20,19 +20,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-# A message that is longer (characters) tells nobody more, and every reader of the ledger would carry it.
+# Characters. Nobody reads a longer message, and every reader of the ledger would load it.
 _LONGEST = 10_000
 
 
 class TidemillError(Exception):
-    """Something the user can act on; the message says how."""
+    """An error that the user can act on; the message says how."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that is wrong with a declaration, where it is, and what to do about it."""
+    """One fault of a declaration: what is wrong, where, and how to fix it."""
 
     message: str
     where: str = ""
@@ -57,7 +57,7 @@ class DeclarationError(TidemillError):
 
 
 def refuse_faults(subject: str, problems: Sequence[str], where: str) -> None:
-    """Raise a DeclarationError that lists all problems with one declaration, if there are any."""
+    """Raise a DeclarationError that lists all problems of one declaration, if there are any."""
     if problems:
         raise DeclarationError(subject, [Fault(message=text, where=where) for text in problems])
 
@@ -69,7 +69,7 @@ class ContractError(TidemillError):
 
 
 class StepError(TidemillError):
-    """The work of one step failed; carries the stage, the partition and the user's traceback."""
+    """A step failed; carries the stage, the partition and the user's traceback."""
 
     def __init__(self, message: str, *, stage: str, partition: str, trace: str = "") -> None:
         self.stage = stage
@@ -83,11 +83,11 @@ class SourceError(TidemillError):
 
 
 class StorageError(TidemillError):
-    """State can't be read or written: a full disk, a damaged object, a ledger from the future."""
+    """State can't be read or written: a full disk, a damaged object, a ledger of a newer version."""
 
 
 class GateError(TidemillError):
-    """A gate or a review is pending or said no."""
+    """A gate or a review is pending or was rejected."""
 
     exit_code = 4
 
@@ -99,7 +99,7 @@ class BudgetError(TidemillError):
 
 
 class ConflictError(TidemillError):
-    """Somebody else holds it, or it moved since it was planned on."""
+    """Another process holds the resource, or it changed after the plan was made."""
 
     exit_code = 6
 
@@ -111,7 +111,7 @@ class UsageError(TidemillError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as advice, or the list of what there is."""
+    """Suggest the nearest known name, or list the known names."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
@@ -122,9 +122,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def said_by(error: BaseException) -> str:
-    """The kind of an error of the user's code, and its message: of a huge one both ends.
+    """Describe an error of user code by its type and message; shorten a huge message in the middle.
 
-    Their `__str__` may raise as well. Half characters, as in odd file names, can't be recorded.
+    Its `__str__` may raise. Lone surrogates (as in odd file names) are escaped: they can't be recorded.
     """
     kind = type(error).__name__
     try:

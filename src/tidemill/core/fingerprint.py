@@ -1,7 +1,7 @@
-"""The digest that names code, query, contract, inputs or output; equal means interchangeable.
+"""Fingerprints of code, queries, contracts, inputs and outputs; equal means interchangeable.
 
-A fingerprint is made of parts under a domain tag, encoded so that no two different structures share
-their bytes: every value carries its type and its length. Golden digests in the tests pin the encoding;
+A fingerprint hashes parts under a domain tag. The encoding is injective: every value carries its type
+and its length, so no two structures share their bytes. Golden digests in the tests pin the encoding;
 changing it makes every recorded result unreachable.
 """
 
@@ -15,18 +15,18 @@ Part: TypeAlias = "str | bytes | int | float | bool | Sequence[Part] | Mapping[s
 
 
 def fingerprint(tag: str, *parts: Part) -> str:
-    """32 hex digits that name `parts` under the domain `tag`; stable over processes and versions."""
+    """Hash `parts` under the domain `tag` to 32 hex digits, stable across processes and versions."""
     encoded = b"".join([_encode(tag), *map(_encode, parts)])
     return hashlib.blake2b(encoded, digest_size=16, person=b"tidemill").hexdigest()
 
 
 def object_name(payload: bytes, suffix: str) -> str:
-    """The name of an object: the SHA-256 of its bytes, and a suffix that tells the format."""
+    """Name a stored object by the SHA-256 of its bytes, and a suffix for the format."""
     return hashlib.sha256(payload).hexdigest() + suffix
 
 
 def _encode(part: Part) -> bytes:
-    # By far most parts are text; the rest is told apart by what it is, bool before int.
+    # Most parts are text, so text is checked first. Bool comes before int, of which it is a subclass.
     if isinstance(part, str):
         payload = part.encode("utf-8", "surrogatepass")
         return b"s%d:%b" % (len(payload), payload)

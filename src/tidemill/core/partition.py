@@ -1,8 +1,8 @@
-"""The addressable slice of a stage's output: the unit of reuse, retry and freshness.
+"""Partitions: the addressable slices of a stage's output, and the unit of reuse, retry and freshness.
 
-Keys are text whose order is the order of time: `2013-03-07T05`, `2013-03-07`, `2013-W10`, `2013-03`.
-An unpartitioned output has the one key WHOLE; rows without a partition value go to UNPLACED, which
-nothing downstream ever reads.
+Keys are text that sorts by time: `2013-03-07T05`, `2013-03-07`, `2013-W10`, `2013-03`.
+An unpartitioned output has the single key WHOLE. Rows without a partition value go to UNPLACED, which
+no downstream stage reads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Grain(StrEnum):
     MONTH = "month"
 
 
-# As partitions are declared.
+# The grains as users declare them.
 GRAINS = {"1h": Grain.HOUR, "1d": Grain.DAY, "1w": Grain.WEEK, "1mo": Grain.MONTH}
 _FORMATS = {
     Grain.HOUR: "%Y-%m-%dT%H",
@@ -53,7 +53,7 @@ _SPAN = re.compile(r"([1-9]\d*)(h|d|w|mo)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioning:
-    """How an output is cut: by time (column and grain), by the value of a column, or not at all."""
+    """How an output is partitioned: by time (column and grain), by a column's value, or not at all."""
 
     column: str = ""
     grain: Grain | None = None
@@ -73,7 +73,7 @@ class Partitioning:
 
 
 def parse_grain(text: str) -> Grain:
-    """The grain that `1h`, `1d`, `1w` or `1mo` names; ValueError for anything else."""
+    """Parse `1h`, `1d`, `1w` or `1mo`; ValueError for anything else."""
     if text not in GRAINS:
         raise ValueError(f"partition {text!r} is not one of {', '.join(GRAINS)}")
     return GRAINS[text]
@@ -87,9 +87,9 @@ class Span:
     unit: str
 
     def before(self, moment: datetime) -> datetime:
-        """The moment this span earlier; months are calendar months, cut to the month's last day.
+        """Subtract this span from `moment`; months are calendar months, clamped to the month's last day.
 
-        A span that reaches back beyond the calendar ends where the calendar begins.
+        A span that reaches beyond the calendar gives the calendar's first moment.
         """
         try:
             if self.unit == "mo":
@@ -103,7 +103,7 @@ class Span:
 
 
 def parse_span(text: str) -> Span:
-    """The span that `36h`, `60d`, `8w` or `3mo` names; ValueError for anything else."""
+    """Parse `36h`, `60d`, `8w` or `3mo`; ValueError for anything else."""
     match = _SPAN.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a length of time such as '36h', '60d', '8w' or '3mo'")
@@ -111,7 +111,7 @@ def parse_span(text: str) -> Span:
 
 
 def add_months(moment: datetime, months: int) -> datetime:
-    """`moment` shifted by calendar months, cut to the target month's last day."""
+    """Shift `moment` by calendar months, clamped to the target month's last day."""
     index = moment.year * 12 + moment.month - 1 + months
     year, month = index // 12, index % 12 + 1
     first = moment.replace(year=year, month=month, day=1)
@@ -124,15 +124,15 @@ def key_of(moment: datetime, grain: Grain) -> str:
     return moment.strftime(_FORMATS[grain]).zfill(len(_EXAMPLES[grain]))
 
 
-# Plans ask for the same moments over and over.
+# Plans ask for the same keys many times.
 @lru_cache(maxsize=100_000)
 def start_of(key: str, grain: Grain) -> datetime:
-    """The first moment of a partition; UsageError when the key isn't one of this grain."""
+    """The first moment of a partition; UsageError if `key` isn't a key of this grain."""
     try:
         start = datetime.fromisoformat(f"{key}-01" if grain is Grain.MONTH else key)
     except ValueError:
         start = None
-    # There are other ways to write a moment; only the canonical text is a key.
+    # `fromisoformat` accepts more than one spelling; only the canonical one is a key.
     if start is None or key_of(start, grain) != key:
         raise UsageError(
             f"{key!r} is not a {grain} partition; write it as {_EXAMPLES[grain]}"
@@ -141,7 +141,7 @@ def start_of(key: str, grain: Grain) -> datetime:
 
 
 def end_of(key: str, grain: Grain) -> datetime:
-    """The first moment after a partition; the calendar's end for the last one, such as 9999-12-31."""
+    """The first moment after a partition; the end of the calendar for the last partition (9999-12-31)."""
     start = start_of(key, grain)
     try:
         return add_months(start, 1) if grain is Grain.MONTH else start + _LENGTHS[grain]
@@ -150,17 +150,17 @@ def end_of(key: str, grain: Grain) -> datetime:
 
 
 def bounds_of(text: str) -> tuple[datetime, datetime]:
-    """The first moment of the hour, day, week or month that `text` names, and the first after it."""
+    """Parse an hour, day, week or month: its first moment, and the first moment after it."""
     for grain in Grain:
         try:
             return start_of(text, grain), end_of(text, grain)
         except UsageError:
             continue
-    raise UsageError(f"{text!r} is no time; write it as {', '.join(_EXAMPLES.values())}")
+    raise UsageError(f"{text!r} is not a time; write it as {', '.join(_EXAMPLES.values())}")
 
 
 def fits(key: str, cut: Partitioning) -> bool:
-    """Whether `key` can be a partition of an output that is cut so; one of an earlier cut can't."""
+    """Whether `key` can be a partition of this partitioning; a key of an earlier partitioning can't."""
     if cut.is_whole:
         return key == WHOLE
     if cut.grain is None or key == UNPLACED:
@@ -173,12 +173,12 @@ def fits(key: str, cut: Partitioning) -> bool:
 
 
 def placed(keys: Iterable[str]) -> list[str]:
-    """The keys that downstream may read, in order."""
+    """The keys that downstream stages may read, sorted."""
     return sorted(key for key in keys if key != UNPLACED)
 
 
 def spread(keys: Iterable[str]) -> str:
-    """Partition keys in short: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
+    """Summarize partition keys: `2013-01-01`, or `2013-01-01 .. 2013-12-31 (365)`."""
     ordered = sorted(keys)
     if len(ordered) <= 1:
         return "".join(ordered)

@@ -1,4 +1,4 @@
-"""Tables of text as people read them; no colours, no width of a terminal."""
+"""Tables as plain text; colours and the width of the terminal are added elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _GAP = "  "
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Columns of text; one whose header begins with `>` is aligned to the right."""
+    """Align cells in columns; a column whose header begins with `>` is right-aligned."""
     right = [header.startswith(">") for header in headers]
     lines = [[header.removeprefix(">") for header in headers], *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
@@ -25,7 +25,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str 
 def without_empty(
     headers: Sequence[str], rows: Iterable[Sequence[str]], *rare: str
 ) -> tuple[list[str], list[list[str]]]:
-    """The table without those of its `rare` columns that show nothing but `-`."""
+    """Drop those of the `rare` columns in which every cell is `-`."""
     lines = list(map(list, rows))
     gone = {n for n, h in enumerate(headers) if h in rare and all(line[n] == "-" for line in lines)}
     kept = [n for n in range(len(headers)) if n not in gone]
@@ -33,7 +33,7 @@ def without_empty(
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The same for a pull request."""
+    """Write the table as Markdown, for example for a pull request."""
     rule = ["---:" if header.startswith(">") else "---" for header in headers]
     lines = [
         [header.removeprefix(">") for header in headers],

@@ -1,4 +1,4 @@
-"""Lengths of time and amounts of memory as people write them."""
+"""Parse durations and amounts of memory: `"90s"`, `"2GiB"`."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number, which a truth value is not."""
+    """Whether a value is an int or a float; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def seconds_of(length: str | float) -> float:
-    """Seconds of `"90s"`, `"10m"`, `"2h"`, `"1d"` or a number; ValueError for what is no length of time."""
+    """Parse `"90s"`, `"10m"`, `"2h"`, `"1d"` or a number of seconds; ValueError for anything else."""
     found = _number(length, _SECONDS)
     if found is None or not found > 0:
         raise ValueError(
-            f"{length!r} is no length of time; write seconds, or such as '90s' or '10m'"
+            f"{length!r} is not a duration; write seconds, or text such as '90s' or '10m'"
         )
     return found
 
 
 def bytes_of(amount: str | int) -> int:
-    """Bytes of `"500MB"`, `"2GiB"` or a number; ValueError for what is no amount of memory."""
+    """Parse `"500MB"`, `"2GiB"` or a number of bytes; ValueError for anything else."""
     found = _number(amount, _BYTES)
     if found is None or not found >= 1:
         raise ValueError(
-            f"{amount!r} is no amount of memory; write bytes, or such as '500MB' or '2GB'"
+            f"{amount!r} is not an amount of memory; write bytes, or text such as '500MB' or '2GB'"
         )
     return int(found)
 

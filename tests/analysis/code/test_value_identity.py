@@ -27,25 +27,7 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from tests.support.modules import Project
-from tidemill.analysis.code.code_fingerprint import Code, code_of
-
-
-def using(value: Any) -> Callable[[], Any]:
-    def stage() -> Any:
-        return value
-
-    return stage
-
-
-def code(value: Any) -> Code:
-    return code_of(using(value))
-
-
-def digest(value: Any) -> str:
-    found = code(value)
-    assert (found.unresolved, found.touches) == ((), ())
-    return found.digest
+from tests.support.code_values import code, digest
 
 
 class Color(enum.Enum):
@@ -282,22 +264,10 @@ def test_equal_values_have_equal_digests_and_all_others_differ() -> None:
         found[one] = index
 
 
-def test_how_a_frame_lies_in_memory_does_not_count() -> None:
-    plain = pl.DataFrame({"a": [1, 2, 3]})
-    chunks = pl.concat([plain[:1], plain[1:]], rechunk=False)
-    assert digest(chunks) == digest(plain) == digest(pl.DataFrame({"a": [0, 1, 2, 3]})[1:])
-
-
 def test_containers_that_contain_themselves_end() -> None:
     loop: list[Any] = [1]
     loop.append({"a": loop})
     assert digest(loop) == digest(loop)
-
-
-def test_polars_and_numpy_count_with_their_versions() -> None:
-    assert code(pl.col("a")).packages == (("polars", pl.__version__),)
-    assert code(np.add).packages == (("numpy", np.__version__),)
-    assert code(np.array([1])).packages == ()
 
 
 class Opaque:
@@ -361,64 +331,3 @@ def test_a_zone_without_a_key_is_refused() -> None:
     except (OSError, IndexError):
         pytest.skip("no zones on this machine")
     assert code(zone).unresolved
-
-
-def test_python_that_can_be_pickled_is_found_in_an_expression(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """With cloudpickle installed, Polars pickles functions, the project's by name only."""
-    import pickle
-    import sys
-
-    monkeypatch.setitem(sys.modules, "cloudpickle", pickle)
-    for expression in (pl.map_groups(["a"], low), pl.col("a").name.map(low)):  # type: ignore[arg-type]
-        assert expression.meta.serialize()  # it can be
-        assert "a Python function" in code(expression).unresolved[0].reason
-
-
-def test_a_metaclass_of_a_package_is_refused(project: Project) -> None:
-    source = "import msgspec\nclass A(msgspec.Struct):\n    n: int = 1\ndef stage(): return A"
-    reasons = [item.reason for item in project.code(source).unresolved]
-    assert any("metaclass msgspec" in reason for reason in reasons)
-
-
-def test_generated_methods_of_a_dataclass_do_not_count_but_written_ones_do(
-    project: Project,
-) -> None:
-    source = (
-        "from dataclasses import dataclass\n@dataclass({})\nclass A:\n    n: int\n{}\n"
-        "def stage(): return A(1)"
-    )
-    written = "    def __eq__(self, other): return {}"
-    assert project.digest(source.format("", "")) != project.digest(source.format("order=True", ""))
-    assert project.digest(source.format("", written.format(1))) != project.digest(
-        source.format("", written.format(2))
-    )
-
-
-def test_builtins_of_the_projects_own_extensions_have_no_source(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import sys
-
-    module = types.ModuleType("extension")
-    module.__file__ = "/project/extension.so"
-    monkeypatch.setitem(sys.modules, "extension", module)
-
-    class Builtin:
-        __self__ = module
-        __module__ = "extension"
-        __qualname__ = __name__ = "fast"
-
-    from tidemill.analysis.code.callables import CALLABLES
-
-    said: list[str] = []
-
-    class Walk:
-        def refuse(self, reason: str) -> str:
-            said.append(reason)
-            return ""
-
-    handler: Any = CALLABLES["builtins.builtin_function_or_method"]
-    handler(Builtin(), Walk())
-    assert said == ["it has no Python source"]

@@ -11,11 +11,10 @@ import polars.selectors as cs
 import pytest
 
 from tests.behaviour.query.test_mutations import quiet
-from tidemill.analysis.query.column_digests import Numbered, numbered
 from tidemill.analysis.query.placeholders import marked
 from tidemill.analysis.query.plan_walk import Plan
-from tidemill.analysis.query.serialized import Unreadable, parsed, written
-from tidemill.analysis.query.value_numbers import Lost, Relation, Unknown
+from tidemill.analysis.query.serialized import parsed, written
+from tidemill.analysis.query.value_numbers import Relation
 
 X = marked("x", {"a": pl.Int64(), "b": pl.Float64(), "s": pl.String(), "l": pl.List(pl.Int64)})
 Y = marked("y", {"a": pl.Int64(), "k": pl.Float64()})
@@ -137,55 +136,6 @@ def test_operators_nobody_has_heard_of_keep_all_of_their_text() -> None:
         assert plan.sources.named(found.reads) == {"x": ("a", "b"), "y": ("a", "k")}
 
 
-def test_a_part_without_a_schema_is_lost() -> None:
-    tree = {"Novelty": {"input": parsed(written(X))}}
-    with pytest.raises(Lost, match="has no schema"):
-        relation(tree)
-
-
-def whole(found: Numbered) -> bool:
-    return found.unordered == "the order of a query that isn't understood"
-
-
-def test_a_query_that_was_followed_wrongly_is_taken_as_a_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    frame = X.select("a", v=A + 1)
-    assert not whole(numbered(frame))
-    for reason in (Lost("a column"), Unknown("a thing"), KeyError("a key")):
-
-        def lost(*_: object, error: Exception = reason) -> Relation:
-            raise error
-
-        monkeypatch.setattr(Plan, "relation", lost)
-        found = numbered(frame)
-        assert whole(found)
-        assert dict(found.columns["v"].reads) == {"x": ("a", "b", "s", "l")}
-        assert found.columns["v"].digest != found.columns["a"].digest
-        assert found.columns["v"].digest != numbered(X.select("a", v=A + 2)).columns["v"].digest
-        assert found.columns["v"].digest == numbered(X.select("a", v=A + 1)).columns["v"].digest
-
-
-def test_a_query_that_is_too_deep_to_follow_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def deep(*_: object) -> Relation:
-        raise RecursionError
-
-    monkeypatch.setattr(Plan, "relation", deep)
-    with pytest.raises(Unreadable, match="nested too deep"):
-        numbered(X)
-
-
-def test_other_names_than_those_of_polars_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    follow = Plan.relation
-
-    def swapped(plan: Plan, tree: Any) -> Relation:
-        found = follow(plan, tree)
-        return found.with_columns(dict(reversed(list(found.columns.items()))))
-
-    monkeypatch.setattr(Plan, "relation", swapped)
-    assert whole(numbered(X.select("a", "b")))
-
-
 @pytest.mark.parametrize(
     "inner",
     [
@@ -253,17 +203,3 @@ def test_names_that_polars_would_give_otherwise(
 def test_an_unpivot_of_no_columns_is_taken_as_a_whole() -> None:
     found, plan = relation(parsed(written(X.unpivot(cs.date(), index="a"))))
     assert is_whole(found, plan, "x")
-
-
-@pytest.mark.parametrize(
-    ("expression", "name"),
-    [
-        (A.name.replace("a", "z"), "z"),
-        (A.name.to_lowercase(), "a"),
-        (A.alias("Ä").name.keep().name.to_lowercase(), "a"),
-        (pl.lit(1).name.prefix("p_"), "p_literal"),
-    ],
-)
-def test_names_made_by_rules(expression: pl.Expr, name: str) -> None:
-    found, _ = relation(parsed(written(X.select(expression))))
-    assert list(found.columns) == [name]

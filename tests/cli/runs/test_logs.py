@@ -143,7 +143,8 @@ def test_a_module_that_keeps_a_stream_is_the_same_in_a_worker(fresh: Path) -> No
 
 def test_what_would_move_the_cursor_is_shown_as_text(fresh: Path) -> None:
     speaking(fresh, r'print("\x1b[31mred\x1b[0m\tand \x1b]0;title\x07 \u202e bel", "\x85")')
-    process("run", "labels", "--from", "2026-01-20", "--to", "2026-01-20", cwd=fresh)
+    days = ("--from", "2026-01-20", "--to", "2026-01-20")
+    process("run", "labels", *days, cwd=fresh)
     told = tidemill("runs", "logs").out.split("\n")[0]
     assert told.endswith("  red\tand \\x1b]0;title\\x07 \\u202e bel \\x85")
     line = tidemill("runs", "logs", "--json").document["lines"][0]

@@ -828,7 +828,7 @@ class TestDeclaring:
             return number
 
         tens.__module__ = "__main__"
-        assert repr(memo_of(tens)).startswith("<memo test_memo.")
+        assert repr(memo_of(tens)).startswith(f"<memo {Path(__file__).stem}.")
 
 
 def test_a_receipt_without_memos_says_nothing() -> None:

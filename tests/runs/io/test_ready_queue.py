@@ -16,7 +16,7 @@ from tidemill.contracts.table_rules import Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
-from tidemill.runs.io import ready_queue as module
+from tidemill.runs.io import claims as claims_module
 from tidemill.runs.io.claims import Claimed
 from tidemill.runs.io.ready_queue import Turns
 from tidemill.testing.doubles import MemoryClaims
@@ -374,8 +374,8 @@ class TestClaimed:
     def test_a_holder_that_never_moves_is_not_waited_for_without_end(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "_PATIENCE_S", 0.01)
-        monkeypatch.setattr(module, "GIVEN_UP_S", 0.02)
+        monkeypatch.setattr(claims_module, "_PATIENCE_S", 0.01)
+        monkeypatch.setattr(claims_module, "GIVEN_UP_S", 0.02)
         claims = MemoryClaims()
         asleep = MemoryClaims(claims)
         claimed = Claimed(claims)

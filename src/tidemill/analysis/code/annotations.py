@@ -1,6 +1,6 @@
-"""What identifies the annotations of classes whose fields others read: Polars makes columns of them.
+"""Identify the annotations of classes whose fields other code reads: Polars turns them into columns.
 
-A type that isn't the project's counts by name only: to be annotated with it reaches for nothing.
+A type that isn't the project's counts by name only: an annotation has no hidden inputs.
 """
 
 from __future__ import annotations
@@ -9,29 +9,25 @@ import sys
 import typing
 from typing import Any
 
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
 # Evaluating an annotation that is text runs it.
 _FAILURES = (NameError, SyntaxError, TypeError, AttributeError, LookupError, ValueError)
 
 
-def field_types_part(cls: type, walk: Follow) -> Part:
-    """The types of the fields of a named tuple or a typed dictionary."""
+def field_types_part(cls: type, visitor: Visitor) -> Part:
+    """Identify the types of the fields of a named tuple or a typed dictionary."""
     try:
         found: dict[str, Any] = dict(getattr(cls, "__annotations__", {}))
-    except NameError:  # Python evaluates them late
-        return walk.refuse("an annotation names what isn't there")
-    return [[name, annotation_part(hint, cls, walk)] for name, hint in found.items()]
+    except NameError:  # Python evaluates them lazily
+        return visitor.refuse("an annotation names what isn't there")
+    return [[name, annotation_part(hint, cls, visitor)] for name, hint in found.items()]
 
 
-def annotation_part(hint: Any, owner: type, walk: Follow) -> Part:
-    """An annotation in the body of `owner`, by what it stands for; by its text where that fails."""
-    walk.typed = True
-    try:
-        return walk.value(_resolved(hint, owner))
-    finally:
-        walk.typed = False
+def annotation_part(hint: Any, owner: type, visitor: Visitor) -> Part:
+    """Identify an annotation in the body of `owner` by its value, or by its text if it can't be evaluated."""
+    return visitor.annotation().value(_resolved(hint, owner))
 
 
 def _resolved(hint: Any, owner: type) -> Any:

@@ -1,4 +1,4 @@
-"""What binds names: functions, classes, comprehensions, imports, and targets that are no nodes."""
+"""Write the syntax nodes that bind names: functions, classes, comprehensions, imports, handlers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ast
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tidemill.analysis.code.canonical_writer import Methods, Walk
+from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.scopes import Import
 
-# Decorators that don't look at annotations.
+# Decorators that don't read annotations.
 _PLAIN = frozenset(
     {"property", "staticmethod", "classmethod", "cache", "lru_cache", "cached_property", "wraps"}
     | {"contextmanager", "setter", "getter", "deleter", "abstractmethod", "override"}
@@ -20,150 +20,152 @@ Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.D
 Binder: TypeAlias = ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.MatchMapping
 
 
-def root(walk: Walk, node: Definition | ast.Lambda, decorators: Sequence[ast.expr]) -> None:
-    """The function itself: without its name and its defaults, which are seen from outside."""
-    walk.out.append(f"{type(node).__name__}(")
-    annotated = _decorators(walk, decorators)
+def root(
+    writer: CanonicalWriter, node: Definition | ast.Lambda, decorators: Sequence[ast.expr]
+) -> None:
+    """Write the function itself, without its name and defaults, which count elsewhere."""
+    writer.out.append(f"{type(node).__name__}(")
+    annotated = _decorators(writer, decorators)
     if annotated and not isinstance(node, ast.Lambda):
-        _annotations(walk, node)
-    _inside(walk, node)
+        _annotations(writer, node)
+    _inside(writer, node)
 
 
-def function(walk: Walk, node: Definition) -> None:
-    """A function inside: its name can be seen, its defaults are evaluated around it."""
-    walk.store(node.name, node.lineno, "kept")
-    walk.out.append(f"{type(node).__name__}(")
-    annotated = _decorators(walk, node.decorator_list)
-    walk.many([*node.args.defaults, *node.args.kw_defaults])
+def function(writer: CanonicalWriter, node: Definition) -> None:
+    """Write a nested function: its name is visible, its defaults belong to the enclosing scope."""
+    writer.store(node.name, node.lineno, "kept")
+    writer.out.append(f"{type(node).__name__}(")
+    annotated = _decorators(writer, node.decorator_list)
+    writer.many([*node.args.defaults, *node.args.kw_defaults])
     if annotated:
-        _annotations(walk, node)
-    _inside(walk, node)
+        _annotations(writer, node)
+    _inside(writer, node)
 
 
-def lambda_(walk: Walk, node: ast.Lambda) -> None:
-    """A function inside without a name."""
-    walk.out.append("Lambda(")
-    walk.many([*node.args.defaults, *node.args.kw_defaults])
-    _inside(walk, node)
+def lambda_(writer: CanonicalWriter, node: ast.Lambda) -> None:
+    """Write a lambda."""
+    writer.out.append("Lambda(")
+    writer.many([*node.args.defaults, *node.args.kw_defaults])
+    _inside(writer, node)
 
 
-def class_(walk: Walk, node: ast.ClassDef) -> None:
-    """A class inside: what its body binds can be seen."""
-    walk.store(node.name, node.lineno, "kept")
-    walk.out.append("ClassDef(")
-    _decorators(walk, node.decorator_list)
-    outside = walk.scope
-    _type_parameters(walk, node)
-    walk.many([*node.bases, *node.keywords])
-    walk.enter("class")
-    walk.many(node.body)
-    walk.scope = outside
-    walk.out.append(")")
+def class_(writer: CanonicalWriter, node: ast.ClassDef) -> None:
+    """Write a nested class: the names that its body binds are visible."""
+    writer.store(node.name, node.lineno, "kept")
+    writer.out.append("ClassDef(")
+    _decorators(writer, node.decorator_list)
+    outside = writer.scope
+    _type_parameters(writer, node)
+    writer.many([*node.bases, *node.keywords])
+    writer.enter("class")
+    writer.many(node.body)
+    writer.scope = outside
+    writer.out.append(")")
 
 
-def comprehension(walk: Walk, node: Comprehension) -> None:
-    """Its first iterable is evaluated around it; all else sees its own variables."""
-    walk.out.append(f"{type(node).__name__}(")
+def comprehension(writer: CanonicalWriter, node: Comprehension) -> None:
+    """Write a comprehension: only its first iterable belongs to the enclosing scope."""
+    writer.out.append(f"{type(node).__name__}(")
     first = node.generators[0]
-    walk.visit(first.iter)
-    outside = walk.enter("comprehension")
+    writer.visit(first.iter)
+    outside = writer.enter("comprehension")
     for generator in node.generators:
-        walk.out.append(f"for{generator.is_async}(")
+        writer.out.append(f"for{generator.is_async}(")
         if generator is not first:
-            walk.visit(generator.iter)
-        walk.visit(generator.target)
-        walk.many(generator.ifs)
+            writer.visit(generator.iter)
+        writer.visit(generator.target)
+        writer.many(generator.ifs)
     for field in ("elt", "key", "value"):
-        walk.field(getattr(node, field, None))
-    walk.scope = outside
-    walk.out.append(")")
+        writer.field(getattr(node, field, None))
+    writer.scope = outside
+    writer.out.append(")")
 
 
-def _inside(walk: Walk, node: Definition | ast.Lambda) -> None:
-    outside = walk.scope
-    _type_parameters(walk, node)
-    walk.enter("function")
+def _inside(writer: CanonicalWriter, node: Definition | ast.Lambda) -> None:
+    outside = writer.scope
+    _type_parameters(writer, node)
+    writer.enter("function")
     args = node.args
     for kind in (args.posonlyargs, args.args, [args.vararg], args.kwonlyargs, [args.kwarg]):
-        walk.out.append("|")
+        writer.out.append("|")
         for arg in filter(None, kind):
-            walk.bind(arg.arg, "parameter")
-            walk.out.append(f"{arg.arg},")
-    walk.field(node.body)
-    walk.scope = outside
-    walk.out.append(")")
+            writer.bind(arg.arg, "parameter")
+            writer.out.append(f"{arg.arg},")
+    writer.field(node.body)
+    writer.scope = outside
+    writer.out.append(")")
 
 
-def _type_parameters(walk: Walk, node: ast.AST) -> None:
+def _type_parameters(writer: CanonicalWriter, node: ast.AST) -> None:
     found = getattr(node, "type_params", ())
     if found:
-        walk.enter("function")
+        writer.enter("function")
         for parameter in found:
-            walk.store(parameter.name, parameter.lineno, "kept")
-            walk.apart([getattr(parameter, "bound", None)])
-            walk.apart([getattr(parameter, "default_value", None)])
+            writer.store(parameter.name, parameter.lineno, "kept")
+            writer.apart([getattr(parameter, "bound", None)])
+            writer.apart([getattr(parameter, "default_value", None)])
 
 
-def _decorators(walk: Walk, decorators: Sequence[ast.expr]) -> bool:
-    """Write them; may one of them look at annotations?"""
-    walk.apart(decorators)
+def _decorators(writer: CanonicalWriter, decorators: Sequence[ast.expr]) -> bool:
+    """Write the decorators; returns whether one of them may read annotations."""
+    writer.apart(decorators)
     return any(_last_name(decorator) not in _PLAIN for decorator in decorators)
 
 
-def _annotations(walk: Walk, node: Definition) -> None:
+def _annotations(writer: CanonicalWriter, node: Definition) -> None:
     args = node.args
     arguments = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]
-    walk.apart([*(arg.annotation for arg in arguments if arg), node.returns])
+    writer.apart([*(arg.annotation for arg in arguments if arg), node.returns])
 
 
-def walrus(walk: Walk, node: ast.NamedExpr) -> None:
-    """`:=` binds outside of comprehensions."""
-    if walk.scope is not None:
-        walk.scope.target().bind(node.target.id)
-    walk.out.append("NamedExpr(")
-    walk.out.append(walk.made(node.target.id, node.lineno, stored=True))
-    walk.visit(node.value)
-    walk.out.append(")")
+def walrus(writer: CanonicalWriter, node: ast.NamedExpr) -> None:
+    """Write `:=`, which binds outside of comprehensions."""
+    if writer.scope is not None:
+        writer.scope.target().bind(node.target.id)
+    writer.out.append("NamedExpr(")
+    writer.out.append(writer.made(node.target.id, node.lineno, stored=True))
+    writer.visit(node.value)
+    writer.out.append(")")
 
 
-def outer(walk: Walk, node: ast.Global | ast.Nonlocal) -> None:
-    """Names that belong to a scope around."""
-    assert walk.scope is not None  # a decorator holds no statements
-    walk.scope.outer |= dict.fromkeys(node.names, isinstance(node, ast.Global))
+def outer(writer: CanonicalWriter, node: ast.Global | ast.Nonlocal) -> None:
+    """Record names that belong to an enclosing scope."""
+    assert writer.scope is not None  # a decorator holds no statements
+    writer.scope.outer |= dict.fromkeys(node.names, isinstance(node, ast.Global))
 
 
-def binder(walk: Walk, node: Binder) -> None:
-    """What binds a name that is no node of its own."""
-    walk.out.append(f"{type(node).__name__}(")
+def binder(writer: CanonicalWriter, node: Binder) -> None:
+    """Write a node that binds a name given as plain text."""
+    writer.out.append(f"{type(node).__name__}(")
     name = node.rest if isinstance(node, ast.MatchMapping) else node.name
-    walk.store_maybe(name, node.lineno)
+    writer.store_maybe(name, node.lineno)
     for field in node._fields:
         if field not in ("name", "rest"):
-            walk.field(getattr(node, field))
-    walk.out.append(")")
+            writer.field(getattr(node, field))
+    writer.out.append(")")
 
 
-def import_(walk: Walk, node: ast.Import) -> None:
-    """A module under its topmost name, or under a name of the function's choice."""
+def import_(writer: CanonicalWriter, node: ast.Import) -> None:
+    """Write an import of modules, by their topmost name or by an alias."""
     for alias in node.names:
         source = Import(module=alias.name, top=alias.asname is None)
-        _import(walk, alias.asname or alias.name.partition(".")[0], node.lineno, source)
+        _import(writer, alias.asname or alias.name.partition(".")[0], node.lineno, source)
 
 
-def import_from(walk: Walk, node: ast.ImportFrom) -> None:
-    """Something out of a module."""
+def import_from(writer: CanonicalWriter, node: ast.ImportFrom) -> None:
+    """Write an import of items of a module."""
     for alias in node.names:
         source = Import(module=node.module or "", level=node.level, item=alias.name)
-        _import(walk, alias.asname or alias.name, node.lineno, source)
+        _import(writer, alias.asname or alias.name, node.lineno, source)
 
 
-def _import(walk: Walk, name: str, line: int, source: Import) -> None:
-    walk.imported(name, line, source)
-    walk.out.append(
+def _import(writer: CanonicalWriter, name: str, line: int, source: Import) -> None:
+    writer.imported(name, line, source)
+    writer.out.append(
         f"import({source.level},{source.module},{source.item},{source.top:d},",
     )
-    walk.store(name, line)
-    walk.out.append(")")
+    writer.store(name, line)
+    writer.out.append(")")
 
 
 def _last_name(decorator: ast.expr) -> str:

@@ -1,7 +1,7 @@
-"""Which line answers for a call: the nearest of the project's on the way to it, or nobody's.
+"""Attribute a call to the nearest line of the project on the call stack, or to no line at all.
 
-Python and Polars read files, clock and environment for themselves as well: to import a module, to log
-a message, to parse a date. What comes of that is the same whatever they read.
+Python and Polars read files, the clock and the environment for their own purposes, too: to import a
+module, to log a message, to parse a date. Their results don't depend on what they read there.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Literal, TypeAlias
 
 from tidemill.analysis.code.module_origin import origin_of_file, origin_of_module
 from tidemill.analysis.code.runtime_calls import ENDS, module_of, name_of, python_call
+from tidemill.core.callsite import file_name
 
-# Code that was `made` while running has no line that anybody could open. What `own` code calls is its
-# own affair; what happens anywhere below `apart` code has no part in the result.
+# `made`: code that was generated at run time, which has no line in a file. `own`: code whose calls are
+# its own business. `apart`: nothing that happens below such code affects the result.
 Role: TypeAlias = Literal["project", "package", "library", "made", "own", "apart"]
 
 _APART = frozenset(("importlib", "logging", "warnings", "weakref", "zipimport"))
@@ -25,21 +26,21 @@ _OWN = frozenset(
     {"polars", "random", "threading", "queue", "concurrent", "asyncio", "selectors", "_strptime"}
     | {"zoneinfo", "traceback", "linecache", "inspect", "gettext"}
 )
-# A package may ask for others, and for the platform, which are in the recipe, and for room to work.
+# A package may look up other packages and the platform, which are in the recipe, and use scratch space.
 _OF_PACKAGES = ("importlib.metadata.", "platform.", "tempfile.")
-_roles: dict[str, Role] = {}  # by file; it only remembers
+_roles: dict[str, Role] = {}  # a cache, by file
 
 
 def blamed(name: str, frame: FrameType, base: FrameType | None) -> tuple[str, str] | None:
-    """What the line that answers for a call of `name` calls, and where it is (`file.py:12`).
+    """Attribute a call of `name`: the name that the responsible line calls, and the line (`file.py:12`).
 
-    `frame` makes the call, and `base` is the last that may answer. None when nobody does, or a call on
-    the way that was noted when it was made.
+    `frame` makes the call, and `base` is the outermost frame that may be responsible. None if no line is,
+    or if a call further out was reported already.
     """
     way = [(_role_of(each), each) for each in _way(frame, base)]
     if any(role == "apart" or python_call(each) or _is_sudden(each) for role, each in way):
         return None
-    if name.startswith("polars."):  # others call it, though more of Polars may stand in between
+    if name.startswith("polars."):  # skip the frames of Polars between the caller and the call
         way = [(role, each) for role, each in way if not _is_of("polars", each)]
     answers = _answering(name, way)
     if answers is None:
@@ -51,9 +52,8 @@ def blamed(name: str, frame: FrameType, base: FrameType | None) -> tuple[str, st
 
 
 def line_of(frame: FrameType) -> str:
-    """Where a frame is: `file.py:12`, only the file's own name."""
-    file = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    return f"{file}:{frame.f_lineno}"
+    """The current line of a frame: `file.py:12`, without the folder."""
+    return f"{file_name(frame.f_code)}:{frame.f_lineno}"
 
 
 def _way(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]:
@@ -63,7 +63,7 @@ def _way(frame: FrameType | None, base: FrameType | None) -> Iterator[FrameType]
 
 
 def _is_sudden(frame: FrameType) -> bool:
-    """Is it called when memory is freed, which may happen at any time?"""
+    """Whether the frame runs when memory is freed, which may happen at any time."""
     code = frame.f_code
     if code.co_name == "__del__":
         return True
@@ -71,7 +71,7 @@ def _is_sudden(frame: FrameType) -> bool:
 
 
 def _answering(name: str, way: Sequence[tuple[Role, FrameType]]) -> int | None:
-    """The place of the caller that answers: a package does if the project never called it."""
+    """The index of the responsible frame: the project's, or a package's that the project never called."""
     roles = [role for role, _ in way]
     nearest = next((place for place, role in enumerate(roles) if role != "library"), None)
     if nearest is None or roles[nearest] == "own":
@@ -89,7 +89,7 @@ def _answering(name: str, way: Sequence[tuple[Role, FrameType]]) -> int | None:
 
 def _role_of(frame: FrameType) -> Role:
     file = frame.f_code.co_filename
-    if file.startswith("<"):  # many a module's made code has the same file name
+    if file.startswith("<"):  # many modules share the file name of generated code
         return _role(file, module_of(frame))
     if file not in _roles:
         _roles[file] = _role(file, module_of(frame))

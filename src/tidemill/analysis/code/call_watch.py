@@ -1,8 +1,8 @@
-"""What a stage reaches for besides its inputs, seen while it is called.
+"""Watch a stage's calls for hidden inputs.
 
-It finds what the text of the code can't tell: which way was taken, what a package does. It can't see
-what C calls without Python in between (`map(open, names)`, `partial(datetime.now)`), nor classes in C
-(`io.FileIO`), methods made by Cython (`pandas.Timestamp.now`) and other threads. `code` finds these
+This finds what the text of the code doesn't show: the branch that was taken, the calls of a package. It
+doesn't see calls from C (`map(open, names)`, `partial(datetime.now)`), classes in C (`io.FileIO`),
+methods made by Cython (`pandas.Timestamp.now`), and other threads. The analysis of the text finds those
 where the project writes them.
 """
 
@@ -29,10 +29,10 @@ from tidemill.analysis.code.runtime_calls import (
 
 
 class Watch:
-    """Notes what the calls in a `with` block reach for, in this thread; errors pass.
+    """Records the hidden inputs of the calls in a `with` block, in this thread; errors pass through.
 
-    `place` (`file.py:12`) is what counts when the line isn't known. A profiler that was there before
-    sees every call as well, and goes on afterwards; one that is written in C pauses.
+    `place` (`file.py:12`) is reported if the line is unknown. A profiler that was active before sees every
+    call as well and continues afterwards; a profiler written in C pauses.
     """
 
     def __init__(self, place: str = "") -> None:
@@ -46,7 +46,7 @@ class Watch:
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """What was reached for, in the order in which it was seen."""
+        """The hidden inputs, in the order in which they were used."""
         return tuple(self._seen)
 
     def __enter__(self) -> Self:
@@ -65,7 +65,7 @@ class Watch:
         self._base = self._before = None  # frames keep their variables alive
 
     def _see(self, frame: FrameType, event: str, arg: Any) -> None:
-        """Told of every call; those that reach for nothing have to cost next to nothing."""
+        """Profile every call; calls without hidden inputs must cost almost nothing."""
         if event == "call":
             code = frame.f_code
             if code.co_filename in quiet_files:
@@ -98,7 +98,7 @@ class Watch:
 
 
 def _is_naive(owner: Any) -> bool:
-    """Is it a moment without a zone? Its zone is that of the machine."""
+    """Whether the object is a datetime without a time zone, which means the machine's."""
     return issubclass(type(owner), datetime) and owner.tzinfo is None
 
 
@@ -107,12 +107,12 @@ def _restore(profiler: Any) -> None:
         sys.setprofile(profiler)
     else:
         sys.setprofile(None)
-        # That of the standard library, written in C, knows how to come back.
+        # The standard library's profiler, written in C, can be enabled again.
         getattr(profiler, "enable", str)()
 
 
 def _states() -> dict[str, Any]:
-    """Where the shared generators are: they may be drawn from unseen, and NumPy's always is."""
+    """The states of the shared random generators; calls of NumPy's are never seen."""
     states: dict[str, Any] = {}
     python = getattr(sys.modules.get("random"), "getstate", None)
     if python is not None:
@@ -124,7 +124,7 @@ def _states() -> dict[str, Any]:
 
 
 def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of a NumPy generator, made comparable."""
+    """Flatten the state of a NumPy generator into comparable values."""
     flat: dict[str, Any] = {}
     for name, value in state.items():
         if isinstance(value, Mapping):
@@ -142,5 +142,5 @@ def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 def _is_moved(before: Any, after: Any) -> bool:
     if before is not None or not isinstance(after, Mapping):
         return bool(before is not None and before != after)
-    # NumPy's may have been made in between; it then stands here until somebody draws from it.
+    # NumPy's may have been created in between; this is its state until the first number is drawn.
     return after.get("pos") != 623 or bool(after.get("has_gauss"))

@@ -1,4 +1,4 @@
-"""What identifies what can be called, and what stands in its place in a class."""
+"""Identify callables, and the descriptors that wrap them in a class."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tidemill.analysis.code.module_origin import (
     origin_of_function,
     origin_of_module,
 )
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# What Python's own decorators and generic classes set on functions and instances.
+# Set on functions and instances by Python's own decorators and generic classes.
 _MARKS = frozenset(
     {"__final__", "__isabstractmethod__", "__no_type_check__", "__orig_class__", "__override__"}
     | {"__tidemill_impure__"}
@@ -24,7 +24,7 @@ _MARKS = frozenset(
 
 
 def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
-    """The variables that a function closes over: name, value, and whether it has one yet."""
+    """The variables in a function's closure: name, value, and whether it has a value yet."""
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         try:
@@ -33,97 +33,100 @@ def cells_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
             yield name, None, False
 
 
-def cell_part(name: str, value: Any, filled: bool, walk: Follow) -> Part:
-    """A variable that is closed over."""
-    return [name, walk.value(value, name) if filled else walk.refuse(f"{name!r} has no value yet")]
-
-
-def attributes_part(value: Any, known: Container[str], walk: Follow) -> Part:
-    """Attributes that were set on a value from outside, besides those that are `known`."""
+def cell_part(name: str, value: Any, filled: bool, visitor: Visitor) -> Part:
+    """Identify a variable of a closure."""
     return [
-        [name, walk.value(item, name)]
+        name,
+        visitor.value(value, name) if filled else visitor.refuse(f"{name!r} has no value yet"),
+    ]
+
+
+def attributes_part(value: Any, known: Container[str], visitor: Visitor) -> Part:
+    """Identify the attributes that were set on a value, except the `known` ones."""
+    return [
+        [name, visitor.value(item, name)]
         for name, item in list(getattr(value, "__dict__", {}).items())
         if name not in known
         and not _is_marked(value, name, item)
-        # What a property has cached follows from the rest.
+        # A cached property follows from the other attributes.
         and not isinstance(getattr(type(value), name, None), cached_property)
     ]
 
 
 def _is_marked(value: Any, name: str, item: Any) -> bool:
-    """Is it a mark that says nothing, or what a wrapper closes over anyway?"""
+    """Whether an attribute is a mere mark, or is in the closure of a wrapper anyway."""
     if name == "__wrapped__" and isinstance(value, FunctionType):
         return any(inner is item for _, inner, _ in cells_of(value))
     return name in _MARKS
 
 
-def _function(function: FunctionType, walk: Follow) -> Part:
+def _function(function: FunctionType, visitor: Visitor) -> Part:
     origin = origin_of_function(function)
     if origin == "project":
-        return walk.later(function)
+        return visitor.enqueue(function)
     module = function.__globals__.get("__name__", "")
     if origin == "tidemill":
-        return walk.named(f"{module}.{function.__qualname__}")
+        return visitor.external(f"{module}.{function.__qualname__}")
     known = importable(function)
     if known is not None:
-        return walk.named(known)
-    # What a library has put around something else.
-    maker = walk.named(f"{module}.{function.__code__.co_qualname}")
+        return visitor.external(known)
+    # A wrapper that a library made.
+    maker = visitor.external(f"{module}.{function.__code__.co_qualname}")
     registry = getattr(function, "registry", None)
     if registry is not None and module == "functools":
-        return [maker, walk.value(registry)]
-    return [maker, *(cell_part(*cell, walk) for cell in cells_of(function))]
+        return [maker, visitor.value(registry)]
+    return [maker, *(cell_part(*cell, visitor) for cell in cells_of(function))]
 
 
-def _builtin(value: Any, walk: Follow) -> Part:
+def _builtin(value: Any, visitor: Visitor) -> Part:
     owner = value.__self__
     if owner is None or isinstance(owner, ModuleType):
         module = value.__module__ or getattr(owner, "__name__", "builtins")
         if origin_of_module(module) == "project":
-            return walk.refuse("it has no Python source")
-        return walk.named(f"{module}.{value.__qualname__}")
+            return visitor.refuse("it has no Python source")
+        return visitor.external(f"{module}.{value.__qualname__}")
     if isinstance(owner, type):
-        return [walk.value(owner), walk.named(f"{owner.__module__}.{value.__qualname__}")]
-    return [walk.value(owner), value.__name__]
+        return [visitor.value(owner), visitor.external(f"{owner.__module__}.{value.__qualname__}")]
+    return [visitor.value(owner), value.__name__]
 
 
-def _descriptor(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.__objclass__), value.__name__]
+def _descriptor(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.__objclass__), value.__name__]
 
 
-def _module(value: ModuleType, walk: Follow) -> Part:
+def _module(value: ModuleType, visitor: Visitor) -> Part:
     if is_made(value) or origin_of_module(value.__name__) == "project":
-        return walk.refuse("a module of the project is used as a value; name what is used of it")
-    return walk.named(value.__name__)
+        return visitor.refuse("a module of the project is used as a value; name what is used of it")
+    return visitor.external(value.__name__)
 
 
-def _method(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.__self__), walk.value(value.__func__)]
+def _method(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.__self__), visitor.value(value.__func__)]
 
 
-def _wrapping(value: Any, walk: Follow) -> Part:
-    return walk.value(value.__func__)
+def _wrapping(value: Any, visitor: Visitor) -> Part:
+    return visitor.value(value.__func__)
 
 
-def _property(value: property, walk: Follow) -> Part:
-    return [walk.value(value.fget), walk.value(value.fset), walk.value(value.fdel)]
+def _property(value: property, visitor: Visitor) -> Part:
+    return [visitor.value(value.fget), visitor.value(value.fset), visitor.value(value.fdel)]
 
 
-def _partial(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.func), walk.value(value.args), walk.value(value.keywords)]
+def _partial(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.func), visitor.value(value.args), visitor.value(value.keywords)]
 
 
-def _cached(value: Any, walk: Follow) -> Part:
-    return [walk.value(value.__wrapped__), walk.value(value.cache_parameters())]
+def _cached(value: Any, visitor: Visitor) -> Part:
+    return [visitor.value(value.__wrapped__), visitor.value(value.cache_parameters())]
 
 
-def _reduced(value: Any, walk: Follow) -> Part:
-    """Getters of `operator`, by what they were made with."""
+def _reduced(value: Any, visitor: Visitor) -> Part:
+    """Identify getters of `operator` by their arguments."""
     _, *made = value.__reduce__()
-    return walk.value(made)
+    return visitor.value(made)
 
 
-CALLABLES: dict[str, Callable[[Any, Follow], Part]] = {
+CALLABLES: dict[str, Callable[[Any, Visitor], Part]] = {
     "builtins.function": _function,
     "builtins.builtin_function_or_method": _builtin,
     "builtins.method-wrapper": _builtin,
@@ -139,7 +142,7 @@ CALLABLES: dict[str, Callable[[Any, Follow], Part]] = {
     "builtins.property": _property,
     "functools.partial": _partial,
     "functools.partialmethod": _partial,
-    "functools.cached_property": lambda value, walk: walk.value(value.func),
+    "functools.cached_property": lambda value, visitor: visitor.value(value.func),
     "functools._lru_cache_wrapper": _cached,
     "operator.itemgetter": _reduced,
     "operator.attrgetter": _reduced,

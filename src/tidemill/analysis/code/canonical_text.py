@@ -1,9 +1,9 @@
-"""The canonical text of a function, and the names that it takes from around it.
+"""The canonical text of a function, and the names that it uses from outside.
 
-Comments, docstrings, formatting, annotations, line numbers and the names of locals leave no trace.
-Names of parameters, of nested functions and classes, and of what a class body binds do: they can be
-seen from outside. Where text decides which variable is meant (`locals()`, SQL over frames), locals
-keep their names: a needless run is better than a wrong reuse.
+Comments, docstrings, formatting, annotations, line numbers and the names of local variables don't count.
+Names of parameters, of nested functions and classes, and of attributes in class bodies do: they are
+visible outside. Where variables are looked up by name (`locals()`, SQL over frames), local variables
+keep their names: an unnecessary run is better than a wrong reuse.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidemill.analysis.code.bindings import BINDINGS, Definition, root
-from tidemill.analysis.code.canonical_writer import Walk
+from tidemill.analysis.code.canonical_writer import CanonicalWriter
 from tidemill.analysis.code.expressions import EXPRESSIONS
 from tidemill.analysis.code.hidden_inputs import is_given, is_seeded
 from tidemill.analysis.code.scopes import Import, Spelling, Use, is_private
@@ -24,11 +24,11 @@ _METHODS = {**BINDINGS, **EXPRESSIONS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ref:
-    """A name from outside and the attributes read from it.
+    """A name from outside the function, and the attributes that are read from it.
 
-    `seeded`: a call on it is given something; `repeatable`: it is given a seed. `optional`: it may
-    be bound elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it
-    is imported, not used.
+    `seeded`: a call of it has an argument; `repeatable`: it has a seed. `optional`: the name may be bound
+    elsewhere. `dynamic`: an attribute of it is looked up by a computed name. `bare`: it is imported, not
+    used.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Ref:
 
     @property
     def label(self) -> str:
-        """The reference as it is written."""
+        """The reference as it is written: `name.attribute`."""
         return ".".join((self.name, *self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loose:
-    """An attribute of a value that can't be known without running the code."""
+    """An attribute of a value that is unknown until the code runs."""
 
     name: str
     line: int
@@ -58,7 +58,7 @@ class Loose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What the text alone shows that can't be fingerprinted."""
+    """A part of the text that can't be fingerprinted."""
 
     name: str
     line: int
@@ -67,7 +67,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A function as a digest of its canonical text, and what its meaning takes from elsewhere."""
+    """The digest of a function's canonical text, and everything else that its meaning depends on."""
 
     digest: str
     refs: tuple[Ref, ...]
@@ -81,23 +81,23 @@ def shape_of(
     *,
     in_class: bool,
 ) -> Shape:
-    """The shape of a function with those of its decorators that count.
+    """Reduce a function to its canonical text and references; `decorators` are those that count.
 
-    Default values are left to who has the function: they are values by now.
+    Default values aren't part of the text: they count by value.
     """
-    walk = Walk(_METHODS)
-    root(walk, node, decorators)
+    writer = CanonicalWriter(_METHODS)
+    root(writer, node, decorators)
     finder = _Finder(in_class=in_class)
-    for name, line, source in walk.imports:
+    for name, line, source in writer.imports:
         bare = Ref(name=name, line=line, source=source, bare=True)
         finder.refs.setdefault((name, source), bare)
-    for path, line, call in walk.attributes:
+    for path, line, call in writer.attributes:
         finder.loosely(path, line, call)
-    for name, line, reason in walk.problems:
+    for name, line, reason in writer.problems:
         finder.problems.append(Problem(name=name, line=line, reason=reason))
-    spelling = Spelling(keep=walk.sees_locals)
-    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in walk.out]
-    # Where it stands a second time is a matter of layout.
+    spelling = Spelling(keep=writer.sees_locals)
+    text = [part if isinstance(part, str) else finder.use(part, spelling) for part in writer.out]
+    # Only the first line of each counts; the others are a matter of layout.
     first: dict[tuple[str, bool], Loose] = {}
     for item in finder.loose:
         first.setdefault((item.name, item.repeatable), item)
@@ -110,7 +110,7 @@ def shape_of(
 
 
 class _Finder:
-    """Sorts names into what comes from outside, what can't be known, and what is refused."""
+    """Sorts names into references, attributes of unknown values, and problems."""
 
     def __init__(self, *, in_class: bool) -> None:
         self.in_class = in_class
@@ -119,7 +119,7 @@ class _Finder:
         self.problems: list[Problem] = []
 
     def use(self, use: Use, spelling: Spelling) -> str:
-        """Sort one use of a name; its canonical spelling."""
+        """Sort one use of a name; returns its canonical spelling."""
         scope = use.scope
         home = None if scope is None else scope.home(use.name)
         inside = scope is not None and scope.in_class()
@@ -152,7 +152,7 @@ class _Finder:
             self.loosely(use.path, use.line, use.call)
 
     def _add(self, use: Use, source: Import | None) -> None:
-        """Each reference counts once, at its first line."""
+        """Record a reference, once, at its first line."""
         seeded = is_given(use.call, (use.name, *use.path)[-1])
         repeatable = bool(use.path) and is_seeded(use.call, use.path)
         flags = (seeded, repeatable, use.optional, use.dynamic)
@@ -170,7 +170,7 @@ class _Finder:
             )
 
     def loosely(self, path: Sequence[str], line: int, call: ast.Call | None) -> None:
-        """Note attributes of a value that can't be known; the call is on the last of them."""
+        """Record attributes of an unknown value; the call is on the last of them."""
         for index, name in enumerate(path):
             called = call if index == len(path) - 1 else None
             repeatable = is_seeded(called, path[: index + 1])

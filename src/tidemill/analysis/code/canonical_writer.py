@@ -1,6 +1,6 @@
-"""One walk over a function: the text that it writes, and the names that it meets.
+"""Write the canonical text of a function, and collect the names in it.
 
-The text is a list of strings and of uses of names; these are spelled once all bindings are known.
+The text is a list of strings and uses of names. The names are spelled once all bindings are known.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Methods: TypeAlias = Mapping[type[ast.AST], Callable[[Any, Any], None]]
 _SKIPPED = frozenset(("ctx", "type_comment", "kind", "annotation", "returns"))
 
 
-class Walk:
-    """Writes a node by the method for its type, or else all its fields."""
+class CanonicalWriter:
+    """Writes each syntax node by the method for its type, or by all its fields."""
 
     def __init__(self, methods: Methods) -> None:
         self._methods = methods
@@ -31,14 +31,14 @@ class Walk:
         self._scopes = 0
 
     def enter(self, kind: ScopeKind) -> Scope | None:
-        """Open a scope; returns the one around it, to go back to."""
+        """Enter a new scope; returns the enclosing one, to go back to."""
         outside = self.scope
         self._scopes += 1
         self.scope = Scope(kind, outside, self._scopes)
         return outside
 
     def bind(self, name: str, how: How = "local") -> None:
-        """Note a binding in the scope of now."""
+        """Bind a name in the current scope."""
         assert self.scope is not None  # a decorator binds by `:=` only
         self.scope.bind(name, how)
 
@@ -48,7 +48,7 @@ class Walk:
         self.out.append(self.made(name, line, stored=True))
 
     def store_maybe(self, name: str | None, line: int) -> None:
-        """Bind and write a name that may be left out."""
+        """Bind and write an optional name."""
         if name is None:
             self.out.append("~")
         else:
@@ -57,7 +57,7 @@ class Walk:
     def load(
         self, name: str, line: int, path: Sequence[str] = (), call: ast.Call | None = None
     ) -> None:
-        """Write a name that is read, with the attributes that are read from it."""
+        """Write a name that is read, and the attributes that are read from it."""
         self.out.append(self.made(name, line, path, call))
 
     def made(
@@ -69,7 +69,7 @@ class Walk:
         *,
         stored: bool = False,
     ) -> Use:
-        """The use of a name in the scope of now."""
+        """The use of a name in the current scope."""
         return Use(
             scope=self.scope,
             name=name,
@@ -81,13 +81,13 @@ class Walk:
         )
 
     def imported(self, name: str, line: int, source: Import) -> None:
-        """Note that a name of the scope of now is bound by an import."""
+        """Record that an import binds a name in the current scope."""
         self.imports.append((name, line, source))
         assert self.scope is not None
         self.scope.sources.setdefault(name, []).append(source)
 
     def visit(self, node: ast.AST) -> None:
-        """Write a node by its own method, or else all its fields."""
+        """Write a node by the method for its type, or by all its fields."""
         method = self._methods.get(type(node))
         if method is not None:
             method(self, node)
@@ -113,7 +113,7 @@ class Walk:
         self.out.append("]")
 
     def apart(self, nodes: Iterable[ast.expr | None]) -> None:
-        """Names in decorators and annotations may be bound where the function was made."""
+        """Write decorators or annotations, whose names may be bound where the function was defined."""
         before, self.optional = self.optional, True
         self.many(nodes)
         self.optional = before

@@ -1,4 +1,4 @@
-"""What identifies a class of the project: its bases, methods and attributes as they are now."""
+"""Identify a class of the project by its bases, methods and attributes in their current state."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from tidemill.analysis.code.annotations import annotation_part, field_types_part
 from tidemill.analysis.code.callables import attributes_part
 from tidemill.analysis.code.module_origin import origin_of_class
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
-# What says nothing about what the class does, or is said by other parts.
+# Attributes that don't affect what the class does, or that other parts cover.
 _IGNORED = frozenset(
     {"__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__"}
     | {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
@@ -24,7 +24,7 @@ _IGNORED = frozenset(
     | {"_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__"}
     | {"__tidemill_contract__"}
 )
-# Enum writes these; the members say it all.
+# Written by Enum; the members cover them.
 _OF_ENUM = frozenset(
     {"_member_names_", "_member_map_", "_value2member_map_", "_unhashable_values_", "_use_args_"}
     | {"_unhashable_values_map_", "_hashable_values_", "_member_type_", "_value_repr_"}
@@ -37,56 +37,56 @@ _OF_NAMED_TUPLE = frozenset(
 )
 
 
-def class_part(cls: type, walk: Follow) -> Part:
-    """A class by what it is made of; what it was written as is left out."""
-    parts: list[Part] = ["class", cls.__name__, [walk.value(base) for base in cls.__bases__]]
-    parts.append(_metaclass(cls, walk))
+def class_part(cls: type, visitor: Visitor) -> Part:
+    """Identify a class by its contents; its source text doesn't count."""
+    parts: list[Part] = ["class", cls.__name__, [visitor.value(base) for base in cls.__bases__]]
+    parts.append(_metaclass(cls, visitor))
     if "__dataclass_fields__" in vars(cls):
         parts.append(repr(getattr(cls, "__dataclass_params__", None)))
-        parts.append([_field(cls, item, walk) for item in _fields(cls).values()])
+        parts.append([_field(cls, item, visitor) for item in _fields(cls).values()])
     elif typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "__annotations__")):
-        parts.append(field_types_part(cls, walk))
+        parts.append(field_types_part(cls, visitor))
     if issubclass(cls, enum.Enum):
         for name, item in cls.__members__.items():
-            set_on = attributes_part(item, _OF_MEMBER, walk)
-            parts.append([name, _said(cls, name, item.value, walk), set_on])
+            set_on = attributes_part(item, _OF_MEMBER, visitor)
+            parts.append([name, _said(cls, name, item.value, visitor), set_on])
         made = vars(cls).get("__new_member__")  # the user's __new__
-        parts.append(None if made is None else _said(cls, "__new__", made, walk))
+        parts.append(None if made is None else _said(cls, "__new__", made, visitor))
     if (contract := getattr(cls, "__tidemill_contract__", None)) is not None:
         parts.append(_contract(contract))
-    parts.append([[name, _said(cls, name, item, walk)] for name, item in _members(cls)])
+    parts.append([[name, _said(cls, name, item, visitor)] for name, item in _members(cls)])
     return parts
 
 
 def _contract(spec: Any) -> Part:
-    """What the arguments and the docstring of a contract say; columns and rules are members."""
+    """The arguments and the docstring of a contract; its columns and rules are members of the class."""
     return [spec.version, list(spec.key), spec.unknown_columns, spec.description]
 
 
-def _said(cls: type, name: str, value: Any, walk: Follow) -> Part:
-    return walk.value(value, f"{cls.__qualname__}.{name}")
+def _said(cls: type, name: str, value: Any, visitor: Visitor) -> Part:
+    return visitor.value(value, f"{cls.__qualname__}.{name}")
 
 
-def _metaclass(cls: type, walk: Follow) -> Part:
+def _metaclass(cls: type, visitor: Visitor) -> Part:
     meta = type(cls)
     if origin_of_class(meta) == "package":
-        return walk.refuse(
+        return visitor.refuse(
             f"the metaclass {meta.__module__}.{meta.__qualname__} may keep anything anywhere; give "
             "the class a __tidemill_digest__"
         )
-    return walk.value(meta)
+    return visitor.value(meta)
 
 
-def _field(cls: type, field: Any, walk: Follow) -> Part:
-    """A field of a dataclass; its type is that of the class that declares it."""
+def _field(cls: type, field: Any, visitor: Visitor) -> Part:
+    """A field of a dataclass; its type is resolved in the class that declares it."""
     flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
     made = [
-        None if value is dataclasses.MISSING else _said(cls, field.name, value, walk)
+        None if value is dataclasses.MISSING else _said(cls, field.name, value, visitor)
         for value in (field.default, field.default_factory)
     ]
     owner = [base for base in cls.__mro__ if _fields(base).get(field.name) is field][-1]
-    said = [annotation_part(field.type, owner, walk), walk.value(field.metadata)]
-    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *said]
+    types = [annotation_part(field.type, owner, visitor), visitor.value(field.metadata)]
+    return [field.name, *made, repr(flags), str(getattr(field, "_field_type", "")), *types]
 
 
 def _fields(cls: type) -> dict[str, Any]:
@@ -108,6 +108,6 @@ def _members(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _is_generated(value: Any) -> bool:
-    """Is it a method that the dataclass decorator wrote?"""
+    """Whether the dataclass decorator generated the method."""
     value = getattr(value, "__wrapped__", value)  # __repr__ is guarded against recursion
     return isinstance(value, FunctionType) and value.__code__.co_filename == "<string>"

@@ -1,10 +1,9 @@
-"""The code part of a recipe's fingerprint: what a function does, as far as its code can tell.
+"""The code part of a recipe's fingerprint: what a function does, as far as its code shows.
 
 It covers the function and, transitively, every function, class, constant, default, closure value
-and module attribute of the project that it uses: functions by their canonical text (`code_names`),
-all else by its value of now (`code_values`). What isn't the project's counts by name, packages by
-version as well, Tidemill by its public names only. What can't be followed is named and never
-guessed; what the code reaches for besides its inputs is named too.
+and module attribute of the project that it uses: functions by their canonical text, everything else by
+its current value. External code counts by name, packages by version as well, Tidemill by its public
+names only. Names that can't be followed are reported, never guessed; hidden inputs are reported, too.
 """
 
 from __future__ import annotations
@@ -12,25 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
-from tidemill.analysis.code.hidden_inputs import (
-    Touch,
-    Unresolved,
-)
+from tidemill.analysis.code.hidden_inputs import Touch, Unresolved
 from tidemill.analysis.code.mutable_state import Keeper, State
-from tidemill.analysis.code.reference_walker import _Walker
+from tidemill.analysis.code.reference_walker import CodeWalker
 from tidemill.core.fingerprint import Part, fingerprint
 
-# Bump it when the same code gets another digest: nothing recorded before is then found again.
+# Bump it when the same code gets another digest: results recorded before are then not found.
 FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A function's code as a digest, and what the digest can't vouch for.
+    """The digest of a function's code, and everything that the digest doesn't cover.
 
     `packages` are the third-party distributions that the code uses, with their versions, which are
-    part of the digest. Equal digests with nothing in `unresolved` and `touches` do the same, unless
-    they change what the `keepers` hold.
+    part of the digest. Code of equal digests without `unresolved` names and hidden inputs behaves the
+    same, unless it changes its mutable state.
     """
 
     digest: str
@@ -41,30 +37,32 @@ class Code:
 
     @property
     def state(self) -> State:
-        """What the keepers hold now."""
-        return State(self.keepers, lambda value: _Walker(()).value(value))
+        """A snapshot of the mutable state in its current form."""
+        return State(self.keepers, lambda value: CodeWalker().visit().value(value))
 
 
 def code_of(function: Callable[..., object], *, exclude: Container[str] = ()) -> Code:
-    """The code part of a function's fingerprint.
+    """Fingerprint the code of a function.
 
-    `exclude` holds names, as they are written in the code (`CLIENT`, `lib.fetch`), that count by
-    name only: somebody else answers for what they stand for.
+    `exclude` holds names, as written in the code (`CLIENT`, `lib.fetch`), that count by name only:
+    the caller covers what they refer to.
     """
-    walker = _Walker(exclude)
-    return _walked(walker, function, getattr(function, "__qualname__", repr(function)))
+    walker = CodeWalker(exclude)
+    root = walker.visit().value(function, getattr(function, "__qualname__", repr(function)))
+    return _code(walker, root)
 
 
 def code_of_value(value: object, name: str, where: str) -> Code:
-    """The same of a value that no code names: a parameter or an option, called `name`.
+    """Fingerprint a value that no code names: a parameter or an option, called `name`.
 
-    `where` it was declared (`file.py:12`).
+    `where` is the line of its declaration (`file.py:12`).
     """
-    return _walked(_Walker((), where=where, named=True), value, name)
+    walker = CodeWalker(named=True)
+    return _code(walker, walker.visit(where).value(value, name))
 
 
-def _walked(walker: _Walker, value: object, name: str) -> Code:
-    root = walker.value(value, name)
+def _code(walker: CodeWalker, root: Part) -> Code:
+    """Visit everything that `root` leads to, and fingerprint it."""
     parts: list[Part] = []
     for value, where in walker.queue:  # it grows while it is read
         parts.append(walker.entity(value, where))

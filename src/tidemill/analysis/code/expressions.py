@@ -1,4 +1,4 @@
-"""What reads names, and the nodes that leave less than all their fields in the text."""
+"""Write the syntax nodes that read names, and those of which not all fields count."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidemill.analysis.code.canonical_writer import Methods, Walk
+from tidemill.analysis.code.canonical_writer import CanonicalWriter, Methods
 from tidemill.analysis.code.hidden_inputs import BY_SOURCE, sees_source
 from tidemill.analysis.code.scopes import Use
 
-# Whoever calls these may see names of locals.
+# Calls that may see the names of local variables.
 _SEES_LOCALS = frozenset(("locals", "vars", "dir", "eval", "exec", "sql", "SQLContext"))
 _SEES_LOCALS_TOO = frozenset(("eval", "query", "sql", "SQLContext"))
 _BY_CLASS = "it looks up subclasses, which may be anywhere"
@@ -18,131 +18,131 @@ _BY_NAME = "it looks up variables by their names"
 _BY_COMPUTED = "it looks up attributes by a computed name"
 
 
-def name(walk: Walk, node: ast.Name) -> None:
-    """A name alone."""
+def name(writer: CanonicalWriter, node: ast.Name) -> None:
+    """Write a name."""
     if isinstance(node.ctx, ast.Load):
-        walk.sees_locals |= node.id in _SEES_LOCALS
-        walk.load(node.id, node.lineno)
+        writer.sees_locals |= node.id in _SEES_LOCALS
+        writer.load(node.id, node.lineno)
     else:
-        walk.store(node.id, node.lineno)
+        writer.store(node.id, node.lineno)
 
 
-def attribute(walk: Walk, node: ast.Attribute, call: ast.Call | None = None) -> None:
-    """Attributes are followed to the name that they are read from, if there is one."""
+def attribute(writer: CanonicalWriter, node: ast.Attribute, call: ast.Call | None = None) -> None:
+    """Write a chain of attributes, down to the name that they are read from, if there is one."""
     path, base = _path(node)
-    walk.out.append(f".{'.'.join(path)}(")
-    _look(walk, path, node.lineno, call)
+    writer.out.append(f".{'.'.join(path)}(")
+    _look(writer, path, node.lineno, call)
     if isinstance(base, ast.Name):
-        walk.load(base.id, base.lineno, path, call)
+        writer.load(base.id, base.lineno, path, call)
     else:
-        walk.visit(base)
-        walk.attributes.append((path, node.lineno, call))
-    walk.out.append(")")
+        writer.visit(base)
+        writer.attributes.append((path, node.lineno, call))
+    writer.out.append(")")
 
 
-def _look(walk: Walk, path: Sequence[str], line: int, call: ast.Call | None) -> None:
-    walk.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
+def _look(writer: CanonicalWriter, path: Sequence[str], line: int, call: ast.Call | None) -> None:
+    writer.sees_locals |= not _SEES_LOCALS_TOO.isdisjoint(path)
     for name in path:
         if name == "__subclasses__":
-            walk.problems.append((name, line, _BY_CLASS))
+            writer.problems.append((name, line, _BY_CLASS))
         if sees_source(name):
-            walk.problems.append((name, line, BY_SOURCE))
+            writer.problems.append((name, line, BY_SOURCE))
     # pandas: frame.query("delay > @LIMIT")
     if call is not None and call.args and path[-1] in ("query", "eval"):
         text = call.args[0]
         if not isinstance(text, ast.Constant) or "@" in str(text.value):
-            walk.problems.append((path[-1], line, _BY_NAME))
+            writer.problems.append((path[-1], line, _BY_NAME))
 
 
-def call(walk: Walk, node: ast.Call) -> None:
-    """What is called knows whether it is given a seed."""
-    walk.out.append("Call(")
+def call(writer: CanonicalWriter, node: ast.Call) -> None:
+    """Write a call; the use of the called name records whether it gets a seed."""
+    writer.out.append("Call(")
     if isinstance(node.func, ast.Attribute):
-        attribute(walk, node.func, node)
+        attribute(writer, node.func, node)
     elif isinstance(node.func, ast.Name):
-        walk.sees_locals |= node.func.id in _SEES_LOCALS
-        walk.load(node.func.id, node.lineno, (), node)
+        writer.sees_locals |= node.func.id in _SEES_LOCALS
+        writer.load(node.func.id, node.lineno, (), node)
     else:
-        walk.visit(node.func)
-    _arguments(walk, node)
-    walk.out.append(";")
-    walk.many(node.keywords)
-    walk.out.append(")")
+        writer.visit(node.func)
+    _arguments(writer, node)
+    writer.out.append(";")
+    writer.many(node.keywords)
+    writer.out.append(")")
 
 
-def _arguments(walk: Walk, node: ast.Call) -> None:
-    """`getattr(module, "name")` reads like `module.name`; with a computed name it is noted."""
+def _arguments(writer: CanonicalWriter, node: ast.Call) -> None:
+    """Write arguments: `getattr(module, "name")` as `module.name`; a computed name is recorded."""
     args = node.args
     called = [getattr(node.func, "id", ""), *_path(node.func)[0]][-1]
     if called == "attrgetter" and not all(isinstance(name, ast.Constant) for name in args):
-        walk.problems.append((called, node.lineno, _BY_COMPUTED))
+        writer.problems.append((called, node.lineno, _BY_COMPUTED))
     if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(args) > 1:
         name = args[1]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             read = ast.Attribute(args[0], name.value, ast.Load())
             args = [ast.copy_location(read, node), *args[2:]]
         else:
-            start = len(walk.out)
-            walk.visit(args[0])
-            walk.out[start:] = map(_computed, walk.out[start:])
+            start = len(writer.out)
+            writer.visit(args[0])
+            writer.out[start:] = map(_computed, writer.out[start:])
             args = args[1:]
-    walk.many(args)
+    writer.many(args)
 
 
 def _computed(part: str | Use) -> str | Use:
-    """What it is looked up in: an attribute of it is read by a computed name."""
+    """Mark the use of a name of which an attribute is read by a computed name."""
     return part if isinstance(part, str) else replace(part, dynamic=part.call is None)
 
 
-def keyword(walk: Walk, node: ast.keyword) -> None:
-    """A named argument; one of them makes Polars look around."""
+def keyword(writer: CanonicalWriter, node: ast.keyword) -> None:
+    """Write a keyword argument; `register_globals` makes Polars look up variables."""
     if node.arg == "register_globals":
-        walk.problems.append((node.arg, node.lineno, _BY_NAME))
-    walk.out.append(f"{node.arg}=")
-    walk.visit(node.value)
+        writer.problems.append((node.arg, node.lineno, _BY_NAME))
+    writer.out.append(f"{node.arg}=")
+    writer.visit(node.value)
 
 
-def annotated(walk: Walk, node: ast.AnnAssign) -> None:
-    """The annotation counts in a class body only, where it may declare a field."""
-    if walk.scope is not None and walk.scope.kind == "class":
-        walk.out.append("AnnAssign(")
-        walk.visit(node.target)
-        walk.apart([node.annotation])
-        walk.field(node.value)
-        walk.out.append(")")
+def annotated(writer: CanonicalWriter, node: ast.AnnAssign) -> None:
+    """Write an annotated assignment; the annotation counts in class bodies, where it may declare a field."""
+    if writer.scope is not None and writer.scope.kind == "class":
+        writer.out.append("AnnAssign(")
+        writer.visit(node.target)
+        writer.apart([node.annotation])
+        writer.field(node.value)
+        writer.out.append(")")
     elif node.value is not None:
-        walk.out.append("Assign([")
-        walk.visit(node.target)
-        walk.out.append("]")
-        walk.visit(node.value)
-        walk.out.append(")")
+        writer.out.append("Assign([")
+        writer.visit(node.target)
+        writer.out.append("]")
+        writer.visit(node.value)
+        writer.out.append(")")
     elif isinstance(node.target, ast.Name):
-        walk.bind(node.target.id)
+        writer.bind(node.target.id)
 
 
-def statement(walk: Walk, node: ast.Expr) -> None:
-    """Docstrings and other constants have no effect."""
+def statement(writer: CanonicalWriter, node: ast.Expr) -> None:
+    """Write an expression statement, unless it is a docstring or another constant."""
     if not isinstance(node.value, ast.Constant):
-        walk.out.append("Expr(")
-        walk.visit(node.value)
-        walk.out.append(")")
+        writer.out.append("Expr(")
+        writer.visit(node.value)
+        writer.out.append(")")
 
 
-def nothing(walk: Walk, node: ast.Pass) -> None:
-    """It has no effect."""
+def nothing(writer: CanonicalWriter, node: ast.Pass) -> None:
+    """Write nothing: `pass` has no effect."""
 
 
-def constant(walk: Walk, node: ast.Constant) -> None:
-    """A literal, with its type; the name of an attribute may be handed to whoever reads it."""
+def constant(writer: CanonicalWriter, node: ast.Constant) -> None:
+    """Write a literal and its type; a text may be the name of an attribute that is read elsewhere."""
     value = node.value
     if isinstance(value, str) and sees_source(value):
-        walk.problems.append((value, node.lineno, BY_SOURCE))
+        writer.problems.append((value, node.lineno, BY_SOURCE))
     text = f"{value:x}" if type(value) is int else repr(value)
-    walk.out.append(f"{type(value).__name__}:{text},")
+    writer.out.append(f"{type(value).__name__}:{text},")
 
 
 def _path(node: ast.expr) -> tuple[list[str], ast.expr]:
-    """The attributes that are read, and what they are read from."""
+    """The attributes in a chain, and the expression that they are read from."""
     path: list[str] = []
     while isinstance(node, ast.Attribute):
         path.insert(0, node.attr)

@@ -1,4 +1,4 @@
-"""What identifies a function of the project: its text, and all that its names stand for."""
+"""Identify a function of the project by its canonical text and everything that its names refer to."""
 
 from __future__ import annotations
 
@@ -11,50 +11,49 @@ from tidemill.analysis.code.canonical_text import Shape, shape_of
 from tidemill.analysis.code.module_origin import public_name
 from tidemill.analysis.code.name_resolution import Around, loose_part, ref_part
 from tidemill.analysis.code.source_tree import NO_SOURCE, Function, SourceFile, source_file
-from tidemill.analysis.code.walker_protocol import Follow
+from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.fingerprint import Part
 
 _MEMO, _WORKFLOW = "tidemill.memo", "tidemill.Workflow"
 
 
-def function_part(function: FunctionType, walk: Follow, *, named: bool) -> Part:
-    """A function by its text, defaults and what its names stand for; by its name if `named`."""
+def function_part(function: FunctionType, visitor: Visitor, *, named: bool) -> Part:
+    """Identify a function by its text, its defaults and its references; `named`: by its name, too."""
     code = function.__code__
     file = source_file(code.co_filename, function.__globals__)
     node = NO_SOURCE if file is None else file.find(code)
     around = Around.of(function)
-    walk.where, walk.label = f"{around.place}:{code.co_firstlineno}", function.__qualname__
+    own = visitor.at(f"{around.place}:{code.co_firstlineno}", function.__qualname__)
     parts: list[Part] = ["function", function.__name__ if named else ""]
-    parts += _defaults(function, walk)
-    parts.append(attributes_part(function, (), walk))
+    parts += _defaults(function, own)
+    parts.append(attributes_part(function, (), own))
     if file is None or isinstance(node, str):
-        parts.append(walk.refuse(str(node)))
-        return [*parts, *_closed(function, (), walk)]
+        parts.append(own.refuse(str(node)))
+        return [*parts, *_closed(function, (), own)]
     shape = _shape(file, node, around)
     parts.append(shape.digest)
-    parts += [ref_part(ref, around, walk) for ref in shape.refs]
-    parts += [loose_part(loose, around, walk) for loose in shape.loose]
+    parts += [ref_part(ref, around, visitor) for ref in shape.refs]
+    parts += [loose_part(loose, around, visitor) for loose in shape.loose]
     for problem in shape.problems:
-        walk.where, walk.label = f"{around.place}:{problem.line}", problem.name
-        walk.refuse(problem.reason)
-    return [*parts, *_closed(function, {ref.name for ref in shape.refs}, walk)]
+        visitor.at(f"{around.place}:{problem.line}", problem.name).refuse(problem.reason)
+    return [*parts, *_closed(function, {ref.name for ref in shape.refs}, own)]
 
 
-def _defaults(function: FunctionType, walk: Follow) -> Iterator[Part]:
-    """Defaults are what they were when the function was made."""
+def _defaults(function: FunctionType, visitor: Visitor) -> Iterator[Part]:
+    """Defaults count by their values, which were computed when the function was defined."""
     code = function.__code__
     values = function.__defaults__ or ()
     names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
     found = {**dict(zip(names, values, strict=True)), **(function.__kwdefaults__ or {})}
     for name, value in found.items():
-        yield [name, walk.value(value, f"{function.__qualname__}({name}=)")]
+        yield [name, visitor.value(value, f"{function.__qualname__}({name}=)")]
 
 
-def _closed(function: FunctionType, known: Container[str], walk: Follow) -> Iterator[Part]:
-    """Variables that are closed over and that the text doesn't name: `__class__`, for `super()`."""
+def _closed(function: FunctionType, known: Container[str], visitor: Visitor) -> Iterator[Part]:
+    """Variables in the closure that the text doesn't name: `__class__`, for `super()`."""
     for name, value, filled in cells_of(function):
         if name not in known:
-            yield cell_part(name, value, filled, walk)
+            yield cell_part(name, value, filled, visitor)
 
 
 def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
@@ -69,7 +68,7 @@ def _shape(file: SourceFile, node: Function, around: Around) -> Shape:
 
 
 def _is_workflows(decorator: ast.expr, around: Around) -> bool:
-    """Does a workflow, or a memo, declare the function with it? What it says there is in other parts."""
+    """Whether a workflow or a memo declares the function with it; its arguments are in other parts."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     path: list[str] = []
     while isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""Hidden inputs of code: files, clock, environment, network, randomness."""
+"""Hidden inputs of code: files, clock, environment, network and randomness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved:
-    """What can't be fingerprinted, why, and where it is used (`file.py:12`)."""
+    """A name whose meaning can't be fingerprinted, the reason, and the line (`file.py:12`)."""
 
     name: str
     reason: str
@@ -19,7 +19,7 @@ class Unresolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """What the code reaches for besides its inputs, and where (`file.py:12`)."""
+    """A name that gives code something besides its declared inputs, and the line (`file.py:12`)."""
 
     name: str
     kind: TouchKind
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 TouchKind: TypeAlias = Literal["reads", "clock", "environment", "random", "network"]
 
-# A name stands for all that is below it.
+# A name stands for everything below it.
 _TOUCHES: dict[TouchKind, str] = {
     "reads": """
         builtins.open io.open io.FileIO codecs.open gzip.open bz2.open lzma.open tarfile.open
@@ -79,12 +79,12 @@ _PURE = frozenset(
     {"time.sleep", "time.strptime", "time.struct_time"}
     | {"numpy.random.Generator", "numpy.random.BitGenerator"}
 )
-# Random without an argument; repeatable with any but None. NumPy's own modules have other names.
+# Random without an argument, repeatable with any argument but None; the last part of the name.
 _SEEDED = frozenset(
     {"Random", "default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937"}
     | {"Philox", "SFC64"}
 )
-# They take the time zone of the machine, unless they are given one, or a moment that has one.
+# They use the machine's time zone, unless they get a time zone or a datetime that has one.
 _ZONED = frozenset({"fromtimestamp", "timestamp", "astimezone"})
 _ALIASES = {
     "posix": "os",
@@ -150,13 +150,13 @@ _LOOSE: dict[str, TouchKind] = {
     **dict.fromkeys(("scan_csv", "scan_parquet", "scan_ndjson", "scan_ipc"), "reads"),
     **dict.fromkeys(("scan_delta", "scan_iceberg"), "reads"),
 }
-# What functions of packages that read are called.
+# How functions of packages that read are named.
 READERS = ("read_", "scan_")
 _SEEDS = frozenset(("seed", "random_state", "rng", "generator", "k"))
 
 
 def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
-    """What a name of the standard library or a package reaches for, given a seed or not."""
+    """The hidden input of a name in the standard library or a package, called with a seed or not."""
     last = name.rpartition(".")[2]
     found = known_kind(name)
     if found == "random" and last in _SEEDED and seeded:
@@ -169,35 +169,35 @@ def touch_kind(name: str, *, seeded: bool) -> TouchKind | None:
 
 
 def known_kind(name: str) -> TouchKind | None:
-    """What a name that is on the list reaches for, whatever it is given."""
+    """The hidden input of a listed name, whatever its arguments."""
     name = plain_name(name)
     return None if name in _PURE else _below(name, _KIND)
 
 
 def may_touch(module: str) -> bool:
-    """Is there anything on the list that the module `module` defines?"""
+    """Whether the list has a name that `module` defines."""
     name = plain_name(module)
     return _below(name, _KIND) is not None or any(known.startswith(f"{name}.") for known in _KIND)
 
 
 def plain_name(name: str) -> str:
-    """A full name by the module that users import, where the defining module has another name."""
+    """Replace an implementation module by the module that users import: `posix.stat` is `os.stat`."""
     module, dot, rest = name.partition(".")
     return f"{_ALIASES.get(module, module)}{dot}{rest}"
 
 
 def blind_reason(name: str) -> str | None:
-    """Why code that uses `name` can't be fingerprinted, or None."""
+    """Why code that uses `name` can't be fingerprinted; None if it can."""
     return _below(plain_name(name), _BLIND)
 
 
 def sees_source(name: str) -> bool:
-    """Does a name, or any part of `a.b.c`, lead to what doesn't count otherwise?"""
+    """Whether a name, or a part of `a.b.c`, gives access to source text or annotations."""
     return "__" in name and not _SOURCES.isdisjoint(name.split("."))
 
 
 def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
-    """What an attribute of an unknown value most likely reaches for."""
+    """The most likely hidden input of an attribute of an unknown value."""
     if attribute in ("sample", "shuffle"):
         return None if seeded else "random"
     if attribute in _ZONED:
@@ -206,7 +206,7 @@ def loose_kind(attribute: str, *, seeded: bool) -> TouchKind | None:
 
 
 def is_given(call: ast.Call | None, attribute: str = "") -> bool:
-    """Is a call given any argument but None? `fromtimestamp` needs a zone."""
+    """Whether a call passes any argument but None; `fromtimestamp` needs a time zone."""
     if call is None:
         return False
     if attribute == "fromtimestamp":
@@ -216,15 +216,15 @@ def is_given(call: ast.Call | None, attribute: str = "") -> bool:
 
 
 def is_zoned(call: ast.Call) -> bool:
-    """Is a call of `fromtimestamp` given a time zone?"""
+    """Whether a call of `fromtimestamp` passes a time zone."""
     zones = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "tz")]
     return any(not _is_none(zone) for zone in zones)
 
 
 def is_seeded(call: ast.Call | None, path: Sequence[str]) -> bool:
-    """Is the last attribute of an unknown value repeatable? `rng.sample(items, 3)` is.
+    """Whether the last attribute of an unknown value is repeatable, as in `rng.sample(items, 3)`.
 
-    So is a `timestamp` that isn't called, which may be anything, and that of Polars.
+    A `timestamp` that isn't called may be anything, so it is; that of Polars (`.dt.timestamp()`) is, too.
     """
     attribute = path[-1]
     if attribute in ("timestamp", "astimezone"):
@@ -243,7 +243,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _below(name: str, table: Mapping[str, T]) -> T | None:
-    """The entry of a name, or of the nearest name above it."""
+    """The entry of a name, or of its nearest parent."""
     while name:
         if name in table:
             return table[name]

@@ -1,7 +1,7 @@
-"""Whose code it is: the project's, an installed package's, the standard library's, or Tidemill's.
+"""The origin of code: the project, an installed package, the standard library, or Tidemill.
 
-Project code is all that lies in neither the standard library nor `site-packages` (`dist-packages`),
-so an editable install counts as the project's.
+Everything outside of the standard library and of `site-packages` (`dist-packages`) is project code, so
+an editable install counts as the project's.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Origin: TypeAlias = Literal["project", "package", "standard", "tidemill"]
 
 _STANDARD = linecache.__file__.replace("\\", "/").rpartition("/")[0] + "/"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
-# What runs as `__main__` may be a package's runner, but what is defined there is the project's.
+# `__main__` may be a package's runner, but what is defined there is the project's.
 _GIVEN: dict[str, Origin] = {"tidemill": "tidemill", "__main__": "project"}
 _found: dict[str, str] = {}
 
 
 @cache
 def origin_of_file(filename: str) -> Origin:
-    """Whose file it is; what was typed into a notebook or a shell is the project's."""
+    """The origin of a file; input of a notebook or a shell is the project's."""
     path = filename.replace("\\", "/")
     if any(folder in path for folder in _INSTALLED):
         return "package"
@@ -36,7 +36,7 @@ def origin_of_file(filename: str) -> Origin:
 
 
 def origin_of_module(name: str) -> Origin | None:
-    """Whose module it is, without importing it; None if there is no module of that name."""
+    """The origin of a module, without importing it; None if there is no such module."""
     top = name.partition(".")[0]
     if top in _GIVEN:
         return _GIVEN[top]
@@ -55,7 +55,7 @@ def origin_of_module(name: str) -> Origin | None:
 
 
 def is_made(module: ModuleType) -> bool:
-    """Was it made by hand, whatever its name? No import leads to what it holds."""
+    """Whether a module object was created by hand; no import leads to its contents."""
     known = sys.modules.get(module.__name__)
     return type(module) is ModuleType and module.__spec__ is None and known is not module
 
@@ -65,12 +65,12 @@ def _file(module: ModuleType) -> str | None:
 
 
 def _first(folders: Any) -> str | None:
-    """A file that would lie in the first of some folders."""
+    """A path in the first of some folders."""
     return next((f"{folder}/" for folder in folders or ()), None)
 
 
 def origin_of_function(function: FunctionType) -> Origin:
-    """Whose function it is, by where its code lies; a wrapper may claim another module's name."""
+    """The origin of a function, by the file of its code; a wrapper may claim another module's name."""
     module = str(function.__globals__.get("__name__", ""))
     if module.partition(".")[0] == "tidemill":
         return "tidemill"
@@ -81,13 +81,13 @@ def origin_of_function(function: FunctionType) -> Origin:
 
 
 def origin_of_class(cls: type) -> Origin:
-    """Whose class it is, by the module that defines it."""
+    """The origin of a class, by the module that defines it."""
     return origin_of_module(cls.__module__) or "project"
 
 
 @cache
 def public_name(name: str) -> str:
-    """A full name without the module of Tidemill that defines it: moving the module then changes nothing.
+    """Strip the defining module from a full name of Tidemill's, so that moving the module changes nothing.
 
     `tidemill.somewhere.inside.Column.reads` becomes `tidemill.Column.reads`; other names stay.
     """
@@ -103,15 +103,15 @@ def public_name(name: str) -> str:
 def _is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except (ModuleNotFoundError, ValueError):  # what it would lie in is no package
+    except (ModuleNotFoundError, ValueError):  # its parent is no package
         return False
 
 
 def importable(value: Any) -> str | None:
-    """The full name under which a package itself offers `value`, if there is one."""
+    """The full name under which a package exports `value`, if there is one."""
     module = getattr(value, "__module__", None)
     qualname = getattr(value, "__qualname__", getattr(value, "__name__", None))
-    # A wrapper bears the name of what it wraps, which may be the project's.
+    # A wrapper has the name of the wrapped function, which may be the project's.
     if isinstance(qualname, str) and isinstance(module, str) and _is_foreign(module):
         found: Any = sys.modules.get(module)
         for part in qualname.split("."):
@@ -130,7 +130,7 @@ def _is_foreign(module: str) -> bool:
 
 
 def absolute(module: str, level: int, where: dict[str, Any]) -> str:
-    """The full name of a module that is imported `level` packages up from `where`.
+    """The absolute name of a module that is imported `level` packages up from the globals `where`.
 
     Raises ImportError when there is no such package.
     """
@@ -140,12 +140,12 @@ def absolute(module: str, level: int, where: dict[str, Any]) -> str:
 
 @cache
 def package_of(top: str) -> tuple[str, str]:
-    """Distribution and version of a top-level module; the version is empty when nobody says it.
+    """Distribution and version of a top-level module; the version is empty if it is unknown.
 
-    What came from a folder or a repository keeps its version while it changes, so the list of its
-    files, which carries their hashes, is part of the version.
+    A distribution from a folder or a repository keeps its version while it changes. The list of its
+    files, with their hashes, is therefore part of the version.
     """
-    # Here, as it costs a twentieth of a second, and a project without packages need not pay it.
+    # Imported late: it takes 50 ms, and a project without packages doesn't need it.
     from importlib import metadata
 
     try:
@@ -162,7 +162,7 @@ def package_of(top: str) -> tuple[str, str]:
 
 
 def build_of(distribution: Any) -> str:
-    """What tells the builds of one version apart, to be put after it; empty for what is in an index."""
+    """A version suffix that distinguishes builds; empty for a distribution from an index."""
     if not distribution.read_text("direct_url.json"):
         return ""
     return "+" + fingerprint("files", distribution.read_text("RECORD"))[:12]

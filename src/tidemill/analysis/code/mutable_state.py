@@ -1,8 +1,8 @@
-"""What code could keep from one call to the next: values of the project that can change in place.
+"""Mutable state of code: values of the project that a call may change in place.
 
-A digest has them as they were when it was made. A stage that changes one (a counter, a memo of what
-another partition held) gives what its inputs don't tell, and so does one that reads what another stage
-has changed.
+A digest covers their contents at the time it was computed. A stage that changes one of them (a counter,
+a cache filled by another partition) has results that don't depend on its inputs alone, and so has a stage
+that reads it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _CONTAINERS = frozenset(
     | {f"collections.{name}" for name in ("OrderedDict", "Counter", "defaultdict", "deque")}
     | {"numpy.ndarray", "polars.dataframe.frame.DataFrame", "polars.series.series.Series"}
 )
-# Of these what they hold is looked at; what is held counts for itself.
+# They are compared by what they refer to; each referred value is compared on its own.
 _HOLDERS = (FunctionType, type)
 
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """A value that can change in place, under the name that led to it, and where that stands."""
+    """A value that can change in place, the name that led to it, and the line of that name."""
 
     value: Any
     name: str
@@ -41,7 +41,7 @@ class Keeper:
 
 
 def can_change(value: Any) -> bool:
-    """Whether a value of the project may be another after a call, and still the same object."""
+    """Whether a call can change a value in place."""
     kind = type(value)
     if f"{kind.__module__}.{kind.__qualname__}" in _CONTAINERS:
         return True
@@ -56,7 +56,7 @@ def _is_frozen(kind: type) -> bool:
 
 
 class State:
-    """What keepers held at one moment. `part` says what identifies a value."""
+    """A snapshot of mutable values; `part` identifies a value."""
 
     def __init__(self, keepers: Sequence[Keeper], part: Callable[[Any], Part]) -> None:
         self._keepers = keepers
@@ -64,7 +64,7 @@ class State:
         self._before = [self._held(keeper.value) for keeper in keepers]
 
     def changed(self) -> Keeper | None:
-        """The first keeper that holds something else by now."""
+        """The first value that differs from the snapshot."""
         for keeper, before in zip(self._keepers, self._before, strict=True):
             if not _same(before, self._held(keeper.value)):
                 return keeper
@@ -77,7 +77,7 @@ class State:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a function or a class holds, each thing itself: ids of what is gone are used again."""
+    """The objects that a function or a class refers to; not their ids, which Python reuses."""
     for name, item in list(vars(value).items()):
         if not name.startswith("__"):
             yield name, item

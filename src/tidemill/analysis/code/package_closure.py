@@ -1,7 +1,7 @@
-"""What else decides about the results of code: the packages that its packages need.
+"""The transitive dependencies of packages, by installed version.
 
-What is installed counts, whatever was asked for. A requirement of which it can't be told whether it
-holds here counts too: one package too many only means that a stage runs once more when it is updated.
+Installed versions count, whatever versions were required. A requirement whose marker can't be judged
+counts, too: an unneeded package only means that a stage runs once more when it is updated.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, TypeAlias
 from tidemill.analysis.code.module_origin import build_of
 from tidemill.analysis.code.requirement_markers import may_hold, normal_name
 
-# A distribution, by its normal name, and the optional parts of it that are asked for.
+# A distribution, by its normalized name, and its requested extras.
 Asked: TypeAlias = tuple[str, frozenset[str]]
 
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-# `name[extra, extra] (>=1.0) ; marker`, with all but the name left out at will.
+# `name[extra, extra] (>=1.0) ; marker`; everything but the name is optional.
 _REQUIREMENT = re.compile(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?[^;]*;?(.*)", re.DOTALL)
 
 
 def closure_of(packages: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """`packages` as they are given, and all that is installed and that they need, by name and version."""
+    """Add to `packages` every installed package that they depend on, by name and version."""
     given = tuple(packages)
-    # A module may be shared by several distributions, which are then named together.
+    # Several distributions may share a module; they are then listed in one name.
     roots = [normal_name(part) for name, _ in given for part in name.split(", ")]
     found: dict[str, tuple[str, str]] = {}
     queue: list[Asked] = [(name, frozenset()) for name in roots]
@@ -42,25 +42,25 @@ def closure_of(packages: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ..
 
 @cache
 def needs_of(name: str, extras: frozenset[str]) -> tuple[tuple[str, str], tuple[Asked, ...]] | None:
-    """A distribution's name and version, and what it needs itself; None if it isn't installed."""
-    # Here, as it costs a twentieth of a second, and a project without packages need not pay it.
+    """A distribution's name and version, and its direct requirements; None if it isn't installed."""
+    # Imported late: it takes 50 ms, and a project without packages doesn't need it.
     from importlib import metadata
 
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
-    said = _said(distribution)
-    if not said["Requires-Dist"] and distribution.read_text("requires.txt"):  # an older format
-        said["Requires-Dist"] = distribution.requires or []
-    needs = (_asked(line, extras) for line in said["Requires-Dist"])
-    named, version = [*said["Name"], name][0], [*said["Version"], ""][0]
+    headers = _said(distribution)
+    if not headers["Requires-Dist"] and distribution.read_text("requires.txt"):  # an older format
+        headers["Requires-Dist"] = distribution.requires or []
+    needs = (_asked(line, extras) for line in headers["Requires-Dist"])
+    named, version = [*headers["Name"], name][0], [*headers["Version"], ""][0]
     found = named, version + build_of(distribution)
     return found, tuple(dict.fromkeys(item for item in needs if item))
 
 
 def _said(distribution: Any) -> dict[str, list[str]]:
-    """Some headers of a distribution. The standard library parses the licences that follow as well."""
+    """Parse three headers of a distribution; the standard library would parse the licences, too."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     found: dict[str, list[str]] = {"Name": [], "Version": [], "Requires-Dist": []}
     for header, value in _HEADER.findall(text.partition("\n\n")[0]):

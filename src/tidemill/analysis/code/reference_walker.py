@@ -1,8 +1,9 @@
-"""Follow code breadth first through everything that it references."""
+"""A breadth-first walk over all code and values that a function refers to."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -21,90 +22,113 @@ from tidemill.analysis.code.value_identity import value_part
 from tidemill.core.fingerprint import Part
 
 
-class _Walker:
-    """Follows code breadth first; whatever may lead back to itself is numbered and done once."""
+class CodeWalker:
+    """Visits each function, class and sentinel once, in the order in which they are found.
 
-    def __init__(self, exclude: Container[str], *, where: str = "", named: bool = False) -> None:
+    `named`: the name of the function that the walk begins with counts.
+    """
+
+    def __init__(self, exclude: Container[str] = (), *, named: bool = False) -> None:
         self.exclude = exclude
-        # Whether the name of what it begins with counts.
-        self._named = named
         self.queue: list[tuple[Any, str]] = []
         self.packages: dict[tuple[str, str], None] = {}
         self.unresolved: dict[Unresolved, None] = {}
         self.touches: dict[Touch, None] = {}
         self.keepers: list[Keeper] = []
-        self.where = where
-        self.seeded = False
-        self.typed = False
-        self.label = ""
+        # Values that are being identified, by id: the depth at which each was entered.
+        self.entered: dict[int, int] = {}
+        # How many of them can change in place: their contents count with them.
+        self.mutable_depth = 0
+        self._named = named
         self._numbers: dict[int, int] = {}
-        self._open: dict[int, int] = {}
-        self._kept = 0
+
+    def visit(self, where: str = "", label: str = "") -> Visit:
+        """Begin at a line (`file.py:12`) and a name."""
+        return Visit(self, where, label)
 
     def entity(self, value: Any, where: str) -> Part:
-        """A function, class or sentinel, by what it uses."""
-        self.where = where
-        self.keepers.append(Keeper(value, getattr(value, "__qualname__", ""), where))
+        """Identify a function, class or sentinel by everything that it uses."""
+        name = getattr(value, "__qualname__", "")
+        self.keepers.append(Keeper(value, name, where))
+        visit = self.visit(where, name)
         if isinstance(value, FunctionType):
             named = self._named or value is not self.queue[0][0]
-            return function_part(value, self, named=named)
-        self.label = getattr(value, "__qualname__", "")
-        return class_part(value, self) if isinstance(value, type) else "sentinel"
+            return function_part(value, visit, named=named)
+        return class_part(value, visit) if isinstance(value, type) else "sentinel"
 
-    def value(self, value: Any, label: str = "") -> Part:
-        """What identifies any value; one that contains itself refers to where it began."""
-        key = id(value)
-        if key in self._open:
-            return ["again", self._open[key]]
-        before = self.label
-        self.label = label or before
-        self._open[key] = len(self._open)
-        # What such a value holds counts with it.
-        kept = can_change(value)
-        if kept and not self._kept:
-            self.keepers.append(Keeper(value, self.label, self.where))
-        self._kept += kept
-        try:
-            return value_part(value, self)
-        finally:
-            del self._open[key]
-            self._kept -= kept
-            self.label = before
-
-    def later(self, value: Any) -> Part:
-        """The number of what is followed once; the queue keeps it alive, so its id is its own."""
+    def number(self, value: Any, where: str) -> int:
+        """Queue a value unless it is queued; the queue keeps it alive, so its id stays its own."""
         number = self._numbers.setdefault(id(value), len(self.queue))
         if number == len(self.queue):
-            self.queue.append((value, self.where))
-        return ["follow", number]
+            self.queue.append((value, where))
+        return number
 
-    def named(self, name: str) -> Part:
-        """What isn't the project's; its package counts, and so does what it reaches for."""
-        self.package(name)
-        if self.typed:
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A `Visitor` at one place of a walk."""
+
+    walker: CodeWalker
+    where: str
+    label: str
+    seeded: bool = False
+    in_annotation: bool = False
+
+    @property
+    def exclude(self) -> Container[str]:
+        return self.walker.exclude
+
+    def at(self, where: str, label: str, *, seeded: bool = False) -> Visit:
+        return replace(self, where=where, label=label, seeded=seeded)
+
+    def annotation(self) -> Visit:
+        return replace(self, in_annotation=True)
+
+    def value(self, value: Any, label: str = "") -> Part:
+        """Identify any value; one that contains itself refers to where it was entered."""
+        walker, key = self.walker, id(value)
+        if key in walker.entered:
+            return ["again", walker.entered[key]]
+        visit = replace(self, label=label) if label else self
+        walker.entered[key] = len(walker.entered)
+        mutable = can_change(value)
+        if mutable and not walker.mutable_depth:
+            walker.keepers.append(Keeper(value, visit.label, visit.where))
+        walker.mutable_depth += mutable
+        try:
+            return value_part(value, visit)
+        finally:
+            del walker.entered[key]
+            walker.mutable_depth -= mutable
+
+    def enqueue(self, value: Any) -> Part:
+        return ["follow", self.walker.number(value, self.where)]
+
+    def external(self, name: str) -> Part:
+        """Identify something by its full name; count its package and its hidden inputs."""
+        self.count_package(name)
+        if self.in_annotation:
             return ["named", public_name(name)]
         reason = blind_reason(name)
         if reason is not None:
             return self.refuse(reason)
         kind = touch_kind(name, seeded=self.seeded)
         if kind is not None:
-            self.touch(kind)
+            self.report(kind)
         return ["named", public_name(name)]
 
-    def package(self, name: str) -> None:
-        """Count the package that a module belongs to, if it belongs to one."""
+    def count_package(self, name: str) -> None:
         top = name.partition(".")[0]
         if origin_of_module(top) == "package":
             package = package_of(top)
-            self.packages[package] = None
+            self.walker.packages[package] = None
             if not package[1]:
                 self.refuse(f"the version of the package {top!r} can't be found out")
 
-    def touch(self, kind: TouchKind) -> None:
-        """Name what the code reaches for."""
-        self.touches[Touch(name=self.label, kind=kind, where=self.where)] = None
+    def report(self, kind: TouchKind) -> None:
+        self.walker.touches[Touch(name=self.label, kind=kind, where=self.where)] = None
 
     def refuse(self, reason: str) -> Part:
-        """Name what can't be fingerprinted."""
-        self.unresolved[Unresolved(name=self.label, reason=reason, where=self.where)] = None
+        found = Unresolved(name=self.label, reason=reason, where=self.where)
+        self.walker.unresolved[found] = None
         return ["unresolved", self.label]

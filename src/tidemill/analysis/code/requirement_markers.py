@@ -1,4 +1,4 @@
-"""Whether a requirement holds here: what is written after its semicolon (PEP 508)."""
+"""Environment markers of requirements, written after the semicolon (PEP 508)."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _HERE = {
 
 
 def may_hold(marker: str, extras: Collection[str]) -> bool:
-    """Whether a marker holds, or can't be judged; `extras` (by normal name) are asked for."""
+    """Whether a marker is true or can't be judged; `extras` are the requested ones, by normalized name."""
     try:
         return _judged(ast.parse(marker.strip(), mode="eval").body, extras) is not False
-    except SyntaxError:  # there is none, or it has `~=`, which isn't Python
+    except SyntaxError:  # the marker is empty, or has `~=`, which isn't Python
         return True
 
 
 def normal_name(name: str) -> str:
-    """The name of a distribution, or of a part of it, as indexes compare them (PEP 503)."""
+    """Normalize the name of a distribution or of an extra (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _judged(node: ast.expr, extras: Collection[str]) -> bool | None:
-    """Whether it holds; None if that can't be told."""
+    """Evaluate a marker; None if it can't be judged."""
     if isinstance(node, ast.BoolOp):
         parts = [_judged(value, extras) for value in node.values]
         decisive = isinstance(node.op, ast.Or)
@@ -87,7 +87,7 @@ def _text(side: ast.expr) -> str | None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers of a version, without zeros at its end; none for `3.*` and the like."""
+    """The numbers of a version, without trailing zeros; none for `3.*` and the like."""
     if not _VERSION.fullmatch(version):
         return []
     numbers = list(map(int, version.split(".")))

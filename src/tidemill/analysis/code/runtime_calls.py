@@ -1,7 +1,7 @@
-"""What a call that is being made reaches for, by the frame or the C function that is called.
+"""Find the hidden input of a call in progress, by its frame or by the C function that is called.
 
-It holds no list of its own: names are looked up in that of `touches`. Names are those that users
-know: `polars.read_csv`, not that of the module where it is defined.
+Names are looked up in the list of `hidden_inputs`. They are reported as users know them:
+`polars.read_csv`, not the name in the defining module.
 """
 
 from __future__ import annotations
@@ -26,35 +26,36 @@ from tidemill.analysis.code.hidden_inputs import (
 )
 from tidemill.analysis.code.module_origin import origin_of_file
 
-# A name and what it reaches for.
+# The name of what is called, and the kind of its hidden input.
 Call: TypeAlias = tuple[str, TouchKind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """What a Python function reaches for, if it `holds` for the frame of a call."""
+    """The hidden input of a Python function, if the condition `holds` for the frame of a call."""
 
     call: Call
     holds: Callable[[FrameType], bool] | None = None
 
 
-# What reaches for nothing, which is most: to be asked at every call. It only remembers.
+# Caches, asked at every call, of code without hidden inputs, which is most code.
 quiet_files: set[str] = set()
 quiet_names: dict[str, set[str]] = {}  # by file
 quiet_functions: set[BuiltinFunctionType] = set()  # of modules in C
 _rules: dict[tuple[str, str], _Rule] = {}  # by file and name
-# It is random over processes, but not when a dictionary calls it, and that is what calls it mostly.
+# Its results differ between processes. But mostly dictionaries call it, which don't depend on that.
 _HASH = "builtins.hash"
 _SHORT = {"io.open": "open", "builtins.input": "input"}
-# What was reached for before ends with these.
+# They end the use of an input that was reported when it began.
 ENDS = frozenset(("close", "__exit__", "__del__"))
 _MOMENTS = frozenset(("now", "today", "utcnow"))
 _ZONED = frozenset(("timestamp", "astimezone"))
-_zoned: dict[tuple[CodeType, int], bool] = {}  # is `fromtimestamp` given a zone there?
+# Whether a call of `fromtimestamp` passes a time zone, by its code and instruction.
+_zoned: dict[tuple[CodeType, int], bool] = {}
 
 
 def python_call(frame: FrameType) -> Call | None:
-    """What the Python function of a frame reaches for; its arguments count as they are now."""
+    """The hidden input of a frame's Python function, given the current values of its arguments."""
     file, name = frame.f_code.co_filename, frame.f_code.co_qualname
     if file in quiet_files or name in quiet_names.get(file, ()):
         return None
@@ -68,7 +69,7 @@ def python_call(frame: FrameType) -> Call | None:
 
 
 def c_call(function: Any) -> Call | None:
-    """What a function of a module in C reaches for."""
+    """The hidden input of a function in a C module."""
     module = function.__module__ or function.__self__.__name__
     name = plain_name(f"{module}.{function.__name__}")
     kind = None if name == _HASH else known_kind(name)
@@ -79,9 +80,9 @@ def c_call(function: Any) -> Call | None:
 
 
 def c_method(function: Any, frame: FrameType) -> Call | None:
-    """What a method in C that a frame calls reaches for.
+    """The hidden input of a C method that a frame calls.
 
-    It is one of a class, of a moment without a zone, or of the generator that `random` shares.
+    Its owner is a class, a naive datetime, or the generator that the functions of `random` share.
     """
     owner, name = function.__self__, function.__name__
     if issubclass(type(owner), datetime):
@@ -97,7 +98,7 @@ def c_method(function: Any, frame: FrameType) -> Call | None:
 
 
 def _from_timestamp(owner: type[date], frame: FrameType) -> Call | None:
-    """It takes the zone of the machine unless the text of the call gives one; a date always does."""
+    """Uses the machine's time zone, unless the text of the call passes one; a date always uses it."""
     if not issubclass(owner, datetime):
         return "datetime.date.fromtimestamp", "environment"
     here = frame.f_code, frame.f_lasti
@@ -108,7 +109,7 @@ def _from_timestamp(owner: type[date], frame: FrameType) -> Call | None:
 
 
 def shared_random() -> object:
-    """The generator that the functions of `random` share, once that is imported; Polars does it."""
+    """The generator that the functions of `random` share, once the module is imported (Polars does)."""
     return getattr(getattr(sys.modules.get("random"), "random", None), "__self__", None)
 
 
@@ -118,7 +119,7 @@ def module_of(frame: FrameType) -> str:
 
 
 def name_of(frame: FrameType) -> str:
-    """The full name under which users know the function of a frame."""
+    """The full name of a frame's function, as users know it."""
     module = module_of(frame)
     name = frame.f_code.co_qualname.partition(".<locals>")[0]
     for method in (".__init__", ".__new__"):
@@ -131,14 +132,14 @@ def name_of(frame: FrameType) -> str:
 
 
 def _public(full: str, module: str, name: str) -> str:
-    """Shorter, when the package itself offers it under that name."""
+    """Shorten a name that the top-level package offers as well."""
     top = module.partition(".")[0]
     offered = getattr(sys.modules.get(top), "__dict__", ()) if top != module else ()
     return f"{top}.{name}" if name.partition(".")[0] in offered else full
 
 
 def _may_be_loud(file: str, module: str) -> bool:
-    """Whether a function of a file may reach for anything; else it need never be asked again."""
+    """Whether functions of a file may have hidden inputs; if not, the file is remembered as quiet."""
     origin = origin_of_file(file)
     loud = origin == "package" or (origin == "standard" and may_touch(module))
     if module.partition(".")[0] == "tidemill" or not loud:
@@ -186,7 +187,7 @@ def _of_polars(frame: FrameType, name: str, last: str) -> _Rule | None:
 
 
 def _is_random(frame: FrameType) -> bool:
-    """A generator of its own is random by how it was made: that is when it is seeded."""
+    """The shared generator is always random; another one only where it is created or seeded."""
     given = frame.f_locals
     generator = given.get("self")
     unseedable = frame.f_globals.get("SystemRandom", ())
@@ -211,7 +212,7 @@ def _is_path(frame: FrameType) -> bool:
 
 
 def _is_foreign(frame: FrameType) -> bool:
-    """Is it called from outside of its package? Many a package calls parts of its own so."""
+    """Whether the call comes from outside of the package; many packages call their own readers."""
     caller = frame.f_back
     return caller is None or _top(caller) != _top(frame)
 
@@ -224,7 +225,7 @@ _UNKNOWN: Any = object()
 
 
 def is_seeded_state(frame: FrameType | None) -> bool:
-    """Does a frame call `RandomState` with a seed just now? Doubt means no."""
+    """Whether a frame is calling `RandomState` with a seed; False if that isn't certain."""
     made = getattr(sys.modules.get("numpy.random"), "RandomState", None)
     call = None if frame is None or made is None else written_call(frame)
     if frame is None or call is None or _value(call.func, frame) is not made:
@@ -235,7 +236,7 @@ def is_seeded_state(frame: FrameType | None) -> bool:
 
 
 def written_call(frame: FrameType) -> ast.Call | None:
-    """The call that a frame makes, as it is written; None if that can't be told."""
+    """The syntax tree of the call that a frame is making; None if it can't be determined."""
     code = frame.f_code
     first, last, start, end = next(islice(code.co_positions(), frame.f_lasti // 2, None))
     lines = linecache.getlines(code.co_filename, frame.f_globals)[(first or 1) - 1 : last]
@@ -243,13 +244,13 @@ def written_call(frame: FrameType) -> ast.Call | None:
     after = len(lines[-1].encode()) - (end or 0) if lines else 0
     try:
         tree = ast.parse(b"(" + text[start : len(text) - after] + b")", mode="eval").body
-    except SyntaxError:  # the file isn't what it was when it was loaded
+    except SyntaxError:  # the file changed after it was loaded
         return None
     return tree if isinstance(tree, ast.Call) else None
 
 
 def _value(node: ast.expr, frame: FrameType) -> Any:
-    """What an expression stands for, as far as that can be told without running it."""
+    """Evaluate a constant, a name or an attribute, without running code."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):

@@ -1,6 +1,6 @@
-"""Which variable a name means: Python's scopes, as far as a single function can tell.
+"""Python's scopes within one function: which variable a name refers to.
 
-A name is only resolved when the whole function was seen, since a binding may follow its use.
+Names are resolved after the whole function was read, since a binding may follow a use.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 ScopeKind: TypeAlias = Literal["function", "class", "comprehension"]
-# How a name is bound: "kept" are nested functions and classes, whose names can be seen.
+# How a name is bound; "kept" are nested functions and classes, whose names are visible outside.
 How: TypeAlias = Literal["parameter", "kept", "local"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """A module that is imported inside a function: `item` of it, or its topmost package (`top`)."""
+    """An import inside a function: `item` of a module, or its topmost package (`top`)."""
 
     module: str
     level: int = 0
@@ -26,7 +26,7 @@ class Import:
 
 
 class Scope:
-    """What one function, class body or comprehension binds."""
+    """The names that one function, class body or comprehension binds."""
 
     __slots__ = ("bound", "kind", "number", "outer", "parent", "sources")
 
@@ -39,27 +39,27 @@ class Scope:
         self.sources: dict[str, list[Import]] = {}
 
     def bind(self, name: str, how: How = "local") -> None:
-        """Note a binding; what can be seen from outside wins over what can't."""
+        """Record a binding; one that is visible outside takes precedence over a local one."""
         known = self.bound.get(name)
         if known is None or (known == "local" and how != "local"):
             self.bound[name] = how
 
     def target(self) -> Scope:
-        """Where `:=` binds: outside of comprehensions."""
+        """The scope in which `:=` binds: the nearest one that is no comprehension."""
         scope = self
         while scope.kind == "comprehension" and scope.parent is not None:
             scope = scope.parent
         return scope
 
     def chain(self) -> Iterator[Scope]:
-        """This scope and those around it, from the inside out."""
+        """This scope and its enclosing scopes, from the inside out."""
         scope: Scope | None = self
         while scope is not None:
             yield scope
             scope = scope.parent
 
     def home(self, name: str) -> Scope | None:
-        """The scope that binds `name` as it is seen from here; None for a name from outside."""
+        """The scope whose binding of `name` is visible here; None for a name from outside the function."""
         for scope in self.chain():
             if scope.kind == "class" and scope is not self:
                 continue  # methods don't see what a class body binds
@@ -72,15 +72,15 @@ class Scope:
         return None
 
     def in_class(self) -> bool:
-        """Is there a class body around?"""
+        """Whether a class body encloses this scope."""
         return any(scope.kind == "class" for scope in self.chain())
 
 
 @dataclass(slots=True, kw_only=True)
 class Use:
-    """A name where it is used or bound, with the attributes that follow it."""
+    """One use or binding of a name, with the attributes that are read from it."""
 
-    scope: Scope | None  # None: outside of the function, as its decorators are
+    scope: Scope | None  # None for the decorators, which are outside of the function
     name: str
     line: int
     path: tuple[str, ...] = ()
@@ -91,14 +91,14 @@ class Use:
 
 
 class Spelling:
-    """The canonical spelling of names: locals are numbered by their first occurrence."""
+    """Spells names canonically: local variables are numbered by their first occurrence."""
 
     def __init__(self, *, keep: bool) -> None:
         self._keep = keep
         self._numbers: dict[tuple[int, str], int] = {}
 
     def of(self, name: str, home: Scope | None) -> str:
-        """The token of a name that `home` binds, or that comes from outside."""
+        """The spelling of a name that the scope `home` binds (None: a name from outside)."""
         if home is None:
             return f"${name},"
         how = "attribute" if home.kind == "class" else home.bound[name]
@@ -109,5 +109,5 @@ class Spelling:
 
 
 def is_private(name: str) -> bool:
-    """Is it a name that Python spells otherwise inside of a class?"""
+    """Whether Python mangles the name inside a class."""
     return name.startswith("__") and not name.endswith("__")

@@ -1,8 +1,8 @@
-"""The syntax tree of a function that is loaded, if its source still says what was loaded.
+"""The syntax tree of a loaded function, if its source is still what was loaded.
 
 The node is found by the first line and the name of the code object. The file is compiled again and
-compared: a file that was edited after the import must not lend its text to code that runs
-otherwise. Each file is parsed and compiled once.
+compared: the text of a file that was edited after the import doesn't describe the code that runs.
+Each file is parsed and compiled once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ for _name in __future__.all_feature_names:
 
 
 class SourceFile:
-    """The text of one file, its statements, and what was found in it."""
+    """The text of one file, its statements, and the nodes that were found in it."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -46,16 +46,16 @@ class SourceFile:
         self._starts = [first_line(node) for node in self._body]
 
     def find(self, code: CodeType) -> Function | str:
-        """The node of a function, or why there is none."""
+        """Find the node of a function, or the reason why there is none."""
         known = self.known.get(id(code))
         if known is None:
-            # The code object is kept, so that no other can take its id.
+            # The code object is kept alive, so that its id stays its own.
             known = self.known[id(code)] = code, self._find(code)
         return known[1]
 
     def _find(self, code: CodeType) -> Function | str:
         index = bisect_right(self._starts, code.co_firstlineno) - 1
-        # Several statements may share a line.
+        # Several statements can be on one line.
         statements = self._body[_first(self._starts, index) : index + 1]
         twins = self._twins(self._body, code) or self._twins(statements, code)
         if not twins:
@@ -67,7 +67,7 @@ class SourceFile:
         return nodes[0] if len(nodes) == 1 else AMBIGUOUS
 
     def _twins(self, body: list[ast.stmt], code: CodeType) -> list[CodeType]:
-        """What the source makes of it. A notebook compiles each statement of a cell alone."""
+        """Code objects that compile to the same; a notebook compiles each statement of a cell separately."""
         flags = code.co_flags & _FUTURE
         key = (len(body), body[0].lineno if body else 0, flags)
         if key not in self._compiled:
@@ -83,7 +83,7 @@ _files: dict[str, SourceFile] = {}
 
 
 def source_file(filename: str, module_globals: dict[str, Any]) -> SourceFile | None:
-    """The file as it is now; parsed again only when its text changed."""
+    """The file in its current state; it is parsed again only if its text changed."""
     linecache.checkcache(filename)
     lines = linecache.getlines(filename, module_globals)
     if not lines:
@@ -102,7 +102,7 @@ def first_line(node: ast.AST) -> int:
 
 
 def same(one: CodeType, other: CodeType) -> bool:
-    """Do two code objects do the same? Line numbers and file names don't count, docstrings do."""
+    """Whether two code objects behave the same; file names don't count, docstrings do."""
     return (
         one.co_name == other.co_name
         and one.co_firstlineno == other.co_firstlineno
@@ -125,7 +125,7 @@ def _same_constant(one: object, other: object) -> bool:
         return same(one, other)
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_same_constant, one, other))
-    # repr() tells 1 from True and 0.0 from -0.0; the order of a frozenset says nothing.
+    # repr() distinguishes 1 from True and 0.0 from -0.0; the order of a frozenset doesn't count.
     return one == other and (isinstance(one, frozenset) or repr(one) == repr(other))
 
 
@@ -136,7 +136,7 @@ def _first(starts: list[int], index: int) -> int:
 
 
 def _compile(body: list[ast.stmt], flags: int) -> CodeType:
-    # A notebook's cell may await outside of functions.
+    # A notebook's cell may use `await` outside of functions.
     flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -161,7 +161,7 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 def _functions(statement: ast.stmt, code: CodeType) -> list[Function]:
     if _is_named(statement, code):
-        return [statement]  # no need to walk: nothing else on this line can bear the name
+        return [statement]  # nothing else on this line can have the name
     return [node for node in ast.walk(statement) if _is_named(node, code)]
 
 
@@ -176,7 +176,7 @@ def _is_named(node: ast.AST, code: CodeType) -> TypeGuard[Function]:
 
 
 def _alike(nodes: list[ast.Lambda], code: CodeType) -> list[Function]:
-    """One of the lambdas that become this very code; which of them makes no difference."""
+    """One of the lambdas that compile to this code; they are interchangeable."""
     for node in nodes:
         statement = ast.copy_location(ast.Expr(node), node)
         if same(next(_nested(_compile([statement], code.co_flags & _FUTURE))), code):
@@ -185,7 +185,7 @@ def _alike(nodes: list[ast.Lambda], code: CodeType) -> list[Function]:
 
 
 def _placed(nodes: list[ast.Lambda], code: CodeType, twins: list[CodeType]) -> list[Function]:
-    """Lambdas that close over variables: by where on the line their body stands."""
+    """Lambdas with closures, found by the position of their body on the line."""
     spots = list(code.co_positions())
     if all(list(twin.co_positions()) != spots for twin in twins):
         return []

@@ -1,4 +1,4 @@
-"""What those who turn code and values into parts may ask of whoever follows them."""
+"""The interface of a code walker, as the functions that turn code and values into parts see it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,36 @@ from tidemill.analysis.code.hidden_inputs import TouchKind
 from tidemill.core.fingerprint import Part
 
 
-class Follow(Protocol):
-    """Follows code from value to value, and knows which name in which line led there."""
+class Visitor(Protocol):
+    """One visit to a place in the code: it follows the values that the place leads to."""
 
-    exclude: Container[str]
-    where: str
-    label: str
-    seeded: bool
-    typed: bool  # is it an annotation?
+    @property
+    def exclude(self) -> Container[str]:
+        """Names, as written in the code, that count by name only."""
+
+    def at(self, where: str, label: str, *, seeded: bool = False) -> Visitor:
+        """Visit another place: the line `where` (`file.py:12`) and the name that is written there.
+
+        `seeded`: the name is called with a seed.
+        """
+
+    def annotation(self) -> Visitor:
+        """Visit an annotation of the same place: what it names has no hidden inputs."""
 
     def value(self, value: Any, label: str = "") -> Part:
-        """What identifies any value; `label` says where it was found."""
+        """Identify any value; `label` is the name that led to it."""
 
-    def later(self, value: Any) -> Part:
-        """A function, class or sentinel of the project: it is followed once, and may lead back."""
+    def enqueue(self, value: Any) -> Part:
+        """Refer to a function, class or sentinel of the project, which is visited once."""
 
-    def named(self, name: str) -> Part:
-        """What isn't the project's, by its full name."""
+    def external(self, name: str) -> Part:
+        """Identify something that isn't the project's by its full name."""
 
-    def package(self, name: str) -> None:
-        """Count the package that a module belongs to, if it belongs to one."""
+    def count_package(self, name: str) -> None:
+        """Count the package that the module `name` belongs to, if any."""
 
-    def touch(self, kind: TouchKind) -> None:
-        """Name what the code reaches for besides its inputs."""
+    def report(self, kind: TouchKind) -> None:
+        """Report that the place has a hidden input of this kind."""
 
     def refuse(self, reason: str) -> Part:
-        """Name what can't be fingerprinted."""
+        """Report that the place can't be fingerprinted."""

@@ -1,9 +1,9 @@
-"""Reads the buffers of a Polars frame in place, through the Arrow C stream that every frame offers.
+"""Zero-copy access to the buffers of a Polars frame, by the Arrow C stream interface.
 
-That protocol is public and its layout is fixed for good, so it needs neither pyarrow nor Polars'
-private buffers, and it copies nothing: `Series.to_numpy` makes nullable integers floats, and an
-expression costs 60 us however short the column is. Arrays made here borrow the frame's memory; they
-are valid only inside `exported`.
+The interface is public and its layout is stable, so neither pyarrow nor Polars' private buffers are
+needed. The alternatives cost more: `Series.to_numpy` turns nullable integers into floats, and an
+expression takes 60 us even for a short column. Arrays made here borrow the frame's memory and are valid
+only inside `export_buffers`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _READ_ONLY = 0x100  # PyBUF_READ
 
 
 class Schema(ctypes.Structure):
-    """What an array's buffers hold: `struct ArrowSchema`."""
+    """The types of an array's buffers: `struct ArrowSchema`."""
 
     _fields_: ClassVar[Any]
     format: bytes
@@ -96,7 +96,7 @@ _memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
 
 @contextmanager
 def exported(data: pl.DataFrame | pl.Series) -> Iterator[tuple[Schema, Iterator[Array]]]:
-    """Lend the layout of `data` and its chunks in order; each lives until the next is asked for."""
+    """Export the schema of `data` and its chunks in order; a chunk is valid until the next one is read."""
     capsule = data.__arrow_c_stream__()  # owns the stream: it must outlive the chunks
     stream = _Stream.from_address(_pointer(capsule, b"arrow_array_stream"))
     schema = Schema()
@@ -123,13 +123,13 @@ def _chunks(stream: _Stream) -> Generator[Array]:
 def _succeed(status: int) -> None:
     if status:
         raise TidemillError(
-            f"Polars {pl.__version__} can't hand out the buffers of a column (error {status}); "
+            f"Polars {pl.__version__} can't export the buffers of a column (error {status}); "
             "cast the columns of unusual types to plain ones in the stage that makes them"
         )
 
 
 def buffer(array: Array, index: int, size: int) -> memoryview:
-    """The first `size` bytes of one buffer, in place."""
+    """View the first `size` bytes of a buffer."""
     view: memoryview = _memory(array.buffers[index], size, _READ_ONLY)
     return view
 
@@ -137,14 +137,14 @@ def buffer(array: Array, index: int, size: int) -> memoryview:
 def numbers(
     array: Array, index: int, start: int, count: int, kind: np.dtype[Any]
 ) -> npt.NDArray[Any]:
-    """`count` fixed-width values from row `start` on, in place; at least one is asked for."""
+    """View `count` (at least 1) fixed-width values from row `start` on."""
     begin = array.offset + start
     whole = buffer(array, index, (begin + count) * kind.itemsize)
     return np.frombuffer(whole, kind, count, begin * kind.itemsize)
 
 
 def bits(array: Array, index: int, start: int, count: int) -> Mask:
-    """`count` bits from row `start` on as booleans."""
+    """Unpack `count` bits from row `start` on into booleans."""
     begin = array.offset + start
     end = begin + count
     packed = np.frombuffer(buffer(array, index, (end + 7) // 8), np.uint8)[begin // 8 :]
@@ -153,7 +153,7 @@ def bits(array: Array, index: int, start: int, count: int) -> Mask:
 
 
 def validity(array: Array, start: int, count: int) -> Mask | None:
-    """Which of `count` rows from `start` on aren't null; None if none of them is, buffer or not."""
+    """Mask the valid rows among `count` rows from `start` on; None if no row is null."""
     if array.null_count == 0 or not array.buffers[0]:
         return None
     valid = bits(array, 0, start, count)

@@ -1,15 +1,15 @@
-"""The canonical form of a column: what counts of its values, and nothing of how they lie in memory.
+"""The canonical form of a column: its values, independent of their layout in memory.
 
-Every type is reduced to streams, hashed on the fly, so that chunks and blocks leave no trace:
+Every type is reduced to byte streams that are hashed as they come, so chunk and block borders don't count:
 
-    all             rows seen, and the positions of the nulls among them
+    all             the number of rows, and the positions of the nulls among them
     fixed width     the values of the rows that aren't null; every NaN is the same NaN, -0.0 stays
     Boolean         one byte each
     String, Binary  16 bytes each: the length, and up to 12 bytes, or the first 4; then the long
     List, Map       the length of each; then the elements of those that aren't null
     Array, Struct   the elements, or fields, of those that aren't null
 
-Values under a null are dropped, never looked at. Blocks keep temporary arrays in the cache.
+Values under a null are dropped. Blocks are small, so that temporary arrays stay in the CPU's cache.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BYTE = np.dtype("<u1")
 
 
 class Canon:
-    """Takes in the chunks of a column, or of a part of it, and says what identifies them."""
+    """Hashes the chunks of a column, or of a part of a nested column; a Null column has no values."""
 
     def __init__(self, layouts: Sequence[bytes], parts: Sequence[Canon] = ()) -> None:
         self.layouts = layouts
@@ -51,7 +51,7 @@ class Canon:
         self.values = xxh3_128()
 
     def clear(self) -> None:
-        """Forget what was taken in, for another column of the same type."""
+        """Reset, for another column of the same type."""
         self.rows = 0
         self.nulls.reset()
         self.values.reset()
@@ -59,19 +59,19 @@ class Canon:
             part.clear()
 
     def accept(self, schema: Schema) -> None:
-        """Refuse memory that is laid out otherwise than expected: reading it gives nonsense."""
+        """Refuse an unexpected memory layout, which would be read as wrong values."""
         if schema.format not in self.layouts or schema.n_children != len(self.parts):
             wanted = " or ".join(layout.decode() for layout in self.layouts)
             raise TidemillError(
-                f"Polars {pl.__version__} lays a column out as {schema.format.decode()!r} with "
-                f"{schema.n_children} parts, where {wanted!r} with {len(self.parts)} is expected; "
+                f"Polars {pl.__version__} exports a column as {schema.format.decode()!r} with "
+                f"{schema.n_children} parts, but {wanted!r} with {len(self.parts)} is expected; "
                 "use a version of Polars that this version of Tidemill supports"
             )
         for index, part in enumerate(self.parts):
             part.accept(schema.children[index].contents)
 
     def feed(self, array: Array, start: int, count: int, keep: Mask | None = None) -> None:
-        """Take in `count` rows from `start` on; those that `keep` leaves out do not exist."""
+        """Hash `count` rows from `start` on; rows outside the mask `keep` don't count."""
         if 0 < count <= BLOCK:
             self._take(array, start, count, self._live(array, start, count, keep))
             return
@@ -92,16 +92,16 @@ class Canon:
         return keep if valid is None else valid & keep
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
-        """Hash the values of the live rows (None: all of them); a Null column has none."""
+        """Hash the values of the live rows (None: all of them)."""
 
     def digest(self) -> bytes:
-        """What identifies all that was taken in; its length depends on the type alone."""
+        """The digest of all rows so far; its length depends on the type only."""
         own = self.rows.to_bytes(8, "little") + self.nulls.digest() + self.values.digest()
         return b"".join([own, *[part.digest() for part in self.parts]])
 
 
 class Fixed(Canon):
-    """Integers, times and decimals: their bytes, laid out as `stored`."""
+    """Integers, times and decimals: their bytes, of the NumPy type `stored`."""
 
     def __init__(self, layouts: Sequence[bytes], stored: str) -> None:
         super().__init__(layouts)
@@ -116,7 +116,7 @@ class Fixed(Canon):
 
 
 class Floats(Fixed):
-    """Floating point: as `Fixed`, with one NaN."""
+    """Floats: their bytes, with all NaNs equal."""
 
     def _settle(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         nan = np.isnan(values)
@@ -124,7 +124,7 @@ class Floats(Fixed):
 
 
 class Codes(Fixed):
-    """Positions in an Enum's categories, as wide as the widest that Polars stores."""
+    """Enums: the positions of their categories, as 32-bit integers."""
 
     def __init__(self) -> None:
         super().__init__((b"C", b"S", b"I"), "<u4")
@@ -138,7 +138,7 @@ class Codes(Fixed):
 
 
 class Booleans(Canon):
-    """Booleans: a byte each, because a bit's place depends on the slice."""
+    """Booleans: a byte each, because the position of a bit depends on the slice."""
 
     def _take(self, array: Array, start: int, count: int, live: Mask | None) -> None:
         values = bits(array, 1, start, count)
@@ -152,7 +152,7 @@ class Bytes(Canon):
 
     def __init__(self, layouts: Sequence[bytes]) -> None:
         super().__init__(layouts)
-        # Known only of a whole column, not of a part of a nested one.
+        # Set for a whole column, not for a part of a nested one.
         self.series: pl.Series | None = None
         self.long = xxh3_128()
 
@@ -169,13 +169,13 @@ class Bytes(Canon):
         if not np.count_nonzero(long):
             self.values.update(views.data)
             return
-        settled = views.copy()
-        settled.view("<u8")[:, 1] *= ~long  # where a value lies is none of the value
-        self.values.update(settled.data)
+        plain = views.copy()
+        plain.view("<u8")[:, 1] *= ~long  # the buffer and the offset aren't part of the value
+        self.values.update(plain.data)
         self._gather(array, views[long].astype(np.int64), count)
 
     def _gather(self, array: Array, views: npt.NDArray[np.int64], count: int) -> None:
-        """Hash the long values in order: one update per run that lies contiguous in memory."""
+        """Hash the long values in order, with one update per run that is contiguous in memory."""
         owners, starts = views[:, 2], views[:, 3]
         stops = starts + views[:, 0]
         breaks = np.flatnonzero((owners[1:] != owners[:-1]) | (starts[1:] != stops[:-1]))
@@ -190,7 +190,7 @@ class Bytes(Canon):
             self.long.update(buffer(array, 2 + owner, stop)[start:])
 
     def _gather_packed(self, scattered: pl.Series) -> None:
-        """Let Polars copy the values one after the other: five times as fast as going to each."""
+        """Hash scattered long values after Polars has packed them: five times as fast as one by one."""
         binary = scattered.cast(pl.Binary)
         packed = binary.filter(binary.bin.size() > INLINE).cast(pl.List(pl.UInt8))
         with exported(packed) as (_, chunks):
@@ -216,7 +216,7 @@ class Lists(Canon):
         sizes = np.diff(bounds)
         keep = None
         if live is not None:
-            # A null list may still own elements: they are dropped with it.
+            # A null list may own elements, which are dropped with it.
             keep = np.repeat(live, sizes) if sizes[~live].any() else None
             sizes = sizes[live]
         self.values.update(sizes.data)
@@ -225,7 +225,7 @@ class Lists(Canon):
 
 
 class Arrays(Canon):
-    """Arrays of one width: the elements."""
+    """Fixed-size arrays: the elements."""
 
     def __init__(self, element: Canon, width: int) -> None:
         super().__init__((b"+w:%d" % width,), (element,))

@@ -1,8 +1,8 @@
-"""Content hashes of columns: equal means the same type, the same values, in the same order.
+"""Content hashes of columns: equal hashes mean the same type and the same values in the same order.
 
-How the values lie in memory leaves no trace (see `canonical`), so a column that was sliced,
-rechunked, written and read again keeps its hash; what a reader could tell apart changes it. The
-golden digests in the tests pin every type; changing one makes all recorded results unreachable.
+The layout in memory doesn't count (see `canonical`), so a column that was sliced, rechunked, written or
+read again keeps its hash. Golden digests in the tests pin every type: changing one makes all recorded
+results unreachable.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tidemill.core.fingerprint import fingerprint
 
 Tag: TypeAlias = "str | int | tuple[Tag, ...] | None"
 
-# What takes in the values of a type without parts.
+# The hasher of each type without inner types.
 _LEAVES: Mapping[Any, Callable[[Any], Canon]] = {
     pl.Null: lambda _: Canon((b"n",)),
     pl.Boolean: lambda _: Booleans((b"b",)),
@@ -85,12 +85,12 @@ def column_hash(series: pl.Series) -> str:
 
 
 def column_hashes(frame: pl.DataFrame) -> dict[str, str]:
-    """The hash of each column of `frame`, by name; raises as `column_hash` does."""
+    """Hash each column of `frame`, by name; raises as `column_hash` does."""
     return Hasher(dict(zip(frame.columns, frame.dtypes, strict=True))).hashes(frame)
 
 
 class Hasher:
-    """Hashes frames of one schema, one after the other: what the types alone say is made once.
+    """Hashes frames of one schema; what depends on the types only is computed once.
 
     Raises ContractError for a type without stable bytes.
     """
@@ -105,7 +105,7 @@ class Hasher:
         self._texts = [(n, canon) for n, canon in enumerate(canons) if isinstance(canon, Bytes)]
 
     def hashes(self, frame: pl.DataFrame) -> dict[str, str]:
-        """The hash of each column of `frame`, whose columns and types must be those of the schema."""
+        """Hash each column of `frame`, whose columns and types must be those of the schema."""
         if self._spelled:
             columns = zip(frame.get_columns(), self._spelled, strict=True)
             frame = pl.DataFrame([series.cast(dtype) for series, dtype in columns])
@@ -128,10 +128,10 @@ class Hasher:
 def rowset_hash(
     frame: pl.DataFrame, key: Sequence[str], hashes: Mapping[str, str] | None = None
 ) -> str:
-    """The hash of which rows `frame` has, in which order: key columns (or all), and height.
+    """Hash the rows of `frame` in their order: the key columns (or all columns) and the height.
 
-    `hashes` are those of `column_hashes`, as far as they are known already. The order in which the
-    columns stand doesn't count. Raises ContractError if a key column is missing.
+    `hashes` holds results of `column_hashes` that are known already. The order of the columns doesn't
+    count. Raises ContractError if a key column is missing.
     """
     names = key or frame.columns
     for name in names:
@@ -145,7 +145,7 @@ def rowset_hash(
 
 
 def _canon(column: str, whole: pl.DataType, dtype: pl.DataType) -> Canon:
-    """What takes in values of `dtype`, the type of a column or of a part of it."""
+    """The hasher for `dtype`, the type of a column or of a part of it."""
     kind = dtype.base_type()
     if kind in _LEAVES:
         return _LEAVES[kind](dtype)
@@ -168,7 +168,7 @@ def _parts(dtype: Any) -> list[Any]:
 
 
 def _spelled(dtype: pl.DataType) -> pl.DataType:
-    """`dtype` with String for Categorical, whose codes depend on what the process saw before."""
+    """Replace Categorical by String: its codes depend on the categories that the process saw before."""
     kind = dtype.base_type()
     if kind is pl.Categorical:
         return pl.String()
@@ -192,7 +192,7 @@ def _head(dtype: pl.DataType) -> bytes:
 
 
 def type_tag(dtype: pl.DataType) -> Tag:
-    """The type with everything that makes it another type."""
+    """Describe a type by its name, parameters and inner types."""
     kind = dtype.base_type()
     parameters = _PARAMETERS[kind](dtype) if kind in _PARAMETERS else ()
     parts = map(type_tag, _parts(dtype)) if kind in _NESTED else ()

@@ -1,16 +1,16 @@
-"""What names a row of some columns, in 128 bits: the same values have the same key, on any machine.
+"""128-bit keys of rows: rows of equal values have equal keys, on every machine.
 
-The types of the columns aren't in it: keys are compared only among rows of the same types (see `space`).
-Every value becomes bytes of a width that its type decides on, so that nothing runs into its neighbour:
+The types of the columns aren't part of the key: compare keys only between rows of the same types.
+Every value is encoded in a width that its type determines, so that no two rows share their bytes:
 
-    numbers, times, Boolean   a byte that says whether it is null, and 8 bytes; every NaN is the same NaN,
-                              -0.0 isn't 0.0
-    text and bytes            the hash of the bytes; another one for null, which nothing hashes to
-    128 bits, Decimal         the hash of the digits, Enum and Categorical that of the text
+    numbers, times, Boolean   a byte for null or not, and 8 bytes; all NaNs are equal, -0.0 differs from 0.0
+    text and bytes            the hash of the bytes; a hash of its own for null
+    128 bits, Decimal         the hash of the digits
+    Enum, Categorical         the hash of the text
     List, Array               the hash of the hashes of the elements
-    Struct                    a byte that says whether it is null, and its fields
+    Struct                    a byte for null or not, and its fields
 
-Changing any of it makes all that was kept unreachable; golden keys in the tests pin it.
+Changing the encoding makes all stored rows unreachable; golden keys in the tests pin it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Numbers = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.intp]
 
 _WIDTH = 16
-# What a CPU has near at hand: so many rows are looked up together, and so many pieces hashed, which is
-# three times as fast as with all of a million.
+# Rows that are looked up together, and pieces that are hashed together: few enough for the CPU's cache,
+# which is three times as fast as a million at once.
 _BLOCK, _PIECES = 16_384, 2_048
 _NULL = np.frombuffer(xxh3_128_digest(b"tidemill: null"), np.uint8)
 _FLOATS = (pl.Float16, pl.Float32, pl.Float64)
@@ -42,7 +42,7 @@ _SPELLED = (pl.Int128, pl.UInt128, pl.Decimal, pl.Enum, pl.Categorical)
 
 
 class Keys:
-    """The keys of rows, as two halves."""
+    """The keys of rows, as two arrays of 64-bit halves."""
 
     __slots__ = ("high", "low")
 
@@ -54,11 +54,11 @@ class Keys:
         return len(self.high)
 
     def at(self, positions: Positions) -> Keys:
-        """Those of some rows."""
+        """The keys at some positions."""
         return Keys(self.high[positions], self.low[positions])
 
     def distinct(self) -> Positions:
-        """The first row of each key, in order."""
+        """The position of the first row of each key, sorted."""
         order = np.lexsort((self.low, self.high))
         sorted_ = self.at(order)
         first = np.ones(len(order), np.bool_)
@@ -67,8 +67,10 @@ class Keys:
 
 
 class KeyIndex:
-    """Where keys are, found by their first bits: a table has the last of the keys that begin alike, and
-    for each key which one that was before it. No key may be there twice.
+    """A hash table of distinct keys.
+
+    A slot, chosen by the first bits of a key, holds the position of the last key that was inserted there;
+    each key links to the one before it in its slot.
     """
 
     __slots__ = ("_before", "_keys", "_last", "_shift")
@@ -86,7 +88,7 @@ class KeyIndex:
         return len(self._keys)
 
     def find(self, keys: Keys) -> Positions:
-        """Where each key is, -1 for one that isn't."""
+        """The position of each key, -1 for a missing key."""
         found = np.full(len(keys), -1, np.intp)
         if len(self):
             for start in range(0, len(keys), _BLOCK):
@@ -101,7 +103,7 @@ class KeyIndex:
         )
         while len(rows):
             before = self._last[slots]
-            # Of those that begin alike one gets in, and the others are next.
+            # One row per slot is inserted; the others follow in the next rounds.
             self._last[slots] = rows
             entered = self._last[slots] == rows
             self._before[rows[entered]] = before[entered]
@@ -124,7 +126,7 @@ class KeyIndex:
 
 
 def keys_of(columns: Sequence[pl.Series]) -> Keys:
-    """The keys of the rows that columns of one length make up; ContractError for types without bytes."""
+    """The keys of rows, given as columns of equal length; ContractError for types without bytes."""
     parts = [_part(series) for series in columns]
     whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     digests = whole if whole.shape[1] == _WIDTH else _hashed_rows(whole)
@@ -133,7 +135,7 @@ def keys_of(columns: Sequence[pl.Series]) -> Keys:
 
 
 def _part(series: pl.Series) -> Bytes2D:
-    """The bytes of one column, a row each."""
+    """Encode one column: a row of bytes per value."""
     kind: Any = series.dtype.base_type()
     if kind in (pl.String, pl.Binary):
         return _texts(series.cast(pl.Binary))
@@ -158,8 +160,8 @@ def _fixed(series: pl.Series, kind: Any) -> Bytes2D:
         values = np.zeros(len(series), np.uint64)
     else:
         raise ContractError(
-            f"column {series.name!r}: values of type {series.dtype} have no bytes to know them by; hand "
-            "the function numbers, text, or lists and structs of them"
+            f"column {series.name!r}: values of type {series.dtype} have no bytes to "
+            "identify them by; pass the function numbers, text, or lists and structs of them"
         )
     made = np.empty((len(series), 9), np.uint8)
     made[:, 0] = series.is_not_null().to_numpy()
@@ -204,13 +206,13 @@ def _with_nulls(digests: Bytes2D, series: pl.Series) -> Bytes2D:
 
 
 def _hashed_rows(whole: Bytes2D) -> Bytes2D:
-    """The hash of each row of a table of bytes."""
+    """Hash each row of a table of bytes."""
     packed = np.ascontiguousarray(whole).view(f"V{whole.shape[1]}").ravel()
     return _hashed(len(packed), lambda start, stop: packed[start:stop].tolist())
 
 
 def _hashed(count: int, pieces: Callable[[int, int], list[bytes]]) -> Bytes2D:
-    """The hashes of so many `pieces`, which are there for no longer than a few at a time are hashed."""
+    """Hash `count` pieces in blocks, so that only a few of them exist at a time."""
     digests = [
         b"".join(map(xxh3_128_digest, pieces(start, min(start + _PIECES, count))))
         for start in range(0, count, _PIECES)

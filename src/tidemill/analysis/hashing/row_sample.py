@@ -1,6 +1,6 @@
-"""Which rows belong to a sample: those whose key's hash is small, in every run and on every machine.
+"""Row samples by the hash of a key: the same rows in every run and on every machine.
 
-Rows with the same key, in whatever table, are in the same samples; a larger sample has all of a smaller.
+Rows with the same key are in the same samples, in every table. A larger sample contains every smaller one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ _CODES = 1 << 64
 
 
 def portion(rows: pl.DataFrame, by: Sequence[str], share: float) -> pl.DataFrame:
-    """The share of the rows that is told by those of the columns `by` that they have; without any, all."""
-    told = [name for name in by if name in rows.schema and not rows.schema[name].is_nested()]
-    if not told:
+    """Keep the rows whose key hashes into the first `share` of all hashes.
+
+    The key is made of those of the columns `by` that the rows have and that aren't nested; without any,
+    all rows are kept.
+    """
+    present = [name for name in by if name in rows.schema and not rows.schema[name].is_nested()]
+    if not present:
         return rows
-    texts = [_text(rows.schema[name], name) for name in told]
+    texts = [_text(rows.schema[name], name) for name in present]
     keys = rows.select(pl.concat_str(texts, separator=_END).alias("key")).to_series()
     limit = int(share * _CODES)
     kept = [key for key in keys.unique() if xxhash.xxh64_intdigest(key.encode()) < limit]

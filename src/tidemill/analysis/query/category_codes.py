@@ -1,7 +1,7 @@
-"""Where a query takes the physical codes of a Categorical.
+"""Find the places where a query uses the physical codes of a Categorical.
 
-They number the categories in the order in which a process met them: the same value has another code in
-another process, or after another partition. Those of an Enum are fixed by its categories.
+The codes number the categories in the order in which a process has seen them: the same value has other
+codes in another process, or after another partition. The codes of an Enum are fixed by its categories.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Schema: TypeAlias = Mapping[str, pl.DataType]
 
 
 def codes_in(text: str, plan: Node) -> tuple[Hit, ...]:
-    """A hit for each place where codes are taken of what is a Categorical, or may be one."""
+    """An opaque part for each place that uses the codes of a value that is, or may be, a Categorical."""
     if not any(suspect in text for suspect in _SUSPECTS):
         return ()
     return tuple(sorted(set(_codes(plan))))
@@ -44,9 +44,9 @@ def _codes(node: Node) -> Iterator[Hit]:
 
 
 def _operands(part: Any) -> Iterator[Any]:
-    """What codes are taken of, in the expressions of one operator."""
+    """The values whose codes are used in the expressions of one operator."""
     if isinstance(part, list):
-        # Bytes are lists of numbers, which hold nothing.
+        # Bytes are lists of numbers, without expressions.
         for item in part if part and not isinstance(part[0], int) else ():
             yield from _operands(item)
     elif isinstance(part, dict):
@@ -58,10 +58,10 @@ def _operands(part: Any) -> Iterator[Any]:
 
 
 def _is_one(operand: Any, schemas: Sequence[Schema]) -> bool:
-    """Whether an operand is a Categorical over any of the frames; if that can't be told, it may be."""
+    """Whether an operand is a Categorical over any of the frames, or may be."""
     made: list[pl.DataType] = []
     for schema in schemas:
-        # Of a join each side has its own columns.
+        # Each side of a join has its own columns.
         with suppress(PolarsError):
             frame = pl.LazyFrame(schema=dict(schema)).select(_expression(operand))
             made += frame.collect_schema().dtypes()
@@ -73,5 +73,5 @@ def _expression(operand: Any) -> pl.Expr:
 
 
 def _told(operand: Any) -> str:
-    """The columns that an operand is made of."""
+    """Describe an operand by the columns that it uses."""
     return ", ".join(_expression(operand).meta.root_names()) or "an expression"

@@ -1,4 +1,4 @@
-"""The fingerprint of a query: a digest for each column that it computes, and what that column reads."""
+"""Fingerprint a query column by column: a digest, and the input columns that it depends on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tidemill.core.fingerprint import fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """What a column of a query's result computes, and the columns of each input that it depends on.
+    """The digest of a result column, and the columns of each input that it depends on.
 
-    An input of which only the number of rows counts has none.
+    An input of which only the number of rows counts has no columns.
     """
 
     digest: str
@@ -29,12 +29,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbered:
-    """A query as numbers: equal digests compute the same values in the same rows from the same inputs.
+    """The digests of a query: equal digests mean the same values in the same rows for the same inputs.
 
-    `columns` are in the order of the result, `rows` names its rows. What the digests don't cover are
-    `hits`. `unordered` says why the order of the rows is open, `unstable` why the same inputs may give
-    other values; both are empty for a query that is determined. `least` is what `least_rows` says, None
-    where partitions don't stay apart.
+    `columns` are in the order of the result; `rows` is the digest of its rows. `hits` are the opaque parts,
+    which the digests don't cover. `unordered` says why the order of the rows is undefined, `unstable` why
+    the same inputs may give other values; both are empty for a deterministic query. `least` is the result
+    of `least_rows`, None for a query that isn't partition-wise.
     """
 
     columns: Mapping[str, Column]
@@ -47,7 +47,7 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
-    """How partitions are told apart: by a column of the result, and of each input unless all see it whole."""
+    """The partition column of the result, and of each input (empty: every partition reads it whole)."""
 
     cuts: Mapping[str, str]
     column: str
@@ -58,10 +58,10 @@ def numbered(
     keys: Mapping[str, Sequence[str]] | None = None,
     apart: Apart | None = None,
 ) -> Numbered:
-    """Number what a query over `marked` frames computes; nothing is run.
+    """Fingerprint a query over placeholder frames, without running it.
 
-    `keys` are columns of an input that are together unique in it: sorting by them settles an order.
-    Raises Unreadable if the query can't be written down, and what Polars raises for one without schema.
+    `keys` are columns of an input that are unique together: sorting by them defines the order.
+    Raises Unreadable if Polars can't serialize the query, and Polars' errors if it has no schema.
     """
     text = written(frame)
     schema = frame.collect_schema()
@@ -70,7 +70,7 @@ def numbered(
     try:
         relation = _relation(plan, tree, list(schema))
     except RecursionError as error:
-        raise Unreadable("the query is nested too deep to be read") from error
+        raise Unreadable("the query is nested too deeply") from error
     unseeded = [hit.name for hit in hits if hit.kind == "unseeded"]
     return Numbered(
         columns={
@@ -93,7 +93,7 @@ def _least(tree: Node, apart: Apart) -> int | None:
 
 
 def _relation(plan: Plan, tree: Node, names: Sequence[str]) -> Relation:
-    """What the query computes; all of its text for every column if that was followed wrongly."""
+    """Number the query; if its names were followed wrongly, every column depends on all of its text."""
     try:
         relation = plan.relation(tree)
     except (Lost, *SURPRISES):

@@ -1,11 +1,11 @@
-"""Which columns of which input a query asks for, from the plan that Polars would run.
+"""The columns of each input that a query reads, from the optimized plan of Polars.
 
-The optimiser has decided what every leaf hands up, and the engine can't get at more than that: so the
-columns of the leaves are the answer, whatever stands above them. (Running the query on frames without
-rows is not: where one side of a join is empty, the other is never asked.) Two things are added. Where
-only the number of rows counts, Polars names an arbitrary column for some kinds of leaf and not for
-others: that is told from a read by following what is needed from the top down, through the nodes that
-hand rows on as they are. And Python functions are looked for, since what they reach for is in no plan.
+The optimizer has decided which columns every leaf produces, and the engine reads no others, so the
+columns of the leaves are the answer. (Running the query on empty frames is not: if one side of a join is
+empty, Polars doesn't read the other.) Two cases need more. If only the number of rows counts, Polars
+names an arbitrary column for some kinds of leaf: to recognize that, the needed columns are followed from
+the top down through the nodes that pass rows on unchanged. And a query with Python functions has no
+answer, since no plan shows what they read.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from tidemill.analysis.query.scan_leaves import (
 )
 from tidemill.analysis.query.summary import Reads
 
-# None: whatever Polars says.
+# The needed columns; None: those that Polars names.
 _Need = frozenset[str] | None
 
-# Rows go through unchanged, or are counted off, whatever columns they have.
+# Nodes that pass rows on, or select them by position, whatever their columns are.
 _AS_THEY_ARE = {"Cache", "HConcat", "Slice", "Union", "row_index"}
 _BY_VALUES = {
     "Distinct", "GroupBy", "Join", "MergeSorted", "Reduce", "Sink", "Sort",
     "explode", "hint_sorted", "unnest", "unpivot",
 }  # fmt: skip
-# Expressions of these alone name no column: at most the number of rows counts.
+# Expressions of only these kinds name no column: at most the number of rows counts.
 _COUNTING = {"Agg", "Alias", "BinaryExpr", "Cast", "Function", "Len", "Literal", "Ternary"}
 
 
 class _Hidden:
-    """Stands for an expression that Polars doesn't show."""
+    """Stands for an expression that Polars doesn't expose."""
 
 
-# Where the expressions below an expression are: a node, a list of nodes, or nothing.
+# The attributes of an expression that hold its operands: a node, a list of nodes, or None.
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "Agg": ("arguments",),
     "Alias": ("expr",),
@@ -65,18 +65,18 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "Ternary": ("predicate", "truthy", "falsy"),
     "Window": ("function", "partition_by", "order_by"),
 }
-# Expressions that Polars shows to nobody (by the word that it refuses with), nothing of Python in them.
+# Expressions that Polars doesn't expose (by the word in its error) and that contain no Python.
 _UNSHOWN = {"field", "is_in", "list.eval", "row_encode", "total order min_by/max_by"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a query asks its leaves for.
+    """The columns that a query reads.
 
-    `reads` has the inputs that are in the query, with their columns in order; none where only the
-    number of rows counts. `leaves` says the same by leaf: the inputs that it may stem from (several
-    if they share an object, and each of them is then said to be read) and the columns. `strangers`
-    are leaves with rows that are no input's.
+    `reads` maps each input in the query to its columns in order; none where only the number of rows
+    counts. `leaves` has the same by leaf: the inputs that it may belong to (several if they share an
+    object; each of them then counts as read) and the columns. `strangers` are leaves with rows that belong
+    to no input.
     """
 
     reads: Reads
@@ -85,10 +85,10 @@ class Asked:
 
 
 def columns_read(query: pl.LazyFrame, leaves: Leaves | None) -> Asked | None:
-    """What `query` asks of the inputs that `leaves` knows; nothing is run.
+    """Find the columns that `query` reads of the inputs that `leaves` describes, without running it.
 
-    None if that can't be told: a Python function in the query, a node that Polars doesn't show, or a
-    Polars that this wasn't tested with. The errors of Polars about the query itself pass through.
+    None if they can't be determined: a Python function in the query, a node that Polars doesn't expose,
+    or an untested release of Polars. Errors of Polars about the query itself pass through.
     """
     nodes = plan_of(query, optimised=True)
     if nodes is None or leaves is None:
@@ -102,9 +102,9 @@ def columns_read(query: pl.LazyFrame, leaves: Leaves | None) -> Asked | None:
 
 
 def outside(asked: Asked, allowed: Reads) -> dict[str, tuple[str, ...]]:
-    """The columns of each input that are asked for and not allowed.
+    """The columns of each input that are read but not allowed.
 
-    A leaf of several inputs may be asked for what any of them is allowed: their rows are the same.
+    From a leaf of several inputs, every column that any of them allows may be read: their rows are the same.
     """
     found: dict[str, dict[str, None]] = {}
     for names, columns in asked.leaves.items():
@@ -128,12 +128,12 @@ def _asked(walk: _Walk, leaves: Leaves) -> Asked:
 
 
 def _in_order(columns: set[str], schema: tuple[str, ...]) -> tuple[str, ...]:
-    # What the schema doesn't have is kept at the end: it must not look unread.
+    # Columns that the schema doesn't have are kept, at the end: they are read, too.
     return (*(c for c in schema if c in columns), *sorted(columns.difference(schema)))
 
 
 class _Walk:
-    """Goes down a plan once, and from node to node says what is needed of it."""
+    """Walks down a plan once, and determines the columns that are needed of each node."""
 
     def __init__(self, nodes: Any, leaves: Leaves) -> None:
         self._nodes = nodes
@@ -145,11 +145,11 @@ class _Walk:
         todo: list[tuple[int, _Need]] = [(self._nodes.get_node(), None)]
         seen: set[tuple[int, _Need]] = set()
         while todo:
-            step = todo.pop()
-            if step in seen:
+            visit = todo.pop()
+            if visit in seen:
                 continue
-            seen.add(step)
-            node, need = step
+            seen.add(visit)
+            node, need = visit
             self._nodes.set_node(node)
             below = self._nodes.get_inputs()
             if not below:
@@ -166,11 +166,11 @@ class _Walk:
         try:
             view = self._nodes.view_current_node()
         except NotImplementedError as error:
-            # The leaves of inputs can be seen; what can't is, say, an IPC file or bytes in memory.
+            # The leaves of inputs are exposed; others, such as IPC files or bytes in memory, may not be.
             self.strangers.add(Stranger("scan", str(error)))
             return
         kinds, named = self._expressions()
-        # The rows of a leaf are chosen by columns that needn't be handed up.
+        # A leaf may filter its rows by columns that it doesn't produce.
         need = _chosen_by(kinds, named, need)
         columns = {*self._nodes.get_schema(), *named}
         self._attribute(view, columns if need is None else columns & need)
@@ -183,7 +183,7 @@ class _Walk:
                 self.strangers.add(stranger(view))
 
     def _passed(self, view: Any, need: _Need) -> _Need:
-        """What is needed of a node's inputs if `need` is needed of the node."""
+        """The columns that are needed of a node's inputs, if `need` is needed of the node."""
         kind = type(view).__name__
         kinds, named = self._expressions()
         if kind == "SimpleProjection":
@@ -203,12 +203,12 @@ class _Walk:
         return None
 
     def _beside(self, view: Any, need: _Need) -> _Need:
-        """What is needed beside the columns that the current node adds."""
+        """The needed columns, without those that the current node adds."""
         made = {expression.output_name for expression in view.exprs}
         return frozenset(self._nodes.get_schema() if need is None else need) - made
 
     def _expressions(self) -> tuple[set[str], set[str]]:
-        """Of all expressions of the current node: their kinds, and the columns that they name."""
+        """The kinds of all expressions of the current node, and the columns that they name."""
         kinds: set[str] = set()
         named: set[str] = set()
         todo: list[int] = [expression.node for expression in self._nodes.get_exprs()]
@@ -232,7 +232,7 @@ class _Walk:
 
 
 def _chosen_by(kinds: set[str], named: set[str], need: _Need) -> _Need:
-    """What is needed where expressions choose among rows of which `need` is needed."""
+    """The needed columns of a filter, of whose output `need` is needed."""
     return None if need is None or "_Hidden" in kinds else need | named
 
 

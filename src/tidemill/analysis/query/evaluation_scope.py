@@ -1,4 +1,4 @@
-"""What an expression is computed over, and how the values of its parts become one."""
+"""The scope in which an expression is evaluated, and the rules that combine its operands."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Schema: TypeAlias = Mapping[str, pl.DataType]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The columns that an expression can name, and the rows that they have.
+    """The columns that an expression can name, and their rows.
 
-    `groups` are the names of the keys inside of groups, `fixed` the terms that are constant there.
-    `pick` is the place in all selectors while an expression over several columns is taken apart.
+    Inside of groups, `groups` holds the names of the keys, and `fixed` the terms that are constant there.
+    `pick` is the index into all selectors, while an expression over several columns is expanded.
     """
 
     columns: Mapping[str, Value]
@@ -75,12 +75,12 @@ class Scope:
         )
 
     def tells_apart(self, *by: Value) -> bool:
-        """Whether no two rows (of a group) have the same values of `by`."""
+        """Whether `by` is unique among the rows (of a group)."""
         known = {value.term for value in by} | self.fixed
         return any(key <= known for key in self.keys)
 
     def select(self, selector: Any) -> list[str]:
-        """The names that a selector gives here."""
+        """Expand a selector to column names."""
         text = repr(selector)
         if text not in self.selected:
             self.selected[text] = expand(selector, list(self.columns), self.schema, self.groups)
@@ -90,13 +90,13 @@ class Scope:
         return replace(self, pick=pick)
 
     def inside(self) -> Scope:
-        """The scope of an expression over the elements of lists: it sees no columns."""
+        """The scope of an expression over the elements of lists, which sees no columns."""
         elements = Length("element", 0)
         return Scope(columns={}, length=elements, element=Value("", "element", elements))
 
 
 def each(tag: Any, operands: Sequence[Value], scope: Scope, *, numeric: bool = False) -> Value:
-    """A value per row from the values in that row, called after the first operand."""
+    """Combine operands row by row; the value is named after the first operand."""
     lengths = {operand.length for operand in operands} - {ONE}
     parts = [operand.term for operand in operands]
     if len(lengths) > 1:
@@ -122,10 +122,9 @@ def along(
     free: bool = False,
     open: str = "",
 ) -> Value:
-    """Values that depend on the rows that they are computed over, and on their order unless `free`.
+    """Combine operands into values that depend on all rows, and on their order unless `free`.
 
-    They have the length of the operands unless `length` is given; where that isn't one length, a length
-    of their own.
+    Without a `length`, they have that of the operands, or a new one if the operands have several.
     """
     number = term(tag, [operand.term for operand in operands], scope.rows)
     reads = scope.length.reads | union(operand.reads for operand in operands)
@@ -148,7 +147,7 @@ def along(
 
 
 def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
-    """Why the joint order is open, and why it isn't determined which values stand side by side."""
+    """Why the joint order is undefined, and why it is undefined which values share a row."""
     opened = unstable = ""
     for operand in operands:
         opened, unstable = opened or operand.open, unstable or operand.unstable
@@ -158,6 +157,6 @@ def _alignment(operands: Sequence[Value]) -> tuple[str, str]:
 
 
 def _named(tag: Any) -> str:
-    """What Polars' users call it: `cum_sum`."""
+    """The name that users of Polars know: `cum_sum`."""
     name = tag if isinstance(tag, str) else str(tag[0])
     return spoken(name)

@@ -1,4 +1,4 @@
-"""The terms of expressions: what they compute, with every parameter, whatever things are called."""
+"""Number expressions by what they compute, with every parameter; names don't count."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tidemill.analysis.query.value_numbers import (
     union,
 )
 
-# Operators whose operands may change places: the two of numbers only between proven numbers.
+# Commutative operators; addition and multiplication only commute between known numbers.
 _SYMMETRIC = {"And", "Or", "LogicalAnd", "LogicalOr", "Eq", "NotEq"}
 _SYMMETRIC_NUMBERS = {"Plus", "Multiply"}
 _ARITHMETIC = {"Plus", "Minus", "Multiply", "TrueDivide", "FloorDivide", "Modulus"}
@@ -41,16 +41,16 @@ _NUMERIC_AGGREGATES = {"Sum", "Min", "Max", "Mean", "Median", "Std", "Var", "Fir
 
 
 class _Several(Exception):
-    """The expression holds a selector: it stands for as many expressions as that gives columns."""
+    """The expression contains a selector: it stands for an expression per selected column."""
 
 
 def values(expression: Any, scope: Scope) -> list[Value]:
-    """What an expression gives: a value, or one for each column that its selectors name."""
+    """Number an expression: one value, or one for each column that its selectors name."""
     try:
         return [_called(value(expression, scope), expression)]
     except _Several:
         widths = {len(scope.select(selector)) for selector in _selectors(expression)}
-    # One column goes with each of several.
+    # A selector of one column is repeated for each column of the other.
     wide = widths - {1} if len(widths) > 1 else widths
     if len(wide) != 1:
         raise Unknown("selectors of different widths in one expression")
@@ -58,7 +58,7 @@ def values(expression: Any, scope: Scope) -> list[Value]:
 
 
 def _called(found: Value, expression: Any) -> Value:
-    """A value with the name that Polars gives to its expression, if that isn't known here."""
+    """Ask Polars for the name of an expression if it isn't known here."""
     if found.name is not None:
         return found
     try:
@@ -70,12 +70,12 @@ def _called(found: Value, expression: Any) -> Value:
 
 
 def several(expressions: Sequence[Any], scope: Scope) -> list[Value]:
-    """What a list of expressions gives, those over several columns taken apart."""
+    """Number a list of expressions, and expand those over several columns."""
     return [found for expression in expressions for found in values(expression, scope)]
 
 
 def value(expression: Any, scope: Scope) -> Value:
-    """What an expression gives that has no selectors, or of whose selectors one place is picked."""
+    """Number an expression without selectors, or at the picked index of its selectors."""
     if isinstance(expression, str):
         return _leaf(expression, scope)
     name, content = plain_items(expression)
@@ -86,7 +86,7 @@ def value(expression: Any, scope: Scope) -> Value:
 
 
 def _whole(expression: Any, scope: Scope) -> Value:
-    """An expression that isn't understood: all of its text, over all columns and rows that there are."""
+    """Number an unknown expression by all of its text, and all columns and rows in scope."""
     if scope.element is not None or next(_selectors(expression), None) is not None:
         raise Unknown(
             "an expression that isn't understood, where the columns of a frame aren't seen"
@@ -105,7 +105,7 @@ def _whole(expression: Any, scope: Scope) -> Value:
 
 
 def _selectors(expression: Any) -> Iterator[Any]:
-    """The selectors that multiply an expression: not those among the operands of a horizontal function."""
+    """The selectors that expand an expression: not those in the operands of a horizontal function."""
     if isinstance(expression, list):
         for part in expression:
             yield from _selectors(part)
@@ -150,7 +150,7 @@ def _alias(content: list[Any], scope: Scope) -> Value:
 def _literal(content: Mapping[str, Any], scope: Scope) -> Value:
     form, inner = plain_items(content)
     if form not in ("Dyn", "Scalar"):
-        # The values of a series, which lie beside the rows one by one.
+        # A series, whose values are aligned with the rows.
         number = term("series", content)
         return Value(None, number, Length(term("length of", number), 0))
     numeric = form == "Dyn" and plain_items(inner)[0] in ("Int", "Float")
@@ -264,7 +264,7 @@ def _gather(content: Mapping[str, Any], scope: Scope) -> Value:
 
 
 def _cut(tag: str, operands: Sequence[Value]) -> Length:
-    """The length of what the operands after the first leave of the first: columns cut alike stay aligned."""
+    """The length of the first operand after a selection by the others: equal selections stay aligned."""
     base, *by = operands
     reads = base.length.reads | union(operand.reads | operand.length.reads for operand in by)
     parts = [(operand.term, operand.length.term) for operand in by]
@@ -295,7 +295,7 @@ def _rename(content: Mapping[str, Any], scope: Scope) -> Value:
 
 
 def _renamed(inner: Value, function: Any) -> str | None:
-    """The new name where it is sure: of a plain name, by a rule that Python has too."""
+    """The new name, if it is certain: of a plain column, by a rule that Python can apply."""
     name = inner.name
     if name is None or name != inner.root:
         return None

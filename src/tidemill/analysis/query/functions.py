@@ -1,4 +1,4 @@
-"""The terms of expression functions."""
+"""Number the values of expression functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tidemill.analysis.query.value_numbers import ONE, Length, Unknown, Value, f
 
 
 def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope) -> Value:
-    """What a function with these operands gives; Unknown if it depends on names that aren't known."""
+    """Number a function of these operands; Unknown if it depends on unknown names."""
     called = content["function"]
     name = function_name(called)
     if _is_row_number(content):
@@ -56,7 +56,7 @@ def function(content: Mapping[str, Any], operands: Sequence[Value], scope: Scope
 def _length(
     kind: Kind, name: str, called: Any, operands: Sequence[Value], scope: Scope
 ) -> Length | None:
-    """The length where it is known without the values; None for that of the operands, or one of its own."""
+    """The length, if it doesn't depend on the values; None for the length of the operands."""
     base = operands[0].length
     match kind:
         case Kind.TOTAL:
@@ -69,7 +69,7 @@ def _length(
 
 
 def _named(name: str, called: Any, operands: Sequence[Value], scope: Scope) -> Value:
-    """A function that isn't known: it may depend on all rows of its operands, and on their names."""
+    """Number an unknown function, which may depend on all rows of its operands, and on their names."""
     tag = (name, called, _names(operands))
     made = along(tag, operands, scope, length=_own_length(tag, operands, scope))
     return made._replace(name=None, root=None)
@@ -90,7 +90,7 @@ def _names(operands: Sequence[Value]) -> list[str]:
 def _with_constants(
     kind: Kind, content: Mapping[str, Any], operands: Sequence[Value]
 ) -> tuple[Kind, Sequence[Value]]:
-    """Operands after the first that are a series are one value; columns there are whole columns."""
+    """Treat literals after the first operand as one value each, and columns as whole columns."""
     head, *rest = operands
     if all("Literal" in operand for operand in content["input"][1:]):
         return kind, [head, *(operand._replace(length=ONE) for operand in rest)]
@@ -98,7 +98,7 @@ def _with_constants(
 
 
 def _is_row_number(content: Mapping[str, Any]) -> bool:
-    """Whether it is `int_range(len())`: as many numbers as rows."""
+    """Whether the function is `int_range(len())`, which numbers the rows."""
     match content:
         case {
             "function": {"Range": {"IntRange": {"step": 1}}},

@@ -1,4 +1,4 @@
-"""Groups of rows: a row for each, with values that are gathered from its rows."""
+"""The operator `group_by`: a row for each group, with aggregates of its rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tidemill.analysis.query.value_numbers import (
 )
 
 
-def _group_by(step: Step) -> Relation:
-    content, relation = step.content, step.relation
+def _group_by(operator: Step) -> Relation:
+    content, relation = operator.content, operator.relation
     if content["apply"] is not None:
         raise Unknown("groups that are handed to a function")
-    keys = several(content["keys"], step.scope)
-    windows, index, bounds = _windows(step)
+    keys = several(content["keys"], operator.scope)
+    windows, index, bounds = _windows(operator)
     inner = replace(
-        step.scope,
+        operator.scope,
         groups=list(columns(keys)),
         fixed=frozenset(key.term for key in keys),
         selected={},
@@ -58,15 +58,15 @@ def _group_by(step: Step) -> Relation:
     )
 
 
-def _windows(step: Step) -> tuple[Any, list[Value], list[str]]:
-    """Windows over an index column: their parameters, the column, and the names of their bounds."""
-    options = step.content["options"]
+def _windows(operator: Step) -> tuple[Any, list[Value], list[str]]:
+    """The windows over an index column: their parameters, the column, and the names of their bounds."""
+    options = operator.content["options"]
     kinds = [kind for kind in ("dynamic", "rolling") if options[kind]]
     if not kinds:
         return None, [], []
     (kind,) = kinds
     windows = options[kind]
-    index = step.scope.column(windows["index_column"])
+    index = operator.scope.column(windows["index_column"])
     rest = {key: part for key, part in windows.items() if key != "index_column"}
     bounds = windows.get("include_boundaries", False)
     return (kind, rest), [index], ["_lower_boundary", "_upper_boundary"] if bounds else []

@@ -1,4 +1,4 @@
-"""Frames that are joined by keys, and what that leaves of the order of their rows."""
+"""The operator `join`: its columns, its unique keys, and the order of its rows."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tidemill.analysis.query.value_numbers import (
 _LEFT_KEYS_HOLD = {"Left", "Inner", "AsOf"}
 
 
-def _join(step: Step) -> Relation:
-    left, right = (below.relation for below in step.below)
-    args = step.content["options"]["args"]
-    condition = step.content["condition"]["Equi"]
+def _join(operator: Step) -> Relation:
+    left, right = (below.relation for below in operator.below)
+    args = operator.content["options"]["args"]
+    condition = operator.content["condition"]["Equi"]
     how = args["how"] if isinstance(args["how"], str) else "AsOf"
-    on_left = several(condition["left_on"], step.below[0].scope)
-    on_right = several(condition["right_on"], step.below[1].scope)
+    on_left = several(condition["left_on"], operator.below[0].scope)
+    on_right = several(condition["right_on"], operator.below[1].scope)
     rows = term(
         "join", left.rows, right.rows, [key.term for key in on_left], [key.term for key in on_right],
-        _by(step, args["how"]), args, _coalescing(condition),
+        _by(operator, args["how"]), args, _coalescing(condition),
     )  # fmt: skip
-    keys = [*on_left, *on_right, *_by_values(step, args["how"])]
+    keys = [*on_left, *on_right, *_by_values(operator, args["how"])]
     reads = left.reads | right.reads | union(key.reads for key in keys)
     reasons = [left.unstable, right.unstable, *(beside(key).unstable for key in keys)]
     if how == "AsOf" and right.open:
@@ -51,27 +51,27 @@ def _join(step: Step) -> Relation:
     if how in ("Semi", "Anti"):
         return made
     named = {key.name for key in keys if key.name is not None}
-    output = _columns(step, Length(rows, reads), named)
+    output = _columns(operator, Length(rows, reads), named)
     holds = how in _LEFT_KEYS_HOLD and (right_once or how == "AsOf")
     return replace(made, columns=output, keys=_moved(left, output) if holds else ())
 
 
-def _by(step: Step, how: Any) -> list[str]:
-    return [value.term for value in _by_values(step, how)]
+def _by(operator: Step, how: Any) -> list[str]:
+    return [value.term for value in _by_values(operator, how)]
 
 
 def _coalescing(condition: Mapping[str, Any]) -> list[bool]:
-    """Which keys are plain columns: two of them become one column, also where another form means the same."""
+    """Which keys are plain columns: only these are coalesced, even if another form means the same."""
     keys = [*condition["left_on"], *condition["right_on"]]
     return [next(iter(key)) in ("Column", "Selector") for key in keys]
 
 
-def _by_values(step: Step, how: Any) -> list[Value]:
-    """The columns that an asof join names besides its keys."""
+def _by_values(operator: Step, how: Any) -> list[Value]:
+    """The `by` columns of an asof join."""
     if isinstance(how, str):
         return []
     found = []
-    for below, side in zip(step.below, ("left_by", "right_by"), strict=True):
+    for below, side in zip(operator.below, ("left_by", "right_by"), strict=True):
         found += [below.scope.column(name) for name in how["AsOf"][side] or ()]
     return found
 
@@ -82,7 +82,7 @@ def _unique(relation: Relation, on: Sequence[Value]) -> bool:
 
 
 def _order(how: str, kept: str, opens: tuple[str, str], once: tuple[bool, bool]) -> str:
-    """Why the rows of a join have no order of their own; `once`: a row of this side matches one at most."""
+    """Why the order of a join's rows is undefined; `once`: rows of that side are matched at most once."""
     left, right = opens
     if how == "AsOf":
         return left
@@ -101,15 +101,15 @@ def _order(how: str, kept: str, opens: tuple[str, str], once: tuple[bool, bool])
     return f"join that keeps the order of its {kept.lower()} rows only"
 
 
-def _columns(step: Step, length: Length, keys: set[str]) -> dict[str, Value]:
-    """The columns of both sides under the names that Polars gives them.
+def _columns(operator: Step, length: Length, keys: set[str]) -> dict[str, Value]:
+    """The columns of both sides, by the names that Polars gives them.
 
-    Where it isn't sure which side a name comes from, it stands for all that it may be.
+    If it isn't certain which side a name comes from, the column depends on all candidates.
     """
-    left, right = (below.relation.columns for below in step.below)
-    suffix = step.content["options"]["args"]["suffix"]
+    left, right = (below.relation.columns for below in operator.below)
+    suffix = operator.content["options"]["args"]["suffix"]
     found = {}
-    for name in step.names():
+    for name in operator.names():
         bare = name.removesuffix(suffix)
         parts = {
             "left": left.get(name),
@@ -138,7 +138,7 @@ def _joined(name: str, is_key: bool, parts: Mapping[str, Value], length: Length)
 
 
 def _moved(left: Relation, output: Mapping[str, Value]) -> tuple[Key, ...]:
-    """The unique keys of the left side, in the terms of what came out."""
+    """The unique keys of the left side, in terms of the output columns."""
     moved = {
         value.term: output[name].term for name, value in left.columns.items() if name in output
     }

@@ -1,6 +1,6 @@
-"""What is known of Polars' expression functions; one that isn't listed depends on everything around it.
+"""The known expression functions of Polars; an unlisted one may depend on everything around it.
 
-A function that is listed is called after its first operand.
+The value of a listed function is named after its first operand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-# Families of functions: their name and that of the member tell what is computed.
+# Families of functions: the name of the family and of the member say what is computed.
 _FAMILIES = {
     "ArrayExpr", "BinaryExpr", "Bitwise", "Boolean", "Business", "Categorical", "ListExpr", "MapExpr",
     "Pow", "Range", "StringExpr", "StructExpr", "TemporalExpr", "Trigonometry",
@@ -18,7 +18,7 @@ _FAMILIES = {
 
 
 class Kind(Enum):
-    """How the values of a function hang together with the rows that it is computed over."""
+    """How the values of a function depend on the rows that it is computed over."""
 
     EACH = "each value from the values of its own row"
     ALONG = "a value per row, which depends on other rows"
@@ -38,12 +38,12 @@ def function_name(function: Any) -> str:
 
 
 def spoken(name: str) -> str:
-    """A name as Python's users of Polars know it: `cum_sum`."""
+    """The name in the Python API of Polars: `cum_sum`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()
 
 
 def kind_of(name: str, function: Any) -> Kind:
-    """How the function `name` (of `function_name`) with these parameters depends on rows."""
+    """How the function `name` (a `function_name`) depends on rows, given its parameters."""
     if name == "StringExpr.Strptime" and function["StringExpr"]["Strptime"][1]["format"] is None:
         return Kind.ALONG  # the format is guessed from the first values
     return _KINDS.get(name, Kind.OTHER)
@@ -104,19 +104,19 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(_PART, Kind.PART),
 }
 
-# A selector among the operands of these is a list of operands, not a list of expressions.
+# Functions of which a selector is several operands, not several expressions.
 HORIZONTAL = {
     "AsStruct", "Coalesce", "MaxHorizontal", "MinHorizontal", "SumHorizontal", "MeanHorizontal",
     "Boolean.AllHorizontal", "Boolean.AnyHorizontal", "ListExpr.Concat", "StringExpr.ConcatHorizontal",
 }  # fmt: skip
-# The names of the operands are part of the result.
+# Functions whose result contains the names of the operands.
 NAMED = {"AsStruct"}
-# What decides about all rows at once is an operand, not a row of it.
+# Functions whose further operands count as a whole, not row by row.
 CONSTANT_OPERANDS = {
     "Boolean.IsIn", "Replace", "ReplaceStrict", "StringExpr.ContainsAny", "StringExpr.ReplaceMany",
 }  # fmt: skip
 
-# The result is a number if the operands are; and is one whatever they are.
+# Functions whose result is a number if the operands are, and functions whose result always is.
 NUMERIC = {
     "Abs", "Negate", "FillNull", "Clip", "Coalesce", "Round", "Floor", "Ceil", "CumSum", "CumMax", "CumMin",
     "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Sign", "Shift", "Diff", "Pow.Generic", "Pow.Sqrt",
@@ -127,8 +127,8 @@ NUMBERS = {
     *(f"Float{bits}" for bits in (16, 32, 64)),
 }
 
-# The order of the rows doesn't show in the result (sums of floats may differ in the last digit), or
-# shows only in the order of the result, which is that of the rows.
+# Functions whose result doesn't depend on the order of rows (up to the last digit of sums of floats), or
+# is in the order of the rows.
 ORDER_FREE = {
     *_EACH,
     *_names("Any All IsEmpty HasNulls IsUnique IsDuplicated", "Boolean."),
@@ -137,13 +137,13 @@ ORDER_FREE = {
 }  # fmt: skip
 AGGREGATES_FREE = {"Min", "Max", "Median", "NUnique", "Mean", "Count", "Sum", "Std", "Var", "Item"}
 
-# Which of equal values they take isn't fixed (it differs with the number of threads): the operand that
-# has them.
+# Functions that pick any of several equal values, depending on the number of threads; by the index of
+# the operand with these values.
 TIES = {"ArgMin": 0, "ArgMax": 0, "ArgSort": 0, "MinBy": 1, "MaxBy": 1}
 
 
 def opens(name: str, function: Any) -> str:
-    """Why the values that a function gives stand in no fixed order; empty if in that of the rows."""
+    """Why the order of a function's values is undefined; empty if it is that of the rows."""
     match function:
         case {"Unique": False}:
             return "unique() without maintain_order"

@@ -1,6 +1,7 @@
-"""What in a query, or an expression, its text doesn't tell: code, files, other sources, randomness.
+"""Find the opaque parts of a query or an expression: code, files, other sources, randomness.
 
-They hide under innocent names, so the whole text is searched, not only operators that are known.
+Their effect isn't in the text of the query. They occur under many names, so the whole text is searched,
+not only the known operators.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _CODE = tuple(
     ",".join(map(str, code)) for code in (b"PLPY", b"cloudpickle", b"\x80\x04\x95", b"\x80\x05\x95")
 )
 _PICKLES = _CODE[2:]
-# Operators, expressions and functions by the kind of what they stand for.
+# Operators, expressions and functions, by the kind of opaque part.
 _KINDS = {
     "AnonymousFunction": "python",
     "OpaquePython": "python",
@@ -39,9 +40,9 @@ _SUSPECTS = [*(f'"{name}"' for name in _KINDS), '"seed":null', *_CODE]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hit:
-    """A part of a query that its text doesn't tell.
+    """A part of a query whose effect isn't in its text.
 
-    `kind` is python, plugin, scan, source, sql, sink, unseeded or codes; `name` says which.
+    `kind` is python, plugin, scan, source, sql, sink, unseeded or codes.
     """
 
     kind: str
@@ -49,12 +50,12 @@ class Hit:
 
 
 def hits_in(text: str, plan: Any) -> tuple[Hit, ...]:
-    """All hits in a plan, and in the text that it was parsed from."""
+    """All opaque parts of a plan, which was parsed from `text`."""
     return tuple(sorted(set(_hits(plan, "query")))) if is_suspect(text) else ()
 
 
 def is_suspect(text: str) -> bool:
-    """Whether a text may have hits; most haven't, and needn't be parsed."""
+    """Whether a text may have opaque parts; most have none and needn't be parsed."""
     return any(suspect in text for suspect in _SUSPECTS)
 
 
@@ -67,7 +68,7 @@ def _hits(part: Any, place: str) -> Iterator[Hit]:
             yield from _hits(item, place)
     elif isinstance(part, dict):
         for name, content in part.items():
-            # Columns may be called anything.
+            # Columns may have any name.
             if place != "fields":
                 yield from _named(name, content)
             yield from _hits(content, name)
@@ -84,7 +85,7 @@ def _named(name: str, content: Any) -> Iterator[Hit]:
 
 
 def _told(name: str, content: Any) -> str:
-    """What a hit is called: the file, the library, the text."""
+    """Name an opaque part by its file, its library or its text."""
     match name, content:
         case "Scan", {"sources": {"Paths": [{"inner": str(path)}, *_]}}:
             return path

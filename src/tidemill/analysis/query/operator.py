@@ -1,4 +1,4 @@
-"""One operator of a query, and the frames that it works on."""
+"""One operator of a query, and its input frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.analysis.query.value_numbers import Lost, Relation, Unknown, Value
 
 @dataclass(frozen=True)
 class Below:
-    """A frame that an operator works on, and the part of the plan that makes it."""
+    """An input frame of an operator, and the part of the plan that computes it."""
 
     relation: Relation
     node: Node
@@ -32,7 +32,7 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An operator: its name, its parameters, what it works on, and itself as a part of the plan."""
+    """An operator: its name, its parameters, its inputs, and its node in the plan."""
 
     name: str
     content: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Step:
         return self.below[0].scope
 
     def names(self) -> list[str]:
-        """The names of the columns that come out, as Polars gives them."""
+        """The names of the output columns, as Polars gives them."""
         return list(polars_schema(self.node))
 
 
@@ -56,7 +56,7 @@ _INPUTS = ("input", "input_left", "input_right", "inputs", "idxs")
 
 
 def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
-    """The parts of the plan that an operator works on."""
+    """The nodes of an operator's inputs."""
     for place in _INPUTS:
         part = content.get(place)
         if isinstance(part, dict):
@@ -68,7 +68,7 @@ def inputs_of(content: Mapping[str, Any]) -> Iterator[Node]:
 
 
 def rest_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The text of an operator without what it works on."""
+    """The parameters of an operator, without its inputs."""
     rest = {key: part for key, part in content.items() if key not in _INPUTS}
     if "relations" in rest:
         rest["relations"] = [name for name, _ in rest["relations"]]
@@ -86,7 +86,7 @@ def polars_schema(node: Node) -> dict[str, pl.DataType]:
 
 
 def columns(values: Iterable[Value]) -> dict[str, Value]:
-    """Values by their names; Unknown unless each has a name of its own."""
+    """Index values by their names; Unknown if a name is missing or occurs twice."""
     found: dict[str, Value] = {}
     for value in values:
         if value.name is None or value.name in found:
@@ -96,7 +96,7 @@ def columns(values: Iterable[Value]) -> dict[str, Value]:
 
 
 def beside(value: Value, reason: str = "beside other columns") -> Value:
-    """A value that stands in the rows of a frame: without an order of its own it isn't determined where."""
+    """Place a value in the rows of a frame: if its order is undefined, its rows are undefined."""
     if not value.open:
         return value
     unstable = first(value.unstable, f"values in no fixed order {reason} ({value.open})")

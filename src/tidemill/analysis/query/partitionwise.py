@@ -1,10 +1,10 @@
-"""Whether a query over many partitions at once gives each of them what it gives over that one alone.
+"""Decide whether a query is partition-wise: over many partitions it gives each the result of that one alone.
 
-Only what is known to be so is taken for so: operators that look at one row, and those that look at
-several where the partition column is among their keys. Nothing is said of the order of rows. What could
-differ in a last digit, or in the sign of a zero, with the rows that stand beside isn't the same: sums of
-floats, the least and the greatest of them, and what Polars computes in another way for a single row (a
-quotient by a constant is a product with its inverse) or for the last few of many (`log1p`).
+Only known operators count as partition-wise: those that look at one row, and those that look at several
+rows with the partition column among their keys. The order of rows is ignored. Results that may differ in
+the last digit or in the sign of a zero are different: sums, minima and maxima of floats, and computations
+for which Polars has another kernel for a single row (a quotient by a constant is a product with its
+inverse) or for the last few rows (`log1p`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tidemill.analysis.query.selectors import expand
 from tidemill.analysis.query.serialized import Node, Unreadable, parsed, plain_items, written
 from tidemill.analysis.query.value_numbers import SURPRISES, Lost
 
-# Families of functions of one row's values, none of which are floats.
+# Families of functions that compute a row from that row's values, without floats.
 _FAMILIES = {"StringExpr", "TemporalExpr", "Categorical", "BinaryExpr", "Business", "Bitwise"}
-# Other functions that were seen to give the same floats for a row in any company.
+# Other functions that give the same floats for a row whatever other rows there are (tested).
 _FUNCTIONS = {
     *(f"Boolean.{name}" for name in (
         "IsNull", "IsNotNull", "IsFinite", "IsInfinite", "IsNan", "IsNotNan", "IsBetween", "IsIn", "Not",
@@ -41,28 +41,27 @@ _FUNCTIONS = {
     "MaxHorizontal", "MinHorizontal", "SumHorizontal", "Pow.Sqrt", "Pow.Cbrt", "Atan2", "AsStruct",
     "StructExpr.FieldByName", "Replace", "ReplaceStrict", "Hash", "Pow.Generic",
 }  # fmt: skip
-# A column of one value is taken for a constant, which is computed in another way, or mustn't be null.
+# They treat a column of one value as a constant, for which they have another kernel, or refuse null.
 _SINGLED = {"Pow.Generic", "StringExpr.Replace"}
 _QUOTIENTS = {"TrueDivide", "FloorDivide", "Modulus"}
-# Of a group: one value, whatever the order of its rows.
+# Aggregates that don't depend on the order of rows.
 _TOTALS = {"Boolean.Any", "Boolean.All", "Boolean.HasNulls", "Boolean.IsEmpty", "NullCount"}
 _COUNTS = {"Count", "NUnique"}
 _EXACT_ONLY = {"Sum", "Min", "Max"}
-# A row of the left side meets those of the right that are of its partition, or of none; from some joins
-# no more rows come than went in.
+# Joins that match a left row with right rows of its partition, or of none. Some never add rows.
 _FEWER = {"Semi", "Anti"}
 _JOINS = {"Inner", "Left", *_FEWER}
 
 
 class Crossing(Exception):
-    """Rows of different partitions would meet, or might: in what."""
+    """The query isn't partition-wise, or may not be; the message names the operator."""
 
 
 def least_rows(tree: Node, cuts: Mapping[str, str], column: str) -> int:
-    """With how many rows at least a partition's result is the same from a query over many; mostly 0.
+    """The fewest rows for which a partition's result from a query over many is its own; mostly 0.
 
-    `cuts` are the columns that tell the partitions of each input apart (by its name), empty for one
-    that all of them see whole; `column` is that of the result. Raises Crossing where no result is.
+    `cuts` maps each input to its partition column, empty for an input that every partition reads whole;
+    `column` is the partition column of the result. Raises NotPartitionwise if no number of rows suffices.
     """
     try:
         rows = _Query(cuts).rows(tree)
@@ -74,7 +73,7 @@ def least_rows(tree: Node, cuts: Mapping[str, str], column: str) -> int:
 
 
 def row_by_row(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
-    """Whether an expression over columns of a schema gives for each row what it gives for that alone."""
+    """Whether the value of an expression in each row depends on that row only."""
     try:
         content = parsed(written(pl.LazyFrame(schema=dict(schema)).select(expression)))["Select"]
         return not _by_row(content["expr"], _Query({}).rows(content["input"]))
@@ -84,10 +83,10 @@ def row_by_row(expression: pl.Expr, schema: Mapping[str, pl.DataType]) -> bool:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows that a part of a query gives: each of one partition, told by any of the columns `cuts`.
+    """The rows of a part of a query: each belongs to the partition that any column of `cuts` names.
 
-    Those of no partition, which all of them see, are `shared`. Values may be others in a partition of
-    fewer rows than `least`.
+    `shared` rows belong to no partition: all partitions read them. Values of a partition with fewer rows
+    than `least` may differ.
     """
 
     cuts: frozenset[str]
@@ -100,12 +99,12 @@ class _Rows:
         return polars_schema(self.node)
 
     def given(self, expression: Any) -> pl.Schema:
-        """The names and types of what an expression gives."""
+        """The names and types of an expression's columns."""
         found = pl.Expr.deserialize(BytesIO(json.dumps(expression).encode()), format="json")
         return pl.LazyFrame(schema=self.schema).select(found).collect_schema()
 
     def dtype(self, expression: Any) -> pl.DataType:
-        """The type of what an expression gives, if that is one column."""
+        """The type of an expression of one column."""
         (dtype,) = self.given(expression).dtypes()
         return dtype
 
@@ -113,7 +112,7 @@ class _Rows:
         return expand(selector, list(self.schema), lambda: self.schema, None)
 
     def by_partition(self, keys: Sequence[Any]) -> bool:
-        """Whether rows that have equal keys are of one partition."""
+        """Whether rows with equal keys belong to the same partition."""
         return any(key.get("Column") in self.cuts for key in keys if isinstance(key, dict))
 
     def then(self, node: Node, least: int, cuts: frozenset[str] | None = None) -> _Rows:
@@ -122,7 +121,7 @@ class _Rows:
         return _Rows(kept, node, self.shared, max(self.least, least))
 
     def multiplied(self, node: Node, cuts: frozenset[str] | None = None) -> _Rows:
-        """What an operator makes of them that may give more rows than it takes."""
+        """These rows after an operator that may add rows."""
         if self.least:
             raise Crossing("more rows than those of a quotient by a constant")
         return self.then(node, 0, cuts)
@@ -133,7 +132,7 @@ class _Query:
         self._cuts = cuts
 
     def rows(self, node: Node) -> _Rows:
-        """What a part of the query gives; Crossing if rows of different partitions meet in it."""
+        """Follow the rows of a part of the query; NotPartitionwise if partitions are mixed in it."""
         name, content = plain_items(node)
         handler = _OPERATORS.get(name)
         if handler is None:
@@ -141,7 +140,7 @@ class _Query:
         return handler(self, content, node)
 
     def _one(self, content: Mapping[str, Any], what: str) -> _Rows:
-        """The rows that an operator works on, which must be of partitions."""
+        """The input rows of an operator, which must belong to partitions."""
         rows = self.rows(content["input"])
         if rows.shared:
             raise Crossing(f"{what} of rows of no partition")
@@ -261,7 +260,7 @@ _OPERATORS: Mapping[str, Callable[[_Query, Mapping[str, Any], Node], _Rows]] = {
 
 
 def _by_row(expressions: Sequence[Any], rows: _Rows) -> int:
-    """The `least` for which each value comes from its own row, or from its partition; or Crossing."""
+    """The `least` for values that depend on their row or partition only; or NotPartitionwise."""
     least = 0
     for name, content in [part for expression in expressions for part in _parts(expression)]:
         if name == "Over":
@@ -273,7 +272,7 @@ def _by_row(expressions: Sequence[Any], rows: _Rows) -> int:
 
 
 def _by_itself(name: str, content: Any, rows: _Rows) -> int:
-    """The `least` of an operator on values of one row: Polars has other ways for columns of one value."""
+    """The `least` of an operator on values of one row: Polars has other kernels for single values."""
     match name:
         case "BinaryExpr" if content["op"] in _QUOTIENTS and not _has_rows(content["right"]):
             exact = content["op"] != "TrueDivide" and _exact(rows.dtype(content["left"]))
@@ -293,7 +292,7 @@ def _over(content: Mapping[str, Any], rows: _Rows) -> int:
 
 
 def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
-    """The `least` of an expression that gives a value of a group; Crossing if that depends on others."""
+    """The `least` of an aggregate of a group; NotPartitionwise if it depends on other groups."""
     least, found = 0, list(_parts(expression))
     for name, content in found:
         if name == "Agg":
@@ -304,7 +303,7 @@ def _by_group(expression: Any, rows: _Rows, *, beside_rows: bool) -> int:
             raise Crossing(name)
         itself = _by_itself(name, content, rows)
         if itself and beside_rows:
-            # They are computed for all groups at once: many rows may be of one group.
+            # The quotients of all groups are computed at once, and there may be many rows of one group.
             raise Crossing("a quotient by a constant for each of some groups")
         least = max(least, itself)
     if any(name in ("Column", "Selector") for name, _ in found):
@@ -328,22 +327,22 @@ def _aggregate(content: Mapping[str, Any], rows: _Rows) -> int:
 
 
 def _inside(operand: Any, rows: _Rows) -> int:
-    """The `least` of an aggregate's operand, which must be values of rows: all of them or some."""
+    """The `least` of an aggregate's operand: values of all rows, or of filtered ones."""
     match operand:
         case {"Filter": {"input": values, "by": condition}}:
             return _by_row([values, condition], rows)
     return _by_row([operand], rows)
 
 
-# Expressions that add nothing of other rows to what their parts hold.
+# Expressions that depend on other rows only as far as their operands do.
 _PLAIN = {"Column", "Selector", "Literal", "Alias", "KeepName", "RenameAlias", "Cast",
           "BinaryExpr", "Ternary", "Function"}  # fmt: skip
 
 
 def _parts(expression: Any) -> Iterator[tuple[str, Any]]:
-    """The expressions in one, by name; not those inside of windows and aggregates.
+    """The kinds and contents of nested expressions, except those inside of windows and aggregates.
 
-    A function that makes one value of a column is called Total, with its operand.
+    A function that reduces a column to one value has the kind Total, and its operand as content.
     """
     if isinstance(expression, str):
         yield expression, None
@@ -364,7 +363,7 @@ def _parts(expression: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _operands(content: Mapping[str, Any]) -> Sequence[Any]:
-    """The operands of a function that are values of rows; Crossing if it may look at other rows."""
+    """The operands of a function that are values of rows; NotPartitionwise if it may read other rows."""
     called, operands = content["function"], content["input"]
     name = function_name(called)
     listed = name in _FUNCTIONS or name.partition(".")[0] in _FAMILIES
@@ -388,7 +387,7 @@ _OPERANDS: Mapping[str, Callable[[Any], Sequence[Any]]] = {
 }
 
 
-# Leaves and wrappers that bring no rows: what holds more than these has as many values as there are.
+# Kinds that don't add rows: an expression of only these kinds has one value.
 _CONSTANT = {"Literal", "Alias", "Cast", "BinaryExpr", "Ternary", "Function"}
 
 
@@ -397,7 +396,7 @@ def _has_rows(expression: Any) -> bool:
 
 
 def _bare(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
-    """An expression without the name, or the filter, around it; and the name."""
+    """Strip the alias, or the filter, of an expression; returns the alias as well."""
     match expression:
         case {"Alias": [inner, str(name)]} if wrapper == "Alias":
             return inner, name
@@ -407,7 +406,7 @@ def _bare(expression: Any, wrapper: str = "Alias") -> tuple[Any, str]:
 
 
 def _plain(expression: Any, rows: _Rows) -> Iterator[tuple[str, str]]:
-    """The columns that an expression hands on as they are: their names before and after."""
+    """The columns that an expression passes on unchanged: their names before and after."""
     inner, name = _bare(expression)
     match inner:
         case {"Column": str(column)}:
@@ -417,13 +416,13 @@ def _plain(expression: Any, rows: _Rows) -> Iterator[tuple[str, str]]:
 
 
 def _names(expression: Any, rows: _Rows) -> Collection[str]:
-    """The names that columns made by an expression may have."""
+    """The possible names of an expression's columns."""
     inner, name = _bare(expression)
     return (name,) if name else rows.given(inner).names()
 
 
 def _exact(dtype: pl.DataType) -> bool:
-    """Whether equal values of a type are the same value, and sums of it come out the same in any order."""
+    """Whether equal values of a type are identical, and its sums don't depend on the order."""
     return (
         not dtype.is_float() and not dtype.is_nested() and dtype.base_type() is not pl.Categorical
     )

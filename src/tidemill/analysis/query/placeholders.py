@@ -1,8 +1,8 @@
-"""Frames that stand for a stage's inputs and are recognised in a plan.
+"""Placeholder frames for a stage's inputs, which are recognized in a query plan.
 
-An input is a frame in memory without rows that has a column more, named after the input and dropped on
-top: what a stage sees (names, positions, types, row count) is what an unmarked frame shows, and the
-mark stays in the plan below whatever the stage does.
+A placeholder is an empty in-memory frame with an extra column, named after the input and dropped again.
+A stage sees the names, positions, types and row count of a plain frame, and the mark stays in the plan
+below every operator that the stage adds.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _MARK = "__tidemill_input__ "
 
 
 def marked(name: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-    """A frame without rows and with the columns of `schema` that `numbered` knows as the input `name`."""
+    """An empty frame with the columns of `schema` that `query_digests` recognizes as the input `name`."""
     mark = _MARK + name
     return pl.LazyFrame(schema={**schema, mark: pl.Null()}).drop(mark)
 
 
 def mark_in(scan: Mapping[str, Any]) -> str | None:
-    """The name of the input that a scan of a frame in memory stands for; None if it is data."""
+    """The input that the scan of an in-memory frame stands for; None if the frame is data."""
     last = next(reversed(scan["schema"]["fields"]), "")
     return last.removeprefix(_MARK) if last.startswith(_MARK) else None
 

@@ -1,7 +1,7 @@
-"""A plan from its sources to its result, operator by operator.
+"""Number a query plan from its sources to its result, operator by operator.
 
-An operator that isn't understood is never guessed at: it is taken with all its text, over all that the
-frames below it hold.
+An unknown operator is never guessed: it depends on all of its text, and on all columns and rows of its
+inputs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.analysis.query import groups, joins
-from tidemill.analysis.query import reshape_operators as reshapes
-from tidemill.analysis.query import row_operators as rows
-from tidemill.analysis.query import unions as stacks
+from tidemill.analysis.query import groups, joins, reshape_operators, row_operators, unions
 from tidemill.analysis.query.known_functions import NUMBERS, spoken
 from tidemill.analysis.query.operator import Below, Handler, Step, inputs_of, rest_of
 from tidemill.analysis.query.placeholders import is_mark, mark_in
@@ -33,32 +30,32 @@ from tidemill.analysis.query.value_numbers import (
 _HANDLERS: Mapping[str, Handler] = {
     **groups.HANDLERS,
     **joins.HANDLERS,
-    **reshapes.HANDLERS,
-    **rows.HANDLERS,
-    **stacks.HANDLERS,
+    **reshape_operators.HANDLERS,
+    **row_operators.HANDLERS,
+    **unions.HANDLERS,
 }
-# Operators that aren't understood column by column, but are known to leave each row in its place.
+# Operators without a handler that are known to keep the order of rows.
 _ROW_BY_ROW = {"MatchToSchema"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Reads relations from a plan; `keys` are the columns of inputs that are together unique."""
+    """Turns a plan into relations; `keys` are the columns of each input that are unique together."""
 
     keys: Mapping[str, Sequence[str]]
     sources: Sources = field(default_factory=Sources)
 
     def relation(self, node: Node) -> Relation:
-        """What a part of the plan computes."""
+        """Number a part of the plan."""
         name, content = plain_items(node)
         if name == "DataFrameScan":
             return self._scan(content)
         below = tuple(Below(self.relation(inner), inner) for inner in inputs_of(content))
-        step = Step(name, content, below, node)
+        operator = Step(name, content, below, node)
         try:
-            return _HANDLERS[name](step)
+            return _HANDLERS[name](operator)
         except SURPRISES:
-            return self._whole(step)
+            return self._whole(operator)
 
     def _scan(self, content: Mapping[str, Any]) -> Relation:
         source = mark_in(content)
@@ -78,39 +75,39 @@ class Plan:
         number = term("column", source, name, dtype)
         return Value(name, number, length, reads, _is_number(dtype), name)
 
-    def _whole(self, step: Step) -> Relation:
-        """An operator that isn't understood."""
-        relations = [below.relation for below in step.below]
-        rest = rest_of(step.content)
-        number = term("node", step.name, rest, [relation.digest for relation in relations])
+    def _whole(self, operator: Step) -> Relation:
+        """Number an unknown operator."""
+        relations = [below.relation for below in operator.below]
+        rest = rest_of(operator.content)
+        number = term("node", operator.name, rest, [relation.digest for relation in relations])
         reads = union(relation.all_reads for relation in relations) | self.all_reads(rest)
         length = Length(number, reads)
         disorder = first(*(relation.open for relation in relations))
-        if step.name in _ROW_BY_ROW:
+        if operator.name in _ROW_BY_ROW:
             disorder = ""
         unstable = first(
             *(relation.doubt for relation in relations),
-            disorder and f"{spoken(step.name)} over rows in no fixed order ({disorder})",
+            disorder and f"{spoken(operator.name)} over rows in no fixed order ({disorder})",
         )
         return Relation(
             rows=number,
             reads=reads,
             columns={
                 name: Value(name, term("column of node", number, name), length, reads, root=name)
-                for name in step.names()
+                for name in operator.names()
             },
-            open=_order_of(step),
+            open=_order_of(operator),
             unstable=unstable,
         )
 
     def all_reads(self, part: Any) -> Reads:
-        """All columns of all inputs that a part of the plan holds."""
+        """All columns of all inputs in a part of the plan."""
         return union(self._scan(content).all_reads for content in _marked_scans(part))
 
 
 def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(part, list):
-        # Bytes are lists of numbers, which hold nothing.
+        # Bytes are lists of numbers, without scans.
         for item in part if part and not isinstance(part[0], int) else ():
             yield from _marked_scans(item)
     elif isinstance(part, dict):
@@ -123,7 +120,7 @@ def _marked_scans(part: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _data(content: Mapping[str, Any]) -> Relation:
-    """A frame that is written down in the plan: its bytes are what it computes."""
+    """A frame whose data is in the plan: it is identified by its bytes."""
     number = term("data", content)
     length = Length(number, 0)
     columns = {
@@ -137,11 +134,11 @@ def _is_number(dtype: Any) -> bool:
     return isinstance(dtype, str) and dtype in NUMBERS
 
 
-def _order_of(step: Step) -> str:
-    """Why the rows of an operator that isn't understood have no order of their own."""
-    keeps = step.content.get("maintain_order", step.name in _ROW_BY_ROW)
+def _order_of(operator: Step) -> str:
+    """Why the order of an unknown operator's rows is undefined; empty if it is defined."""
+    keeps = operator.content.get("maintain_order", operator.name in _ROW_BY_ROW)
     if keeps is True:
-        return first(*(below.relation.open for below in step.below))
-    if "maintain_order" in step.content:
-        return f"{spoken(step.name)} without maintain_order"
-    return f"the order of {spoken(step.name)} isn't known"
+        return first(*(below.relation.open for below in operator.below))
+    if "maintain_order" in operator.content:
+        return f"{spoken(operator.name)} without maintain_order"
+    return f"the order of {spoken(operator.name)} isn't known"

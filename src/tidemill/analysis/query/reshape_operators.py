@@ -1,4 +1,4 @@
-"""Operators that rename, number, unfold or total the columns of a frame."""
+"""Operators that rename, unpivot, explode, unnest or aggregate the columns of a frame."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from tidemill.analysis.query.value_numbers import (
 )
 
 
-def _map_function(step: Step) -> Relation:
-    name, content = plain_items(step.content["function"])
-    return _FUNCTIONS[name](content, step)
+def _map_function(operator: Step) -> Relation:
+    name, content = plain_items(operator.content["function"])
+    return _FUNCTIONS[name](content, operator)
 
 
-def _rename(content: Mapping[str, Any], step: Step) -> Relation:
+def _rename(content: Mapping[str, Any], operator: Step) -> Relation:
     names = dict(zip(content["existing"], content["new"], strict=True))
     renamed = (
-        value._replace(name=names.get(name, name)) for name, value in step.relation.columns.items()
+        value._replace(name=names.get(name, name))
+        for name, value in operator.relation.columns.items()
     )
-    return step.relation.with_columns(columns(renamed))
+    return operator.relation.with_columns(columns(renamed))
 
 
-def _row_index(content: Mapping[str, Any], step: Step) -> Relation:
-    relation = step.relation
+def _row_index(content: Mapping[str, Any], operator: Step) -> Relation:
+    relation = operator.relation
     name, number = content["name"], term("row index", relation.rows, content["offset"])
     reason = relation.open and f"row numbers of rows in no fixed order ({relation.open})"
     index = Value(name, number, relation.length, relation.reads, True, name, "", reason)
@@ -44,9 +45,9 @@ def _row_index(content: Mapping[str, Any], step: Step) -> Relation:
     return replace(relation, columns=made, keys=(*relation.keys, frozenset({number})))
 
 
-def _explode(content: Mapping[str, Any], step: Step) -> Relation:
-    relation = step.relation
-    lists = set(step.scope.select(content["columns"]))
+def _explode(content: Mapping[str, Any], operator: Step) -> Relation:
+    relation = operator.relation
+    lists = set(operator.scope.select(content["columns"]))
     unfolded = [value for name, value in relation.columns.items() if name in lists]
     rest = {key: part for key, part in content.items() if key != "columns"}
     rows = term("explode", relation.rows, [value.term for value in unfolded], rest)
@@ -69,12 +70,12 @@ def _placed(name: str, value: Value, length: Length, how: str) -> Value:
     return Value(name, number, length, value.reads, numeric, name, "", value.unstable)
 
 
-def _unpivot(content: Mapping[str, Any], step: Step) -> Relation:
-    relation, args = step.relation, content["args"]
-    index = step.scope.select(args["index"]) if args["index"] is not None else []
+def _unpivot(content: Mapping[str, Any], operator: Step) -> Relation:
+    relation, args = operator.relation, content["args"]
+    index = operator.scope.select(args["index"]) if args["index"] is not None else []
     on = [name for name in relation.columns if name not in index]
     if args["on"] is not None:
-        on = step.scope.select(args["on"])
+        on = operator.scope.select(args["on"])
     if not on:
         raise Unknown("an unpivot of no columns")
     length = Length(term("unpivot", relation.rows, len(on)), relation.reads)
@@ -91,7 +92,7 @@ def _unpivot(content: Mapping[str, Any], step: Step) -> Relation:
         Value(value, numbers[1], length, union(v.reads for v in molten), False, value, "", doubt),
     ]
     made = columns(outputs)
-    if list(made) != step.names():
+    if list(made) != operator.names():
         raise Unknown("the names of an unpivot")
     return Relation(
         rows=length.term,
@@ -102,13 +103,13 @@ def _unpivot(content: Mapping[str, Any], step: Step) -> Relation:
     )
 
 
-def _unnest(content: Mapping[str, Any], step: Step) -> Relation:
+def _unnest(content: Mapping[str, Any], operator: Step) -> Relation:
     if content["separator"] is not None:
         raise Unknown("an unnest that makes names")
-    structs = set(step.scope.select(content["columns"]))
-    schema = step.below[0].schema()
+    structs = set(operator.scope.select(content["columns"]))
+    schema = operator.below[0].schema()
     found = []
-    for name, value in step.relation.columns.items():
+    for name, value in operator.relation.columns.items():
         dtype = schema[name]
         if name not in structs:
             found.append(value._replace(name=name))
@@ -116,15 +117,15 @@ def _unnest(content: Mapping[str, Any], step: Step) -> Relation:
             found += [_field(value, part.name) for part in dtype.fields]
         else:
             raise Unknown("an unnest of a column that isn't a struct")
-    return step.relation.with_columns(columns(found))
+    return operator.relation.with_columns(columns(found))
 
 
 def _field(value: Value, name: str) -> Value:
     return value._replace(name=name, term=term("field", value.term, name), numeric=False, root=name)
 
 
-def _stats(content: Any, step: Step) -> Relation:
-    relation = step.relation
+def _stats(content: Any, operator: Step) -> Relation:
+    relation = operator.relation
     if "Column" in repr(content):
         raise Unknown("totals by a column")
     totals = {
@@ -143,29 +144,29 @@ def _stats(content: Any, step: Step) -> Relation:
     return Relation(rows=ONE.term, reads=0, columns=totals, keys=(frozenset(),))
 
 
-def _fill_nan(content: Any, step: Step) -> Relation:
+def _fill_nan(content: Any, operator: Step) -> Relation:
     if "Dyn" not in content["Literal"] and "Scalar" not in content["Literal"]:
         raise Unknown("NaN that is filled with values of rows")
-    return step.relation.with_columns(
+    return operator.relation.with_columns(
         {
             name: value._replace(term=term("fill_nan", content, value.term))
-            for name, value in step.relation.columns.items()
+            for name, value in operator.relation.columns.items()
         }
     )
 
 
-def _hint(content: Any, step: Step) -> Relation:
-    """What is said to be sorted: Polars believes it, so it decides about what is computed from there."""
+def _hint(content: Any, operator: Step) -> Relation:
+    """Columns that the user declares sorted: Polars trusts that, so it affects later operators."""
     hinted = [hint["column"] for hint in content["Sorted"]]
     marks = [[hint["descending"], hint["nulls_last"]] for hint in content["Sorted"]]
-    values = [step.scope.column(name) for name in hinted]
+    values = [operator.scope.column(name) for name in hinted]
     terms = [value.term for value in values]
-    reads = step.relation.reads | union(value.reads for value in values)
-    made = dict(step.relation.columns)
+    reads = operator.relation.reads | union(value.reads for value in values)
+    made = dict(operator.relation.columns)
     for place, value in enumerate(values):
-        number = term("sorted", marks, terms, place, step.relation.rows)
+        number = term("sorted", marks, terms, place, operator.relation.rows)
         made[hinted[place]] = value._replace(term=number, reads=reads)
-    return step.relation.with_columns(made)
+    return operator.relation.with_columns(made)
 
 
 _FUNCTIONS: Mapping[str, Callable[[Any, Step], Relation]] = {

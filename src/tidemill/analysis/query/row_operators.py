@@ -1,4 +1,4 @@
-"""Operators that choose, arrange or extend the rows of one frame."""
+"""Operators that filter, sort, slice, deduplicate or extend the rows of one frame."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tidemill.analysis.query.value_numbers import (
 )
 
 
-def _filter(step: Step) -> Relation:
-    relation, scope = step.relation, step.scope
-    conditions = _conditions(step.content["predicate"], scope)
+def _filter(operator: Step) -> Relation:
+    relation, scope = operator.relation, operator.scope
+    conditions = _conditions(operator.content["predicate"], scope)
     below, known = relation.filtered or (relation.rows, frozenset())
     together = known | {condition.term for condition in conditions}
     return replace(
@@ -38,7 +38,7 @@ def _filter(step: Step) -> Relation:
 
 
 def _conditions(predicate: Any, scope: Scope) -> list[Value]:
-    """What must hold for a row: a conjunction in its parts, where each has a value per row."""
+    """The conditions of a filter: the parts of a conjunction, if each has a value per row."""
     found = values(predicate, scope)
     if len(found) != 1:
         raise Unknown("a filter of several conditions")
@@ -59,10 +59,10 @@ def _conjuncts(predicate: Any) -> list[Any]:
     return [found for part in parts for found in _conjuncts(part)]
 
 
-def _select(step: Step) -> Relation:
-    relation, options = step.relation, step.content["options"]
+def _select(operator: Step) -> Relation:
+    relation, options = operator.relation, operator.content["options"]
     _expected(options)
-    outputs = several(step.content["expr"], step.scope)
+    outputs = several(operator.content["expr"], operator.scope)
     lengths = {output.length for output in outputs} - {ONE}
     keeps = options["maintain_dataframe_height"]
     if lengths == {relation.length} or (not outputs and keeps):
@@ -82,7 +82,7 @@ def _select(step: Step) -> Relation:
 
 
 def _cut(relation: Relation, outputs: Sequence[Value], length: Length) -> Relation:
-    """The rows that expressions of one length make."""
+    """The frame of expressions that share a length other than that of the input."""
     ordered = [output for output in outputs if output.length != ONE]
     alone = ordered[0].open if len(ordered) == 1 else ""
     kept = (output if output is ordered[0] and alone else beside(output) for output in outputs)
@@ -95,15 +95,15 @@ def _cut(relation: Relation, outputs: Sequence[Value], length: Length) -> Relati
     )
 
 
-def _with_columns(step: Step) -> Relation:
-    relation = step.relation
-    _expected(step.content["options"])
-    outputs = [beside(output) for output in several(step.content["exprs"], step.scope)]
+def _with_columns(operator: Step) -> Relation:
+    relation = operator.relation
+    _expected(operator.content["options"])
+    outputs = [beside(output) for output in several(operator.content["exprs"], operator.scope)]
     others = {output.length for output in outputs} - {ONE, relation.length}
     made = columns(outputs)
     if not others:
         return relation.with_columns({**relation.columns, **made})
-    # A frame of one row takes the length of what stands beside it.
+    # A frame of one row takes the length of the new columns.
     rows = term("with_columns", relation.rows, sorted(others))
     placed = {name: _at(rows, value) for name, value in made.items()}
     return replace(
@@ -125,10 +125,10 @@ def _expected(options: Mapping[str, Any]) -> None:
         raise Unknown("a select with rules of its own")
 
 
-def _sort(step: Step) -> Relation:
-    relation, options = step.relation, step.content["sort_options"]
-    by = several(step.content["by_column"], step.scope)
-    cut = step.content["slice"]
+def _sort(operator: Step) -> Relation:
+    relation, options = operator.relation, operator.content["sort_options"]
+    by = several(operator.content["by_column"], operator.scope)
+    cut = operator.content["slice"]
     known = {key.term for key in by}
     if any(key <= known for key in relation.keys):
         open = ""
@@ -148,8 +148,8 @@ def _sort(step: Step) -> Relation:
     )
 
 
-def _slice(step: Step) -> Relation:
-    relation, content = step.relation, step.content
+def _slice(operator: Step) -> Relation:
+    relation, content = operator.relation, operator.content
     return replace(
         relation,
         rows=term("slice", relation.rows, content["offset"], content["len"]),
@@ -162,12 +162,12 @@ def _sliced(reason: str) -> str:
     return f"a slice of rows in no fixed order ({reason})"
 
 
-def _distinct(step: Step) -> Relation:
-    relation, options = step.relation, step.content["options"]
+def _distinct(operator: Step) -> Relation:
+    relation, options = operator.relation, operator.content["options"]
     names = list(relation.columns)
-    subset = [step.scope.column(name) for name in names]
+    subset = [operator.scope.column(name) for name in names]
     if options["subset"] is not None:
-        subset = several(options["subset"], step.scope)
+        subset = several(options["subset"], operator.scope)
     known = frozenset(key.term for key in subset)
     keep = options["keep_strategy"]
     reasons = [relation.unstable, *(beside(key).unstable for key in subset)]

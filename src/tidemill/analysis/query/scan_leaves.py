@@ -1,8 +1,8 @@
-"""Where a query gets its rows: frames that a stage is handed, recognisable in the plan that Polars makes.
+"""The leaves of a query plan, and how a stage's inputs are recognized among them.
 
-Polars shows its plan node by node and calls that private, so it is looked at only in the release and
-the form that this was tested with. A leaf is recognised by what Polars carries along untouched: the
-function of an IO source, the paths of a scan, a column of a frame in memory that nobody selects.
+Polars exposes its plan node by node in a private API, which is used only in the tested release and form.
+A leaf is recognized by something that Polars passes through unchanged: the function of an IO source, the
+paths of a scan, or a column of an in-memory frame that no query can select.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _MARK = "__tidemill_leaf__ "
 
 
 class RowsWanted(Exception):
-    """Raised by a noting source: its rows were asked for."""
+    """Raised by a recording source when its rows are requested."""
 
 
 def noting(name: str, schema: Mapping[str, pl.DataType], noted: list[str]) -> pl.LazyFrame:
-    """A frame without rows to give: it appends `name` to `noted` and raises when they are asked for."""
+    """A frame without rows: when they are requested, it appends `name` to `noted` and raises RowsWanted."""
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
         noted.append(name)
@@ -36,18 +36,18 @@ def noting(name: str, schema: Mapping[str, pl.DataType], noted: list[str]) -> pl
 
 
 def marked(mark: str, frame: pl.DataFrame) -> pl.LazyFrame:
-    """The rows of a frame in memory as a leaf that is known by `mark`, whatever else looks like it."""
-    # A column of type Null has no buffers: it costs microseconds, and no query can name it.
+    """Tag an in-memory frame, so that its leaf can be recognized by `mark`."""
+    # A column of type Null has no buffers, so it costs microseconds; no query can name it.
     marks = pl.Series(_MARK + mark, [None], pl.Null).new_from_index(0, frame.height)
     return frame.hstack([marks]).lazy().select(frame.columns)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Stranger:
-    """A leaf with rows that is no input's: `name` tells which, the same in every process.
+    """A leaf with rows that belongs to no input; its `name` is the same in every process.
 
-    `kind` is scan, source (an IO source) or frame: rows that the query carries itself, which are a
-    frame in memory or what literals alone made.
+    `kind` is scan, source (an IO source) or frame (rows in the query itself: an in-memory frame, or rows
+    made of literals).
     """
 
     kind: str
@@ -56,10 +56,10 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """How the inputs of a stage are recognised, and their columns in order.
+    """How the inputs of a stage are recognized, and their columns in order.
 
-    `owners` maps what a leaf is known by to the inputs that have it. Inputs may share leaves: two
-    stages can have made the same object, and a scan of it is then a leaf of both.
+    `owners` maps the tag of a leaf to the inputs that have it. Inputs may share leaves: two stages can
+    produce the same object, and a scan of it is then a leaf of both.
     """
 
     schemas: Mapping[str, tuple[str, ...]]
@@ -67,9 +67,9 @@ class Leaves:
 
     @classmethod
     def of(cls, frames: Mapping[str, pl.LazyFrame]) -> Leaves | None:
-        """What the handed `frames` look like in a plan; None where Polars can't be asked.
+        """Find the leaves of the input `frames`; None if this release of Polars isn't supported.
 
-        ValueError for a frame in memory that isn't `marked`, unless it has no rows.
+        ValueError for an in-memory frame with rows that isn't tagged.
         """
         schemas: dict[str, tuple[str, ...]] = {}
         owners: dict[object, tuple[str, ...]] = {}
@@ -87,15 +87,15 @@ class Leaves:
         return cls(schemas, owners)
 
     def inputs(self, leaf: Any) -> set[tuple[str, ...]]:
-        """For each part of `leaf` the inputs that it may stem from; none for a part of a stranger.
+        """For each part of `leaf`, the inputs that it may belong to; none for a foreign part.
 
-        Polars makes one scan of several files of scans that are put one below the other.
+        Polars merges concatenated scans into one scan of several files.
         """
         return {self.owners.get(part, ()) for part in known_by(leaf)}
 
 
 def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
-    """The nodes of a query's plan, nothing of it run; None if this Polars isn't one that is known."""
+    """The nodes of a query's plan, without running it; None if this release of Polars isn't supported."""
     if not is_supported(pl.__version__):
         return None
     plan: Any = query._ldf
@@ -106,7 +106,7 @@ def plan_of(query: pl.LazyFrame, *, optimised: bool) -> Any | None:
 
 
 def leaves_of(nodes: Any) -> list[Any]:
-    """The leaves of a plan; NotImplementedError for one that Polars doesn't show."""
+    """The leaves of a plan; NotImplementedError for a leaf that Polars doesn't expose."""
     found, todo = [], [nodes.get_node()]
     while todo:
         nodes.set_node(todo.pop())
@@ -118,7 +118,7 @@ def leaves_of(nodes: Any) -> list[Any]:
 
 
 def known_by(leaf: Any) -> list[object]:
-    """What the parts of a leaf are recognised by; none for a frame that isn't marked."""
+    """The tags by which the parts of a leaf are recognized; none for an untagged frame."""
     match type(leaf).__name__:
         case "PythonScan":
             return [leaf.options[0]]
@@ -132,17 +132,17 @@ def known_by(leaf: Any) -> list[object]:
 
 
 def is_counted(node: Any) -> bool:
-    """Whether a node stands for a scan of which only the rows are counted; its own leaf is empty."""
+    """Whether a node replaces a scan of which only the rows are counted; its own leaf is empty."""
     return type(node).__name__ == "MapFunction" and node.function[0] == "fast_count"
 
 
 def has_rows(leaf: Any) -> bool:
-    """Whether a leaf may bring rows; a frame without any brings nothing but its schema."""
+    """Whether a leaf may have rows; an empty frame contributes only its schema."""
     return type(leaf).__name__ != "DataFrameScan" or leaf.df.height() > 0
 
 
 def stranger(leaf: Any) -> Stranger:
-    """What to call a leaf that is no input's."""
+    """Describe a leaf that belongs to no input."""
     match type(leaf).__name__:
         case "PythonScan":
             return Stranger("source", "an IO source")

@@ -1,4 +1,4 @@
-"""Which columns a selector names, in which order, over a frame or inside the groups of one."""
+"""Expand selectors to column names, over a frame or inside of groups."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SUFFIX = "__tidemill_selected"
 def expand(
     selector: Any, names: Sequence[str], schema: Callable[[], Schema], groups: Sequence[str] | None
 ) -> list[str]:
-    """The names that `selector` gives over columns `names`, whose types `schema` tells if it must.
+    """Expand `selector` over the columns `names`; `schema` is called if their types are needed.
 
-    Inside of groups (`groups` are then the names of their keys) most selectors leave out the keys.
-    Raises Unknown for what Polars doesn't select either.
+    Inside of groups (`groups` holds the names of their keys) most selectors leave out the keys.
+    Raises Unknown for a selector that Polars refuses.
     """
     if groups is None:
         plain = _by_name(selector, names)
@@ -33,7 +33,7 @@ def expand(
 
 
 def _by_name(selector: Any, names: Sequence[str]) -> list[str] | None:
-    """The everyday selectors without asking Polars."""
+    """Expand the common selectors without Polars; None for others."""
     match selector:
         case "Wildcard":
             return list(names)

@@ -1,8 +1,8 @@
-"""The text of a query as Polars writes it: JSON with every parameter, before any optimisation.
+"""Serialize a query as JSON with every parameter, before any optimization.
 
-What the text leaves out is put right here, so that equal texts are equal queries: JSON has no NaN and no
-infinities (Polars writes null for all of them), wrappers that only say that somebody looked at the
-schema are dropped, and so are the random names of caches.
+Equal texts must be equal queries, so two gaps are closed here. JSON has no NaN and no infinities, for
+which Polars writes null. Wrappers that only record a look at the schema, and the random names of caches,
+are dropped.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from polars.exceptions import PolarsError
 
 Node: TypeAlias = dict[str, Any]
 
-# Releases (major, minor) whose plans this was tested with; in another one an operator may mean, or a
-# name may follow, something else.
+# Releases (major, minor) whose plans were tested; in other releases operators may have other meanings.
 SUPPORTED = ((2, 1),)
-# Floats that aren't finite, as the binary form of a plan (MessagePack) spells them, 64 and 32 bits, and
-# what stands for them here: numbers that nobody writes. A NaN with a payload stays null.
+# Non-finite floats in the binary form of a plan (MessagePack), of 64 and 32 bits, and the unlikely numbers
+# that replace them. A NaN with a payload stays null.
 _STAND_INS = {
     bytes.fromhex(token): bytes.fromhex(number)
     for token, number in (
@@ -40,55 +39,57 @@ _NOT_FINITE = re.compile(b"|".join(map(re.escape, _STAND_INS)))
 
 
 class Unreadable(Exception):
-    """The query can't be written down; the message is the reason."""
+    """The query can't be serialized; the message is the reason."""
 
 
 def is_supported(version: str) -> bool:
-    """Whether plans of this release of Polars are understood."""
+    """Whether plans of this release of Polars are supported."""
     return tuple(version.split(".")[:2]) in {tuple(map(str, known)) for known in SUPPORTED}
 
 
 def written(frame: pl.LazyFrame) -> str:
-    """The query as JSON text in which no number is lost; Unreadable if Polars can't write it."""
+    """Serialize a query to JSON without losing numbers; Unreadable if Polars can't."""
     if not is_supported(pl.__version__):
         known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
-        raise Unreadable(f"plans of Polars {pl.__version__} are not known (known: {known})")
+        raise Unreadable(
+            f"query plans of Polars {pl.__version__} are not supported (supported: {known})"
+        )
     try:
         binary = frame.serialize()
         if _NOT_FINITE.search(binary):
             frame = pl.LazyFrame.deserialize(BytesIO(_with_finite(binary)))
         target = BytesIO()
-        # `serialize(format="json")` is this and a warning; warnings can't be silenced thread by thread.
+        # `serialize(format="json")` adds only a warning, and warnings can't be silenced per thread.
         frame._ldf.serialize_json(target)
     except PolarsError as error:
         reason = str(error).strip().rpartition("\n")[2]
-        # Where it is installed, Polars pickles functions with it, and they are found in the text.
+        # With cloudpickle installed, Polars pickles functions, which are then found in the text.
         python = "cloudpickle" in reason
         raise Unreadable(
             "a Python function in its query"
             if python
-            else f"Polars can't write the query down: {reason}"
+            else f"Polars can't serialize the query: {reason}"
         ) from error
     return target.getvalue().decode()
 
 
 def parsed(text: str) -> Node:
-    """The query as nested records; Unreadable if it is nested too deep."""
+    """Parse a serialized query; Unreadable if it is nested too deep."""
     try:
         plan: Node = json.loads(text, object_hook=_plain)
     except RecursionError as error:
-        raise Unreadable("the query is nested too deep to be read") from error
+        raise Unreadable("the query is nested too deeply") from error
     return plan
 
 
 def schema_of(node: Node) -> dict[str, pl.DataType]:
-    """Polars' own schema of a part of a query; PolarsError if it has none."""
+    """Ask Polars for the schema of a part of a query; PolarsError if it has none."""
     frame = pl.LazyFrame.deserialize(BytesIO(json.dumps(node).encode()), format="json")
     return dict(frame.collect_schema())
 
 
 def _plain(record: Node) -> Node:
-    # Called for every record, of which hardly any is a wrapper.
+    # Called for every record, and few of them are wrappers.
     if len(record) == 1 and ("IR" in record or "Cache" in record):
         match record:
             case {"IR": {"dsl": dict(inner)}} | {"Cache": {"input": dict(inner), "id": _}}:
@@ -99,12 +100,12 @@ def _plain(record: Node) -> Node:
 def _with_finite(binary: bytes) -> bytes:
     for number in _STAND_INS.values():
         if number in binary:
-            raise Unreadable("it holds a number that stands for NaN or infinity here")
+            raise Unreadable("it contains a number that stands for NaN or infinity here")
     return _NOT_FINITE.sub(lambda found: _STAND_INS[found[0]], binary)
 
 
 def plain_items(record: Mapping[str, Any]) -> tuple[str, Any]:
-    """Name and content of a record that stands for a variant; LookupError if it isn't one."""
+    """The name and content of a record that is a variant; LookupError if it isn't one."""
     if len(record) != 1:
         raise LookupError(f"not one name but {list(record)}")
     return next(iter(record.items()))

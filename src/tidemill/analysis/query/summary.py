@@ -1,4 +1,4 @@
-"""What a stage's query says before any data moves: per output column what it computes and what it reads."""
+"""The summary of a stage's query: what each output column computes, and which columns it reads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ Reads: TypeAlias = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What frames without rows tell of a transform.
+    """What calling a transform on empty frames shows about its query.
 
-    `columns` holds a digest per output column: equal digests compute the same from the same. `lineage`
-    maps each of them to the columns that it depends on, those that decide about its rows included.
-    `reads` are the columns that the stage as a whole asks for; an input of which only the number of
-    rows counts has none. When the query isn't the whole truth, `opaque` says why: there are no digests
-    then, and the code and all columns stand for it. `touched` is what it reached for besides its
-    inputs while it was called, `unstable` why equal inputs may give other rows, `unordered` why its
-    rows have no order of their own; `memos` says whether it asks any. Called on many partitions at once it
-    gives each of them, where that has at least `least` rows, what it gives over that one; None where that
-    isn't known.
+    `columns` has a digest per output column: equal digests compute the same from the same inputs.
+    `lineage` maps each output column to the columns that it or its rows depend on. `reads` are the columns
+    that the whole stage reads; an input of which only the number of rows counts has none. `opaque` says why
+    the query doesn't describe the stage: there are then no digests, and the code and all columns count.
+    `touched` are the hidden inputs of the call. `unstable` says why equal inputs may give other rows,
+    `unordered` why the order of the rows is undefined; `memos` says whether it uses memos. The query is
+    partition-wise for partitions of at least `least` rows; None if that isn't known.
     """
 
     opaque: str = ""

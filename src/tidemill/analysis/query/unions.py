@@ -1,4 +1,4 @@
-"""Frames that are put below or beside each other."""
+"""Operators that concatenate frames vertically or horizontally."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tidemill.analysis.query.value_numbers import (
 )
 
 
-def _union(step: Step) -> Relation:
-    args = step.content["args"]
-    parts = [below.relation for below in step.below]
+def _union(operator: Step) -> Relation:
+    args = operator.content["args"]
+    parts = [below.relation for below in operator.below]
     names = list(parts[0].columns)
     if args["diagonal"]:
         names = list(dict.fromkeys(name for part in parts for name in part.columns))
-        if names != step.names():
+        if names != operator.names():
             raise Unknown("the names of a diagonal union")
     elif any(list(part.columns) != names for part in parts):
         raise Unknown("a union of frames with other names")
@@ -50,9 +50,9 @@ def _stacked(name: str, parts: list[Relation], length: Length) -> Value:
     return Value(name, number, length, reads, numeric, name, "", unstable)
 
 
-def _beside(step: Step) -> Relation:
-    parts = [below.relation for below in step.below]
-    options = step.content["options"]
+def _beside(operator: Step) -> Relation:
+    parts = [below.relation for below in operator.below]
+    options = operator.content["options"]
     length = Length(term("beside", [p.rows for p in parts], options), union(p.reads for p in parts))
     disorder = first(*(part.open for part in parts))
     misaligned = disorder and f"rows in no fixed order beside others ({disorder})"

@@ -1,8 +1,8 @@
-"""Numbers for what a query computes: two values with one number are the same wherever they stand.
+"""Value numbering for queries: values with the same number are equal wherever they occur.
 
-A *term* names a function of the rows of a frame; a *relation* names its rows by such a term too, and
-knows a value per column. Whatever a value depends on beyond its own row (order, other rows, groups) is
-in its term, as the term of the rows that it was computed over.
+A *term* names a function of the rows of a frame. A *relation* has a term for its rows, and a value per
+column. Everything that a value depends on beyond its own row (order, other rows, groups) is part of its
+term, as the term of the rows that it is computed over.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
 
-# Columns of inputs as bits of one number: see `Sources`.
+# A set of input columns, as the bits of one number: see `Sources`.
 Reads: TypeAlias = int
 
 
 def term(*parts: Any) -> str:
-    """32 hex digits that name `parts`: text, numbers, None, and lists, tuples and dicts of those.
+    """Hash `parts` to 32 hex digits: text, numbers, None, and lists, tuples and dicts of those.
 
-    The order of a dict counts; 1, 1.0 and True differ, and so do 0.0 and -0.0.
+    The order of a dict counts. 1, 1.0 and True differ, and so do 0.0 and -0.0.
     """
     return blake2b(repr(parts).encode(), digest_size=16, person=b"tidemill-query").hexdigest()
 
 
 class Unknown(Exception):
-    """A part of the plan whose meaning isn't known for sure: what holds it is taken as a whole."""
+    """A part of the query has an unknown meaning: the operator that contains it is opaque."""
 
 
 class Lost(Exception):
-    """The plan names a column that isn't there: its names were followed wrongly."""
+    """The query names a column that doesn't exist: its names were followed wrongly."""
 
 
-# What reading a part of a plan of another form than the known one may raise.
+# Raised by reading a part of a query that has an unknown form.
 SURPRISES = (Unknown, LookupError, TypeError, ValueError, AttributeError)
 
 
 class Length(NamedTuple):
-    """How many rows an expression has, and which: a term that equal ones share."""
+    """The rows of an expression: expressions of equal terms have the same rows."""
 
     term: str
     reads: Reads
@@ -46,13 +46,12 @@ class Length(NamedTuple):
 ONE = Length("one", 0)
 
 
-# Made by the thousand, so not a dataclass.
+# Created by the thousand, so not a dataclass.
 class Value(NamedTuple):
-    """What an expression gives.
+    """The value of an expression.
 
-    `name` is what Polars calls it, None if that isn't known for sure; `root` is the column that it
-    starts with. `open` says why its values have no order of their own, `unstable` why they aren't
-    determined at all.
+    `name` is its output name in Polars, None if that isn't certain; `root` is the column that it starts
+    with. `open` says why the order of its values is undefined, `unstable` why the values themselves are.
     """
 
     name: str | None
@@ -65,7 +64,7 @@ class Value(NamedTuple):
     unstable: str = ""
 
 
-# Columns whose values are together unique in a relation.
+# Columns that are unique together in a relation, by the terms of their values.
 Key: TypeAlias = frozenset[str]
 
 
@@ -73,8 +72,8 @@ Key: TypeAlias = frozenset[str]
 class Relation:
     """A frame: the term of its rows, in their order, and a value per column.
 
-    `open` says why the order of the rows is open, `unstable` why it isn't determined which rows they are.
-    Of a filter `filtered` has the rows below it and its conditions, so that filters join into one.
+    `open` says why the order of the rows is undefined, `unstable` why it is undefined which rows there are.
+    `filtered` holds the input rows and the conditions of a filter, so that consecutive filters merge.
     """
 
     rows: str
@@ -99,18 +98,18 @@ class Relation:
 
     @property
     def digest(self) -> str:
-        """Names everything: the rows, and all columns with their names in order."""
+        """The term of the whole frame: its rows, and all columns with their names in order."""
         return term("relation", self.rows, [(n, value.term) for n, value in self.columns.items()])
 
     @property
     def doubt(self) -> str:
-        """Why something of it isn't determined; empty if all is."""
+        """Why rows or values are undefined; empty if all are defined."""
         return first(self.unstable, *(value.unstable for value in self.columns.values()))
 
 
 @dataclass(slots=True)
 class Sources:
-    """The columns of all inputs, each with a bit; and a bit for each input that rows depend on."""
+    """A bit for each column of each input, and one for the rows of each input."""
 
     bits: dict[tuple[str, str | None], Reads] = field(default_factory=dict)
 
@@ -118,7 +117,7 @@ class Sources:
         return self.bits.setdefault((source, column), 1 << len(self.bits))
 
     def named(self, reads: Reads) -> dict[str, tuple[str, ...]]:
-        """Per input the columns that are read; none for an input of which only the rows count."""
+        """The columns that are read of each input; none for an input of which only the rows count."""
         places = list(self.bits)
         found: dict[str, list[str]] = {}
         while reads:
@@ -130,7 +129,7 @@ class Sources:
 
 
 def union(reads: Iterable[Reads]) -> Reads:
-    """All that any of them reads."""
+    """The union of several sets of columns."""
     found = 0
     for bits in reads:
         found |= bits
@@ -138,5 +137,5 @@ def union(reads: Iterable[Reads]) -> Reads:
 
 
 def first(*reasons: str) -> str:
-    """The first reason that there is."""
+    """The first nonempty reason."""
     return next(filter(None, reasons), "")
