@@ -286,7 +286,7 @@ def play(rng: Random, root: Path, kinds: list[str], *, away: bool) -> int:
             with pytest.MonkeyPatch.context() as patch:
                 if away:
                     engine = away_to(Erratic(rng, lambda task: None))
-                    patch.setattr("tidemill.project.runs.elsewhere", engine)
+                    patch.setattr("tidemill.project.runs.engine_options", engine)
                 assert one.run(stage).exit_code == code
         if not is_stable(one):
             # Two runs of it needn't give the same.

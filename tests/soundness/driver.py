@@ -130,7 +130,7 @@ class Player:
 
         if rng.random() < 0.5:
             return nullcontext()
-        return patch("tidemill.project.runs.elsewhere", away_to(Erratic(rng, mishap)))
+        return patch("tidemill.project.runs.engine_options", away_to(Erratic(rng, mishap)))
 
     def crash(self, rng: Random) -> bool:
         """A run that dies somewhere, if it gets that far."""

@@ -170,10 +170,10 @@ def test_large_partitions_are_stored_with_their_profile(tmp_path: Path) -> None:
     with project(tmp_path) as opened:
         opened.run()
         for key in ("2026-01-01", "2026-01-02"):
-            stored = opened.stored_profile("twice", key)
+            stored = opened.data.stored_profile("twice", key)
             assert stored == opened.profile("twice", key)
-        assert opened.stored_profile("twice", "2026-01-03") is None
-        assert opened.stored_profile("twice") is None
+        assert opened.data.stored_profile("twice", "2026-01-03") is None
+        assert opened.data.stored_profile("twice") is None
         assert opened.profile("twice", "2026-01-03")["x"].rows == 50
         whole = opened.profile("twice")
         assert (whole.rows, whole["x"].nulls) == (2 * LARGE + 50, LARGE)
@@ -205,7 +205,7 @@ def test_a_profile_has_no_part_in_content(tmp_path: Path, monkeypatch: pytest.Mo
         without = opened.state().heads["twice"].partitions["2026-01-02"].product
         assert with_one.objects != without.objects
         assert with_one.content == without.content
-        assert opened.stored_profile("twice", "2026-01-02") is None
+        assert opened.data.stored_profile("twice", "2026-01-02") is None
         assert not opened.plan().steps
 
 
@@ -213,13 +213,13 @@ def test_a_recheck_keeps_the_profile(tmp_path: Path) -> None:
     days(tmp_path, {2: LARGE})
     with project(tmp_path) as opened:
         opened.run()
-        before = opened.stored_profile("twice", "2026-01-02")
+        before = opened.data.stored_profile("twice", "2026-01-02")
     with project(tmp_path, ", max=1_000_000") as opened:
         steps = opened.plan().steps
         assert Action.RECHECK in {step.action for step in steps}
         opened.run()
         assert before is not None
-        assert opened.stored_profile("twice", "2026-01-02") == before
+        assert opened.data.stored_profile("twice", "2026-01-02") == before
 
 
 @pytest.mark.parametrize(

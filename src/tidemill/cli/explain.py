@@ -88,8 +88,8 @@ def _reads(found: Explanation) -> list[str]:
 
 
 def _column(facts: ColumnFacts) -> list[str]:
-    told = f", {facts.description}" if facts.description else ""
-    lines = [f"column {facts.name}: {facts.type}{told}"]
+    description = f", {facts.description}" if facts.description else ""
+    lines = [f"column {facts.name}: {facts.type}{description}"]
     if not facts.hash:
         return [*lines, "  add a PARTITION to see the history of its values"]
     origin = f"the same values as {', '.join(facts.same_as)}" if facts.same_as else "computed here"
@@ -105,15 +105,15 @@ def _lineage(found: Explanation) -> list[str]:
     if found.column is None or found.kind is Kind.INGEST:
         return []
     rows: list[tuple[str, str]] = []
-    told: dict[str, str] = {}
+    opaque: dict[str, str] = {}
     for item in found.column.lineage:
         rows.append((f"{item.stage}.{item.column or '(rows)'}", _depends(item)))
         if item.opaque:
-            told[item.stage] = item.opaque
+            opaque[item.stage] = item.opaque
     lines = [table(("column", "depends on"), rows, indent="  ")]
     return lines + [
         f"  {stage} is judged by its code ({reason}), so it depends on all columns of its inputs"
-        for stage, reason in told.items()
+        for stage, reason in opaque.items()
     ]
 
 

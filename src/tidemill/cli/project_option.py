@@ -37,7 +37,9 @@ def opened(environment: str = "") -> Iterator[Project]:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
         click.echo(users_trace(error), err=True)
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {_importing(error)}", err=True)
+        click.echo(
+            f"{click.style('error:', fg='red', bold=True)} {_import_error_text(error)}", err=True
+        )
         click.get_current_context().exit(1)
     try:
         yield project
@@ -57,7 +59,7 @@ def users_trace(error: BaseException) -> str:
     return "".join(lines).rstrip()
 
 
-def _importing(error: Exception) -> str:
+def _import_error_text(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"the workflow imports {error.name!r}, which isn't installed: install it, or correct the name"
     return f"the workflow can't be imported: it raised {type(error).__name__}"

@@ -41,24 +41,24 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
     with opened() as project:
         subject = project.stage(stage)
         if bad:
-            text, body = _bad(
+            text, body = _quarantine_text(
                 stage, partition, project.data.show_quarantined(stage, partition or None, rows)
             )
         elif subject.kind is Kind.MODEL:
-            text, body = _artifact(project.models.artifact(stage, partition))
+            text, body = _artifact_text(project.models.artifact(stage, partition))
         elif subject.kind is Kind.EVALUATE:
-            text, body = _scores(stage, project.models.scores(stage, partition))
+            text, body = _score_text(stage, project.models.scores(stage, partition))
         else:
-            text, body = _rows(project.data.show(stage, partition or None, rows))
+            text, body = _table_text(project.data.show(stage, partition or None, rows))
     what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
     tell(text, as_json, "tidemill.show/1", lambda: {**what, **body})
 
 
-def _rows(view: TableView) -> tuple[str, dict[str, Any]]:
+def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:
     bindings = view.bindings
     findings = {key: b.findings for key, b in bindings.items() if b.findings}
     title, columns = _title(view.stage, bindings), _profile_table(view.columns)
-    text = "\n".join([title, "", columns, "", head_table(view.head), *_found(findings)])
+    text = "\n".join([title, "", columns, "", head_table(view.head), *_finding_lines(findings)])
     body = {
         "partitions": list(bindings),
         "versions": {key: binding.contract for key, binding in bindings.items()},
@@ -104,7 +104,7 @@ def _distinct(known: Mapping[str, Any]) -> str:
     return f"{'~' if known.get('about') else ''}{count(known['unique'])}"
 
 
-def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
+def _finding_lines(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
     lines = [
         f"- {'' if key == WHOLE else f'{key} '}{f.severity}: {f.message or f.rule}"
         for key, found in findings.items()
@@ -113,7 +113,9 @@ def _found(findings: Mapping[str, tuple[Finding, ...]]) -> list[str]:
     return ["", *lines[:20], *([f"- and {len(lines) - 20} more"] if len(lines) > 20 else [])]
 
 
-def _bad(stage: str, partition: str, view: QuarantineView) -> tuple[str, dict[str, Any]]:
+def _quarantine_text(
+    stage: str, partition: str, view: QuarantineView
+) -> tuple[str, dict[str, Any]]:
     text = f"{stage} {partition}".strip() + f": {plural(view.rows, 'quarantined row')}"
     if view.rows:
         text = "\n".join([text, "", head_table(view.reasons), "", head_table(view.head)])
@@ -121,7 +123,7 @@ def _bad(stage: str, partition: str, view: QuarantineView) -> tuple[str, dict[st
     return text, {"rows": view.rows, "reasons": reasons, "head": head}
 
 
-def _artifact(binding: Binding) -> tuple[str, dict[str, Any]]:
+def _artifact_text(binding: Binding) -> tuple[str, dict[str, Any]]:
     artifact = binding.product.artifact
     assert artifact is not None
     lines = [
@@ -145,7 +147,7 @@ def artifact_lines(artifact: Artifact) -> list[str]:
     ]
 
 
-def _scores(stage: str, scores: Mapping[str, Scores]) -> tuple[str, dict[str, Any]]:
+def _score_text(stage: str, scores: Mapping[str, Scores]) -> tuple[str, dict[str, Any]]:
     names = list(dict.fromkeys(name for each in scores.values() for name in each.metrics))
     headers = ("of", "by", "slice", ">rows", *(f">{name}" for name in names))
     lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]

@@ -39,7 +39,7 @@ Compiler = Callable[[ContractSpec], list[Fault]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What a check of a workflow without faults found: notes, reruns, and changes since a git ref."""
+    """The result of a check without faults: notes, repeated steps, and changes since a git ref."""
 
     flow: Flow
     notes: tuple[str, ...]

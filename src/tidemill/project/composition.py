@@ -1,4 +1,4 @@
-"""What a project is made of: the adapters behind the seams, and what asks Polars only when it must."""
+"""Open the adapters of a project, and import Polars only when it is needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tidemill.workflow.stage import Stage
 if TYPE_CHECKING:
     from tidemill.reuse.probe import Probe
 
-# Who trains waits for who serves, and what nobody waits for waits for both.
+# Training yields to serving; deferrable work yields to both.
 _CLASSES = {
     "training": WorkerClass(niceness=10, deferrable=True),
     "deferrable": WorkerClass(niceness=15, deferrable=True),
@@ -51,7 +51,7 @@ def run_id() -> str:
 def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> Mapping[str, dict[str, int] | SourceError]:
-    # Only files that changed are opened, and only that needs Polars.
+    # Only changed files are opened, which needs Polars.
     from tidemill.sources.io.row_counts import count_rows
 
     return count_rows(source, stage, root, paths)
@@ -60,21 +60,21 @@ def count_rows(
 def look(
     source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
 ) -> Mapping[str, SourceFile]:
-    # Only a source that isn't files needs Polars to be listed.
+    # Only sources other than files need Polars to be listed.
     from tidemill.sources.io.tables import look
 
     return look(source, stage, tools, known)
 
 
 def probe(stage: Stage) -> Probe | None:
-    # Only a stage that changed is called, and only that needs Polars.
+    # Only changed stages are called, which needs Polars.
     from tidemill.reuse.probe import probe
 
     return probe(stage)
 
 
 def compile_rules(spec: ContractSpec) -> list[Fault]:
-    # Only Polars can tell whether a rule can be evaluated.
+    # Only Polars knows whether a rule can be evaluated.
     from tidemill.contracts.checks.rule_compilation import compile_faults
 
     return compile_faults(spec)
@@ -113,12 +113,12 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
 
 
 def logs_in(home: Path) -> Path:
-    """Where what the steps of runs say is kept, in a folder a run."""
+    """The folder with the logs of steps, one subfolder per run."""
     return home / "logs"
 
 
-def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
-    """Where a run's steps can be made besides its own thread."""
+def engine_options(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
+    """The engines on which a run's steps can execute besides its own thread."""
     cpus = settings.workers or machine_cpus()
 
     def processes() -> Executor:
@@ -131,7 +131,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
             gpus=settings.gpus,
             memory=bytes_of(settings.memory) if settings.memory else 0,
             classes=_CLASSES,
-            # What isn't said through Python (by a subprocess, a library in C, a crash).
+            # Output that bypasses Python: of a subprocess, a C library, a crash.
             output=logs_in(settings.root / settings.home) / run,
         )
 
@@ -139,7 +139,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
         return ThreadLane(max_workers=cpus, idle_s=settings.idle)
 
     engines: dict[str, Callable[[], Executor]] = {"thread": threads}
-    # Only a workflow that has a name can be imported by others.
+    # Other processes can only import a workflow that has a name.
     if ":" in settings.workflow:
         engines["process"] = processes
     context = Context(
@@ -157,7 +157,7 @@ def elsewhere(settings: Settings, environment: str, run: str, *, careful: bool) 
 
 
 def machine_cpus() -> int:
-    """How many CPUs this process may use: of the machine, and of the container that it is in."""
+    """The number of CPUs that this process may use, by the machine and by its container."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     with suppress(OSError, ValueError):

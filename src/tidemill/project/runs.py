@@ -11,7 +11,7 @@ from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt
 from tidemill.planning.request import Request
-from tidemill.project.composition import elsewhere, run_id
+from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import all_columns
@@ -113,7 +113,7 @@ class Runs:
         plan, run = self._plans.make_on(state, request), run_id()
         messages += tend(Environments(tools, space.options), state, tools.clock())
         # A step that brought the run before down may do so again.
-        engines = elsewhere(space.settings, name, run, careful=crashed)
+        engines = engine_options(space.settings, name, run, careful=crashed)
         job = Job(
             tools=tools,
             flow=space.flow,

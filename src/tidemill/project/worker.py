@@ -31,19 +31,19 @@ _mine = Mine()
 def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
     """Execute one task; its output is stored when this returns. `inputs` and `output` aren't used."""
     errand = read_errand(params)
-    return answer_of(_shop(errand.context).store(errand.work))
+    return answer_of(_runner(errand.context).store(errand.work))
 
 
-def _shop(context: bytes) -> Workshop:
+def _runner(context: bytes) -> Workshop:
     """The step runner of this thread; a new context replaces the one before."""
     known = _mine.shop
     if known is None or known[0] != context:
         _mine.opened.close()
-        known = _mine.shop = context, lent[context]() if context in lent else _opened(context)
+        known = _mine.shop = context, lent[context]() if context in lent else _open_runner(context)
     return known[1]
 
 
-def _opened(context: bytes) -> Workshop:
+def _open_runner(context: bytes) -> Workshop:
     found = contexts.decode(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv

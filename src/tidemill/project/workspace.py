@@ -1,4 +1,4 @@
-"""What the services of an open project share: settings, workflow, adapters, recipes and state."""
+"""The state that the services of an open project share: settings, workflow, adapters, recipes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Workspace:
 
     @cached_property
     def evidence(self) -> Known:
-        """What is known of each stage's query and code; only changed stages are probed."""
+        """The analysis of each stage's query and code; only changed stages are probed."""
         return gather(self.flow, self.tools.probes, this_platform(), probe)
 
     @cached_property
@@ -121,7 +121,7 @@ class Workspace:
             return use(self.state(whole=True))
 
     def bindings(self, stage: str) -> Mapping[str, Binding]:
-        """What is published of a stage, by partition."""
+        """The published bindings of a stage by partition."""
         head = self.state().heads.get(stage)
         return head.partitions if head else {}
 

@@ -98,7 +98,7 @@ def test_a_process_that_cannot_open_the_project(tides: Tides) -> None:
     ):
         project.repeat(1)
     (tides.root / "tides.py").write_text("import nowhere_to_be_found\n")
-    with pytest.raises(TidemillError, match="imports 'nowhere_to_be_found', which isn't there"):
+    with pytest.raises(TidemillError, match="imports 'nowhere_to_be_found', which isn't installed"):
         project.repeat(1)
 
 

@@ -44,7 +44,7 @@ RETRIED = CHAIN.replace(
 
 def send_away(monkeypatch: pytest.MonkeyPatch, engine: Erratic, **options: Any) -> None:
     """All that could take a run along goes to an engine."""
-    monkeypatch.setattr("tidemill.project.runs.elsewhere", away_to(engine, **options))
+    monkeypatch.setattr("tidemill.project.runs.engine_options", away_to(engine, **options))
 
 
 def no_mishap(task: Task) -> None:
@@ -345,7 +345,7 @@ def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
         "@flow.transform\ndef doubled",
         '@flow.transform(resources=tm.resources(timeout="1m"))\ndef doubled',
     )
-    # A workflow that is handed over as an object has no name that others could import it by.
+    # A workflow that is passed as an object has no name that others could import it by.
     tides = sent(Tides(tmp_path, text), 1)
     [message] = tides.run().messages
     assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")

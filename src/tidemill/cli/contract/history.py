@@ -40,13 +40,13 @@ def _text(stage: str, found: ContractHistory) -> str:
             each.version,
             count(each.published),
             count(each.held),
-            *_made(each.first),
-            *_made(each.last),
+            *_publication_cells(each.first),
+            *_publication_cells(each.last),
         )
         for each in found.versions
     ]
     return f"{head}\n\n{table(_HEADERS, rows)}"
 
 
-def _made(one: Publication) -> tuple[str, str]:
+def _publication_cells(one: Publication) -> tuple[str, str]:
     return ("all" if one.partition == WHOLE else one.partition, moment(one.at))

@@ -31,11 +31,11 @@ def show(name: str, as_json: bool) -> None:
         spec = of_class(module, attribute) if colon else project.contracts.of_stage(name)
         lineage = project.lineage
         entries = lineage.entries_of(spec) if colon else (lineage.entry(name),)
-    text = "\n\n".join([contract_text(spec), *map(_around, entries)])
+    text = "\n\n".join([contract_text(spec), *map(_neighbours, entries)])
     tell(text, as_json, "tidemill.contract.show/1", lambda: _body(spec, entries))
 
 
-def _around(entry: Entry) -> str:
+def _neighbours(entry: Entry) -> str:
     """The producer of a stage's table, and the columns that each consumer reads."""
     given = f"produced by {entry.stage} ({entry.kind}, {entry.place})"
     lines = [given + (f" from {', '.join(entry.inputs)}" if entry.inputs else "")]
@@ -43,24 +43,26 @@ def _around(entry: Entry) -> str:
         lines.append(f"  not followed column by column: {entry.opaque}")
     lines += [f"read by {use.stage} {use_said(use)}" for use in entry.uses]
     flow = (
-        [_flow(entry, column) for column in entry.spec.names] if entry.lineage or entry.uses else []
+        [_column_flow(entry, column) for column in entry.spec.names]
+        if entry.lineage or entry.uses
+        else []
     )
     headers = ("column", "comes from", "read by")
-    told = table(*without_empty(headers, flow, *headers[1:]))
-    return "\n".join(lines) + (f"\n\n{told}" if flow else "")
+    text_table = table(*without_empty(headers, flow, *headers[1:]))
+    return "\n".join(lines) + (f"\n\n{text_table}" if flow else "")
 
 
-def _flow(entry: Entry, column: str) -> tuple[str, str, str]:
+def _column_flow(entry: Entry, column: str) -> tuple[str, str, str]:
     origins = "; ".join(f"{s}: {columns}" for s, columns in cells_said(entry.origins(column)))
     readers = ", ".join(use.stage for use in entry.readers(column))
     return column, origins or "-", readers or "-"
 
 
 def _body(spec: ContractSpec, entries: Sequence[Entry]) -> dict[str, object]:
-    said = ("name", "version", "key", "rows", "budget", "unknown_columns")
+    names = ("name", "version", "key", "rows", "budget", "unknown_columns")
     more = ("compatibility", "description", "place")
     return {
-        **{name: getattr(spec, name) for name in (*said, *more)},
+        **{name: getattr(spec, name) for name in (*names, *more)},
         "partitioning": str(spec.partitioning),
         "columns": [
             {**plain(column), "type": str(column.dtype), "must": conditions(column)}
@@ -74,7 +76,7 @@ def _body(spec: ContractSpec, entries: Sequence[Entry]) -> dict[str, object]:
             }
             for rule in spec.rules
         ],
-        "wider": [{"kind": _kind(r), "must_hold": str(r), **_told(r)} for r in spec.wider],
+        "wider": [{"kind": _kind(r), "must_hold": str(r), **_rule_fields(r)} for r in spec.wider],
         "table_rules": table_rules(spec),
         "stages": list(_stages(entries)),
     }
@@ -84,7 +86,7 @@ def _kind(rule: WideRule) -> str:
     return type(rule).__name__.removesuffix("Rule").lower()
 
 
-def _told(rule: WideRule) -> dict[str, object]:
+def _rule_fields(rule: WideRule) -> dict[str, object]:
     return {field.name: getattr(rule, field.name) for field in fields(rule) if field.compare}
 
 

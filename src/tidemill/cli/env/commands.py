@@ -26,10 +26,15 @@ def list_(as_json: bool) -> None:
     """List the environments: the parent, creation time and expiry of each."""
     with opened(PRODUCTION) as project:
         found = project.environments.list()
-    tell(_listed(found), as_json, "tidemill.environments/1", lambda: {"environments": found})
+    tell(
+        _environment_table(found),
+        as_json,
+        "tidemill.environments/1",
+        lambda: {"environments": found},
+    )
 
 
-def _listed(found: Sequence[Environment]) -> str:
+def _environment_table(found: Sequence[Environment]) -> str:
     headers = ("environment", "branch of", "created", "expires", "sample", "profile")
     lines = [
         [item.name, item.parent or "-", *_times(item), _share(item), item.profile or "-"]
@@ -79,10 +84,10 @@ def create(
         made = project.environments.create(
             name, parent=begin, ttl=ttl, sample=sample, profile=profile
         )
-    told = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
-    told += terms_told(made)
-    told += "" if made.expires is None else f", until {moment(made.expires)}"
-    tell(told, as_json, "tidemill.environment/1", lambda: {"environment": made})
+    text = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
+    text += terms_told(made)
+    text += "" if made.expires is None else f", until {moment(made.expires)}"
+    tell(text, as_json, "tidemill.environment/1", lambda: {"environment": made})
 
 
 @click.command("drop")
@@ -129,16 +134,16 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
         if partition or rows:
             apart = project.diff_rows(other, stage, partition or WHOLE)
             body: dict[str, Any] = {"rows": apart, "examples": apart.examples.to_dicts()}
-            text = "\n".join(_rows_told(f"{stage} {partition}".strip(), one, apart))
+            text = "\n".join(_row_diff_lines(f"{stage} {partition}".strip(), one, apart))
         else:
             found = project.diff(other, stage)
-            body, text = {"stages": found}, _stages_told(found, one, other)
+            body, text = {"stages": found}, _stage_diff_text(found, one, other)
     tell(
         text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body}
     )
 
 
-def _stages_told(found: Sequence[StageApart], one: str, other: str) -> str:
+def _stage_diff_text(found: Sequence[StageApart], one: str, other: str) -> str:
     if not found:
         return f"{one} and {other} have the same data"
     headers = (
@@ -177,13 +182,13 @@ def _places(item: StageApart) -> Iterator[str]:
             yield spread(places)
 
 
-def _rows_told(place: str, one: str, apart: Any) -> Iterator[str]:
-    told = [
+def _row_diff_lines(place: str, one: str, apart: Any) -> Iterator[str]:
+    kinds = [
         (apart.added, f"only in {one}"),
         (apart.removed, "missing there"),
         (apart.changed, "changed"),
     ]
-    counts = [f"{plural(number, 'row')} {words}" for number, words in told if number]
+    counts = [f"{plural(number, 'row')} {words}" for number, words in kinds if number]
     yield f"{place}: {', '.join(counts) or 'the rows are equal'}"
     if apart.unlike:
         yield f"not compared, because the types differ or a side lacks them: {', '.join(apart.unlike)}"

@@ -27,10 +27,10 @@ def list_(stage: str, as_json: bool) -> None:
     """List the partitions that have quarantined rows or rulings, of STAGE or of all stages."""
     with opened() as project:
         found = project.quarantine.list(stage)
-    tell(_listed(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
+    tell(_quarantine_table(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
 
 
-def _listed(found: Sequence[Held]) -> str:
+def _quarantine_table(found: Sequence[Held]) -> str:
     if not found:
         return "nothing is quarantined"
     headers = ("stage", "partition", ">rows", "reasons", "since", "run", "contract")

@@ -111,8 +111,8 @@ def drop(
 def undo(stage: str, partition: str, ruling: int, reason: str, by: str) -> None:
     """Undo a ruling on rows of STAGE: they are quarantined again."""
     with opened() as project:
-        said = project.quarantine.take_back(stage, partition, ruling=ruling, reason=reason, by=by)
-    _confirm(stage, said)
+        ruled = project.quarantine.take_back(stage, partition, ruling=ruling, reason=reason, by=by)
+    _confirm(stage, ruled)
 
 
 def _one_of(numbers: str, rule: str, everything: bool) -> None:

@@ -13,14 +13,14 @@ from tidemill.lineage.versioning import Reviewed
 def reviews(ref: str, found: Against) -> str:
     """Render a comparison with a git ref, to follow the rest of a check."""
     head = f"\n\nagainst {ref}:"
-    moved = f"\n\n{_moved(found.stages)}" if found.stages else ""
+    moved = f"\n\n{_stage_changes(found.stages)}" if found.stages else ""
     if not found.contracts:
         return f"{head}{moved}\n\nno contract changed" if moved else f"{head} no contract changed"
     blocks = (f"\n\n{review(item)}" for item in found.contracts)
     return head + moved + "".join(blocks)
 
 
-def _moved(stages: Sequence[Moved]) -> str:
+def _stage_changes(stages: Sequence[Moved]) -> str:
     rows = []
     for move in stages:
         name = f"{move.was} -> {move.stage}" if move.was else move.stage
@@ -33,7 +33,7 @@ def review(item: Reviewed) -> str:
     """Render a comparison of two contracts: a line per change, then the faults of the new version."""
     headers = (f"{item.stage}: {item.diff.head}", "direction", "affected stages")
     rows = [
-        (f"  {change}{remarks(change)}", str(change.direction), _whom(item, change))
+        (f"  {change}{remarks(change)}", str(change.direction), _affected_stages(item, change))
         for change in item.diff.changes
     ]
     faults = (*item.faults, *item.broken)
@@ -41,7 +41,7 @@ def review(item: Reviewed) -> str:
     return "\n".join([*lines, *(f"- {note}" for note in item.notes if not item.faults)])
 
 
-def _whom(item: Reviewed, change: Change) -> str:
+def _affected_stages(item: Reviewed, change: Change) -> str:
     """The affected stages, grouped by effect and reason."""
     stages: dict[str, list[str]] = {}
     for each in item.consequences:

@@ -80,13 +80,13 @@ def _section(entry: Entry) -> Iterator[str]:
     yield f"{str(entry.kind).capitalize()}, contract **{_plain(spec.name)} {spec.version}**"
     if spec.description:
         yield "\n\n".join(_plain(part) for part in spec.description.split("\n\n"))
-    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _said(entry))
+    yield "\n".join(f"- {name}: {_plain(said)}" for name, said in _facts(entry))
     yield _columns(entry)
     yield from _rules("Rules over rows", row_rules(spec), code=True)
     yield from _rules("Rules over the table", table_rules(spec), code=False)
 
 
-def _said(entry: Entry) -> Iterator[tuple[str, str]]:
+def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from head_said(entry)
     if entry.inputs:
         yield "inputs", ", ".join(entry.inputs)

@@ -54,8 +54,8 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
-    told = {message for failure in receipt.failures for message in failure.messages}
-    parts += [_bullet(message) for message in receipt.messages if message not in told]
+    listed = {message for failure in receipt.failures for message in failure.messages}
+    parts += [_bullet(message) for message in receipt.messages if message not in listed]
     if any(tally.failed for tally in receipt.stages):
         parts.append(f"attempts and traces: tidemill runs {receipt.run}")
     if receipt.failures:
@@ -115,15 +115,15 @@ def _cost(receipt: Receipt) -> str:
 
 def render_memo(used: Usage, currency: str) -> str:
     """Render the use of memos: rows from the cache, rows computed, calls, tokens, money."""
-    told = [
+    figures = [
         f"{plural(used.known, 'row')} cached",
         f"{plural(used.asked, 'row')} computed in {plural(used.calls, 'call')}",
     ]
     if used.tokens or used.tokens_saved:
-        told.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
+        figures.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
     if used.spent or used.saved:
-        told.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
-    return f"memo: {', '.join(told)}"
+        figures.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+    return f"memo: {', '.join(figures)}"
 
 
 def _fold(used: FoldUsage) -> str:
@@ -163,24 +163,24 @@ def _headline(plan: Plan, price: Price) -> str:
     sure = [step for step in plan.steps if not step.unlikely]
     rest = len(plan.steps) - len(sure)
     rows, read = sum(s.rows for s in sure), sum(s.bytes for s in sure)
-    told = [plural(len(sure), "step")]
+    figures = [plural(len(sure), "step")]
     if rest:
         more = plan.may_follow.wall_s
-        told.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
+        figures.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
     if rows:
-        told.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
+        figures.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
     if wall := plan.estimate.wall_s:
-        told.append(f"about {rough(wall)} ({_spent(plan, price)})")
-    return f"{subject}: {', '.join(told)}{_untold(plan)}"
+        figures.append(f"about {rough(wall)} ({_cost_text(plan, price)})")
+    return f"{subject}: {', '.join(figures)}{_left_out_text(plan)}"
 
 
-def _spent(plan: Plan, price: Price) -> str:
+def _cost_text(plan: Plan, price: Price) -> str:
     cpu = plan.estimate.cpu_s or 0.0
     cost = price.of(cpu)
     return f"{rough(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
 
 
-def _untold(plan: Plan) -> str:
+def _left_out_text(plan: Plan) -> str:
     """The steps that the estimate leaves out."""
     unknown = plan.estimate.unknown
     if not unknown:

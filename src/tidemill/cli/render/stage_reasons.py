@@ -13,9 +13,9 @@ from tidemill.planning.stage_reasons import Group, Why
 
 _FILES = 3
 # Reasons that the names of the changed files make redundant.
-_SAID = ("files changed", "rows changed")
+_REDUNDANT = ("files changed", "rows changed")
 # The action on one partition, and on several.
-_DOES = {
+_ACTIONS = {
     "run": ("runs", "run"),
     "bind": ("is reused from an earlier run", "are reused from earlier runs"),
     "recheck": ("is rechecked", "are rechecked"),
@@ -55,8 +55,8 @@ def _headline(why: Why, plan: Plan) -> str:
         (_count(why.groups, "wait"), "partition", " waiting"),
         (_count(why.groups, "stay"), "partition", " up to date"),
     )
-    told = [plural(number, noun) + rest for number, noun, rest in counts if number]
-    return f"{why.stage} in {plan.environment}: {', '.join(told) or 'nothing to do'}"
+    shown = [plural(number, noun) + rest for number, noun, rest in counts if number]
+    return f"{why.stage} in {plan.environment}: {', '.join(shown) or 'nothing to do'}"
 
 
 def _count(groups: Iterable[Group], does: str) -> int:
@@ -66,14 +66,14 @@ def _count(groups: Iterable[Group], does: str) -> int:
 def _line(group: Group, parts_of_it: bool) -> str:
     """`flights 2013-03-07 runs: data/flights/2013-03-07.parquet changed`."""
     where = f"{group.stage} {spread(set(group.partitions) - {WHOLE, ''})}".rstrip()
-    does = _DOES[group.does][len(group.partitions) > 1]
+    does = _ACTIONS[group.does][len(group.partitions) > 1]
     if group.unlikely:
         return f"{where} may follow, {'; '.join(group.reasons)}"
     if group.does == "stay":
         return f"{where} {does}{', or not requested' if parts_of_it else ''}"
     if group.run:
         does = f"{does} by run {group.run} since"
-    reasons = [reason for reason in group.reasons if reason not in _SAID or not group.files]
+    reasons = [reason for reason in group.reasons if reason not in _REDUNDANT or not group.files]
     return f"{where} {does}: {'; '.join((*reasons, *_files(group)))}".removesuffix(": ")
 
 

@@ -48,8 +48,8 @@ def stages(last: int, as_json: bool) -> None:
 def _table(found: Sequence[Performance], last: int) -> str:
     if not found:
         return "no stage has run yet; start with `tidemill run`"
-    told = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
-    return f"{told}\n\nover the last runs with steps of these stages, at most {last:,}"
+    text = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
+    return f"{text}\n\nover the last runs with steps of these stages, at most {last:,}"
 
 
 def _row(stage: Performance) -> list[str]:

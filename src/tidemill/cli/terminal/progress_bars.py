@@ -31,11 +31,13 @@ def live_lines(seen: Seen, width: int, height: int, *, color: bool = False) -> l
 
     When not all stages fit, active stages take precedence, and the others are summed up.
     """
-    shown = _chosen(seen.stages, height - 1)
+    shown = _most_relevant(seen.stages, height - 1)
     names = max((len(_clean(stage.name)) for stage in shown), default=0)
-    room = _Room(width, min(names, max(8, width // 3)), max(map(_counted, seen.stages), default=0))
+    room = _Room(
+        width, min(names, max(8, width // 3)), max(map(_count_width, seen.stages), default=0)
+    )
     lines = [room.line(stage, color=color) for stage in shown]
-    totals = [_totals(seen), *_summed([s for s in seen.stages if s not in shown])]
+    totals = [_totals(seen), *_other_stages([s for s in seen.stages if s not in shown])]
     return [*lines, _cut("; ".join(totals), width)][-max(height, 1) :]
 
 
@@ -57,7 +59,7 @@ def ascii_only(line: str) -> str:
     return plain.encode("ascii", "replace").decode("ascii")
 
 
-def _chosen(stages: Sequence[StageSeen], most: int) -> list[StageSeen]:
+def _most_relevant(stages: Sequence[StageSeen], most: int) -> list[StageSeen]:
     """The most relevant stages in workflow order: active, failed, next, done."""
     if len(stages) <= most:
         return list(stages)
@@ -74,14 +76,14 @@ def _rank(stage: StageSeen, at: int) -> tuple[int, int]:
     return (2, at) if stage.done < stage.total else (3, -at)
 
 
-def _summed(stages: Sequence[StageSeen]) -> list[str]:
+def _other_stages(stages: Sequence[StageSeen]) -> list[str]:
     """Count the stages that have no line by their status."""
     done = sum(stage.done == stage.total for stage in stages)
     work = sum(bool(stage.at_work) for stage in stages)
     waiting = len(stages) - done - work
     kinds = ((done, "done"), (work, "active"), (waiting, "waiting"))
-    told = [f"{number:,} {kind}" for number, kind in kinds if number]
-    return [f"other stages: {', '.join(told)}"] if told else []
+    parts = [f"{number:,} {kind}" for number, kind in kinds if number]
+    return [f"other stages: {', '.join(parts)}"] if parts else []
 
 
 def _totals(seen: Seen) -> str:
@@ -119,7 +121,11 @@ class _Room:
         head = f"{name:<{self._name}}{_GAP}{count:>{self._count}}"
         rate = f"{stage.rate:,.0f} rows/s" if stage.rate >= 1 else ""
         tail = "".join(
-            (f"{_GAP}{rate:>{self._rate}}" if self._rate else "", _GAP, "; ".join(_state(stage)))
+            (
+                f"{_GAP}{rate:>{self._rate}}" if self._rate else "",
+                _GAP,
+                "; ".join(_status_parts(stage)),
+            )
         ).rstrip()
         bar = f"{_GAP}{_bar(stage, self._bar, color=color)}" if self._bar else ""
         taken = len(head) + (len(_GAP) + self._bar if self._bar else 0)
@@ -128,7 +134,7 @@ class _Room:
         return f"{head}{bar}{_cut(tail, self._width - taken)}"
 
 
-def _counted(stage: StageSeen) -> int:
+def _count_width(stage: StageSeen) -> int:
     return len(f"{stage.total:,}/{stage.total:,}")
 
 
@@ -140,16 +146,16 @@ def _bar(stage: StageSeen, width: int, *, color: bool) -> str:
     return click.style(done, fg="red" if stage.failed else "green") + click.style(rest, dim=True)
 
 
-def _state(stage: StageSeen) -> list[str]:
+def _status_parts(stage: StageSeen) -> list[str]:
     """Outcomes other than a plain run, and the active partitions."""
-    told = [f"{stage.failed:,} failed"] if stage.failed else []
-    told += [
+    parts = [f"{stage.failed:,} failed"] if stage.failed else []
+    parts += [
         f"{stage.outcomes[o]:,} {word}" for o, word in _OUTCOMES.items() if stage.outcomes.get(o)
     ]
-    return list(filter(None, (", ".join(told), _doing(stage.at_work))))
+    return list(filter(None, (", ".join(parts), _active_text(stage.at_work))))
 
 
-def _doing(doing: Sequence[Doing]) -> str:
+def _active_text(doing: Sequence[Doing]) -> str:
     if not doing:
         return ""
     named = ", ".join(dict.fromkeys(_what(one) for one in doing[:_NAMED]))
