@@ -72,9 +72,9 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
             QUICK + "sample = 1\n",
             r"profiles\.quick\] sample = 1 is not a share of rows between 0 and 1",
         ),
-        (QUICK + "sample = true\n", "sample = True is no share"),
-        (QUICK + "sample = nan\n", "sample = nan is no share"),
-        (QUICK + 'sample = "all"\n', "sample = 'all' is no share"),
+        (QUICK + "sample = true\n", "sample = True is not a share"),
+        (QUICK + "sample = nan\n", "sample = nan is not a share"),
+        (QUICK + 'sample = "all"\n', "sample = 'all' is not a share"),
         (QUICK + "params = 1\n", r"profiles\.quick\] params = 1 is not a table"),
         (QUICK + "params.model = 1\n", r"params\.model = 1 is not a table"),
         (
@@ -83,7 +83,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         ),
         (
             QUICK + "params.model.n = [{a = 10000000000000000000}]\n",
-            r"params\.model\.n = .* is no param",
+            r"params\.model\.n = .* is not a param",
         ),
     ],
 )

@@ -126,6 +126,6 @@ def _serve(answer: tuple[Path, Path] | None, stages: Path | None) -> None:
     """Do the part of a process that --twice or --against started."""
     with opened() as project:
         if answer is not None:
-            project.checks.rerun(*answer)
+            project.trials.rerun(*answer)
         if stages is not None:
             project.checks.write_stages(stages)

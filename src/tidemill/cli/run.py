@@ -19,7 +19,7 @@ from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE
 
 if TYPE_CHECKING:
-    from tidemill.project.runs import Trial
+    from tidemill.project.trials import Trial
 
 
 @click.command()

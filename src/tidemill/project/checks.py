@@ -93,12 +93,6 @@ class Checks:
         command = command_for(space.root, space.settings.workflow, space.environment)
         return repeat(space.facts(), sample, command)
 
-    def rerun(self, question: Path, into: Path) -> None:
-        """Run the steps that the file `question` names and write hashes of their output, for `repeat`."""
-        from tidemill.runs.io.repeatability_worker import answer
-
-        answer(self._workspace.tools, self._workspace.facts(), question, into)
-
     def against(self, ref: str, workflow: str | None = None) -> Against:
         """Compare stages and contracts with those at a git ref.
 

@@ -1,16 +1,11 @@
-"""Find and compare the contracts of a project, and exchange contracts with files."""
+"""Find and compare the contracts of a project, now and at earlier versions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
-from tidemill.contracts.io.odcs_files import read_odcs as read_odcs
-from tidemill.contracts.io.odcs_files import write_odcs as write_odcs
-from tidemill.contracts.io.synthetic import sample as sample
-from tidemill.contracts.odcs.reader import Imported as Imported
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.history.io.runs import Held as Held
@@ -19,7 +14,6 @@ from tidemill.history.io.runs import list_versions
 from tidemill.lineage.impact import readers
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.versioning import Reviewed, review
-from tidemill.project.inference import InferredContract, infer_from_stage
 from tidemill.project.workspace import Workspace
 
 _SPEC = "__tidemill_contract__"
@@ -74,38 +68,10 @@ class Contracts:
             return review(stage, old, new, ())
         return review(stage, old, new, readers(space.flow, space.recipes, stage))
 
-    def infer(
-        self, stage: str, since: str | None = None, until: str | None = None, name: str = ""
-    ) -> InferredContract:
-        """Infer a contract class `name` from the published rows of a stage, or from its query."""
-        return infer_from_stage(self._workspace, stage, since, until, name)
-
 
 def compare_contracts(old: ContractSpec, new: ContractSpec) -> Reviewed:
     """Compare two contracts that belong to no stage."""
     return review(new.name, old, new, ())
-
-
-def contract_in_file(file: Path, name: str = "") -> tuple[ContractSpec, int]:
-    """A contract from an ODCS file, and how many parts of the file no contract can represent.
-
-    `name` may be left out for a file with one table.
-    """
-    found = read_odcs(file)
-    if not name and len(found.contracts) != 1:
-        names = ", ".join(spec.name for spec in found.contracts) or "none"
-        raise UsageError(f"{file} has {len(found.contracts)} tables: say {file}#NAME ({names})")
-    spec = contract_of_table(found.contracts, name or found.contracts[0].name, file)
-    return spec, len(found.unrepresented)
-
-
-def contract_of_table(contracts: Sequence[ContractSpec], name: str, file: Path) -> ContractSpec:
-    """The contract of a table in a file; UsageError suggests the nearest name."""
-    for spec in contracts:
-        if spec.name == name:
-            return spec
-    advice = did_you_mean(name, [spec.name for spec in contracts])
-    raise UsageError(f"{file} has no schema {name!r} ({advice})")
 
 
 def contract_of_class(module: ModuleType, name: str) -> ContractSpec:

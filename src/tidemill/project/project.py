@@ -17,7 +17,10 @@ from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Tools
 from tidemill.project.checks import Checks
+from tidemill.project.contracts import Contracts
 from tidemill.project.environments import ProjectEnvironments, StageApart
+from tidemill.project.lineage import Lineage
+from tidemill.project.models import Models
 from tidemill.project.plans import Plans
 from tidemill.project.runs import Progress, Runs
 from tidemill.project.settings import Settings, find_settings, load_workflow
@@ -34,12 +37,9 @@ if TYPE_CHECKING:
 
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowsApart
-    from tidemill.project.contracts import Contracts
     from tidemill.project.data import PublishedData
-    from tidemill.project.lineage import Lineage
-    from tidemill.project.models import Models
     from tidemill.project.quarantine import Quarantine
-    from tidemill.project.runs import Trial
+    from tidemill.project.trials import Trial, Trials
 
 
 def open_project(
@@ -198,7 +198,14 @@ class Project:
 
     def debug(self, stage: str, partition: str) -> Trial:
         """Execute one step in this process and publish nothing; return its rows and findings."""
-        return self._runs.debug(stage, partition)
+        return self.trials.debug(stage, partition)
+
+    @property
+    def trials(self) -> Trials:
+        """Single steps that are executed without being published."""
+        from tidemill.project.trials import Trials
+
+        return Trials(self.workspace)
 
     def check(self, *, twice: int = 0) -> tuple[str, ...]:
         """Check contracts and wiring without data; return notes on what can't be reused.
@@ -267,22 +274,17 @@ class Project:
     @property
     def contracts(self) -> Contracts:
         """The contracts of the stages: find and compare them."""
-        from tidemill.project.contracts import Contracts
 
         return Contracts(self.workspace)
 
     @property
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
-        from tidemill.project.lineage import Lineage
-
         return Lineage(self.workspace)
 
     @property
     def models(self) -> Models:
         """The published model artifacts and their scores."""
-        from tidemill.project.models import Models
-
         return Models(self.workspace)
 
     @property

@@ -1,9 +1,8 @@
-"""Execute plans: run, promote, and debug a single step."""
+"""Execute plans: run a request, or promote an environment."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from tidemill.environments.io.environments import Environments, begin, tend
 from tidemill.environments.io.promotion import refuse_unlike
@@ -14,7 +13,6 @@ from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.recipe import all_columns
 from tidemill.runs.io.engine_options import Elsewhere
 from tidemill.runs.io.idle_run import rest
 from tidemill.runs.io.job import Job
@@ -22,9 +20,6 @@ from tidemill.runs.io.lease import Heartbeat, take_lease
 from tidemill.runs.io.progress_listener import Progress as Progress
 from tidemill.runs.io.progress_listener import Unwatched as Unwatched
 from tidemill.runs.io.recovery import recover
-
-if TYPE_CHECKING:
-    from tidemill.steps.io.debug import Trial as Trial
 
 
 class Runs:
@@ -79,18 +74,6 @@ class Runs:
         finally:
             tools.outside.close()
             lease.close()
-
-    def debug(self, stage: str, partition: str) -> Trial:
-        """Execute one step in this process and publish nothing."""
-        from tidemill.steps.io.debug import attempt
-
-        space = self._workspace
-        subject = space.stage(stage)
-        # A probe would stop at the stage's breakpoints before there are rows to look at.
-        reads = all_columns(subject)
-        return space.read_state(
-            lambda state: attempt(space.tools, space.flow, subject, state, partition, reads)
-        )
 
     def _run(
         self,

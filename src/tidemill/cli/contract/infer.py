@@ -10,7 +10,12 @@ from tidemill.cli.lazy_group import where_options
 from tidemill.cli.project_option import opened
 from tidemill.cli.render.json_document import answer, document, json_option
 from tidemill.core.errors import SourceError, did_you_mean
-from tidemill.project.inference import InferredContract, find_files, infer_from_files
+from tidemill.project.inference import (
+    InferredContract,
+    find_files,
+    infer_from_files,
+    infer_from_stage,
+)
 from tidemill.workflow.source import Format
 
 
@@ -66,4 +71,4 @@ def _of_stage(
             raise SourceError(
                 f"there are no data files at {stage!r}, and no stage of that name ({advice})"
             )
-        return project.contracts.infer(stage, since, until, name)
+        return infer_from_stage(project.workspace, stage, since, until, name)

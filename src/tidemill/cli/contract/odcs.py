@@ -11,7 +11,7 @@ from tidemill.cli.contract.reference import contract_named
 from tidemill.cli.lazy_group import where_options
 from tidemill.cli.render.json_document import answer, document, json_option
 from tidemill.contracts.inference.python_source import source
-from tidemill.project.contracts import Imported, contract_of_table, read_odcs, write_odcs
+from tidemill.project.contract_files import Imported, contract_of_table, read_odcs, write_odcs
 
 
 @click.command(name="export")

@@ -14,7 +14,8 @@ from tidemill.cli.lazy_group import where
 from tidemill.cli.project_option import opened, users_trace
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError, UsageError
-from tidemill.project.contracts import contract_in_file, contract_of_class
+from tidemill.project.contract_files import contract_in_file
+from tidemill.project.contracts import contract_of_class
 
 _YAML = (".yaml", ".yml")
 

@@ -13,7 +13,7 @@ from tidemill.cli.contract.reference import contract_named
 from tidemill.cli.lazy_group import where_options
 from tidemill.cli.render.frame import head_table
 from tidemill.core.errors import UsageError
-from tidemill.project.contracts import sample as sampled
+from tidemill.project.contract_files import sample as sampled
 
 _WRITERS: Mapping[str, Callable[[pl.DataFrame, Path], object]] = {
     ".csv": pl.DataFrame.write_csv,
