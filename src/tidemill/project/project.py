@@ -274,7 +274,6 @@ class Project:
     @property
     def contracts(self) -> Contracts:
         """The contracts of the stages: find and compare them."""
-
         return Contracts(self.workspace)
 
     @property
