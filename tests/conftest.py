@@ -10,7 +10,12 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.bakery import built, built_template, committed, fresh, fresh_template
 from tests.support.modules import Project
+from tidemill.cli.terminal import live_progress
+
+# Fixtures that are made elsewhere are found by their names here.
+__all__ = ["built", "built_template", "committed", "fresh", "fresh_template", "project"]
 
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start
 # take over these as well. Time zone and locale stay: they must change nothing.
@@ -25,6 +30,11 @@ UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", UNTIMED, derandomize=True, max_examples=100, print_blob=True)
 settings.register_profile("soak", UNTIMED, max_examples=5_000, print_blob=True)
 settings.load_profile("steady")
+
+
+# On a busy machine any run lasts long enough for a line that says how far it is. What such lines say is
+# tested with a clock that stands still.
+live_progress._LOG_S = 86_400.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -104,8 +104,8 @@ def test_a_feature_runs_its_stage_and_what_reads_it(tides: Tides, tmp_path: Path
         (stage, reasons)
         for key in DAYS
         for stage, reasons in (
-            ("features", ("high is computed in another way",)),
-            ("labels", (f"features runs first ({key})",)),
+            ("features", ("the expression for `high` changed",)),
+            ("labels", (f"upstream `features` will rerun ({key})",)),
         )
     ]
     assert [step.stage for step in plan.steps if step.unlikely] == ["totals"] * 3
@@ -179,7 +179,7 @@ def test_a_new_rule_that_fails_rechecks_what_is_published(tides: Tides) -> None:
     )
     plan = tides.open().plan()
     assert {(s.stage, s.action, s.reasons) for s in plan.steps} == {
-        ("raw", Action.RECHECK, ("its contract checks something else",))
+        ("raw", Action.RECHECK, ("the checks of its contract changed",))
     }
     receipt = tides.run()
     assert tides.ran(receipt) == {"ok recheck raw": DAYS}
@@ -237,7 +237,7 @@ def test_an_opaque_stage_is_its_code_and_all_columns(tides: Tides) -> None:
     assert tides.ok() == {}
     notes = tides.open().check()
     assert any(
-        n.startswith("totals is opaque: it reads features while it is being called") for n in notes
+        n.startswith("totals is opaque: it collects features when it is called") for n in notes
     )
     # It could have looked at any column.
     tides.edit('pl.col("value") > 2', 'pl.col("value") >= 2')

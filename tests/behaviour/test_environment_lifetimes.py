@@ -60,7 +60,7 @@ def test_it_is_told_before_and_then_it_is_gone(tides: Tides, clock: Clock) -> No
     clock.now += 43 * HOUR
     [told] = ran(tides, DEV).messages
     assert told == (
-        "dev-ana expires in 5 h; what goes on longer is a branch of it: "
+        "dev-ana expires in 5 h; to continue longer, create a branch of it: "
         "tidemill env create NAME --from dev-ana"
     )
     assert ran(tides).messages == ()
@@ -158,7 +158,7 @@ def test_who_begins_anew_under_a_name_loses_nothing(
         with opened(tides) as project:
             known = project.environments
             if named:
-                with pytest.raises(ConflictError, match="somebody else dropped the environment"):
+                with pytest.raises(ConflictError, match="another process dropped the environment"):
                     known.drop(named)
             else:
                 assert known.drop(expired=True).dropped == ()

@@ -165,12 +165,12 @@ def test_a_column_that_the_contract_does_not_name(tides: Tides, unknown: str) ->
     receipt = tides.run()
     assert receipt.exit_code == (3 if unknown == "fail" else 0)
     if unknown == "fail":
-        assert "unknown_columns: Raw doesn't name 'extra'; declare them" in receipt.messages[0]
+        assert "unknown_columns: Raw doesn't declare 'extra'; declare them" in receipt.messages[0]
     else:
         assert ("extra" in tides.read("raw", day(0)).columns) == (unknown == "keep")
         findings = tides.open().state().heads["raw"].partitions[day(0)].product.findings
         said = [f.message for f in findings]
-        dropped = ["unknown_columns: Raw doesn't name 'extra'; they were dropped"]
+        dropped = ["unknown_columns: Raw doesn't declare 'extra'; they were dropped"]
         assert said == (dropped if unknown == "drop" else [])
     assert day(1) in tides.published()["daily"]
 

@@ -350,7 +350,10 @@ class TestFaults:
         table.table().maintenance.expire_snapshots().by_id(first).commit()
         tides.edit(f'uri="{Sea.uri}"', f'uri="{Sea.uri}", snapshot={first}')
         says = self.says(tides)
-        assert f"has no snapshot {first}, or no longer: the last are {second}, {third}" in says
+        assert (
+            f"has no snapshot {first}; it may have expired. The newest are: {second}, {third}"
+            in says
+        )
         tides.edit(f"snapshot={first}", "snapshot=0")
         assert "has no snapshot 0" in self.says(tides)
 

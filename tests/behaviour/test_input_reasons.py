@@ -10,7 +10,7 @@ from tests.support.planning import World, flow_of, ingest, reads, transform
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding, Head, Product
 from tidemill.planning.draft import Draft, reasons_for
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for
@@ -39,23 +39,28 @@ BEFORE = {DAYS[0]: made(**WIDE), DAYS[1]: made(**WIDE)}
 @pytest.mark.parametrize(
     ("read", "reads_now", "now", "reason"),
     [
-        ("ab", "ab", {DAYS[0]: made(a="2", b="1")}, f"column a of raw changed in {DAYS[0]}"),
-        ("ab", "ab", {DAYS[1]: made(a="2", b="2")}, f"columns a, b of raw changed in {DAYS[1]}"),
+        ("ab", "ab", {DAYS[0]: made(a="2", b="1")}, f"column `a` of `raw` changed in {DAYS[0]}"),
+        (
+            "ab",
+            "ab",
+            {DAYS[1]: made(a="2", b="2")},
+            f"columns `a`, `b` of `raw` changed in {DAYS[1]}",
+        ),
         (
             "abcdef",
             "abcdef",
             {DAYS[0]: made(**{**WIDE, **dict.fromkeys("abcd", "2")})},
-            f"columns a, b, c and 1 more of raw changed in {DAYS[0]}",
+            f"columns `a`, `b`, `c` and 1 more of `raw` changed in {DAYS[0]}",
         ),
         # Another day of all columns.
-        ("abcdef", "abcdef", {DAYS[2]: made(**WIDE)}, f"raw changed in {DAYS[2]}"),
+        ("abcdef", "abcdef", {DAYS[2]: made(**WIDE)}, f"upstream `raw` changed in {DAYS[2]}"),
         # Only the number of rows is read.
-        ("", "", {DAYS[0]: made(2, a="1")}, f"raw changed in {DAYS[0]}"),
+        ("", "", {DAYS[0]: made(2, a="1")}, f"upstream `raw` changed in {DAYS[0]}"),
         # It reads more than when it was made, or less.
-        ("a", "ab", {}, "it reads b of raw now"),
-        ("a", "abcdef", {}, "it reads b, c, d and 2 more of raw now"),
-        ("ab", "a", {}, "raw changed"),
-        ("a", "ab", {DAYS[0]: made(a="2", b="1")}, f"column a of raw changed in {DAYS[0]}"),
+        ("a", "ab", {}, "it now reads column `b` of `raw`"),
+        ("a", "abcdef", {}, "it now reads columns `b`, `c`, `d` and 2 more of `raw`"),
+        ("ab", "a", {}, "upstream `raw` changed"),
+        ("a", "ab", {DAYS[0]: made(a="2", b="1")}, f"column `a` of `raw` changed in {DAYS[0]}"),
     ],
 )
 def test_changed(read: str, reads_now: str, now: dict[str, Product], reason: str) -> None:

@@ -155,8 +155,8 @@ def test_a_new_day_is_delivered_and_makes_the_model_outdated_not_due(sea: Sea) -
     [state] = sea.open().plan().models
     newest = day(WINDOW - 2)
     assert state.outdated == (
-        f"columns day, id, x of features changed in {newest}",
-        f"columns day, id, y of labels changed in {newest}",
+        f"columns `day`, `id`, `x` of `features` changed in {newest}",
+        f"columns `day`, `id`, `y` of `labels` changed in {newest}",
     )
     receipt = sea.run()
     assert (receipt.exit_code, sea.ran(receipt)) == (0, {})
@@ -171,10 +171,10 @@ def test_train_forces_and_the_same_model_again_changes_nothing(sea: Sea) -> None
 
 
 TRIGGERS = [
-    ("tm.new_data()", 1, "what it reads changed"),
-    ("tm.volume(0.5)", 2, "4 rows came since it was trained on 8"),
-    ('tm.every("3d")', 3, f"data went from {day(3)} to {day(6)}, at least 3d"),
-    ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 rows came since it was trained on 8"),
+    ("tm.new_data()", 1, "its inputs changed"),
+    ("tm.volume(0.5)", 2, "4 new rows since it was trained on 8"),
+    ('tm.every("3d")', 3, f"its newest data moved from {day(3)} to {day(6)}, at least 3d"),
+    ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 new rows since it was trained on 8"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_a_trigger_makes_it_due_and_not_a_day_earlier(
         for event in sea.events("Attempted")
         if isinstance(event, Attempted) and event.attempt.action == "train"
     ]
-    assert [a.reasons for a in trained] == [("never trained",), (reason,)], ran
+    assert [a.reasons for a in trained] == [("not trained yet",), (reason,)], ran
 
 
 def test_a_contract_of_another_version_makes_it_due(sea: Sea) -> None:
@@ -272,7 +272,7 @@ def test_a_first_model_that_is_refused_delivers_nothing(sea: Sea) -> None:
     assert sea.ran(receipt)["skipped deliver out"] == [day(n) for n in range(WINDOW)]
     assert sea.delivered() == {}
     [waiting] = [w for w in sea.open().plan().waiting if w.stage == "out"]
-    assert waiting.reason == "model has no approved model yet"
+    assert waiting.reason == "model `model` has no approved version yet"
 
 
 def test_changed_features_are_delivered_anew(sea: Sea) -> None:

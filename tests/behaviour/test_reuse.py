@@ -134,7 +134,7 @@ def test_an_edited_function_runs_what_uses_it_and_what_reads_that(
     tides: Tides, tmp_path: Path
 ) -> None:
     tides.edit("value * 2", "value * 3")
-    assert tides.open().plan().steps[0].reasons == ("double is computed in another way",)
+    assert tides.open().plan().steps[0].reasons == ("the expression for `double` changed",)
     assert tides.ok() == {
         f"ok run {stage}": [day(n) for n in (0, 1, 2)] for stage in ("doubled", "daily")
     }
@@ -213,14 +213,14 @@ def test_what_a_partial_run_left_alone_still_says_why_it_is_not_current(tides: T
     tides.ok("doubled")
     tides.ok("doubled", limit=1)
     reasons = {r for step in tides.open().plan().steps for r in step.reasons}
-    assert "rows is computed in another way" in reasons
-    assert "its recipe is another than when it was built" not in reasons
+    assert "the expression for `rows` changed" in reasons
+    assert "its recipe changed" not in reasons
 
 
 def test_rows_before_the_start_are_left_out_and_said(tides: Tides) -> None:
     tides.edit("@flow.ingest\n", f'@flow.ingest(start="{day(1)}")\n')
     notes = tides.open().plan().notes
-    assert notes == (f"raw: rows before its start {day(1)} are left out: 3",)
+    assert notes == (f"raw: skipped 3 rows before its start {day(1)}",)
     assert tides.ok()["ok remove raw"] == [day(0)]
     assert tides.published() == {stage: [day(1), day(2)] for stage in STAGES}
 
@@ -268,7 +268,7 @@ def test_an_optional_input_may_come_later(tmp_path: Path, optional: bool) -> Non
     assert tides.published()["doubled"] == ([day(0), day(1)] if optional else [day(0)])
     waiting = [(w.stage, w.partition, w.reason) for w in tides.open().plan().waiting]
     assert waiting == (
-        [] if optional else [("doubled", day(1), f"extra has no partition {day(1)} yet")]
+        [] if optional else [("doubled", day(1), f"upstream `extra` has no partition {day(1)} yet")]
     )
     (tmp_path / "extra" / "b.csv").write_text(f"day,bonus\n{day(1)},200\n")
     assert tides.ok() == {

@@ -148,15 +148,15 @@ def test_only_what_the_branch_ran_is_promoted(sea: Sea) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"env": PRODUCTION, "profile": QUICK}, "prod never runs with a profile: say --env NAME"),
+        ({"env": PRODUCTION, "profile": QUICK}, "prod never runs with a profile: use --env NAME"),
         ({"env": DEV, "profile": "qick"}, r"no profile 'qick' in \[tool.* \(did you mean 'quick'\?\)"),
         ({"env": DEV, "profile": QUICK, "name": "tides"}, "object: name it as module:name"),
         ({"env": DEV, "profile": QUICK, "profiles": SAMPLED, "sample": 0.1},
-         "the profile 'quick' works on a sample of 0.5, not of 0.1: leave the sample out"),
-        ({"env": "known", "profile": "other"}, "'known' works with the profile 'quick', which was settled"),
-        ({"env": "bare", "profile": QUICK}, r"'bare' works without a profile, .* --env bare-quick --prof"),
+         "the profile 'quick' uses a sample of 0.5, not 0.1: omit the sample"),
+        ({"env": "known", "profile": "other"}, "'known' runs with the profile 'quick', which was fixed"),
+        ({"env": "bare", "profile": QUICK}, r"'bare' runs without a profile, .* --env bare-quick --prof"),
         ({"env": "half", "profile": QUICK, "profiles": {QUICK: replace(CHEAP[QUICK], sample=0.1)}},
-         r"'half' works on a sample of 0.5, .* --env half-0.1 --profile quick"),
+         r"'half' runs on a sample of 0.5, .* --env half-0.1 --profile quick"),
     ],
 )  # fmt: skip
 def test_what_is_refused(sea: Sea, how: dict[str, Any], words: str) -> None:

@@ -63,7 +63,7 @@ def test_what_is_kept_is_named_and_never_reused(tmp_path: Path, name: str) -> No
     with tides.open() as project:
         (held, _) = project.state().heads["doubled"].partitions.values()
         steps = [step for step in project.plan().steps if step.stage == "doubled"]
-    words = f"it changes {changed}, and finds that at the next call (tides.py:"
+    words = f"it changes {changed}, which its next call sees (tides.py:"
     assert any(word.startswith(words) for word in held.touched)
     assert {step.partition for step in steps} == {day(0), day(1)}
     assert all("can't be proven unchanged: it " in step.reasons[0] for step in steps)

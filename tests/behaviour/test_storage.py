@@ -170,7 +170,7 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
     [step] = [step for step in tides.open().plan().steps if step.stage == "raw"]
-    assert (step.partition, step.reasons) == (day(1), ("its object is missing",))
+    assert (step.partition, step.reasons) == (day(1), ("its stored object is missing",))
     ran = tides.ok()
     assert ran["ok run raw"] == [day(1)]
     assert ran["ok run doubled"] == [day(n) for n in range(4)]

@@ -144,7 +144,7 @@ class TestColumn:
         opaque(built)
         told = tidemill("explain", "labels", "loaves").out
         assert "labels.loaves  sales: date, shop, hour, sold" in told
-        why = "it reads sales while it is being called"
+        why = "it collects sales when it is called"
         assert (
             f"  labels is judged by its code ({why}), so it depends on all columns of its inputs"
             in told
@@ -202,12 +202,12 @@ class TestModels:
 def test_what_changed_since(built: Path) -> None:
     edit(built / "bakery.py", "weekday=pl.col", "weekday=1 + pl.col")
     told = tidemill("explain", "features", "2026-02-01").out
-    assert "\n  changed since: weekday is computed in another way\n" in told
+    assert "\n  changed since: the expression for `weekday` changed\n" in told
 
 
 def test_a_contract_that_checks_something_else_since(built: Path) -> None:
     edit(built / "bakery.py", "min=30)", "min=31)")
-    assert "\n  changed since: its contract checks something else\n" in (
+    assert "\n  changed since: the checks of its contract changed\n" in (
         tidemill("explain", "sales", "2026-02-01").out
     )
 
@@ -273,7 +273,7 @@ def test_what_was_only_seen_while_it_ran() -> None:
         recipe="0123456789abcdef",
         recipe_parts={"code": "d" * 32},
         judged_by="code",
-        opaque="it reads sales while it is being called",
+        opaque="it collects sales when it is called",
         unproven=("it reads the clock: time.time (bakery.py:71)",),
         reads=(InputFacts(name="sales", reads=(), ignores=("sold",), fold="by town: n=count()"),),
         touched=(

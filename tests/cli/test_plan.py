@@ -15,7 +15,7 @@ def test_a_new_project(fresh: Path) -> None:
     assert ended.out.startswith("bakery in prod: 144 steps, reads at least")
     assert ended.out.split("\n")[0].endswith(" kB; no history to estimate from")
     assert "2026-01-05 .. 2026-02-01 (28)  new partition" in ended.out
-    assert "demand: due (never trained)" in ended.out
+    assert "demand: due (not trained yet)" in ended.out
     assert tidemill("plan").out == ended.out
 
 
@@ -115,7 +115,7 @@ class TestWhy:
         assert told[:5] == [
             "labels in prod: 1 step, 27 partitions up to date",
             "",
-            "labels 2026-02-01 runs: sales runs first",
+            "labels 2026-02-01 runs: upstream `sales` will rerun",
             "labels 2026-01-05 .. 2026-01-31 (27) are up to date",
             "because sales 2026-02-01 runs: data/sales/2026-02-01.csv changed",
         ]
@@ -138,7 +138,7 @@ class TestWhy:
         sell_more(built)
         run = tidemill("run", "sales", "--json").document["receipt"]["run"]
         told = tidemill("plan", "--why", "labels").out
-        assert "\nlabels 2026-02-01 runs: column sold of sales changed\n" in told
+        assert "\nlabels 2026-02-01 runs: column `sold` of `sales` changed\n" in told
         assert f"because sales 2026-02-01 was published by run {run} since: files changed\n" in told
 
     def test_a_model_that_is_outdated(self, built: Path) -> None:
@@ -159,7 +159,7 @@ class TestWhy:
         edit(built / "bakery.py", "weekday=pl.col", "weekday=1 + pl.col")
         told = tidemill("plan", "--why", "features", "--from", "2026-02").out.split("\n")
         assert told[2:4] == [
-            "features 2026-02-01 runs: weekday is computed in another way",
+            "features 2026-02-01 runs: the expression for `weekday` changed",
             "features 2026-01-05 .. 2026-01-31 (27) are up to date, or not requested",
         ]
 
@@ -220,8 +220,8 @@ def test_after_a_run_a_changed_feature_runs_alone(built: Path) -> None:
     found = tidemill("plan", "--json").document
     ran = {step["stage"] for step in found["steps"] if step["action"] == "run"}
     assert ran == {"features"}
-    assert "rain is computed in another way" in tidemill("plan").out
-    assert found["models"][0]["outdated"] == ["features runs first (2026-01-05, ...)"]
+    assert "the expression for `rain` changed" in tidemill("plan").out
+    assert found["models"][0]["outdated"] == ["upstream `features` will rerun (2026-01-05, ...)"]
 
 
 def test_a_file_that_cannot_be_read(built: Path) -> None:

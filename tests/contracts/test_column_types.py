@@ -117,20 +117,20 @@ def test_partition_is_a_grain_or_by_value(text: str, cut: object) -> None:
         (lambda: tm.Int64(partition="2d"), "partition '2d' is not one of 1h, 1d, 1w, 1mo or 'val"),
         (lambda: tm.Int64(isin=3), "isin=3 must be a list"),  # type: ignore[arg-type]
         (lambda: tm.String(isin="abc"), "isin='abc' must be a list"),
-        (lambda: tm.Enum("abc"), "must be given a list"),
+        (lambda: tm.Enum("abc"), "needs a list of its categories"),
         (lambda: tm.Int64(nulable=True), "did you mean 'nullable'"),  # type: ignore[call-arg]
         (lambda: tm.Bool(min=1), r"Boolean\(min=...\)"),  # type: ignore[call-arg]
         (lambda: tm.String(min=1), r"String\(min=...\): .*max_length, min_length"),  # type: ignore[call-arg]
-        (lambda: tm.List(tm.Int8(min=1)), "its inner column says min, which isn't checked"),
-        (lambda: tm.Array(tm.Int8(isin=[1], unit="m"), 2), "says isin, unit, which isn't"),
-        (lambda: tm.Struct({"a": tm.String(regex="x")}), "Struct: field 'a' says regex"),
+        (lambda: tm.List(tm.Int8(min=1)), "its inner column sets min, which isn't checked"),
+        (lambda: tm.Array(tm.Int8(isin=[1], unit="m"), 2), "sets isin, unit, which isn't"),
+        (lambda: tm.Struct({"a": tm.String(regex="x")}), "Struct: field 'a' sets regex"),
         (lambda: tm.List(tm.Int8), "is <function Int8.*, not a column such as"),  # type: ignore[arg-type]
-        (lambda: tm.Struct({}), "must be given its fields"),
-        (lambda: tm.Struct([tm.Int8()]), "must be given its fields"),  # type: ignore[arg-type]
+        (lambda: tm.Struct({}), "needs its fields, such as"),
+        (lambda: tm.Struct([tm.Int8()]), "needs its fields, such as"),  # type: ignore[arg-type]
         (lambda: tm.Array(tm.Int8(), -1), r"Array\(width=-1\)"),
         (lambda: tm.Array(tm.Int8(), True), r"Array\(width=True\)"),
         (lambda: tm.Datetime("UTC"), r"Datetime\(time_zone='UTC'\)"),  # type: ignore[arg-type]
-        (lambda: tm.Duration("s"), "unit of time 's'"),  # type: ignore[arg-type]
+        (lambda: tm.Duration("s"), "time unit 's'"),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_argument_is_refused_where_it_is_written(

@@ -74,3 +74,28 @@ def test_values(value: object) -> None:
 
 def test_other_values_are_their_text() -> None:
     assert through(b"x") == "b'x'"
+
+
+def test_the_names_in_stored_documents_stay() -> None:
+    class Stored(Contract):
+        id = tm.Int64()
+        positive = rule(pl.col("id") > 0)
+        once = Unique("id")
+
+    found = written(Stored.__tidemill_contract__)
+    assert set(found) == {"kind", "name", "version", "columns", "rules", "wider", "place"}
+    assert found["kind"] == "ContractSpec"
+    [column] = found["columns"]["value"]
+    assert column == {
+        "kind": "Column",
+        "dtype": {"kind": "DType", "name": "Int64"},
+        "name": "id",
+    }
+    [positive] = found["rules"]["value"]
+    assert positive["expr"]["kind"] == "Recorded"
+    [once] = found["wider"]["value"]
+    assert once == {
+        "kind": "UniqueRule",
+        "columns": {"kind": "tuple", "value": ["id"]},
+        "name": "once",
+    }

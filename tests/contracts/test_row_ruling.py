@@ -26,11 +26,11 @@ DROP = Ruling(
     [
         ({"reason": " "}, "a reason is missing"),
         ({"actor": ""}, "an actor is missing"),
-        ({"rows": (3, 0)}, "not rising numbers"),
-        ({"rows": (1, 1)}, "not rising numbers"),
-        ({"rows": (-1,)}, "not rising numbers"),
-        ({"fixed": "rows"}, "corrected rows belong to replace"),
-        ({"disposition": Disposition.REPLACE}, "corrected rows belong to replace"),
+        ({"rows": (3, 0)}, "not ascending row numbers"),
+        ({"rows": (1, 1)}, "not ascending row numbers"),
+        ({"rows": (-1,)}, "not ascending row numbers"),
+        ({"fixed": "rows"}, "corrected rows go with replace"),
+        ({"disposition": Disposition.REPLACE}, "corrected rows go with replace"),
     ],
 )
 def test_a_ruling_that_says_nothing_is_refused(wrong: dict[str, Any], says: str) -> None:

@@ -40,6 +40,8 @@ _MASKS = (
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "<moment>"),
     (re.compile(r"\bprocess \d+ on [^\s,)]+"), "<process>"),
     (re.compile(r"(?<=` on )\S+(?=, <moment>)"), "<host>"),
+    # A digest may be all decimal digits; the part of a recipe before it tells it from a number.
+    (re.compile(r"(?<=\bcode )\d{8}\b"), "<digest>"),
     (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "<digest>"),
     # A digest of digits only, in a recipe.
     (re.compile(r"(?<=\bcode )\d{8}\b"), "<digest>"),

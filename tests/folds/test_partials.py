@@ -120,7 +120,7 @@ def test_a_recipe_has_the_fold_in_it() -> None:
     )
     assert recipe(one).digest == recipe(same_).digest
     assert recipe(one).digest != recipe(other).digest
-    assert changes(recipe(one).parts, recipe(other).parts) == ("how its inputs are folded changed",)
+    assert changes(recipe(one).parts, recipe(other).parts) == ("the fold of its inputs changed",)
     assert one.function is not None
     code = code_of(one.function)
     assert probe_key(one, code, HERE) == probe_key(same_, code, HERE)

@@ -37,7 +37,7 @@ MOVES: dict[str, tuple[Now, list[Moved]]] = {
         [
             Moved(
                 stage="clean", what="removed", kind="transform",
-                readers=(("mod", "reads raw now"), ("out", "gone as well")),
+                readers=(("mod", "now reads raw"), ("out", "also removed")),
             ),
             Moved(stage="out", what="removed", kind="deliver"),
         ],
@@ -47,7 +47,7 @@ MOVES: dict[str, tuple[Now, list[Moved]]] = {
         [
             Moved(
                 stage="clean", what="removed", kind="transform",
-                readers=(("mod", "no longer reads it"), ("out", "gone as well")),
+                readers=(("mod", "no longer reads it"), ("out", "also removed")),
             ),
             Moved(stage="out", what="removed", kind="deliver"),
         ],

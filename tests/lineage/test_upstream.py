@@ -49,7 +49,7 @@ RECIPES = {
         }
     ),
     "daily": recipe(lineage={"own": {"joined": ("own",)}, "x": {"joined": ()}}),
-    "since": recipe(opaque="it reads daily while it is being called"),
+    "since": recipe(opaque="it collects daily when it is called"),
 }
 
 
@@ -81,7 +81,7 @@ class TestTraced:
         assert traced(FLOW, recipes, DAILY, "x")[1].reads == {"raw": ("own",)}
 
     def test_all_columns_count_for_a_stage_that_is_judged_by_its_code(self) -> None:
-        why = "it reads daily while it is being called"
+        why = "it collects daily when it is called"
         first, *others = traced(FLOW, RECIPES, SINCE, "x")
         assert first == Traced(stage="since", column="x", reads={"daily": ("own", "x")}, opaque=why)
         # Of a stage that reads no column of it, and of one that reads two, the rows and the columns.

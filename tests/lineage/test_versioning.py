@@ -61,18 +61,18 @@ def test_bump(old: str, new: str, raised: str) -> None:
 )
 def test_a_breaking_change_needs_its_version(old: str, new: str, advice: str) -> None:
     found = faults(changed(STRICT, EASY, old, new), "forward")
-    rest = 'compatibility="forward" rules out: x: nullable no -> yes (loosens)'
+    rest = 'compatibility="forward" forbids: x: nullable no -> yes (loosens)'
     assert found == ((f"Orders {old} -> {new}: {rest}; make it {advice}",) if advice else ())
     assert faults(changed(EASY, STRICT, old, new), "forward") == ()
 
 
 def test_a_version_that_fell() -> None:
     found = changed(STRICT, STRICT, "1.2.0", "1.1.0")
-    assert faults(found, "none") == ("Orders 1.2.0 -> 1.1.0: the version fell; raise it",)
+    assert faults(found, "none") == ("Orders 1.2.0 -> 1.1.0: the version decreased; raise it",)
 
 
 def test_a_change_without_a_new_version_is_a_note() -> None:
-    assert notes(LOOSER) == ("Orders changed and is still 1.0.0: make it 1.1.0",)
+    assert notes(LOOSER) == ("Orders changed but is still 1.0.0: make it 1.1.0",)
     assert notes(changed(STRICT, EASY, "1.0.0", "1.0.1")) == ()
     assert notes(changed(STRICT, {"x": tm.Int64(description="y")})) == ()
 

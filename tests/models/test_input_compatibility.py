@@ -63,8 +63,8 @@ CHANGES: list[tuple[Changes, str]] = [
     ({"n": tm.Int64(min=-1)}, "n.min: min 0, now min -1"),
     (
         {"n": tm.Int32(min=0, on_fail="warn")},
-        "n.null: never null, now it may be null, where a break only warns; "
-        "n.min: min 0, now min 0, where a break only warns",
+        "n.null: never null, now it may be null, but violations only warn; "
+        "n.min: min 0, now min 0, but violations only warn",
     ),
     ({"version": "2.0.0"}, "version 1.0.0, now 2.0.0, so that what its columns mean changed"),
     ({"version": "0.9.0"}, "version 1.0.0, now 0.9.0, so that what its columns mean changed"),

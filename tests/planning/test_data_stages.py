@@ -31,15 +31,18 @@ def tides(**files: str) -> World:
 
 def test_a_plan_says_why_in_words() -> None:
     world = tides()
-    assert {step.reasons for step in world.run().steps} == {("new partition",), ("not built yet",)}
+    assert {step.reasons for step in world.run().steps} == {
+        ("new partition",),
+        ("not published yet",),
+    }
     world.feed("raw", "b", DAY2, digest="two", rows=4)
     world.versions["wide"] = 2
     found = {step.id: (step.reasons, step.rows, step.bytes) for step in world.plan().steps}
     assert found == {
         f"run raw[{DAY2}]": (("files changed",), 4, 1000),
         f"run wide[{DAY1}]": (("its code changed",), 10, 80),
-        f"run wide[{DAY2}]": (("its code changed", f"raw runs first ({DAY2})"), 10, 80),
-        "run table": (("wide runs first (2013-03-01, ...)",), 30, 240),
+        f"run wide[{DAY2}]": (("its code changed", f"upstream `raw` will rerun ({DAY2})"), 10, 80),
+        "run table": (("upstream `wide` will rerun (2013-03-01, ...)",), 30, 240),
     }
 
 
@@ -50,7 +53,7 @@ def test_a_recipe_whose_parts_are_unknown_has_a_reason_too() -> None:
     world.versions["lookup"] = 2
     world.known_recipes["lookup"] = dict(world.recipe("lookup").parts)
     (step, _) = world.plan().steps
-    assert step.reasons == ("its recipe is another than when it was built",)
+    assert step.reasons == ("its recipe changed",)
 
 
 def test_a_stage_that_cannot_be_proven_runs_always_and_says_so() -> None:
@@ -65,7 +68,7 @@ def test_a_stage_that_cannot_be_proven_runs_always_and_says_so() -> None:
     )
     (note,) = plan.notes
     assert note.startswith("wide is never reused: it reads the clock")
-    assert note.endswith("say version= to vouch for it")
+    assert note.endswith("set version= to vouch for it")
 
 
 def test_again_is_about_the_stage_that_was_asked_for() -> None:
@@ -75,8 +78,8 @@ def test_again_is_about_the_stage_that_was_asked_for() -> None:
     found = {s.id: s.reasons for s in world.plan(stage="wide", again=True).steps}
     assert found == {
         f"run raw[{DAY1}]": ("files changed",),
-        f"run wide[{DAY1}]": ("asked for again",),
-        f"run wide[{DAY2}]": ("asked for again",),
+        f"run wide[{DAY1}]": ("rerun requested",),
+        f"run wide[{DAY2}]": ("rerun requested",),
     }
 
 
@@ -94,7 +97,7 @@ def test_rows_before_the_start_are_left_out_and_counted() -> None:
     world.feed("raw", "a", "(none)", DAY1, DAY2)
     plan = world.run()
     assert shown(plan) == ["run raw[(none)]", f"run raw[{DAY2}]"]
-    assert plan.notes == (f"raw: rows before its start {DAY2} are left out: 10",)
+    assert plan.notes == (f"raw: skipped 10 rows before its start {DAY2}",)
 
 
 def test_what_no_file_feeds_any_more_is_removed_downstream_too() -> None:
@@ -128,7 +131,7 @@ def test_while_a_file_is_broken_nothing_that_it_fed_goes() -> None:
     assert shown(plan) == ["run raw[2013-03-03]", "run wide[2013-03-03]", "run table"]
     assert plan.broken == {"raw": world.broken["raw"]}
     assert [(w.stage, w.partition, w.reason) for w in plan.waiting] == [
-        ("raw", "2013-03-04", "a file that feeds it can't be read")
+        ("raw", "2013-03-04", "one of its source files can't be read")
     ]
 
 
@@ -188,9 +191,9 @@ def test_a_stage_waits_for_what_it_needs() -> None:
     plan = world.run()
     assert shown(plan) == [f"run raw[{DAY1}]"]
     assert [(w.stage, w.partition, w.reason) for w in plan.waiting] == [
-        ("both", DAY1, f"other has no partition {DAY1} yet"),
-        ("named", DAY1, f"names has no partition {DAY1} yet"),
-        ("whole", WHOLE, "names has no partition yet"),
+        ("both", DAY1, f"upstream `other` has no partition {DAY1} yet"),
+        ("named", DAY1, f"upstream `names` has no partition {DAY1} yet"),
+        ("whole", WHOLE, "upstream `names` has no partition yet"),
     ]
 
 
@@ -210,7 +213,7 @@ def test_what_was_computed_on_a_sample_is_neither_current_nor_bound() -> None:
     world.heads["wide"][DAY1] = held
     [step] = [step for step in world.plan(marks=False).steps if step.stage == "wide"]
     assert (step.partition, step.action, step.forced) == (DAY1, Action.RUN, True)
-    assert step.reasons == ("it was computed on another sample",)
+    assert step.reasons == ("it was computed on a different sample",)
     # Under the very key that it would have.
     del world.heads["wide"][DAY1]
     assert {s.action for s in world.plan(marks=False).steps if s.stage == "wide"} == {Action.BIND}

@@ -1,48 +1,14 @@
-"""The small judgments that every plan is made of."""
+"""The parts that every plan is drafted with."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import pytest
-
-from tests.support.planning import World, flow_of, ingest, spec
+from tests.support.planning import World, flow_of, ingest
 from tidemill.ledger.run import Action
 from tidemill.planning.draft import Draft, asked_again, reads_of
 from tidemill.planning.plan import Step
-from tidemill.planning.request import Request, selected
+from tidemill.planning.request import Request
 from tidemill.sources.scan import Scan
 from tidemill.workflow.partition_mapping import cuts_of
-
-FIRST, NEXT = datetime(2013, 3, 1), datetime(2013, 4, 1)
-SELECTED = [
-    # cut, partition, from, to, selected
-    ("day", "2013-03-01", FIRST, NEXT, True),
-    ("day", "2013-03-31", FIRST, NEXT, True),
-    ("day", "2013-02-28", FIRST, NEXT, False),
-    ("day", "2013-04-01", FIRST, NEXT, False),
-    ("day", "2013-02-28", None, NEXT, True),
-    ("day", "2013-04-01", FIRST, None, True),
-    # A partition is selected when all of it is.
-    ("week", "2013-W09", FIRST, NEXT, False),
-    ("week", "2013-W13", FIRST, NEXT, True),
-    ("month", "2013-03", FIRST, NEXT, True),
-    ("month", "2013-03", FIRST, datetime(2013, 3, 31), False),
-    # What has no time always is.
-    ("day", "(none)", FIRST, NEXT, True),
-    ("day", "all", FIRST, NEXT, True),
-    ("day", "2012-W01", FIRST, NEXT, True),
-    ("value", "2012-01-01", FIRST, NEXT, True),
-    ("whole", "all", FIRST, NEXT, True),
-]
-
-
-@pytest.mark.parametrize(("cut", "partition", "since", "until", "expected"), SELECTED)
-def test_selected(
-    cut: str, partition: str, since: datetime | None, until: datetime | None, expected: bool
-) -> None:
-    request = Request(since=since, until=until)
-    assert selected(request, partition, spec(cut).partitioning) is expected
 
 
 def test_reads_of() -> None:

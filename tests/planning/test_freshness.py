@@ -69,7 +69,7 @@ def test_the_newest_value_counts(within: str, now: float, says: str) -> None:
     for finding in found.findings:
         assert says in finding.message
         assert (finding.rule, finding.severity) == ("fresh0", "fail")
-        assert finding.message.endswith("; find out why nothing newer came")
+        assert finding.message.endswith("; check why no newer rows arrived")
 
 
 def test_each_column_has_its_own() -> None:

@@ -79,9 +79,9 @@ def test_the_first_model_is_trained_scored_judged_and_delivered() -> None:
     assert kept == [*FIRST, GATE]
     (train,) = [step for step in plan.steps if step.stage == "mod" and step.subject == ""]
     assert train.reads == {"raw": tuple(DAYS[2:6])}
-    assert train.reasons == ("never trained",)
+    assert train.reasons == ("not trained yet",)
     (state,) = plan.models
-    assert (state.outdated, state.due, state.trigger) == ((), ("never trained",), "")
+    assert (state.outdated, state.due, state.trigger) == ((), ("not trained yet",), "")
     gate = shown(plan).index(GATE)
     assert all(n > gate for n, one in enumerate(shown(plan)) if one.startswith("deliver"))
     assert world.live["mod"].scores.metrics == {"mae": 1.0}
@@ -102,7 +102,7 @@ def test_a_refused_model_is_not_judged_again_and_delivers_nothing() -> None:
     after = world.plan()
     assert after.empty
     assert [(w.stage, w.partition, w.reason) for w in after.waiting] == [
-        ("out", "", "mod has no approved model yet")
+        ("out", "", "model `mod` has no approved version yet")
     ]
     # Other gates are another question.
     mod = model("mod", reads(world.flow["raw"], BEFORE), gates=(beats_live("mae"),))
@@ -127,7 +127,7 @@ def test_no_delivery_waits_when_there_is_nothing_to_deliver() -> None:
     plan = world.plan()
     assert plan.empty
     assert [(w.stage, w.reason) for w in plan.waiting] == [
-        ("mod", "raw has no partition in its window yet")
+        ("mod", "upstream `raw` has no partition in the window yet")
     ]
 
 
@@ -141,7 +141,7 @@ def test_an_evaluation_waits_for_its_window() -> None:
     plan = world.run()
     assert not [step for step in plan.steps if step.stage == "ev"]
     assert [(w.stage, w.reason) for w in plan.waiting] == [
-        ("ev", "lookup has no partition in its window yet")
+        ("ev", "upstream `lookup` has no partition in the window yet")
     ]
 
 
@@ -151,19 +151,23 @@ def test_new_days_make_it_outdated_and_only_the_live_model_is_scored_again() -> 
     feed(world, 9)
     plan = world.run()
     (state,) = plan.models
-    assert (state.outdated, state.due, state.trigger) == (("raw changed",), (), "every(3d)")
+    assert (state.outdated, state.due, state.trigger) == (
+        ("upstream `raw` changed",),
+        (),
+        "every(3d)",
+    )
     assert [one for one in shown(plan) if "raw" not in one and "out" not in one] == [LIVE]
     assert world.plan().empty
 
 
 TRIGGERS = [
     (None, 30, ()),
-    (new_data(), 9, ("what it reads changed",)),
+    (new_data(), 9, ("its inputs changed",)),
     (every("3d"), 10, ()),
-    (every("3d"), 11, ("data went from 2013-03-06 to 2013-03-09, at least 3d",)),
+    (every("3d"), 11, ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)),
     # Of the days that came into the window, only those that are published can be counted.
     (volume(0.5), 9, ()),
-    (any_of(volume(0.5), every("3d")), 10, ("20 rows came since it was trained on 40",)),
+    (any_of(volume(0.5), every("3d")), 10, ("20 new rows since it was trained on 40",)),
     (contract_changed(), 30, ()),
 ]
 
@@ -188,7 +192,7 @@ def test_a_contract_of_another_version_is_a_trigger() -> None:
     assert world.plan().empty  # outdated is what its key says, and the key is the recipe's
     world.versions["mod"] = 2
     (state,) = world.plan().models
-    assert state.due == ("contract of raw went from 1.0.0 to 2.0.0",)
+    assert state.due == ("the contract of `raw` changed from 1.0.0 to 2.0.0",)
 
 
 def test_a_degraded_live_model_makes_it_due() -> None:
@@ -198,7 +202,7 @@ def test_a_degraded_live_model_makes_it_due() -> None:
     feed(world, 9)
     world.run()
     (state,) = world.plan().models
-    assert state.due == ("mae of the live model went from 1 to 1.2",)
+    assert state.due == ("`mae` of the live model changed from 1 to 1.2",)
 
 
 def test_asked_for_is_due_and_forced() -> None:
@@ -206,7 +210,7 @@ def test_asked_for_is_due_and_forced() -> None:
     world.run()
     plan = world.plan(train=frozenset({"mod"}))
     (train,) = [step for step in plan.steps if step.action == "train"]
-    assert (train.reasons, train.forced) == (("asked for",), True)
+    assert (train.reasons, train.forced) == (("training requested",), True)
     assert models_of(world) == []
 
 
@@ -218,7 +222,7 @@ def test_what_was_trained_exactly_so_before_is_bound_without_a_trigger() -> None
     world.versions["mod"] = 0
     plan = world.plan()
     assert shown(plan)[0] == "bind mod"
-    assert plan.steps[0].reasons == ("it was trained like this before",)
+    assert plan.steps[0].reasons == ("the same training was done before",)
     world.run()
     assert world.plan().empty
 
@@ -261,7 +265,7 @@ def test_a_head_without_an_artifact_counts_as_never_trained() -> None:
     bound = world.heads["mod"][WHOLE]
     world.heads["mod"][WHOLE] = replace(bound, product=replace(bound.product, artifact=None))
     (state,) = world.plan().models
-    assert state.due == ("never trained",)
+    assert state.due == ("not trained yet",)
 
 
 def test_time_is_counted_on_the_first_input_that_has_it() -> None:
@@ -273,7 +277,7 @@ def test_time_is_counted_on_the_first_input_that_has_it() -> None:
     world.run()
     feed(world, 11)
     (state,) = world.plan().models
-    assert state.due == ("data went from 2013-03-06 to 2013-03-09, at least 3d",)
+    assert state.due == ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)
 
 
 @pytest.mark.parametrize(

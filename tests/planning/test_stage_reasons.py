@@ -100,11 +100,11 @@ def test_a_file_that_changed(case: Case) -> None:
     case.world.feed("raw", f"{DAYS[1]}.csv", DAYS[1], digest="two")
     found = case.why("joined")
     assert told(found.groups) == [
-        f"run joined {DAYS[1]}: clean runs first",
+        f"run joined {DAYS[1]}: upstream `clean` will rerun",
         f"stay joined {DAYS[0]}: ",
     ]
     assert told(found.because) == [
-        f"run clean {DAYS[1]}: raw runs first",
+        f"run clean {DAYS[1]}: upstream `raw` will rerun",
         f"run raw {DAYS[1]}: files changed; {DAYS[1]}.csv changed",
     ]
 
@@ -114,7 +114,7 @@ def test_new_and_lost_files(case: Case) -> None:
     del case.world.files["raw"][f"{DAYS[0]}.csv"]
     found = case.why("raw")
     assert told(found.groups) == [
-        f"remove raw {DAYS[0]}: its input is gone; {DAYS[0]}.csv is gone",
+        f"remove raw {DAYS[0]}: its input was removed; {DAYS[0]}.csv was removed",
         f"run raw {DAYS[2]}: new partition; {DAYS[2]}.csv is new",
         f"stay raw {DAYS[1]}: ",
     ]
@@ -129,13 +129,13 @@ def test_a_file_that_no_longer_feeds_alone(case: Case) -> None:
     case.run("second", 2.0)
     del case.world.files["raw"]["more.csv"]
     [group, _] = case.why("raw").groups
-    assert group.files == ("more.csv is gone",)
+    assert group.files == ("more.csv was removed",)
 
 
 def test_equal_reasons_are_one_group(case: Case) -> None:
     case.world.versions["clean"] = 1
     found = case.why("joined")
-    assert told(found.groups) == [f"run joined {DAYS[0]} {DAYS[1]}: clean runs first"]
+    assert told(found.groups) == [f"run joined {DAYS[0]} {DAYS[1]}: upstream `clean` will rerun"]
     assert told(found.because) == [f"run clean {DAYS[0]} {DAYS[1]}: its code changed"]
     # What the other input does is nothing to this.
     assert "rates" not in {group.stage for group in found.because}
@@ -146,9 +146,9 @@ def test_what_was_made_since(case: Case) -> None:
     case.world.feed("raw", f"{DAYS[1]}.csv", DAYS[1], digest="two")
     case.run("second", 2.0, stage="clean")
     found = case.why("joined")
-    assert told(found.groups)[0] == f"run joined {DAYS[1]}: clean changed"
+    assert told(found.groups)[0] == f"run joined {DAYS[1]}: upstream `clean` changed"
     assert told(found.because) == [
-        f"made clean {DAYS[1]}: raw runs first",
+        f"made clean {DAYS[1]}: upstream `raw` will rerun",
         f"made raw {DAYS[1]}: files changed",
     ]
     assert {group.run for group in found.because} == {"second"}
@@ -165,30 +165,30 @@ def test_waiting(case: Case) -> None:
     del case.world.files["rates"]
     found = case.why("joined")
     assert told(found.groups) == [
-        f"remove joined {DAYS[0]} {DAYS[1]}: its input is gone",
-        f"wait joined {DAYS[0]} {DAYS[1]}: rates has no partition yet",
+        f"remove joined {DAYS[0]} {DAYS[1]}: its input was removed",
+        f"wait joined {DAYS[0]} {DAYS[1]}: upstream `rates` has no partition yet",
     ]
-    assert told(found.because) == ["remove rates all: its input is gone; r.csv is gone"]
+    assert told(found.because) == ["remove rates all: its input was removed; r.csv was removed"]
 
 
 def test_a_partition_whose_input_waits(case: Case) -> None:
     """The wait of the input is behind it."""
     plan = case.world.plan(stage="joined")
     waits = [
-        ("joined", DAYS[2], f"clean has no partition {DAYS[2]} yet"),
-        ("clean", DAYS[2], f"raw has no partition {DAYS[2]} yet"),
-        ("clean", "2013-03-09", "raw has no partition 2013-03-09 yet"),
-        ("raw", DAYS[2], "a file that feeds it can't be read"),
+        ("joined", DAYS[2], f"upstream `clean` has no partition {DAYS[2]} yet"),
+        ("clean", DAYS[2], f"upstream `raw` has no partition {DAYS[2]} yet"),
+        ("clean", "2013-03-09", "upstream `raw` has no partition 2013-03-09 yet"),
+        ("raw", DAYS[2], "one of its source files can't be read"),
     ]
     made = [Waiting(stage=stage, partition=key, reason=reason) for stage, key, reason in waits]
     found = case.why("joined", replace(plan, waiting=tuple(made)))
     assert told(found.groups) == [
-        f"wait joined {DAYS[2]}: clean has no partition yet",
+        f"wait joined {DAYS[2]}: upstream `clean` has no partition yet",
         f"stay joined {DAYS[0]} {DAYS[1]}: ",
     ]
     assert told(found.because) == [
-        f"wait clean {DAYS[2]} 2013-03-09: raw has no partition yet",
-        f"wait raw {DAYS[2]}: a file that feeds it can't be read",
+        f"wait clean {DAYS[2]} 2013-03-09: upstream `raw` has no partition yet",
+        f"wait raw {DAYS[2]}: one of its source files can't be read",
     ]
 
 
@@ -196,13 +196,13 @@ def test_a_model_that_is_outdated_but_not_due(case: Case) -> None:
     case.world.feed("raw", f"{DAYS[2]}.csv", DAYS[2])
     found = case.why("guess")
     assert found.model is not None
-    assert found.model.outdated == (f"joined runs first ({DAYS[2]})",)
+    assert found.model.outdated == (f"upstream `joined` will rerun ({DAYS[2]})",)
     assert told(found.groups) == ["stay guess all: "]
     assert (
         told(found.because)
         == [
             # The live model is scored on the new day as well.
-            "evaluate scores live: joined runs first",
+            "evaluate scores live: upstream `joined` will rerun",
             f"run joined {DAYS[2]}: new partition",
             f"run clean {DAYS[2]}: new partition",
             f"run raw {DAYS[2]}: new partition; {DAYS[2]}.csv is new",
@@ -215,8 +215,8 @@ def test_a_model_that_is_asked_for(case: Case) -> None:
     plan = case.world.plan(stage="guess", train=frozenset(["guess"]))
     found = case.why("guess", plan)
     assert told(found.groups) == [
-        "train guess all: asked for",
-        "gate guess all: 1 gates judge the candidate",
+        "train guess all: training requested",
+        "gate guess all: 1 gate judges the candidate",
     ]
     assert found.because[0].stage == "scores"
 
@@ -226,12 +226,18 @@ def test_a_delivery_that_waits_for_its_model() -> None:
     case.world.mae = {}
     plan = replace(case.world.plan(stage="table"), steps=())
     waits = (
-        Waiting(stage="guess", partition=WHOLE, reason="joined has no partition in its window yet"),
-        Waiting(stage="table", partition="", reason="guess has no approved model yet"),
+        Waiting(
+            stage="guess",
+            partition=WHOLE,
+            reason="upstream `joined` has no partition in the window yet",
+        ),
+        Waiting(stage="table", partition="", reason="model `guess` has no approved version yet"),
     )
     found = case.why("table", replace(plan, waiting=waits))
-    assert told(found.groups) == ["wait table : guess has no approved model yet"]
-    assert told(found.because) == ["wait guess all: joined has no partition in its window yet"]
+    assert told(found.groups) == ["wait table : model `guess` has no approved version yet"]
+    assert told(found.because) == [
+        "wait guess all: upstream `joined` has no partition in the window yet"
+    ]
 
 
 def step(partition: str, *reasons: str, **known: object) -> Step:
@@ -247,10 +253,13 @@ def step(partition: str, *reasons: str, **known: object) -> Step:
 @pytest.mark.parametrize(
     ("reason", "shared"),
     [
-        ("clean runs first (2013-03-01, ...)", "clean runs first"),
-        (f"column x of clean changed in {DAYS[0]}", "column x of clean changed"),
+        ("upstream `clean` will rerun (2013-03-01, ...)", "upstream `clean` will rerun"),
+        (f"column `x` of `clean` changed in {DAYS[0]}", "column `x` of `clean` changed"),
         # Another partition than its own says something.
-        (f"column x of clean changed in {DAYS[1]}", f"column x of clean changed in {DAYS[1]}"),
+        (
+            f"column `x` of `clean` changed in {DAYS[1]}",
+            f"column `x` of `clean` changed in {DAYS[1]}",
+        ),
         ("its code changed", "its code changed"),
     ],
 )
@@ -263,18 +272,21 @@ def test_only_if() -> None:
         DAYS[0], "", reads={"clean": (DAYS[0],), "rates": (WHOLE,), "raw": ()}, unlikely=True
     )
     both = frozenset({("clean", DAYS[0]), ("rates", WHOLE)})
-    assert only_if(unlikely, both) == "only if clean or rates come out otherwise"
-    assert only_if(unlikely, both - {("rates", WHOLE)}) == "only if clean comes out otherwise"
+    assert only_if(unlikely, both) == "only if the output of `clean` or `rates` changes"
+    assert only_if(unlikely, both - {("rates", WHOLE)}) == "only if the output of `clean` changes"
 
 
 def test_an_unlikely_step(case: Case) -> None:
     plan = case.world.plan()
     clean = Step(stage="clean", partition=DAYS[0], action=Action.RUN, reasons=("its code changed",))
     joined = step(
-        DAYS[0], f"clean runs first ({DAYS[0]})", reads={"clean": (DAYS[0],)}, unlikely=True
+        DAYS[0],
+        f"upstream `clean` will rerun ({DAYS[0]})",
+        reads={"clean": (DAYS[0],)},
+        unlikely=True,
     )
     found = case.why("joined", replace(plan, steps=(clean, joined)))
-    assert told(found.groups)[0] == f"run joined {DAYS[0]}: only if clean comes out otherwise"
+    assert told(found.groups)[0] == f"run joined {DAYS[0]}: only if the output of `clean` changes"
     assert found.groups[0].unlikely
     assert told(found.because) == [f"run clean {DAYS[0]}: its code changed"]
     assert planned(replace(plan, steps=(clean, joined))) == {

@@ -154,7 +154,7 @@ def test_check_tells_what_is_opaque_and_what_is_never_reused(tides: Tides) -> No
     tides.edit("    return doubled.group_by", "    doubled.collect()\n    return doubled.group_by")
     never, opaque = tides.open().check()
     assert opaque == (
-        "daily is opaque: it reads doubled while it is being called; its code and all columns count"
+        "daily is opaque: it collects doubled when it is called; its code and all columns count"
     )
     assert never.startswith("doubled is never reused: it reads the clock: time.time")
 

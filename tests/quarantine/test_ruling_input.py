@@ -48,7 +48,7 @@ def test_the_order_of_rulings_counts_and_who_said_them_does_not() -> None:
     ("ruling", "words"),
     [
         (DROP, "2 quarantined rows dropped by ana: test rows"),
-        (HOLD, "1 quarantined row held back by ben: a mistake"),
+        (HOLD, "1 quarantined row put back into quarantine by ben: a mistake"),
         (
             replace(DROP, disposition=Disposition.RELEASE, rows=()),
             "all quarantined rows released by ana: test rows",

@@ -21,13 +21,10 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
         ({}, Query(), (), []),
         ({}, None, (), []),
         (
-            {"opaque": "it reads raw while it is being called"},
+            {"opaque": "it collects raw when it is called"},
             None,
             (),
-            [
-                "clean is opaque: it reads raw while it is being called; "
-                "its code and all columns count"
-            ],
+            ["clean is opaque: it collects raw when it is called; its code and all columns count"],
         ),
         # What can't be proven says the same, and more.
         (
@@ -35,7 +32,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
             Query(opaque=READS_THE_CLOCK),
             (),
             [
-                f"clean is never reused: {READS_THE_CLOCK}; take it out, mark the stage @tm.impure, "
+                f"clean is never reused: {READS_THE_CLOCK}; remove it, mark the stage @tm.impure, "
                 "or vouch for it with version="
             ],
         ),
@@ -51,7 +48,7 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
             None,
             (),
             [
-                f"clean is never reused: it reads the environment: {name}; take it out, mark the "
+                f"clean is never reused: it reads the environment: {name}; remove it, mark the "
                 "stage @tm.impure, or vouch for it with version="
                 for name in ("os.environ.get (flow.py:3)", "os.getenv (flow.py:4)")
             ],
@@ -61,8 +58,8 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
             Query(unstable="head() of rows in no fixed order", unordered="group_by"),
             ("x",),
             [
-                "clean may give other rows of the same inputs: head() of rows in no fixed order; "
-                "sort by a key before the order counts"
+                "clean may return different rows for the same inputs: head() of rows in no fixed order; "
+                "sort by a key before the order matters"
             ],
         ),
         (
@@ -70,8 +67,8 @@ READS_THE_CLOCK = "it reads the clock: time.time (flow.py:3)"
             Query(unordered="group_by without maintain_order"),
             (),
             [
-                "clean has no key, and its rows no order of their own (group_by without "
-                "maintain_order): what reads it runs whenever it ran; give its contract a key"
+                "clean has no key and its rows have no fixed order (group_by without "
+                "maintain_order): its readers rerun whenever it runs; give its contract a key"
             ],
         ),
         # A key is an order.

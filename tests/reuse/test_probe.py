@@ -181,13 +181,13 @@ def test_a_stage_that_reads_while_it_is_called_is_opaque(
     function: Callable[..., Any], name: str
 ) -> None:
     found = found_in(stage(function))
-    assert found == Probe(query=Query(opaque=f"it reads {name} while it is being called"))
+    assert found == Probe(query=Query(opaque=f"it collects {name} when it is called"))
 
 
 def test_a_function_in_the_query_makes_it_opaque() -> None:
     found = found_in(stage(maps))
     assert (found.faults, found.query.columns, found.query.reads) == ((), {}, {})
-    assert found.query.opaque.startswith("a Python function")
+    assert found.query.opaque.startswith("its query contains a Python function (")
 
 
 STRANGERS = [(scans, "scan"), (scans_beside, "scan"), (another_source, "IO source")]
@@ -242,14 +242,14 @@ def test_an_unknown_polars_makes_it_opaque(monkeypatch: pytest.MonkeyPatch) -> N
 WITHOUT_ROWS = "it was called on frames without rows that have the columns of its inputs' contracts"
 FAULTS = [
     (lacks, ["transform 'next': the output has no column 'x' of contract Table",
-             "transform 'next': the output has a column 'y' that contract Table doesn't name"], None),
-    (casts, ["transform 'next': column 'x' is String, but contract Table says Int64"],
-     "cast it in the stage, or declare the type that it has"),
+             "transform 'next': the output has a column 'y' that contract Table doesn't declare"], None),
+    (casts, ["transform 'next': column 'x' is String, but contract Table declares Int64"],
+     "cast it in the stage, or change the declared type"),
     (misspells, ["transform 'next' raised ColumnNotFoundError: "], WITHOUT_ROWS),
     (raises, ["transform 'next' raised KeyError: "], WITHOUT_ROWS),
     (forgets, ["transform 'next' returned NoneType, not a polars.LazyFrame"],
-     "return the query, don't collect it"),
-    (numbers, ["transform 'next' takes the codes of a Categorical (x): the same value has another"],
+     "return the query without collecting it"),
+    (numbers, ["transform 'next' uses the codes of a Categorical (x): they differ between processes"],
      "declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes"),
 ]  # fmt: skip
 

@@ -84,7 +84,7 @@ TRAINED = replace(
     model("mod", reads(RAW)), function=double, training=Training(params={"a": 1}, seed=7)
 )
 OUT = deliver("out", TRAINED, RAW)
-DECLARES = "what it declares of its inputs changed"
+DECLARES = "its declared inputs changed"
 CHANGES: list[tuple[Stage, Stage, tuple[str, ...]]] = [
     (BASE, replace(BASE, function=triple), ("its code changed",)),
     (BASE, replace(BASE, version="2"), ("its version changed",)),
@@ -138,12 +138,12 @@ QUERY = Query(
 )
 QUERIES: list[tuple[Query, tuple[str, ...]]] = [
     (QUERY, ()),
-    (replace(QUERY, columns={"own": "1", "x": "3"}), ("x is computed in another way",)),
-    (replace(QUERY, columns={"own": "4", "x": "3"}), ("own, x are computed in another way",)),
+    (replace(QUERY, columns={"own": "1", "x": "3"}), ("the expression for `x` changed",)),
+    (replace(QUERY, columns={"own": "4", "x": "3"}), ("the expressions for `own`, `x` changed",)),
     # Columns that the contract doesn't name are dropped; what is read is in the inputs' digests.
     (replace(QUERY, columns={"own": "1", "x": "2", "y": "3"}), ()),
     (replace(QUERY, reads={"raw": ("own", "x")}), ()),
-    (Query(opaque="it reads raw while it is being called"), ("it is judged by its code now",)),
+    (Query(opaque="it collects raw when it is called"), ("it is now judged by its code",)),
 ]
 
 
@@ -158,7 +158,7 @@ def test_columns_that_are_kept_count() -> None:
     keep = replace(BASE, output=replace(spec("day"), unknown_columns="keep"))
     more = replace(QUERY, columns={**QUERY.columns, "y": "3"})
     assert changes(recipe(keep, QUERY).parts, recipe(keep, more).parts) == (
-        "y is computed in another way",
+        "the expression for `y` changed",
     )
 
 
@@ -172,9 +172,13 @@ def test_a_key_covers_what_the_query_reads_or_all_that_is_contracted() -> None:
 
 PLATFORMS = [
     # what changed, of a query, of code
-    (replace(HERE, engine="2.2.0"), ("Polars changed",), ("Polars changed",)),
-    (replace(HERE, python="3.12.7"), (), ("Python or the processor changed",)),
-    (replace(HERE, machine="arm64"), (), ("Python or the processor changed",)),
+    (
+        replace(HERE, engine="2.2.0"),
+        ("the Polars version changed",),
+        ("the Polars version changed",),
+    ),
+    (replace(HERE, python="3.12.7"), (), ("the Python version or the CPU architecture changed",)),
+    (replace(HERE, machine="arm64"), (), ("the Python version or the CPU architecture changed",)),
     (replace(HERE, python="3.11.9"), (), ()),
     (replace(HERE, tidemill="0.2.0"), (), ()),
 ]
@@ -212,7 +216,7 @@ def test_an_ingest_is_how_its_files_are_read() -> None:
     edited = replace(RAW, function=triple)
     assert recipe(raw, source="parquet").digest == recipe(edited, source="parquet").digest
     assert changes(recipe(raw, source="parquet").parts, recipe(raw, source="csv").parts) == (
-        "how its files are read changed",
+        "its declared source changed",
     )
     # One that doesn't say how is its code.
     assert recipe(raw).digest != recipe(edited).digest
@@ -223,7 +227,7 @@ def test_changes_of_parts_without_a_name_of_their_own() -> None:
         "its code changed", "its speed changed",
     )  # fmt: skip
     many = {f"column {name}": "1" for name in "abcde"}
-    assert changes({}, many) == ("a, b, c and 2 more are computed in another way",)
+    assert changes({}, many) == ("the expressions for `a`, `b`, `c` and 2 more changed",)
 
 
 @pytest.mark.parametrize(
@@ -277,5 +281,5 @@ def test_a_parameter_counts_by_what_it_is_and_reaches_for() -> None:
     (reason,) = other.unproven
     assert reason.startswith("it draws random numbers without a seed: random.random (test_recipe")
     # What a type of a package comes with counts as what the code uses does.
-    packages = ("a package that it uses changed", "its parameters changed")
+    packages = ("a package it uses changed", "its parameters changed")
     assert set(changes(one.parts, trained(rate=np.random.MT19937).parts)) == set(packages)

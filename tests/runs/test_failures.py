@@ -70,7 +70,7 @@ def test_another_cause_is_another_failure(other: Attempt) -> None:
 
 
 def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> None:
-    told = "status.type: {} of {} values can't be read as Enum('open'), such as {}; fix the source"
+    told = "status.type: {} of {} values can't be cast to Enum('open'), such as {}; fix the source"
     [failure] = failures_of(
         [
             broken("2026-01-01", told.format(1, 3, "'lost'")),
@@ -79,7 +79,7 @@ def test_rows_that_break_the_same_rule_are_one_failure_whatever_they_are() -> No
     )
     assert failure.partitions == ("2026-01-01", "2026-01-02")
     assert failure.why == (
-        "in 2026-01-01: breaks Labels 1.0.0: status.type: 1 of 3 values can't be read as Enum('open'), "
+        "in 2026-01-01: breaks Labels 1.0.0: status.type: 1 of 3 values can't be cast to Enum('open'), "
         "such as 'lost'"
     )
     assert failure.advice == "fix the source"

@@ -1,4 +1,4 @@
-"""Every adapter that ships passes the suite of its seam."""
+"""Every shipped adapter passes the conformance suite of its port."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,8 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos
 from tidemill.testing.doubles import MemoryArtifacts, MemoryClaims, MemoryLedger
-from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, ClaimsSuite, LedgerSuite
+from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, ClaimsSuite
+from tidemill.testing.suites.ledger import LedgerSuite
 from tidemill.testing.suites.memos import MemosSuite
 
 
@@ -48,25 +49,25 @@ class TestMemoryArtifacts(ArtifactsSuite):
 
 class TestFileClaims(ClaimsSuite):
     @pytest.fixture
-    def claimant(self, tmp_path: Path) -> Callable[[], Claims]:
+    def new_claims(self, tmp_path: Path) -> Callable[[], Claims]:
         return lambda: FileClaims(tmp_path / "claims.lock")
 
 
 class TestMemoryClaims(ClaimsSuite):
     @pytest.fixture
-    def claimant(self) -> Callable[[], Claims]:
+    def new_claims(self) -> Callable[[], Claims]:
         first = MemoryClaims()
         return lambda: MemoryClaims(first)
 
 
 class TestFileMemos(MemosSuite):
     @pytest.fixture
-    def memoist(self, tmp_path: Path) -> Callable[[], Memos]:
+    def open_memos(self, tmp_path: Path) -> Callable[[], Memos]:
         return lambda: FileMemos(tmp_path / "memo")
 
 
 class TestUnkept(MemosSuite):
     @pytest.fixture
-    def memoist(self) -> Callable[[], Memos]:
+    def open_memos(self) -> Callable[[], Memos]:
         memos = Unkept()
         return lambda: memos

@@ -1,4 +1,4 @@
-"""Whatever is done to them in whatever order, the ledgers agree, and the tables follow from facts."""
+"""For any sequence of operations the ledgers agree, and projections can be rebuilt from facts."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -98,7 +98,7 @@ Act: TypeAlias = Callable[[Ledger, float, dict[str, Any]], object]
 
 
 def _append(events: list[Event], heads: Mapping[str, int], leased: bool, lost: str) -> Act:
-    """An append whose guard may hold or not."""
+    """An append whose guard may or may not hold."""
 
     def act(ledger: Ledger, now: float, leases: dict[str, Any]) -> object:
         guard = Guard(
@@ -160,7 +160,7 @@ def _outcome(ledger: Ledger, act: Act, now: float, leases: dict[str, Any]) -> ob
 
 
 def _look(ledger: Ledger) -> object:
-    """Everything that can be asked of a ledger."""
+    """Everything that can be read from a ledger."""
     return (
         [ledger.state(environment) for environment in ("prod", "dev", "trial", "unheard")],
         ledger.traces(["key-1", "key-2", "key-3"]),
@@ -233,7 +233,7 @@ def _partitions(ledger: Ledger) -> object:
 
 
 @given(st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=8))
-def test_a_refused_append_leaves_no_trace(batches: list[list[Event]]) -> None:
+def test_a_rejected_append_records_nothing(batches: list[list[Event]]) -> None:
     ledger, tick = MemoryLedger(), Ticked(schedule="nightly", tick="1")
     ledger.append([tick], now=1.0)
     for batch in batches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,9 +60,9 @@ def tidemill(*arguments: str) -> Ended:
 def process(
     *arguments: str, cwd: Path, unhurried: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """`tidemill ARGUMENTS` as a process of its own."""
+    """`tidemill ARGUMENTS` as a process of its own; lines that say how far a slow run is are left out."""
     program = ["-c", UNHURRIED] if unhurried else ["-m", "tidemill"]
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, *program, *arguments],
         cwd=cwd,
         # Where the locale has ASCII only, what a stage prints would be its error.
@@ -70,6 +71,12 @@ def process(
         encoding="utf-8",
         check=False,
     )
+    done.stderr = _PROGRESS.sub("", done.stderr)
+    return done
+
+
+# `1/2 run labels 2026-01-20, 10.0 s`: there is one every ten seconds.
+_PROGRESS = re.compile(r"^[\d,]+/[\d,]+( [a-z][^\n]*)?, \d[^\n]* (s|min|h)[^\n]*\n", re.MULTILINE)
 
 
 # `tidemill` with more time to record an interrupt than any machine needs, before the watch ends it.

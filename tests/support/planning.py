@@ -18,8 +18,7 @@ from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, subject_of
 from tidemill.planning.completion import settled_by
 from tidemill.planning.data_stages import FILES
-from tidemill.planning.plan import Plan, Step
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan, Step
 from tidemill.planning.planner import make_plan, scope_of
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.sqlite.connections import APPLICATION
-from tidemill.adapters.sqlite.statements import migrations
+from tidemill.adapters.sqlite.migrations import migrations
 
 # Not derived from events: how the file came about, and who may act now.
 NOT_DERIVED = ("leases", "migrations")

@@ -1,4 +1,4 @@
-"""Frames that Hypothesis draws for a contract pass it, whatever it says."""
+"""Frames that Hypothesis draws for a contract satisfy it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_frames_pass_their_contract(frame: pl.DataFrame) -> None:
 
 @given(st.data(), contracts())
 @settings(max_examples=100, deadline=None, suppress_health_check=[*HealthCheck])
-def test_whatever_the_contract(data: Any, spec: ContractSpec) -> None:
+def test_frames_satisfy_any_contract(data: Any, spec: ContractSpec) -> None:
     frame = data.draw(_frames(spec, 0, 5))
     judged = Checker(spec).judge(frame)
     assert [found.rule for found in judged.findings if found.rule != "often"] == []
@@ -50,5 +50,5 @@ def test_whatever_the_contract(data: Any, spec: ContractSpec) -> None:
 
 @given(frames(Orders, min_rows=2))
 @settings(max_examples=10, deadline=None)
-def test_there_are_as_many_rows_as_are_asked_for(frame: pl.DataFrame) -> None:
+def test_the_number_of_rows_is_bounded(frame: pl.DataFrame) -> None:
     assert frame.height >= 2

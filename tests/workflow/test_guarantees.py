@@ -113,12 +113,12 @@ UNMET = [
     (
         Orders.reads("id", guarantees=["note"]),
         "orders.note: Orders.reads('id') relies on never null, Orders says it may be null, "
-        "where a break only warns",
+        "but violations only warn",
     ),
     (
         Orders.reads("id", guarantees=["note.max_length"]),
         "orders.note: Orders.reads('id') relies on max_length 9, Orders says max_length 9, "
-        "where a break only warns",
+        "but violations only warn",
     ),
     (
         Orders.reads("id", guarantees=["is_light"]),
@@ -132,7 +132,7 @@ UNMET = [
     ),
     (
         Orders.reads("id", guarantees=["rows"]),
-        "orders.rows: Orders.reads('id') relies on min 1, Orders says min 1, where a break only warns",
+        "orders.rows: Orders.reads('id') relies on min 1, Orders says min 1, but violations only warn",
     ),
 ]
 

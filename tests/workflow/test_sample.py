@@ -8,8 +8,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError, UsageError
-from tidemill.environments.promotion_check import unlike
-from tidemill.ledger.binding import Binding, Head, Product
+from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.reuse.recipe import Evidence, Platform, recipe_of
 from tidemill.reuse.step_key import reuse_of
@@ -115,23 +114,3 @@ def test_columns_that_there_are_not(said: Any) -> None:
         DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"
     ):
         seal(other)
-
-
-def test_what_an_environment_never_ran() -> None:
-    recipes = {s.name: recipe_of(s, Evidence(source="s"), PLATFORM) for s in SEALED.stages}
-    recorded = {name: recipe.parts for name, recipe in recipes.items()}
-    assert list(unlike(SEALED, recipes, {}, recorded, 1.0)) == []
-    known = {"shops": recorded["shops"], "orders": {**recorded["orders"], "source": "other"}}
-    told = [
-        "orders: how its files are read changed",
-        "loose: it is new",
-        "totals: it is new",
-    ]
-    assert sorted(unlike(SEALED, recipes, {}, known, 1.0)) == sorted(told)
-    made = digest_on(SEALED["loose"], recipes["loose"].parts, 0.5)
-    bound = Binding(
-        key="k", recipe=made, contract="", check="", product=Product(content="c"), run="", at=0.0
-    )
-    heads = {"loose": Head(version=1, partitions={"": bound})}
-    assert "loose: it is new" not in list(unlike(SEALED, recipes, heads, known, 0.5))
-    assert "loose: it is new" in list(unlike(SEALED, recipes, heads, known, 1.0))

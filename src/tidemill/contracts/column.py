@@ -21,9 +21,9 @@ ROLES = ("", "label", "id", "feature")
 class Column:
     """One contracted column: its type and what each of its values must satisfy.
 
-    `min` and `max` are allowed values, `min_exclusive` and `max_exclusive` are not. Lengths are the
-    characters of text, the bytes of Binary, the items of a List. An `optional` column that a stage
-    doesn't give is filled with `default`. `pii` says what kind of personal data it holds.
+    `min` and `max` are inclusive bounds, `min_exclusive` and `max_exclusive` exclusive ones. Lengths
+    count the characters of text, the bytes of Binary, the items of a List. An `optional` column that
+    is missing from the data is filled with `default`. `pii` names the kind of personal data it holds.
     """
 
     dtype: DType

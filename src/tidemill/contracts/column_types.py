@@ -1,9 +1,9 @@
-"""The column types that a contract is written with: `tm.Int64(min=1)`, `tm.Enum(["EWR", "JFK"])`.
+"""The column types of contracts: `tm.Int64(min=1)`, `tm.Enum(["EWR", "JFK"])`.
 
-Every one takes what all columns take: `nullable` (False), `isin`, `unique` (False), `on_fail`
-("quarantine", "fail", "warn"), `partition` ("value", or "1h", "1d", "1w", "1mo" for times),
-`optional` (False) with its `default`, `unit`, `description`, `role`, `pii`. Numbers and times take
-bounds, what has a length takes bounds of it.
+All columns take `nullable` (False), `isin`, `unique` (False), `on_fail` ("quarantine", "fail",
+"warn"), `partition` ("value", or "1h", "1d", "1w", "1mo" for times), `optional` (False) with its
+`default`, `unit`, `description`, `role` and `pii`. Numbers and times also take bounds; text, bytes
+and lists take bounds of their length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tidemill.core.partition import Grain, parse_grain
 
 
 class Common(TypedDict, total=False):
-    """What every column takes."""
+    """The arguments of every column."""
 
     nullable: bool
     isin: Iterable[object]
@@ -37,14 +37,14 @@ class Common(TypedDict, total=False):
 
 
 class Lengths(Common, total=False):
-    """What a column of text, bytes or lists takes besides; both are allowed lengths."""
+    """The arguments of a column of text, bytes or lists; both bounds are inclusive."""
 
     min_length: int | None
     max_length: int | None
 
 
 class Integers(Common, total=False):
-    """What a column of integers takes besides; the exclusive bounds are no allowed values."""
+    """The arguments of a column of integers; `min` and `max` are inclusive bounds."""
 
     min: int | None
     max: int | None
@@ -53,7 +53,7 @@ class Integers(Common, total=False):
 
 
 class Floats(Common, total=False):
-    """What a column of floats takes besides; the exclusive bounds are no allowed values."""
+    """The arguments of a column of floats; `min` and `max` are inclusive bounds."""
 
     min: float | None
     max: float | None
@@ -62,7 +62,7 @@ class Floats(Common, total=False):
 
 
 class Decimals(Common, total=False):
-    """What a column of decimals takes besides; a float is no exact bound, and refused."""
+    """The arguments of a column of decimals; a float is refused as a bound because it is inexact."""
 
     min: decimal.Decimal | int | None
     max: decimal.Decimal | int | None
@@ -71,7 +71,7 @@ class Decimals(Common, total=False):
 
 
 class Days(Common, total=False):
-    """What a column of days takes besides; the exclusive bounds are no allowed values."""
+    """The arguments of a column of days; `min` and `max` are inclusive bounds."""
 
     min: date | None
     max: date | None
@@ -80,7 +80,7 @@ class Days(Common, total=False):
 
 
 class Moments(Common, total=False):
-    """What a column of moments takes besides; bounds have a zone where the column has one."""
+    """The arguments of a column of timestamps; bounds have a time zone if the column has one."""
 
     min: datetime | None
     max: datetime | None
@@ -89,18 +89,19 @@ class Moments(Common, total=False):
 
 
 def _column(
-    dtype: DType, told: Mapping[str, Any], takes: type = Common, *, regex: str | None = None
+    dtype: DType, arguments: Mapping[str, Any], takes: type = Common, *, regex: str | None = None
 ) -> Column:
     known: frozenset[str] = takes.__optional_keys__  # type: ignore[attr-defined]
-    for argument in told:
+    for argument in arguments:
         if argument not in known:
             advice = did_you_mean(argument, sorted({*known, "regex"}))
-            raise ContractError(f"{dtype.name}({argument}=...): columns don't take that ({advice})")
-    isin, partition = _values(told.get("isin")), _cut(told.get("partition"))
-    return Column(dtype=dtype, regex=regex, **{**told, "isin": isin, "partition": partition})
+            raise ContractError(f"{dtype.name}({argument}=...): unknown argument ({advice})")
+    isin = _allowed_values(arguments.get("isin"))
+    partition = _partition_grain(arguments.get("partition"))
+    return Column(dtype=dtype, regex=regex, **{**arguments, "isin": isin, "partition": partition})
 
 
-def _values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
+def _allowed_values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
     if isin is None:
         return None
     if isinstance(isin, (str, bytes)) or not isinstance(isin, Iterable):
@@ -108,7 +109,7 @@ def _values(isin: Iterable[object] | None) -> tuple[object, ...] | None:
     return tuple(isin)
 
 
-def _cut(partition: str | None) -> Grain | Literal["value"] | None:
+def _partition_grain(partition: str | None) -> Grain | Literal["value"] | None:
     if partition is None:
         return None
     if partition == "value":
@@ -119,10 +120,10 @@ def _cut(partition: str | None) -> Grain | Literal["value"] | None:
         raise ContractError(f"{error} or 'value'") from None
 
 
-def _unit(unit: Literal["ms", "us", "ns"]) -> Literal["ms", "us", "ns"]:
+def _time_unit(unit: Literal["ms", "us", "ns"]) -> Literal["ms", "us", "ns"]:
     if unit not in ("ms", "us", "ns"):
         raise ContractError(
-            f"unit of time {unit!r} is not one of ms, us, ns; a zone is Datetime(time_zone='UTC')"
+            f"time unit {unit!r} is not one of ms, us, ns; a time zone is Datetime(time_zone='UTC')"
         )
     return unit
 
@@ -203,7 +204,7 @@ def Bool(**common: Unpack[Common]) -> Column:
 
 
 def String(*, regex: str | None = None, **lengths: Unpack[Lengths]) -> Column:
-    """A column of text; `regex` must match somewhere: anchor it with ^ and $ to mean the whole."""
+    """A column of text; `regex` may match anywhere in it: anchor with ^ and $ to match all of it."""
     return _column(DType("String"), lengths, Lengths, regex=regex)
 
 
@@ -213,9 +214,9 @@ def Binary(**lengths: Unpack[Lengths]) -> Column:
 
 
 def Enum(categories: Sequence[str], **common: Unpack[Common]) -> Column:
-    """A column of text that is one of `categories`, in their order."""
+    """A column of text that is one of `categories`, ordered as listed."""
     if isinstance(categories, str):
-        raise ContractError(f"Enum({categories!r}) must be given a list of its categories")
+        raise ContractError(f"Enum({categories!r}) needs a list of its categories")
     return _column(DType("Enum", tuple(categories)), common)
 
 
@@ -234,8 +235,8 @@ def Datetime(
     time_zone: str | None = None,
     **bounds: Unpack[Moments],
 ) -> Column:
-    """A column of moments; days, weeks and months are cut in `time_zone`, hours in UTC."""
-    return _column(DType("Datetime", (_unit(unit_of_time), time_zone)), bounds, Moments)
+    """A column of timestamps; it is partitioned into days, weeks and months of `time_zone`, hours of UTC."""
+    return _column(DType("Datetime", (_time_unit(unit_of_time), time_zone)), bounds, Moments)
 
 
 def Time(**common: Unpack[Common]) -> Column:
@@ -244,32 +245,32 @@ def Time(**common: Unpack[Common]) -> Column:
 
 
 def Duration(unit_of_time: Literal["ms", "us", "ns"] = "us", **common: Unpack[Common]) -> Column:
-    """A column of lengths of time."""
-    return _column(DType("Duration", (_unit(unit_of_time),)), common)
+    """A column of durations."""
+    return _column(DType("Duration", (_time_unit(unit_of_time),)), common)
 
 
 def List(inner: Column, **lengths: Unpack[Lengths]) -> Column:
-    """A column of lists whose items have the type of `inner`, which says nothing else."""
+    """A column of lists whose items have the type of `inner`; only that type is checked."""
     return _column(DType("List", (_inner("List", inner),)), lengths, Lengths)
 
 
 def Array(inner: Column, width: int, **common: Unpack[Common]) -> Column:
     """A column of lists that all have `width` items of the type of `inner`."""
     if isinstance(width, bool) or not isinstance(width, int) or width < 0:
-        raise ContractError(f"Array(width={width!r}) is not a number of items, such as 3")
+        raise ContractError(f"Array(width={width!r}) needs a number of items, such as 3")
     return _column(DType("Array", (_inner("Array", inner), width)), common)
 
 
 def Struct(fields: Mapping[str, Column], **common: Unpack[Common]) -> Column:
     """A column of records with these fields, each of the type of its column."""
     if not isinstance(fields, Mapping) or not fields:
-        raise ContractError(f"Struct({fields!r}) must be given its fields: {{'lat': tm.Float64()}}")
+        raise ContractError(f"Struct({fields!r}) needs its fields, such as {{'lat': tm.Float64()}}")
     parts = [(str(name), _inner("Struct", inner, name)) for name, inner in fields.items()]
     return _column(DType("Struct", tuple(part for pair in parts for part in pair)), common)
 
 
 def _inner(outer: str, inner: object, field: str = "") -> DType:
-    """The type of a part; what else its column says would not be checked, so it is refused."""
+    """Return the type of a nested column; refuse its other arguments, which wouldn't be checked."""
     what = f"{outer}: field {field!r}" if field else f"{outer}: its inner column"
     if not isinstance(inner, Column):
         raise ContractError(f"{what} is {inner!r}, not a column such as tm.Int64()")
@@ -281,7 +282,7 @@ def _inner(outer: str, inner: object, field: str = "") -> DType:
     ]
     if more:
         raise ContractError(
-            f"{what} says {', '.join(more)}, which isn't checked inside of a {outer}: declare its type "
-            "only, and check its values by a tm.rule(...)"
+            f"{what} sets {', '.join(more)}, which isn't checked inside a {outer}: declare only its type "
+            "and check its values with a tm.rule(...)"
         )
     return inner.dtype

@@ -1,4 +1,4 @@
-"""The class statement that declares a contract."""
+"""Declare a contract by a class statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tidemill.contracts.spec import (
     Reads,
     Rule,
     UnknownColumns,
-    _is_expression,
+    is_expression,
 )
 from tidemill.contracts.table_rules import (
     Budget,
@@ -25,7 +25,7 @@ from tidemill.contracts.table_rules import (
     UniqueRule,
     WideRule,
 )
-from tidemill.contracts.validity import _refuse_contradictions
+from tidemill.contracts.validity import require_consistent
 from tidemill.core.callsite import caller
 from tidemill.core.errors import ContractError
 
@@ -52,13 +52,13 @@ class Contract:
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        # A base adds what can be done with contracts, and is none itself.
+        # A base class adds methods to contracts and isn't a contract itself.
         if base:
             return
         place = caller(1)
-        own = _Own.of(cls, f"{place}: contract {cls.__name__}")
+        own = _ClassBody.of(cls, f"{place}: contract {cls.__name__}")
         parent = getattr(cls, "__tidemill_contract__", None)
-        columns, rules, wider = _inherited(cls)
+        columns, rules, wider = _inherited_declarations(cls)
         spec = ContractSpec(
             name=cls.__name__,
             version=version,
@@ -73,16 +73,16 @@ class Contract:
             description=(cls.__doc__ or "").strip(),
             place=place,
         )
-        _refuse_contradictions(spec)
+        require_consistent(spec)
         for name, column in own.columns.items():
             setattr(cls, name, column)
         cls.__tidemill_contract__ = spec
 
     @classmethod
     def __tidemill_check__(cls) -> str:
-        """What stands for a contract that code only asks for columns: its checks, in which is no version.
+        """Return the digest that identifies a contract in code that only reads its columns.
 
-        Empty where a class has a `reads` of its own.
+        It covers the checks but not the version, and is empty if the class overrides `reads`.
         """
         inherited = getattr(cls.reads, "__func__", None) is vars(Contract)["reads"].__func__
         return check_digest(cls.__tidemill_contract__) if inherited else ""
@@ -94,26 +94,26 @@ class Contract:
         guarantees: Sequence[str | Column | Rule] | None = None,
         **relied: Column,
     ) -> Reads:
-        """The columns that a consumer reads, and what it relies on in them.
+        """Declare the columns that a consumer reads and the guarantees that it relies on.
 
-        `guarantees` names rules of the contract ("weight.min", "shipped_later", "key") or gives
-        columns and rules; `weight=tm.Float64(min=0)` reads a column and relies on all that is said.
-        ContractError names the nearest for a column that isn't there.
+        `guarantees` names rules of the contract ("weight.min", "shipped_later", "key") or lists
+        columns and rules; `weight=tm.Float64(min=0)` reads a column and relies on every term given.
+        ContractError names the nearest column for one that doesn't exist.
         """
         spec, place = cls.__tidemill_contract__, caller(1)
         own = tuple(replace(column, name=name) for name, column in relied.items())
         listed = (guarantees,) if isinstance(guarantees, str) else guarantees
-        said = None if listed is None and not own else (*(listed or ()), *own)
+        terms = None if listed is None and not own else (*(listed or ()), *own)
         names = dict.fromkeys(spec.column(name).name for name in (*columns, *relied))
-        return Reads(contract=spec, columns=tuple(names), guarantees=said, place=place)
+        return Reads(contract=spec, columns=tuple(names), guarantees=terms, place=place)
 
 
 AnyContract = TypeVar("AnyContract", bound=Contract)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Own:
-    """What one class body declares."""
+class _ClassBody:
+    """The declarations of one class body."""
 
     columns: dict[str, Column]
     rules: dict[str, Rule]
@@ -122,11 +122,13 @@ class _Own:
     budget: Budget | None = None
 
     @classmethod
-    def of(cls, body: type, where: str) -> _Own:
+    def of(cls, body: type, where: str) -> _ClassBody:
         own = cls(columns={}, rules={}, wider={})
         for name, value in vars(body).items():
-            if name in RESERVED and isinstance(value, _DECLARED):
-                raise ContractError(f"{where}: {name!r} is a method of contracts; rename it")
+            if name in RESERVED and isinstance(value, _DECLARATIONS):
+                raise ContractError(
+                    f"{where}: {name!r} is a method of contracts; rename the column or rule"
+                )
             match value:
                 case Column():
                     own.columns[name] = replace(value, name=name)
@@ -135,36 +137,38 @@ class _Own:
                 case UniqueRule() | ReferenceRule() | DriftRule() | FreshnessRule():
                     own.wider[name] = replace(value, name=name)
                 case Rows() | Budget():
-                    own._one(value, f"{where}: {name}")
-                case _ if problem := _forgotten(value):
+                    own._set_once(value, f"{where}: {name}")
+                case _ if problem := _declaration_problem(value):
                     raise ContractError(f"{where}: {name} {problem}")
         return own
 
-    def _one(self, value: Rows | Budget, where: str) -> None:
+    def _set_once(self, value: Rows | Budget, where: str) -> None:
         kind = type(value).__name__
         if getattr(self, kind.lower()) is not None:
             raise ContractError(f"{where} is its second {kind}(); use one")
         setattr(self, kind.lower(), value)
 
 
-_DECLARED = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
+_DECLARATIONS = (Column, Rule, UniqueRule, ReferenceRule, DriftRule, FreshnessRule)
 RESERVED = frozenset({"describe", "reads", "sample", "validate"})
 
 
-def _forgotten(value: object) -> str:
-    """Why an attribute that looks like a column or a rule would be passed over in silence."""
+def _declaration_problem(value: object) -> str:
+    """Say why an attribute that looks like a column or a rule isn't one; "" for other attributes."""
     if getattr(value, "__module__", "") == "tidemill.contracts.column_types":
-        return f"is {getattr(value, '__name__', '')} itself; call it to make a column"
+        return f"is the function {getattr(value, '__name__', '')}; call it to make a column"
     if getattr(value, "__module__", "") == "tidemill.contracts.table_rules":
-        return f"is {getattr(value, '__name__', '')} itself; call it to make a rule"
-    if _is_expression(value):
+        return f"is the function {getattr(value, '__name__', '')}; call it to make a rule"
+    if is_expression(value):
         return "is an expression; wrap it in tm.rule(...)"
     if str(getattr(value, "__module__", "")).startswith("polars.datatypes"):
-        return f"is the Polars type {value}; write a column such as tm.Int64()"
+        return f"is the Polars type {value}; use a column such as tm.Int64()"
     return ""
 
 
-def _inherited(cls: type) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
+def _inherited_declarations(
+    cls: type,
+) -> tuple[dict[str, Column], dict[str, Rule], dict[str, WideRule]]:
     columns: dict[str, Column] = {}
     rules: dict[str, Rule] = {}
     wider: dict[str, WideRule] = {}

@@ -1,7 +1,7 @@
-"""Whether the default of an optional column passes the column's own rules.
+"""Check that the default of an optional column passes the column's own rules.
 
-What only Polars can tell (a pattern, the categories of a Categorical) is told when the contract is
-made ready to check.
+Patterns and the categories of a Categorical need Polars; they are checked when the contract's rules
+are compiled.
 """
 
 from __future__ import annotations
@@ -27,21 +27,23 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def default_problems(column: Column) -> Iterable[str]:
-    """Why `default` is no value that the column allows."""
+    """Yield the reasons why the column's own rules refuse its `default`."""
     value: Any = column.default
     if value is None:
         return
-    told = f"default={value!r}"
+    default = f"default={value!r}"
     if column.dtype.is_nested:
-        yield f"{told} on a {column.dtype}: such columns are only filled with null"
+        yield f"{default} on a {column.dtype}: nested columns can only be filled with null"
     elif not is_value(value, column.dtype):
-        yield f"{told} is no {column.dtype}"
+        yield f"{default} is not a value of {column.dtype}"
     else:
-        yield from (f"{told} breaks its own rule: {rule}" for rule in broken_terms(column, value))
+        yield from (
+            f"{default} breaks its own rule: {rule}" for rule in broken_terms(column, value)
+        )
 
 
 def broken_terms(column: Column, value: Any) -> Iterable[str]:
-    """What a column says of values and `value` breaks; patterns are for Polars to tell."""
+    """Yield the terms of a column that `value` breaks, except patterns, which need Polars."""
     length = len(value) if isinstance(value, str | bytes) else 0
     checks = (
         ("min", column.min, lambda bound: value >= bound),
@@ -58,7 +60,7 @@ def broken_terms(column: Column, value: Any) -> Iterable[str]:
 
 
 def is_value(value: object, dtype: DType) -> bool:
-    """Whether a Python value is one of a type without parts; NaN is none of any."""
+    """Whether a Python value belongs to a type that isn't nested; NaN belongs to none."""
     name = dtype.name
     if name == "Enum":
         return isinstance(value, str) and value in dtype.args
@@ -81,7 +83,7 @@ def _has_digits(value: Decimal, args: Args) -> bool:
     precision, scale = (int(str(arg)) for arg in args)
     if not value.is_finite():
         return False
-    # Decimals of Python are rounded to 28 digits by every operation.
+    # Python rounds the result of every operation on decimals to 28 digits.
     units = Fraction(value) * Fraction(10) ** scale
     return units.denominator == 1 and bool(abs(units) < Fraction(10) ** precision)
 

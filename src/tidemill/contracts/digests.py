@@ -1,4 +1,4 @@
-"""Digests of what a contract does to values and of what it checks."""
+"""Compute the digests of a contract: of its effect on values, and of its checks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tidemill.core.fingerprint import Part, fingerprint
 
 
 def value_digest(spec: ContractSpec) -> str:
-    """What the contract does to values: types, key, casts, quarantine; part of the recipe.
+    """Digest of the contract's effect on values: types, key, casts and quarantine; part of the recipe.
 
-    A column that only warns counts too: what can't be cast becomes null there and is published.
+    Columns that only warn count too: a value that can't be cast becomes null there and is published.
     """
     columns: list[Part] = [[*_value_parts(column)] for column in spec.columns]
     rules = [[rule.name, rule.digest] for rule in spec.rules if rule.on_fail == "quarantine"]
@@ -25,16 +25,16 @@ def _value_parts(column: Column) -> list[Part]:
         case "quarantine":
             return ["quarantine", *_column_parts(column)]
         case "warn":
-            return ["warn", column.name, str(column.dtype), *_filled(column)]
-    return ["fail", column.name, str(column.dtype), *_filled(column)]
+            return ["warn", column.name, str(column.dtype), *_default_parts(column)]
+    return ["fail", column.name, str(column.dtype), *_default_parts(column)]
 
 
 def check_digest(spec: ContractSpec, *, wider: bool = True) -> str:
-    """Everything that the contract checks; without the `wider` rules what it checks in a partition."""
+    """Digest of all checks of a contract, with or without its table rules."""
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))
-    # Rules that contracts could not have at first add a part only where there are some.
+    # Table rules came later: they add a part only if there are any, so that older digests hold.
     more = [wider_digest(spec)] if spec.wider and wider else []
     return fingerprint(
         "contract-check", columns, list(spec.key), rules, *counts, *_shape_parts(spec), *more
@@ -42,7 +42,7 @@ def check_digest(spec: ContractSpec, *, wider: bool = True) -> str:
 
 
 def wider_digest(spec: ContractSpec) -> str:
-    """What the rules that look beyond the partition ask; empty without any."""
+    """Digest of the table rules of a contract; empty if it has none."""
     return fingerprint("contract-wider", list(map(wide_part, spec.wider))) if spec.wider else ""
 
 
@@ -56,16 +56,18 @@ def _column_parts(column: Column) -> list[Part]:
         None if bound is None else repr(bound) for bound in (column.min, column.max)
     ]
     plain: list[Part] = [column.name, str(column.dtype), column.nullable]
-    return [*plain, bounds, column.regex, isin, *_later_parts(column), *_filled(column)]
+    return [*plain, bounds, column.regex, isin, *_later_parts(column), *_default_parts(column)]
 
 
 def _later_parts(column: Column) -> list[Part]:
-    """What columns could not say at first; no part where it isn't said, so that digests stay."""
+    """Terms that were added later; they add a part only if they are set, so that older digests hold."""
     names = ("min_exclusive", "max_exclusive", "min_length", "max_length", "unique")
-    told = ((name, getattr(column, name)) for name in names)
-    return [[name, repr(value)] for name, value in told if value is not None and value is not False]
+    terms = ((name, getattr(column, name)) for name in names)
+    return [
+        [name, repr(value)] for name, value in terms if value is not None and value is not False
+    ]
 
 
-def _filled(column: Column) -> list[Part]:
-    """What becomes of a column that is missing; a value that is published, whatever is checked."""
+def _default_parts(column: Column) -> list[Part]:
+    """The default of an optional column, which is published even if nothing is checked."""
     return [["optional", repr(column.default)]] if column.optional else []

@@ -1,4 +1,4 @@
-"""The types of contracted columns, as data: a name and its arguments."""
+"""Represent the type of a column as data: a name and its arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 Args: TypeAlias = "tuple[str | int | DType | None, ...]"
 
-# What a value can be turned into without losing anything.
+# The types that hold every value of a type without loss.
 _WIDER = {
     "Int8": ("Int16", "Int32", "Int64", "Int128", "Float16", "Float32", "Float64"),
     "Int16": ("Int32", "Int64", "Int128", "Float32", "Float64"),
@@ -75,7 +75,7 @@ def _wider_items(mine: Args, theirs: Args) -> bool:
 
 
 def _wider_fields(mine: Args, theirs: Args) -> bool:
-    """Fields of a record are told apart by name and stand in their order."""
+    """Structs are comparable if they have the same field names in the same order."""
     if mine[::2] != theirs[::2]:
         return False
     pairs = zip(mine[1::2], theirs[1::2], strict=True)
@@ -93,7 +93,7 @@ def _never(mine: Args, theirs: Args) -> bool:
     return False
 
 
-# Types of one name: when the arguments of one are wide enough for the other.
+# For two types of the same name: whether the arguments of the first include those of the second.
 _HOLDS_ARGS: Mapping[str, Callable[[Args, Args], bool]] = {
     "Decimal": _wider_decimal,
     "Enum": _more_categories,

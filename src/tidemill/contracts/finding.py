@@ -1,4 +1,4 @@
-"""What a contract found in a partition."""
+"""Record what the checks of a contract found in a partition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Severity: TypeAlias = Literal["fail", "quarantine", "warn", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rule that rows or a partition broke: how many rows, some of their values, and what to do."""
+    """A broken rule: how many rows break it, sample values, and advice."""
 
     rule: str
     severity: Severity
@@ -22,11 +22,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Findings, and the moment (Unix seconds) and state that they hold for.
+    """Findings of the table rules, with the time (Unix seconds) and the table versions they hold for.
 
-    `heads` maps the stages that were looked at, the own one included, to the versions that their heads
-    had; of the own one also counts what the same run published before. `rules` is the digest of the
-    rules that were judged. `newest` has the newest moment of each column whose freshness matters.
+    `heads` maps each stage that was read, including the checked stage, to the version of its head; for
+    the checked stage this includes what the same run published earlier. `rules` is the digest of the
+    rules. `newest` holds the newest timestamp of each column with a freshness rule.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""Contracts as JSON, for another process that compares them: expressions by their digest and text."""
+"""Encode contracts as JSON and back; expressions become their digest and their text."""
 
 from __future__ import annotations
 
@@ -22,13 +22,22 @@ from tidemill.contracts.table_rules import (
 from tidemill.core.partition import Grain
 
 _KIND = "kind"
+# Trained models store this form, so its names stay even if a class or a field is renamed.
 _RECORDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Budget, Column, ContractSpec, DType, Recorded, Rows, Rule),
-        *(DriftRule, FreshnessRule, ReferenceRule, UniqueRule),
-    )
+    "Budget": Budget,
+    "Column": Column,
+    "ContractSpec": ContractSpec,
+    "DType": DType,
+    "Recorded": Recorded,
+    "Rows": Rows,
+    "Rule": Rule,
+    "DriftRule": DriftRule,
+    "FreshnessRule": FreshnessRule,
+    "ReferenceRule": ReferenceRule,
+    "UniqueRule": UniqueRule,
 }
+_KINDS = {record: name for name, record in _RECORDS.items()}
+_FIELDS = {"table_rules": "wider"}
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "date": date.fromisoformat,
     "datetime": datetime.fromisoformat,
@@ -42,14 +51,15 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 
 
 def written(value: Any) -> Any:
-    """A contract, or what it is made of, as values that JSON has; all but these as its text."""
+    """Return a contract, or a part of one, as JSON values; values of unknown types become text."""
     kind = type(value).__name__
     if value is None or kind in ("str", "int", "float", "bool"):
         return value
-    if kind in _RECORDS:
-        # What equality passes over is known only where the contract is declared.
-        told = [f for f in fields(value) if f.compare and not _is_default(f, value)]
-        return {_KIND: kind, **{f.name: written(getattr(value, f.name)) for f in told}}
+    if type(value) in _KINDS:
+        # Fields that equality ignores are known only in the process that declares the contract.
+        kept = [f for f in fields(value) if f.compare and not _is_default(f, value)]
+        encoded = {_field_name(f): written(getattr(value, f.name)) for f in kept}
+        return {_KIND: _KINDS[type(value)], **encoded}
     match value:
         case tuple():
             return {_KIND: "tuple", "value": [written(item) for item in value]}
@@ -64,18 +74,22 @@ def written(value: Any) -> Any:
     return {_KIND: "text", "value": repr(value)}
 
 
+def _field_name(item: Field[Any]) -> str:
+    return _FIELDS.get(item.name, item.name)
+
+
 def _is_default(item: Field[Any], value: object) -> bool:
-    """Whether a field says what it says by itself; 0 and False are equal and not the same."""
-    held = getattr(value, item.name)
-    return type(held) is type(item.default) and bool(held == item.default)
+    """Whether a field has its default, of the same type: 0 and False are equal but differ."""
+    found = getattr(value, item.name)
+    return type(found) is type(item.default) and bool(found == item.default)
 
 
 def read(value: Any) -> Any:
-    """What `written` wrote; equal to what it was, but for expressions."""
+    """Decode what `to_json` encoded; equal to the original except for expressions."""
     if not isinstance(value, dict):
         return value
     kind = value[_KIND]
-    if kind in _RECORDS:
-        held = {name: read(item) for name, item in value.items() if name != _KIND}
-        return _RECORDS[kind](**held)
-    return _READ[kind](value["value"])
+    if kind not in _RECORDS:
+        return _READ[kind](value["value"])
+    names = {_field_name(item): item.name for item in fields(_RECORDS[kind])}
+    return _RECORDS[kind](**{names[n]: read(item) for n, item in value.items() if n != _KIND})

@@ -1,4 +1,4 @@
-"""A person's word on quarantined rows: they are good all the same, others take their place, or they go."""
+"""Record a person's decision on quarantined rows: release, replace or drop them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.core.fingerprint import fingerprint
 
 
 class Disposition(StrEnum):
-    """What becomes of the rows that a ruling speaks of."""
+    """What happens to the rows of a ruling."""
 
     RELEASE = "release"
     REPLACE = "replace"
@@ -20,13 +20,13 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What somebody said of rows of a quarantine, and why.
+    """A person's decision on quarantined rows, and the reason.
 
-    `object` is the quarantine as it was then, made under the `key` of its partition, `rows` their numbers
-    in it (none: all). The rules that rejected them, which it names, are waived for rows that equal them,
-    and no others. Made under another key, a quarantine that looks the same has other rows. `fixed` is the
-    object whose rows take the place of theirs, one for each and in their order; it belongs to
-    `replace`. `hold` takes back what was said of them before.
+    `object` is the quarantine as it was at that time, made under the step `key` of its partition; the
+    same object under another key holds other rows. `rows` are row numbers in it (empty: all). The
+    rules that the quarantine names for a row are waived for rows equal to it, and no other rules.
+    `fixed` is the object with the replacement rows, one for each row and in the same order; only
+    `replace` has it. `hold` revokes earlier rulings on the rows.
     """
 
     disposition: Disposition
@@ -42,23 +42,23 @@ class Ruling:
         for name, text in (("a reason", self.reason), ("an actor", self.actor)):
             if not text.strip():
                 raise UsageError(
-                    f"{name} is missing: who reads the ledger later wants to know who ruled, and why"
+                    f"{name} is missing: the ledger must show who ruled on the rows, and why"
                 )
         if list(self.rows) != sorted({*self.rows}) or (self.rows and self.rows[0] < 0):
-            raise UsageError(f"rows {list(self.rows)} are not rising numbers from 0")
+            raise UsageError(f"rows {list(self.rows)} are not ascending row numbers from 0")
         if bool(self.fixed) != (self.disposition is Disposition.REPLACE):
             raise UsageError(
-                f"a ruling to {self.disposition} rows: corrected rows belong to replace"
+                f"can't {self.disposition} rows like this: corrected rows go with replace, and only with it"
             )
 
     @property
     def pins(self) -> tuple[str, ...]:
-        """Every object that must exist for as long as this is in force."""
+        """The objects that must be kept while the ruling is in force."""
         return (self.object, self.fixed) if self.fixed else (self.object,)
 
     @property
     def digest(self) -> str:
-        """Names all that decides what becomes of rows: not who said it, when and why."""
-        speaks_of = [self.object, self.key]
+        """Digest of the parts that affect rows; it excludes who ruled, when and why."""
+        quarantine = [self.object, self.key]
         rows = list(self.rows)
-        return fingerprint("ruling", self.disposition.value, speaks_of, rows, self.fixed)
+        return fingerprint("ruling", self.disposition.value, quarantine, rows, self.fixed)

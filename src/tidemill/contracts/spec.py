@@ -1,7 +1,7 @@
-"""The columns that an output has and the rules that it passes; versioned.
+"""The specification of a contract: the columns of a table and the rules that its rows pass; versioned.
 
-A contract is declared as a class, and everything is read from the frozen record behind it: what is
-checked at plan time and at run time, the two digests (what values mean, what is checked), the docs.
+Users declare a contract as a class. This frozen record behind it is the source for the checks at plan
+time and run time, for the two digests (effect on values, checks) and for the docs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMPATIBILITY: tuple[str, ...] = get_args(Compatibility)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """An expression of which another process told the digest and the text."""
+    """An expression from another process, known only by its digest and its text."""
 
     digest: str
     text: str
@@ -48,7 +48,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
-    """A condition over the columns of one row; `expr` is a Polars expression, null is passed."""
+    """A condition over the columns of a row; `expr` is a Polars expression, and null passes."""
 
     expr: Any
     on_fail: OnFail = "quarantine"
@@ -57,12 +57,12 @@ class Rule:
 
     @property
     def digest(self) -> str:
-        """Names the expression with every parameter (its text truncates lists)."""
+        """Digest of the serialised expression (its text would truncate lists)."""
         if isinstance(self.expr, Recorded):
             return self.expr.digest
         return fingerprint("expression", self.expr.meta.serialize())
 
-    # `==` of two expressions is an expression, so equality goes by the digest.
+    # Comparing two expressions gives an expression, so compare digests.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rule) and self._parts() == other._parts()
 
@@ -75,7 +75,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractSpec:
-    """Everything that a contract says, as one value; `wider` rules look beyond the partition."""
+    """A whole contract as one value; `table_rules` look beyond the partition."""
 
     name: str
     version: str
@@ -96,7 +96,7 @@ class ContractSpec:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The columns that must come."""
+        """The columns that the data must have."""
         return tuple(column.name for column in self.columns if not column.optional)
 
     def column(self, name: str) -> Column:
@@ -109,7 +109,7 @@ class ContractSpec:
 
     @property
     def looks_further(self) -> bool:
-        """Whether what it says of a partition depends on more than the partition."""
+        """Whether any check of a partition depends on data outside of it."""
         counted = self.rows is not None and self.rows.vs_last is not None
         return counted or bool(self.wider)
 
@@ -125,10 +125,10 @@ class ContractSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """The columns of a contract that a consumer declares that it reads, and what it relies on.
+    """The columns of a contract that a consumer reads, and the guarantees that it relies on.
 
-    `guarantees` are names of what the contract says ("weight.min", "key"), columns with the terms
-    that must hold, and rules. None leaves open what matters; an empty tuple says that nothing does.
+    `guarantees` are names of rules in the contract ("weight.min", "key"), columns with the terms that
+    must hold, and rules. None means unknown; an empty tuple means that it relies on none.
     """
 
     contract: ContractSpec
@@ -141,18 +141,19 @@ class Reads:
 
 
 def rule(expr: Any, *, on_fail: OnFail = "quarantine", description: str = "") -> Rule:
-    """A condition over several columns of a row, as a Polars expression; null counts as passed.
+    """Declare a condition over several columns of a row, as a Polars expression; null passes.
 
-    With `.over(...)` it is one over the rows of a group: all that came, whatever else they break.
+    With `.over(...)` it is evaluated over the rows of a group, including rows that break other rules.
     """
     if on_fail not in ON_FAIL:
         raise ContractError(f"rule(on_fail={on_fail!r}) is not one of {', '.join(ON_FAIL)}")
-    if not _is_expression(expr):
+    if not is_expression(expr):
         raise ContractError(
             f"rule({expr!r}) is not a Polars expression, such as rule(pl.col('arrived') > 0)"
         )
     return Rule(expr=expr, on_fail=on_fail, description=description)
 
 
-def _is_expression(value: object) -> bool:
+def is_expression(value: object) -> bool:
+    """Whether a value is a Polars expression."""
     return hasattr(getattr(value, "meta", None), "serialize")

@@ -1,4 +1,4 @@
-"""How a declared rule that looks beyond the partition can contradict itself, or its contract."""
+"""Check that the declaration of a table rule is consistent, alone and with its contract."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ _Columns = Mapping[str, Column]
 
 
 def wide_problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
-    """Everything by which a rule contradicts itself or the contract's `columns`, each as a sentence."""
+    """Yield a sentence for each contradiction in a rule, or between it and the contract's `columns`."""
     return (f"{rule.name}: {problem}" for problem in _problems(rule, columns))
 
 
 def _problems(rule: WideRule, columns: _Columns) -> Iterable[str]:
     if rule.on_fail not in CONSEQUENCES:
-        yield f"on_fail={rule.on_fail!r} is not fail or warn: no row is to blame"
+        yield f"on_fail={rule.on_fail!r} is not fail or warn: a table rule can't quarantine single rows"
     match rule:
         case FreshnessRule():
-            yield from _freshness(rule, columns)
+            yield from _freshness_problems(rule, columns)
         case UniqueRule():
-            yield from _compared(rule.columns, columns)
+            yield from _comparison_problems(rule.columns, columns)
         case ReferenceRule():
-            yield from _reference(rule, columns)
+            yield from _reference_problems(rule, columns)
         case _:
-            yield from _drift(rule, columns)
+            yield from _drift_problems(rule, columns)
 
 
-def _known(names: Iterable[object], columns: _Columns) -> Iterable[str]:
+def _unknown_columns(names: Iterable[object], columns: _Columns) -> Iterable[str]:
     for name in names:
         if name not in columns:
             advice = did_you_mean(str(name), columns)
             yield f"column {name!r} is not one of its columns ({advice})"
 
 
-def _compared(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
-    """Columns whose values are compared with others'."""
+def _comparison_problems(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
+    """Yield the problems of columns whose values are compared with others."""
     if not names:
-        yield "it names no column"
-    yield from _known(names, columns)
+        yield "it names no columns"
+    yield from _unknown_columns(names, columns)
     if len(set(names)) < len(names):
         yield f"it names a column twice: {', '.join(map(str, names))}"
     for name in names:
@@ -60,22 +60,22 @@ def _compared(names: tuple[str, ...], columns: _Columns) -> Iterable[str]:
             yield f"{name} is a {columns[name].dtype}, whose values aren't compared"
 
 
-def _freshness(rule: FreshnessRule, columns: _Columns) -> Iterable[str]:
-    yield from _known((rule.column,), columns)
+def _freshness_problems(rule: FreshnessRule, columns: _Columns) -> Iterable[str]:
+    yield from _unknown_columns((rule.column,), columns)
     if rule.column in columns and not columns[rule.column].dtype.is_time:
         dtype = columns[rule.column].dtype
         yield f"{rule.column} is {dtype}: only a Date or Datetime column has an age"
     try:
         parse_span(rule.within)
     except (TypeError, ValueError):
-        yield f"within={rule.within!r} is not a length of time such as '36h', '60d', '8w' or '3mo'"
+        yield f"within={rule.within!r} is not a duration such as '36h', '60d', '8w' or '3mo'"
 
 
-def _reference(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
-    yield from _compared(rule.columns, columns)
+def _reference_problems(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
+    yield from _comparison_problems(rule.columns, columns)
     types = rule.types or {}
     for name in rule.to:
-        # Of a contract that was read by its name alone the columns aren't known.
+        # If only the name of the contract is known, its columns aren't.
         if rule.types is not None and name not in types:
             advice = did_you_mean(str(name), types)
             yield f"column {name!r} is not one of {rule.contract}'s columns ({advice})"
@@ -83,35 +83,39 @@ def _reference(rule: ReferenceRule, columns: _Columns) -> Iterable[str]:
         yield f"it names {len(rule.columns)} columns here and {len(rule.to)} of {rule.contract}"
         return
     for name, other in zip(rule.columns, rule.to, strict=True):
-        if name in columns and other in types and not _alike(columns[name].dtype, types[other]):
+        if (
+            name in columns
+            and other in types
+            and not _is_comparable(columns[name].dtype, types[other])
+        ):
             own = columns[name].dtype
-            yield f"{name} is {own}, {rule.contract}.{other} is {types[other]}: no value is in both"
+            yield f"{name} is {own}, {rule.contract}.{other} is {types[other]}: they share no values"
 
 
-def _alike(one: DType, other: DType) -> bool:
-    """Whether values of two types can be held against each other."""
+def _is_comparable(one: DType, other: DType) -> bool:
+    """Whether values of two types can be compared."""
     texts = {"String", "Enum", "Categorical"}
     if {one.name, other.name} <= texts:
         return True
     return one.holds(other) or other.holds(one)
 
 
-def _drift(rule: DriftRule, columns: _Columns) -> Iterable[str]:
-    yield from _compared(rule.columns, columns)
+def _drift_problems(rule: DriftRule, columns: _Columns) -> Iterable[str]:
+    yield from _comparison_problems(rule.columns, columns)
     if rule.by not in METRICS:
         yield f"by={rule.by!r} is not one of {', '.join(METRICS)}"
     if not _is_number(rule.limit) or not isfinite(rule.limit) or rule.limit < 0:
-        yield f"limit={rule.limit!r} is no distance: use a number from 0 on"
+        yield f"limit={rule.limit!r} is not a distance: use a number >= 0"
     if not isinstance(rule.vs_last, int) or isinstance(rule.vs_last, bool) or rule.vs_last < 1:
-        yield f"vs_last={rule.vs_last!r} is no number of partitions: use 1, 2, 3, ..."
+        yield f"vs_last={rule.vs_last!r} is not a number of partitions: use 1, 2, 3, ..."
     if not any(column.partition for column in columns.values()):
-        yield "the contract has no partition column, so there is no partition before"
+        yield "the contract has no partition column, so there are no earlier partitions"
     for name in rule.columns:
         dtype = columns[name].dtype if name in columns else None
         if dtype is not None and dtype.name == "Binary":
             yield f"{name} is Binary, which has no distribution"
         elif dtype is not None and rule.by in ("ks", "wasserstein") and not _has_order(dtype):
-            yield f"{rule.by} of {name}, a {dtype}: only numbers and times have it"
+            yield f"{rule.by} of {name}, a {dtype}: it needs numbers or times"
 
 
 def _is_number(value: object) -> bool:

@@ -1,8 +1,8 @@
-"""The rules of a contract that no single row can break: they are about a partition, or about more.
+"""Declare the rules of a contract about a whole partition or a whole table.
 
-`Rows` and `Budget` are about one partition. The *wider* rules look beyond it: at the clock
-(`Freshness`), at all partitions (`Unique`), at another contract's table (`References`), at the
-partitions before (`Drift`). No row is to blame for them, so they only fail or warn.
+`Rows` and `Budget` are about one partition. The *table rules* look beyond it: at the clock
+(`Freshness`), at all partitions (`Unique`), at another contract's table (`References`), at earlier
+partitions (`Drift`). They judge no single row, so they only fail or warn.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ METRICS = ("psi", "ks", "wasserstein")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """How many rows a partition has: absolute bounds, and against the median of the last ones."""
+    """Bounds on the rows of a partition: absolute, and relative to the median of the last partitions."""
 
     min: int | None = None
     max: int | None = None
@@ -34,12 +34,14 @@ class Rows:
 
     def __post_init__(self) -> None:
         if (self.vs_last is None) != (self.within is None):
-            raise ContractError("Rows(vs_last=, within=) go together: Rows(vs_last=7, within=0.5)")
+            raise ContractError(
+                "Rows needs vs_last= and within= together: Rows(vs_last=7, within=0.5)"
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ContractError(f"Rows(min={self.min}, max={self.max}) allows no partition at all")
+            raise ContractError(f"Rows(min={self.min}, max={self.max}): min is above max")
         if self.on_fail not in CONSEQUENCES:
             raise ContractError(
-                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: no row is to blame"
+                f"Rows(on_fail={self.on_fail!r}) is not fail or warn: it can't quarantine single rows"
             )
 
 
@@ -52,13 +54,13 @@ class Budget:
     def __post_init__(self) -> None:
         if not 0 <= self.max_bad <= 1:
             raise ContractError(
-                f"Budget(max_bad={self.max_bad}) is a share of the rows, between 0 and 1"
+                f"Budget(max_bad={self.max_bad}) is not a share of the rows between 0 and 1"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    """A rule that looks beyond the partition at hand; its name is that of the class attribute."""
+class _RuleBase:
+    """A rule that looks beyond the partition; it is named by its class attribute."""
 
     name: str = ""
     on_fail: Consequence = "fail"
@@ -66,8 +68,8 @@ class _Named:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessRule(_Named):
-    """How old the newest value of a column in the whole table may be, such as "26h"."""
+class FreshnessRule(_RuleBase):
+    """A limit on the age of the newest value of a column in the table, such as "26h"."""
 
     column: str
     within: str
@@ -78,21 +80,21 @@ class FreshnessRule(_Named):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UniqueRule(_Named):
-    """Columns of which no value, or combination, comes twice in the whole table."""
+class UniqueRule(_RuleBase):
+    """Columns whose values, or combinations of values, are unique in the whole table."""
 
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{_listed(self.columns)} comes once in the whole table"
+        return f"{_format_columns(self.columns)} comes once in the whole table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRule(_Named):
-    """Columns whose values are all among those of the columns `to` of another contract's table.
+class ReferenceRule(_RuleBase):
+    """A foreign key: the values of `columns` must exist in the columns `to` of another contract's table.
 
-    `place` (where that contract is declared) and `types` (of its columns) are known where the
-    contract was read from its class. `stage` is the one that gives the table, where it is said.
+    `place` (where that contract is declared) and `types` (of its columns) are known if the contract
+    was read from its class. `stage` names the stage that makes the table, if several could.
     """
 
     columns: tuple[str, ...]
@@ -104,12 +106,12 @@ class ReferenceRule(_Named):
 
     def __str__(self) -> str:
         table = f"{self.contract} ({self.stage})" if self.stage else self.contract
-        return f"{_listed(self.columns)} is among {_listed(self.to)} of {table}"
+        return f"{_format_columns(self.columns)} is among {_format_columns(self.to)} of {table}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftRule(_Named):
-    """How far the distribution of columns may be from that of the last `vs_last` partitions."""
+class DriftRule(_RuleBase):
+    """A limit on the distance of columns' distributions from those of the last `vs_last` partitions."""
 
     columns: tuple[str, ...]
     by: Metric = "psi"
@@ -119,7 +121,7 @@ class DriftRule(_Named):
 
     def __str__(self) -> str:
         before = "partition before" if self.vs_last == 1 else f"{self.vs_last} partitions before"
-        return f"{self.by} of {_listed(self.columns)} to the {before} is at most {self.limit:g}"
+        return f"{self.by} of {_format_columns(self.columns)} to the {before} is at most {self.limit:g}"
 
 
 WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
@@ -128,12 +130,12 @@ WideRule: TypeAlias = FreshnessRule | UniqueRule | ReferenceRule | DriftRule
 def Freshness(
     column: str, *, within: str, on_fail: Consequence = "warn", description: str = ""
 ) -> FreshnessRule:
-    """The newest value of a Date or Datetime column must lie within `within` ("26h", "3d") of now."""
+    """Require that the newest value of a Date or Datetime column is at most `within` ("26h", "3d") old."""
     return FreshnessRule(column=column, within=within, on_fail=on_fail, description=description)
 
 
 def Unique(*columns: str, on_fail: Consequence = "fail", description: str = "") -> UniqueRule:
-    """No value of a column, or combination of several, comes twice in the whole table; nulls pass."""
+    """Require unique values of a column, or of a combination, in the whole table; nulls pass."""
     return UniqueRule(columns=columns, on_fail=on_fail, description=description)
 
 
@@ -146,15 +148,16 @@ def References(
     on_fail: Consequence = "fail",
     description: str = "",
 ) -> ReferenceRule:
-    """Every value of `columns` is among those of `to` (by default of the same names) of a contract.
+    """Require that every value of `columns` exists in the columns `to` of a contract's table.
 
-    A row with a null in one of them passes. `stage` says whose table is meant where several stages
-    give that contract. ContractError when `contract` is no contract.
+    By default the columns have the same names there. A row with a null in one of them passes. `stage`
+    names the stage whose table is meant if several stages have that contract. ContractError if
+    `contract` isn't a contract.
     """
     spec = getattr(contract, "__tidemill_contract__", None)
     if spec is None:
         raise ContractError(
-            f"References(..., {contract!r}) is not a contract: give the class, such as "
+            f"References(..., {contract!r}) is not a contract: pass the class, such as "
             "References('carrier', Airlines)"
         )
     own = _names(columns)
@@ -178,10 +181,10 @@ def Drift(
     on_fail: Consequence = "warn",
     description: str = "",
 ) -> DriftRule:
-    """The distance `by` ("psi", "ks", "wasserstein") of each column to what the last partitions had.
+    """Limit the distance `by` ("psi", "ks", "wasserstein") of each column from the last partitions.
 
-    At most `limit` is allowed. It is taken between the profiles of the partition and of the
-    `vs_last` partitions before it, together.
+    The distance, at most `limit`, is computed between the profile of the partition and the merged
+    profile of the `vs_last` partitions before it.
     """
     return DriftRule(
         columns=columns,
@@ -194,9 +197,9 @@ def Drift(
 
 
 def wide_part(rule: WideRule) -> list[Part]:
-    """What a wider rule looks at and asks, for the digest of its contract.
+    """The parts of a table rule that enter the digest of its contract.
 
-    Of freshness only the column: how old it may be is asked of the head, whenever a run ends.
+    Freshness adds only its column: the age of the head is checked at the end of each run.
     """
     match rule:
         case UniqueRule():
@@ -215,5 +218,5 @@ def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
     return (columns,) if isinstance(columns, str) else tuple(columns)
 
 
-def _listed(columns: Sequence[str]) -> str:
+def _format_columns(columns: Sequence[str]) -> str:
     return columns[0] if len(columns) == 1 else f"({', '.join(columns)})"

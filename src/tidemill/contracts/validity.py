@@ -1,4 +1,4 @@
-"""How a contract can contradict itself."""
+"""Check that the declaration of a contract is consistent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
 from tidemill.contracts.table_rule_validity import wide_problems
 from tidemill.core.errors import ContractError, did_you_mean
 
-# As Semantic Versioning has it: three numbers without leading zeros.
+# Semantic Versioning: three numbers without leading zeros.
 _VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 
 
 def contradictions(spec: ContractSpec) -> list[str]:
-    """Everything by which a contract contradicts itself, each as a sentence."""
+    """Return a sentence for each contradiction in a contract."""
     columns = {column.name: column for column in spec.columns}
     return [
         *_class_problems(spec),
@@ -24,7 +24,8 @@ def contradictions(spec: ContractSpec) -> list[str]:
     ]
 
 
-def _refuse_contradictions(spec: ContractSpec) -> None:
+def require_consistent(spec: ContractSpec) -> None:
+    """Raise ContractError with every contradiction in a contract."""
     problems = contradictions(spec)
     if problems:
         raise ContractError(f"{spec.place}: contract {spec.name}: " + "; ".join(problems))
@@ -40,9 +41,9 @@ def _class_problems(spec: ContractSpec) -> Iterable[str]:
     if spec.compatibility not in COMPATIBILITY:
         yield f"compatibility={spec.compatibility!r} is not one of {', '.join(COMPATIBILITY)}"
     yield from _key_problems(spec)
-    cut = [column.name for column in spec.columns if column.partition]
-    if len(cut) > 1:
-        yield f"more than one column has partition=: {', '.join(cut)}"
+    partitioned = [column.name for column in spec.columns if column.partition]
+    if len(partitioned) > 1:
+        yield f"more than one column has partition=: {', '.join(partitioned)}"
 
 
 def _key_problems(spec: ContractSpec) -> Iterable[str]:

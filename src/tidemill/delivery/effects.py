@@ -9,13 +9,13 @@ from tidemill.workflow.stage import Stage
 
 
 def effect_of(stage: Stage, partition: str, environment: str, run: str, name: str = "") -> Effect:
-    """Write the object `name` as a partition of a delivery, or without one remove the partition.
+    """The effect that writes the object `name` as a partition of a delivery, or removes the partition.
 
-    Only production delivers to the sink's own folder; another environment's goes beside it.
+    Production delivers to the sink's folder, any other environment to `FOLDER@ENVIRONMENT`.
     """
     assert stage.sink is not None
     folder = stage.sink.folder
-    # The run is part of the key: going back to an earlier content is a delivery of its own.
+    # The run is part of the key: delivering an earlier content again is another delivery.
     return Effect(
         key=fingerprint("effect", environment, stage.name, partition, name, run),
         stage=stage.name,

@@ -1,4 +1,4 @@
-"""Whether the code at hand is what an environment ran, so that its recipes can be taken elsewhere."""
+"""Check that an environment ran the current code, so that its results can be promoted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ def unlike(
     recorded: Mapping[str, Mapping[str, str]],
     sample: float,
 ) -> Iterator[str]:
-    """The stages that an environment never ran as they are now, each with what differs.
+    """The stages whose current recipe an environment never ran, each with the differences.
 
-    `recorded` are the recipes of its stages there, of which all it holds is made. A stage of which some
-    partition is made by the recipe was run, too. On which `sample` that was doesn't matter, nor does with
-    which parameters: `flow` is the workflow with those that it has there.
+    `recorded` are the last recipes of its stages. A stage with any partition by the current recipe counts
+    as run. The `sample` doesn't matter, nor do parameters: `flow` has those of the environment.
     """
     for stage in flow.stages:
         parts = parts_tuned(on_all_rows(recipes[stage.name].parts), stage)
@@ -31,4 +30,4 @@ def unlike(
             continue
         head, digest = heads.get(stage.name, Head()), digest_on(stage, parts, sample)
         if not any(held.recipe == digest for held in head.partitions.values()):
-            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'it is new'}"
+            yield f"{stage.name}: {', '.join(changes(known, parts)) if known else 'new stage'}"

@@ -1,4 +1,4 @@
-"""How two tables of the same kind differ, row by row."""
+"""Compare two tables row by row."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _LEFT, _RIGHT, _SIDE = "_left_", "_right_", "_side"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsApart:
-    """Rows that only one of two tables has, and those with the same `key` that differ.
+    """The rows that only one of two tables has, and those with equal keys that differ.
 
-    `added` are only in the left one, `removed` only in the right one; `columns` count in how many rows
-    each differs, and `largest` by how much at most where both have a number; `unlike` are the columns that
-    not both have with the same type. Without a key a row that differs is one more and one less. `examples`
-    are some of these rows, with `_side` in front.
+    `added` rows are only in the left table, `removed` ones only in the right one. `columns` counts the rows
+    in which each column differs, `largest` has the largest difference of numbers. `mismatched` are the
+    columns that aren't in both tables with the same type. Without a key a changed row counts as one added
+    and one removed. `examples` are some of these rows, with `_side` as the first column.
     """
 
     key: tuple[str, ...]
@@ -33,7 +33,7 @@ class RowsApart:
 def rows_apart(
     left: pl.DataFrame, right: pl.DataFrame, key: Sequence[str], *, most: int = 10
 ) -> RowsApart:
-    """Compare two tables by their key, and all columns that both have; with up to `most` examples of each."""
+    """Compare all common columns of two tables, matching rows by key; up to `max_examples` of each kind."""
     unlike = tuple(
         name
         for name in dict.fromkeys([*left.columns, *right.columns])
@@ -41,7 +41,7 @@ def rows_apart(
     )
     shared = [name for name in left.columns if name not in unlike]
     if not key or not set(key) <= set(shared):
-        return _whole(left, right, shared, unlike, most)
+        return _diff_without_key(left, right, shared, unlike, most)
     others = [name for name in shared if name not in key]
     both = left.select(shared).join(
         right.select(*key, *(pl.col(name).alias(_RIGHT + name) for name in others)),
@@ -59,12 +59,14 @@ def rows_apart(
         if others
         else both.clear()
     )
-    added = _only(left.select(shared), right, key)
-    removed = _only(right.select(shared), left, key)
+    added = _unmatched(left.select(shared), right, key)
+    removed = _unmatched(right.select(shared), left, key)
     examples = [
-        _shown(added, "added", most),
-        _shown(removed, "removed", most),
-        _changes(changed.select(shared), _before(changed, key, others).select(shared), most),
+        _examples(added, "added", most),
+        _examples(removed, "removed", most),
+        _changed_examples(
+            changed.select(shared), _earlier_rows(changed, key, others).select(shared), most
+        ),
     ]
     return RowsApart(
         key=tuple(key),
@@ -72,50 +74,54 @@ def rows_apart(
         removed=removed.height,
         changed=changed.height,
         columns={name: count for name, count in counts.items() if count},
-        largest=dict(_largest(changed, [name for name, count in counts.items() if count])),
+        largest=dict(
+            _largest_differences(changed, [name for name, count in counts.items() if count])
+        ),
         unlike=unlike,
         examples=pl.concat(examples),
     )
 
 
-def _before(changed: pl.DataFrame, key: Sequence[str], others: Sequence[str]) -> pl.DataFrame:
+def _earlier_rows(changed: pl.DataFrame, key: Sequence[str], others: Sequence[str]) -> pl.DataFrame:
     return changed.select(*key, *(pl.col(_RIGHT + name).alias(name) for name in others))
 
 
-def _changes(after: pl.DataFrame, before: pl.DataFrame, most: int) -> pl.DataFrame:
-    """What became of each row, right before what it was."""
-    sides = (_shown(after, "changed to", most), _shown(before, "changed from", most))
+def _changed_examples(after: pl.DataFrame, before: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Pair each changed row with its earlier values."""
+    sides = (_examples(after, "changed to", most), _examples(before, "changed from", most))
     pairs = pl.concat([side.with_row_index(_LEFT) for side in sides])
     return pairs.sort(_LEFT, maintain_order=True).drop(_LEFT)
 
 
-def _largest(changed: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, float]]:
+def _largest_differences(
+    changed: pl.DataFrame, names: Sequence[str]
+) -> Iterator[tuple[str, float]]:
     for name in names:
         if changed.schema[name].is_numeric():
             after, before = (changed[side].cast(pl.Float64) for side in (name, _RIGHT + name))
-            apart = (after - before).abs()
-            # A value may have come where there was none, beside rows that differ elsewhere.
-            known = apart.filter(apart.is_not_nan() & (apart > 0))
+            differences = (after - before).abs()
+            # A null that became a value has no difference, nor do rows that differ in other columns.
+            known = differences.filter(differences.is_not_nan() & (differences > 0))
             if known.len():
                 yield name, float(known.max())  # type: ignore[arg-type]
 
 
-def _only(rows: pl.DataFrame, other: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+def _unmatched(rows: pl.DataFrame, other: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     return rows.join(other.select(key), on=list(key), how="anti", nulls_equal=True)
 
 
-def _shown(rows: pl.DataFrame, side: str, most: int) -> pl.DataFrame:
+def _examples(rows: pl.DataFrame, side: str, most: int) -> pl.DataFrame:
     return rows.head(most).select(pl.lit(side).alias(_SIDE), pl.all())
 
 
-def _whole(
+def _diff_without_key(
     left: pl.DataFrame,
     right: pl.DataFrame,
     shared: list[str],
     unlike: tuple[str, ...],
     most: int,
 ) -> RowsApart:
-    """Rows without a key: how many more or less there are of each."""
+    """Compare rows without a key: count how often each occurs."""
     if not shared:
         more_rows = left.height - right.height
         added, removed = max(0, more_rows), max(0, -more_rows)
@@ -133,8 +139,8 @@ def _whole(
     more, less = sums.filter(pl.col(_SIDE) > 0), sums.filter(pl.col(_SIDE) < 0)
     examples = pl.concat(
         [
-            _shown(more.drop(_SIDE), "added", most),
-            _shown(less.drop(_SIDE), "removed", most),
+            _examples(more.drop(_SIDE), "added", most),
+            _examples(less.drop(_SIDE), "removed", most),
         ]
     )
     return RowsApart(

@@ -1,4 +1,4 @@
-"""Figures of stages, out of what was recorded of the tries at their steps."""
+"""Compute performance figures of stages from the recorded attempts at their steps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from tidemill.ledger.performance import Performance, Spread
 from tidemill.ledger.run import Action, Attempt, Outcome
 
-# What makes something; to bind, to recheck, to judge and to remove are other work, done in no time.
+# Actions that compute something; the others take hardly any time.
 _WORK = (Action.RUN, Action.TRAIN, Action.EVALUATE, Action.DELIVER)
 _TRIED = (Outcome.OK, Outcome.FAILED, Outcome.RETRIED)
 
 
 def counts(attempt: Attempt) -> bool:
-    """Whether an attempt was a try at making something."""
+    """Whether an attempt computed something, and so counts in the figures."""
     return attempt.action in _WORK and attempt.outcome in _TRIED
 
 
 def performances(tried: Iterable[tuple[str, Attempt]]) -> tuple[Performance, ...]:
-    """The figures of each stage, in the order in which they come; `tried` are attempts with their runs."""
+    """The figures of each stage, in order of appearance; `tried` are pairs of a run and an attempt."""
     found: defaultdict[str, list[tuple[str, Attempt]]] = defaultdict(list)
     for run, attempt in tried:
         if counts(attempt):
@@ -52,7 +52,7 @@ def _performance(stage: str, tried: Sequence[tuple[str, Attempt]]) -> Performanc
 
 
 def spread_of(seconds: Sequence[float]) -> Spread:
-    """The middle and the upper end of some seconds, each one of them (the nearest rank)."""
+    """The median and the 95th percentile of some durations in seconds, by the nearest rank."""
     if not seconds:
         return Spread()
     ranked, count = sorted(seconds), len(seconds)

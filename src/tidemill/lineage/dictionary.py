@@ -1,8 +1,7 @@
-"""The data dictionary of a workflow: every contract, who gives it and who reads it, column by column.
+"""The data dictionary of a workflow: every contract, its producer and its readers, column by column.
 
-What a transform reads and what its columns come from is what its query says. A stage whose query
-isn't the whole truth (a model, a delivery, code that collects) may read all that it is handed, and
-whatever it makes may come from any of it.
+The query of a transform tells what it reads and where its columns come from. An opaque stage (a model, a
+delivery, code that collects) may read all that it receives, and any output may depend on any of it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Cell: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """A stage that reads a table: the columns by name, or None if it may read any of them."""
+    """A stage that reads a table: the names of the columns, or None if it may read any of them."""
 
     stage: str
     kind: Kind
@@ -36,10 +35,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A stage and its contract: what its columns come from, and who reads them.
+    """A stage with its contract, the origins of its columns, and its readers.
 
-    `lineage` holds for each column the columns that it depends on, those that decide about its rows
-    included; it is empty for an ingest, and where `opaque`, which says why it can't be told.
+    `lineage` has for each column the columns that it depends on, including those that select its rows. It
+    is empty for an ingest, and for a stage whose lineage is unknown, as `opaque` explains.
     """
 
     stage: str
@@ -53,7 +52,7 @@ class Entry:
     uses: tuple[Use, ...] = ()
 
     def origins(self, column: str) -> tuple[Cell, ...]:
-        """The columns of inputs that a column depends on, as far as the query tells."""
+        """The input columns that a column depends on, if the query tells."""
         reads = self.lineage.get(column, {})
         return tuple((name, read) for name, columns in reads.items() for read in columns)
 
@@ -63,7 +62,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """Where personal data may be: columns of a stage, or None where it is anywhere in what it makes."""
+    """A stage that personal data may reach: its columns, or None if it may be anywhere in its output."""
 
     stage: str
     kind: Kind
@@ -72,7 +71,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personal:
-    """A column that is marked as personal data, and where it may flow to."""
+    """A column that is marked as personal data, and the stages that the data may reach."""
 
     stage: str
     column: str
@@ -82,7 +81,7 @@ class Personal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dictionary:
-    """Every contract of a workflow, in the order in which stages can run."""
+    """Every contract of a workflow, in an order in which stages can run."""
 
     workflow: str
     owner: str
@@ -91,14 +90,14 @@ class Dictionary:
 
 
 def dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
-    """The data dictionary of a workflow, from its declaration and what the probe found."""
+    """Build the data dictionary of a workflow from its declaration and its recipes."""
     entries = tuple(
         entry_of(flow, recipes, stage.name) for stage in flow.stages if stage.output is not None
     )
     marked = [(e.stage, c.name, c.pii) for e in entries for c in e.spec.columns if c.pii]
     personal = tuple(
         Personal(
-            stage=stage, column=column, pii=pii, reached=_reached(flow, recipes, (stage, column))
+            stage=stage, column=column, pii=pii, reached=_data_flow(flow, recipes, (stage, column))
         )
         for stage, column, pii in marked
     )
@@ -106,7 +105,7 @@ def dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
 
 
 def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> Entry:
-    """A stage that makes a table under a contract, with what its columns come from and go to."""
+    """The dictionary entry of a stage that has a contract."""
     stage, recipe = flow[name], recipes[name]
     assert stage.output is not None
     return Entry(
@@ -141,25 +140,25 @@ def _opaque(stage: Stage, recipe: Recipe) -> str:
     return recipe.opaque or "its query can't be followed"
 
 
-def _reached(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[Reached, ...]:
-    """The stages below a column, with the columns that depend on it."""
+def _data_flow(flow: Flow, recipes: Mapping[str, Recipe], start: Cell) -> tuple[Reached, ...]:
+    """The stages downstream of a column, with their columns that depend on it."""
     held: dict[str, frozenset[str] | None] = {start[0]: frozenset({start[1]})}
     found = []
     for stage in flow.stages:
-        if stage.name == start[0] or not _handed(stage, held):
+        if stage.name == start[0] or not _receives(stage, held):
             continue
-        columns = _touched(stage, recipes[stage.name], held)
+        columns = _dependent_columns(stage, recipes[stage.name], held)
         if columns is not None and not columns:
             continue
         held[stage.name] = columns
         found.append(
-            Reached(stage=stage.name, kind=stage.kind, columns=_ordered(stage, columns)),
+            Reached(stage=stage.name, kind=stage.kind, columns=_in_contract_order(stage, columns)),
         )
     return tuple(found)
 
 
-def _handed(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
-    """Whether a stage is handed any of what is held; one that says what it reads gets no more."""
+def _receives(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
+    """Whether a stage receives any of these columns; one that declares its reads receives only those."""
     return stage.model in held or any(
         item.name in held
         and (
@@ -171,23 +170,25 @@ def _handed(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
     )
 
 
-def _touched(
+def _dependent_columns(
     stage: Stage, recipe: Recipe, held: Mapping[str, frozenset[str] | None]
 ) -> frozenset[str] | None:
-    """The columns of a stage that depend on what is held; None where any may."""
+    """The columns of a stage that depend on these columns; None if any may."""
     if not recipe.lineage:
         return None
-    return frozenset(column for column, reads in recipe.lineage.items() if any(_meets(reads, held)))
+    return frozenset(
+        column for column, reads in recipe.lineage.items() if any(_overlaps(reads, held))
+    )
 
 
-def _meets(reads: Reads, held: Mapping[str, frozenset[str] | None]) -> Iterator[bool]:
+def _overlaps(reads: Reads, held: Mapping[str, frozenset[str] | None]) -> Iterator[bool]:
     for name, columns in reads.items():
         if name in held:
             within = held[name]
             yield bool(columns) if within is None else not within.isdisjoint(columns)
 
 
-def _ordered(stage: Stage, columns: Iterable[str] | None) -> tuple[str, ...] | None:
+def _in_contract_order(stage: Stage, columns: Iterable[str] | None) -> tuple[str, ...] | None:
     if columns is None:
         return None
     declared = stage.output.names if stage.output else ()

@@ -1,7 +1,7 @@
-"""Whom a change of a contract breaks: each consumer is judged by the columns and guarantees that it declares.
+"""Find the consumers that a contract change breaks, by the columns and guarantees that they rely on.
 
-A consumer that declares what it relies on is broken by what takes that away, and by nothing else; one that
-declares nothing may be broken by whatever loosens in a column that it reads.
+A consumer that declares what it relies on is broken only by a change that removes it. One that declares
+nothing may be broken by any constraint that is loosened on a column that it reads.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tidemill.workflow.stage import Flow, Input, Kind, Stage
 
 _BY_CODE = "judged by code, which may read any column"
 _BY_MODEL = "delivers what its model makes of it"
-_NONE = 3
+_NO_BLAME = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """A stage that reads a table: `columns` by name, or None if it may read any, as `why` says.
+    """A stage that reads a table: the names of its `columns`, or None if it may read any, as `why` says.
 
-    `relies` is what it declares that it relies on, None if it doesn't.
+    `relies` is what it declares to rely on, None if it declares nothing.
     """
 
     stage: str
@@ -37,7 +37,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consequence:
-    """What a change is for a stage that reads the table: it breaks it, or may, and why."""
+    """The effect of a change on a stage that reads the table: whether it breaks or may break, and why."""
 
     stage: str
     change: Change
@@ -51,11 +51,15 @@ def consequences(
     consumers: Sequence[Consumer],
     versions: tuple[ContractSpec, ContractSpec] | None = None,
 ) -> tuple[Consequence, ...]:
-    """The stages that each change breaks or may break; a stage isn't bothered by columns it doesn't read.
+    """The consumers that each change breaks or may break; columns that they don't read don't count.
 
-    `versions` are the old and the new contract, for stages that declare what they rely on.
+    `versions` are the old and the new contract, needed for consumers that declare what they rely on.
     """
-    lost = {c.stage: dict(_lost(c, found, *versions)) for c in consumers} if versions else {}
+    lost = (
+        {c.stage: dict(_lost_guarantees(c, found, *versions)) for c in consumers}
+        if versions
+        else {}
+    )
     return tuple(
         each
         for place, change in enumerate(found.changes)
@@ -65,42 +69,42 @@ def consequences(
     )
 
 
-def _lost(
+def _lost_guarantees(
     consumer: Consumer, found: Diff, old: ContractSpec, new: ContractSpec
 ) -> Iterator[tuple[int, str]]:
-    """The changes that take guarantees of a consumer away, by their place, and which they take."""
+    """The positions of changes that remove a guarantee of a consumer, each with the guarantee."""
     relies = consumer.relies
     if relies is None or (isinstance(relies, Reads) and relies.guarantees is None):
         return
     wanted = demands(relies, old) if isinstance(relies, Reads) else relies
     for gone in unmet(wanted, new):
-        place = _taken_by(gone, found.changes)
+        place = _change_to_blame(gone, found.changes)
         if place is not None:
             yield place, gone.name.removesuffix(".exists")
 
 
-def _taken_by(gone: Unmet, changes: Sequence[Change]) -> int | None:
-    """The change that is most to blame for a guarantee that is no more."""
+def _change_to_blame(gone: Unmet, changes: Sequence[Change]) -> int | None:
+    """The position of the change that most likely removed a guarantee."""
     ranked = [
-        (_blame(gone, change), place)
+        (_blame_rank(gone, change), place)
         for place, change in enumerate(changes)
         if change.for_consumers or change.gone
     ]
-    blame, place = min(ranked, default=(_NONE, -1))
-    return place if blame < _NONE else None
+    blame, place = min(ranked, default=(_NO_BLAME, -1))
+    return place if blame < _NO_BLAME else None
 
 
-def _blame(gone: Unmet, change: Change) -> int:
+def _blame_rank(gone: Unmet, change: Change) -> int:
     term = "nullable" if gone.term == "null" else gone.term
     if change.about == gone.about:
         return 0 if change.term in (term, "on_fail") else 1
     if change.term == gone.about:
         return 1
-    return _NONE if change.column else 2
+    return _NO_BLAME if change.column else 2
 
 
 def _consequence(change: Change, consumer: Consumer, lost: str | None) -> Consequence | None:
-    why = f"relies on {lost}" if lost else _concerned(change, consumer)
+    why = f"relies on {lost}" if lost else _concern(change, consumer)
     if not why:
         return None
     breaks = lost is not None or (change.gone and consumer.columns is not None)
@@ -109,28 +113,28 @@ def _consequence(change: Change, consumer: Consumer, lost: str | None) -> Conseq
     )
 
 
-def _concerned(change: Change, consumer: Consumer) -> str:
-    """Why a change may concern a consumer; nothing if it doesn't."""
-    # A column that is no more is missed by who reads it, also where the mode allows it to go.
+def _concern(change: Change, consumer: Consumer) -> str:
+    """Why a change may affect a consumer; "" if it doesn't."""
+    # A removed column breaks its readers even if the compatibility mode allows the removal.
     if not (change.for_consumers or change.gone or change.felt):
         return ""
-    # Of what it reads, it has to have the column and the type; the rest it has said.
-    if _says(consumer) and not (change.gone or change.felt or change.term == "type"):
+    # A consumer with declared guarantees needs only the columns and their types besides those.
+    if _declares_guarantees(consumer) and not (change.gone or change.felt or change.term == "type"):
         return ""
     if not change.column:
-        return "" if _says(consumer) and change.for_consumers else "reads the table"
+        return "" if _declares_guarantees(consumer) and change.for_consumers else "reads the table"
     if consumer.columns is None:
         return consumer.why
     return f"reads {change.column}" if change.column in consumer.columns else ""
 
 
-def _says(consumer: Consumer) -> bool:
+def _declares_guarantees(consumer: Consumer) -> bool:
     relies = consumer.relies
     return relies is not None and not (isinstance(relies, Reads) and relies.guarantees is None)
 
 
 def readers(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> tuple[Consumer, ...]:
-    """Who reads the table of a stage, which columns of it, and relying on what."""
+    """The stages that read the table of a stage, with the columns they read and what they rely on."""
     given = flow[name].output
     return tuple(
         _consumer(stage, item, given, recipes[stage.name])
@@ -145,7 +149,7 @@ def _consumer(stage: Stage, item: Input, given: ContractSpec, recipe: Recipe) ->
     columns: tuple[str, ...] | None = None
     if stage.kind is Kind.DELIVER:
         columns = item.reads.columns if item.reads is not None else None
-    # A transform whose query says what it reads reads nothing else.
+    # The query of a transform lists everything that it reads.
     elif recipe.lineage:
         columns = recipe.reads[item.name]
     elif item.reads is not None or own is not None:

@@ -1,4 +1,4 @@
-"""Which stages a workflow has beside those that it had: new, removed, renamed."""
+"""Compare the stages of two versions of a workflow: new, removed and renamed stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ What: TypeAlias = Literal["new", "removed", "renamed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A stage as another process told of it: its kind, its contract if it has one, what it reads."""
+    """A stage in a form that can be sent between processes: its kind, contract and inputs."""
 
     name: str
     kind: str
@@ -26,9 +26,9 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A stage that came, went, or has another name than it `was`.
+    """A new or removed stage, or one that was renamed from `was`.
 
-    `readers` are the stages that read it when it went, each with what became of that.
+    `readers` are the stages that read a removed stage, each with what they read now.
     """
 
     stage: str
@@ -40,19 +40,19 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """A workflow beside what it was: the stages that moved, and the contracts that changed."""
+    """The stages and contracts of a workflow that changed."""
 
     stages: tuple[Moved, ...] = ()
     contracts: tuple[Reviewed, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether a contract can't stay as it is."""
+        """Whether a change of a contract isn't allowed."""
         return any(item.failed for item in self.contracts)
 
 
 def members(flow: Flow) -> dict[str, Member]:
-    """The stages of a workflow by name."""
+    """The stages of a workflow, by name."""
     return {
         stage.name: Member(
             name=stage.name,
@@ -65,7 +65,7 @@ def members(flow: Flow) -> dict[str, Member]:
 
 
 def told(found: Mapping[str, Member]) -> list[dict[str, Any]]:
-    """Stages as JSON, for `heard` in another process."""
+    """Encode stages as JSON, for `stages_from_json` in another process."""
     return [
         {
             "name": member.name,
@@ -78,7 +78,7 @@ def told(found: Mapping[str, Member]) -> list[dict[str, Any]]:
 
 
 def heard(listed: list[dict[str, Any]]) -> dict[str, Member]:
-    """What `told` wrote."""
+    """Decode what `stages_as_json` encoded."""
     return {
         each["name"]: Member(
             name=each["name"],
@@ -91,8 +91,8 @@ def heard(listed: list[dict[str, Any]]) -> dict[str, Member]:
 
 
 def moved(before: Mapping[str, Member], after: Mapping[str, Member]) -> tuple[Moved, ...]:
-    """What came, went, or got another name; a name is taken for another where only one stage fits."""
-    renamed = _renamed(before, after)
+    """Find new, removed and renamed stages; a rename is recognised if exactly one stage matches."""
+    renamed = _find_renames(before, after)
     was = {new: old for old, new in renamed.items()}
     found: list[Moved] = []
     for name, member in after.items():
@@ -102,35 +102,35 @@ def moved(before: Mapping[str, Member], after: Mapping[str, Member]) -> tuple[Mo
             found.append(Moved(stage=name, what="new", kind=member.kind))
     for name, member in before.items():
         if name not in after and name not in renamed:
-            fates = tuple(_fates(name, before, after, renamed))
+            fates = tuple(_reader_changes(name, before, after, renamed))
             found.append(Moved(stage=name, what="removed", kind=member.kind, readers=fates))
     return tuple(found)
 
 
-def _renamed(before: Mapping[str, Member], after: Mapping[str, Member]) -> dict[str, str]:
+def _find_renames(before: Mapping[str, Member], after: Mapping[str, Member]) -> dict[str, str]:
     """New names by old ones."""
     gone = {name: member for name, member in before.items() if name not in after}
     came = {name: member for name, member in after.items() if name not in before}
     found: dict[str, str] = {}
-    # What reads a renamed stage may itself be renamed: as long as more is found.
+    # A reader of a renamed stage may be renamed as well, so repeat until no more are found.
     while pairs := {
         old: fits[0]
         for old, member in gone.items()
         if old not in found
-        and len(fits := [n for n, other in came.items() if _fits(member, other, found)]) == 1
-        and sum(_fits(rival, came[fits[0]], found) for rival in gone.values()) == 1
+        and len(fits := [n for n, other in came.items() if _matches(member, other, found)]) == 1
+        and sum(_matches(rival, came[fits[0]], found) for rival in gone.values()) == 1
     }:
         found.update(pairs)
     return found
 
 
-def _fits(old: Member, new: Member, renamed: Mapping[str, str]) -> bool:
+def _matches(old: Member, new: Member, renamed: Mapping[str, str]) -> bool:
     inputs = tuple(renamed.get(name, name) for name in old.inputs)
     names = [member.contract.name if member.contract else "" for member in (old, new)]
     return (old.kind, inputs, names[0]) == (new.kind, new.inputs, names[1])
 
 
-def _fates(
+def _reader_changes(
     name: str,
     before: Mapping[str, Member],
     after: Mapping[str, Member],
@@ -141,14 +141,14 @@ def _fates(
             continue
         now = after.get(renamed.get(reader, reader))
         if now is None:
-            yield reader, "gone as well"
+            yield reader, "also removed"
             continue
         fresh = [each for each in now.inputs if each not in member.inputs]
-        yield now.name, f"reads {', '.join(fresh)} now" if fresh else "no longer reads it"
+        yield now.name, f"now reads {', '.join(fresh)}" if fresh else "no longer reads it"
 
 
 def earlier(before: Mapping[str, Member], moves: tuple[Moved, ...]) -> dict[str, ContractSpec]:
-    """The contracts that stages had, by the names that they have now."""
+    """The earlier contracts of stages, by the current names of the stages."""
     now = {move.was: move.stage for move in moves if move.what == "renamed"}
     return {
         now.get(name, name): member.contract

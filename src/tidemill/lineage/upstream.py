@@ -1,4 +1,4 @@
-"""Where things come from: what a stage is judged by, a column depends on, a partition is made of."""
+"""Follow stages, columns and partitions upstream."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """What a column of a stage depends on in the stages that it reads.
+    """The input columns that a column of a stage depends on.
 
-    `reads` has the columns of each input; none where only the number of its rows counts. An empty
-    `column` stands for the number of the stage's own rows. `opaque` says why the query doesn't tell, so
-    that all contracted columns count.
+    `reads` has the columns of each input, none if only the number of its rows counts. An empty `column`
+    stands for the number of the stage's rows. `opaque` says why the query doesn't tell: then `reads` has
+    all columns of the contracts.
     """
 
     stage: str
@@ -30,7 +30,7 @@ class Traced:
 
 
 def judged_by(stage: Stage, recipe: Recipe) -> str:
-    """What tells whether a stage changed: its query, its code, its source, or how it is declared."""
+    """What determines whether a stage changed: its query, its code, its source, or its declaration."""
     if "code" in recipe.parts:
         return "code"
     return {Kind.INGEST: "source", Kind.TRANSFORM: "query"}.get(stage.kind, "declaration")
@@ -43,23 +43,23 @@ def traced(
     wanted: dict[str, set[str]] = {stage.name: {column}}
     found: list[Traced] = []
     for reader in reversed(flow.stages):
-        for name in _in_order(reader, wanted.get(reader.name, ())):
-            item = _traced(reader, recipes[reader.name], name)
+        for name in _in_contract_order(reader, wanted.get(reader.name, ())):
+            item = _trace(reader, recipes[reader.name], name)
             found.append(item)
             for source, columns in item.reads.items():
                 wanted.setdefault(source, set()).update(columns or ("",))
     return tuple(found)
 
 
-def _in_order(stage: Stage, names: set[str] | tuple[()]) -> list[str]:
+def _in_contract_order(stage: Stage, names: set[str] | tuple[()]) -> list[str]:
     own = stage.output.names if stage.output else ()
     return [name for name in ("", *own) if name in names]
 
 
-def _traced(stage: Stage, recipe: Recipe, column: str) -> Traced:
+def _trace(stage: Stage, recipe: Recipe, column: str) -> Traced:
     if stage.kind is Kind.INGEST:
         return Traced(stage=stage.name, column=column)
-    reads = recipe.lineage.get(column) if column else _rows_of(recipe)
+    reads = recipe.lineage.get(column) if column else _row_columns(recipe)
     if reads is None:
         return Traced(
             stage=stage.name, column=column, reads=all_columns(stage), opaque=recipe.opaque
@@ -67,8 +67,8 @@ def _traced(stage: Stage, recipe: Recipe, column: str) -> Traced:
     return Traced(stage=stage.name, column=column, reads=reads)
 
 
-def _rows_of(recipe: Recipe) -> Reads | None:
-    """What decides about the rows of a stage: at most what all of its columns depend on."""
+def _row_columns(recipe: Recipe) -> Reads | None:
+    """The columns that may select the rows of a stage: those that all of its columns depend on."""
     every = list(recipe.lineage.values())
     if not every:
         return None
@@ -81,7 +81,7 @@ def _rows_of(recipe: Recipe) -> Reads | None:
 
 @dataclass(slots=True, kw_only=True)
 class Upstream:
-    """Which partitions of its inputs a published partition is made of."""
+    """Find the partitions of the inputs that a published partition was computed from."""
 
     flow: Flow
     heads: Mapping[str, Head]
@@ -92,7 +92,7 @@ class Upstream:
         self._cuts = cuts_of(self.flow)
 
     def of(self, stage: Stage, partition: str) -> Mapping[str, tuple[str, ...]]:
-        """By input; for a model those that it was trained on."""
+        """The partitions of each input; for a model those that it was trained on."""
         held = self.bound(stage.name).get(partition)
         if held is not None and held.product.artifact is not None:
             return held.product.artifact.trained_on
@@ -112,18 +112,18 @@ class Upstream:
         }
 
     def bound(self, stage: str) -> Mapping[str, Binding]:
-        """What is published of a stage."""
+        """The published partitions of a stage."""
         head = self.heads.get(stage)
         return head.partitions if head else {}
 
     def keys(self, stage: str) -> list[str]:
-        """The published partitions that downstream may read, in order."""
+        """The published partitions that downstream stages may read, in order."""
         if stage not in self._keys:
             self._keys[stage] = placed(self.bound(stage))
         return self._keys[stage]
 
     def products(self, stage: str, partitions: tuple[str, ...]) -> dict[str, Product]:
-        """What is published of some partitions."""
+        """The products of those partitions that are published."""
         bound = self.bound(stage)
         return {key: bound[key].product for key in partitions if key in bound}
 
@@ -131,9 +131,9 @@ class Upstream:
 def changed_columns(
     held: Binding, name: str, products: Mapping[str, Product]
 ) -> tuple[str, ...] | None:
-    """The columns of an input that are no longer what they were when `held` was made of it.
+    """The columns of an input that changed since `held` was computed from it.
 
-    None if nothing that it read changed, nothing if it can't be said which columns did.
+    None if nothing that it read changed, empty if it isn't known which columns changed.
     """
     if name not in held.inputs:
         return None

@@ -1,4 +1,4 @@
-"""Whether a contract may change as it did: what its version says, and whom it breaks."""
+"""Review a contract change: its version number, its compatibility mode, and the consumers it breaks."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TRANSITIVE = "_transitive"
 
 
 def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
-    """The changes that a compatibility mode rules out.
+    """The changes that a compatibility mode forbids.
 
-    Two versions are looked at, so a transitive mode is held from one step to the next.
+    Only two versions are compared, so a transitive mode is enforced from each version to the next.
     """
     backward, forward = _MODES[mode.removesuffix(_TRANSITIVE)]
     return tuple(
@@ -34,7 +34,7 @@ def forbidden(found: Diff, mode: str) -> tuple[Change, ...]:
 
 
 def bump(old: str, new: str) -> str:
-    """Which part of a version was raised: major, minor, patch; "" if none, "lower" if it fell."""
+    """The part of a version that was raised: major, minor, patch; "" if none, "lower" if it decreased."""
     before, after = (tuple(map(int, version.split("."))) for version in (old, new))
     if after <= before:
         return "lower" if after < before else ""
@@ -42,41 +42,42 @@ def bump(old: str, new: str) -> str:
 
 
 def faults(found: Diff, mode: str) -> tuple[str, ...]:
-    """What is wrong with the new version: it fell, or hides a change that the mode rules out."""
-    return tuple(_faults(found, mode))
+    """The faults of the new version number: it decreased, or doesn't announce a forbidden change."""
+    return tuple(_find_faults(found, mode))
 
 
-def _faults(found: Diff, mode: str) -> Iterator[str]:
+def _find_faults(found: Diff, mode: str) -> Iterator[str]:
     raised = bump(found.old_version, found.new_version)
     if raised == "lower":
-        yield f"{found.head}: the version fell; raise it"
+        yield f"{found.head}: the version decreased; raise it"
         return
-    # Before 1.0.0 a minor version may break, as semantic versioning says.
+    # Before 1.0.0 a minor version may break consumers, as in semantic versioning.
     enough = ("major", "minor") if found.old_version.startswith("0.") else ("major",)
     broken = forbidden(found, mode)
     if broken and raised not in enough:
-        told = "; ".join(f"{change} ({change.direction})" for change in broken)
-        yield f'{found.head}: compatibility="{mode}" rules out: {told}; make it {_next(found, enough[-1])}'
+        listed = "; ".join(f"{change} ({change.direction})" for change in broken)
+        version = _next_version(found, enough[-1])
+        yield f'{found.head}: compatibility="{mode}" forbids: {listed}; make it {version}'
 
 
 def notes(found: Diff) -> tuple[str, ...]:
-    """That a contract changed, in more than its words, under the same version."""
+    """A note that a contract changed in more than its descriptions, under the same version."""
     changed = any(not change.told for change in found.changes)
     if not changed or bump(found.old_version, found.new_version):
         return ()
     return (
-        f"{found.new} changed and is still {found.new_version}: make it {_next(found, 'minor')}",
+        f"{found.new} changed but is still {found.new_version}: make it {_next_version(found, 'minor')}",
     )
 
 
-def _next(found: Diff, part: str) -> str:
+def _next_version(found: Diff, part: str) -> str:
     major, minor, _ = map(int, found.old_version.split("."))
     return f"{major + 1}.0.0" if part == "major" else f"{major}.{minor + 1}.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """A stage's contract beside the one that it had: what changed, whom it breaks, what its version lacks."""
+    """The review of a stage's contract against its earlier one: changes, broken consumers, version faults."""
 
     stage: str
     diff: Diff
@@ -86,24 +87,24 @@ class Reviewed:
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """The consumers that the change breaks, each with where it is declared and by what."""
+        """The consumers that the change breaks, each with its place in the code and the causes."""
         found: dict[str, list[str]] = {}
         for each in self.consequences:
             if each.breaks:
                 who = f"{each.stage} ({each.place})" if each.place else each.stage
                 found.setdefault(who, []).append(f"{each.change} (it {each.why})")
-        return tuple(f"{who} is broken by {'; '.join(told)}" for who, told in found.items())
+        return tuple(f"{who} is broken by {'; '.join(why)}" for who, why in found.items())
 
     @property
     def failed(self) -> bool:
-        """Whether it can't stay so: its version lies, or a stage loses what it reads or relies on."""
+        """Whether the change isn't allowed: its version is wrong, or it breaks a consumer."""
         return bool(self.faults) or any(found.breaks for found in self.consequences)
 
 
 def review(
     stage: str, old: ContractSpec, new: ContractSpec, consumers: Sequence[Consumer]
 ) -> Reviewed:
-    """A stage's new contract, judged against its old one."""
+    """Review the new contract of a stage against its old one."""
     found = diff(old, new)
     return Reviewed(
         stage=stage,

@@ -1,7 +1,7 @@
-"""Which steps of a stage are made by one call for all of them, and the order in which some are there at once.
+"""Plan which steps of a stage run in one call, and order the steps of a plan for that.
 
-A call costs a millisecond or two however few rows there are, so many small partitions are made together
-where that gives each of them what it gets alone: `Recipe.least` says so.
+A call costs a millisecond or two however few rows it has, so small partitions are computed together if
+each then gets the same rows as alone, as `Recipe.min_batch_rows` tells.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from tidemill.planning.plan import Step
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import DATA, Flow, Kind, Stage
 
-# Up to so many rows a query is computed in memory: Polars' own choice, streaming, starts so much for each
-# query that it costs twice the CPU, and gives the rows of joins and groups in another order each time. So
-# few that all pairs of them fit in memory too. Equal keys mean equal numbers of rows: the same engine.
+# Queries over up to this many rows use the in-memory engine: the streaming engine that Polars would choose
+# starts so much per query that it costs twice the CPU, and returns the rows of joins and groups in a
+# different order each time. Even a cross join of this many rows fits in memory. Equal keys imply equal
+# numbers of rows, and so the same engine.
 IN_MEMORY_ROWS = 4_000
-# So many steps, and rows of theirs, at once. Larger partitions cost what their rows cost.
+# The most steps of a batch, and the most rows. Larger partitions gain nothing from batching.
 STEPS, _ROWS = 64, 100_000
 
 
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
-    """Whether partitions of a stage can be made together."""
+    """Whether partitions of a stage can be computed together."""
     keyed = stage.output is not None and stage.partitioning.column in stage.output.key
     if stage.kind is Kind.INGEST:
         return keyed
@@ -31,7 +32,7 @@ def can_batch(stage: Stage, recipe: Recipe) -> bool:
 
 
 def taken(rows: Mapping[int, int]) -> list[int]:
-    """Which steps, of the first on, are made together: by their number, with the rows that each reads."""
+    """The first steps that make up one batch; `rows` maps the numbers of steps to the rows they read."""
     found: list[int] = []
     total = 0
     for at, count in rows.items():
@@ -43,9 +44,9 @@ def taken(rows: Mapping[int, int]) -> list[int]:
 
 
 def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> list[Step]:
-    """The steps of a plan in an order in which those of a stage that can be made together are neighbours.
+    """Reorder the steps of a plan so that steps of a stage that can be batched are neighbours.
 
-    What a step needs comes before it still, and the steps of one stage stay in their order.
+    Every step still comes after its inputs, and the steps of one stage keep their order.
     """
     runs = Counter(step.stage for step in steps if step.action is Action.RUN)
     several = {name for name in batched if runs[name] > 1}
@@ -53,7 +54,7 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
         return [*steps]
     tables = {stage.name for stage in flow.stages if stage.kind in DATA}
     found: list[Step] = []
-    waiting = _Waiting(flow, several)
+    waiting = _BatchQueue(flow, several)
     for step in steps:
         if step.stage not in tables:
             found += waiting.all()
@@ -65,8 +66,8 @@ def gathered(flow: Flow, steps: Sequence[Step], batched: Collection[str]) -> lis
     return [*found, *waiting.all()]
 
 
-class _Waiting:
-    """Steps that wait for more of their stage, which is one of `several`, or for one that does."""
+class _BatchQueue:
+    """Steps that wait for more steps of their stage, which is one of `several`, or for a waiting step."""
 
     def __init__(self, flow: Flow, several: Collection[str]) -> None:
         self._several = several
@@ -75,37 +76,37 @@ class _Waiting:
         self._planned: list[Step] = []
 
     def holds_up(self, step: Step) -> bool:
-        """Whether a step has to wait for one that waits: one that it needs, or that its stage begins with."""
+        """Whether a step has to wait: for a waiting input, or for a waiting step of its own stage."""
         if not self._planned:
             return False
-        return bool(self._steps[step.stage]) or next(self._needed(step), None) is not None
+        return bool(self._steps[step.stage]) or next(self._waiting_inputs(step), None) is not None
 
     def add(self, step: Step) -> int:
-        """How many steps of its stage wait now."""
+        """Add a step, and return how many steps of its stage wait."""
         self._steps[step.stage][step.partition] = step
         self._planned.append(step)
         return len(self._steps[step.stage])
 
     def all(self) -> list[Step]:
-        """Those that wait, in an order in which they can be taken; then none waits."""
+        """Release all waiting steps, in an order in which they can run."""
         found: list[Step] = []
         for step in self._planned:
-            self._take(step, found)
+            self._release(step, found)
         self._planned.clear()
         return found
 
-    def _take(self, step: Step, found: list[Step]) -> None:
-        """Take a step that still waits after those before it in its stage, or with its whole stage."""
+    def _release(self, step: Step, found: list[Step]) -> None:
+        """Release a waiting step after its inputs, together with others that may be in its batch."""
         own = self._steps[step.stage]
         group: list[Step] = []
         while own and (step.stage in self._several or step.partition in own):
             group.append(own.pop(next(iter(own))))
-        for needed in [needed for one in group for needed in self._needed(one)]:
-            self._take(needed, found)
+        for needed in [needed for one in group for needed in self._waiting_inputs(one)]:
+            self._release(needed, found)
         found += group
 
-    def _needed(self, step: Step) -> Iterator[Step]:
-        """The steps of other stages that wait and that one needs."""
+    def _waiting_inputs(self, step: Step) -> Iterator[Step]:
+        """The waiting steps of other stages that a step needs."""
         for name in self._refers[step.stage]:
             yield from self._steps[name].values()
         for name, keys in step.reads.items():

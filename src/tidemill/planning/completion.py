@@ -1,11 +1,11 @@
-"""Which stages are known to be wholly current, and what of the others may not be.
+"""Skip the partitions of stages that are known to be fully current.
 
-A run that leaves a stage wholly current says so with a mark. Its signature names all that the plan of
-the stage depends on. While that is what it was, and this plan changes none of its inputs, there is
-nothing to do for the stage, and no partition is looked at. If it changes some partitions of them, and a
-partition of the stage sees no others than its own, only those are looked at.
+A run that leaves a stage fully current records a completion mark. The signature of the mark digests
+everything that the plan of the stage depends on. While the signature is equal and the plan changes none
+of the stage's inputs, the stage needs no steps and its partitions aren't checked. If the plan changes some
+partitions of the inputs, and each partition of the stage reads only its own, only those are checked.
 
-The mark of an ingest holds for the files that the ledger knows, and is dropped when it sees others.
+The mark of an ingest is valid for the files in the ledger, and is dropped when others are found.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tidemill.workflow.stage import Flow, Input, Kind, Stage
 from tidemill.workflow.window import written
 
 _KINDS = (Kind.INGEST, Kind.TRANSFORM, Kind.DELIVER)
-# What was tried again counts as what came of it in the end.
+# A retried attempt counts by its last outcome.
 _GOOD = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT, Outcome.RETRIED)
 
 
 def may_settle(stage: Stage, recipe: Recipe) -> bool:
-    """Whether a stage stays current by itself: the time or an unproven recipe may make it not so.
+    """Whether a stage stays current until something changes; not if it is impure or unproven.
 
-    What models and evaluations depend on (triggers, decisions, what is live) isn't in a signature.
+    Models and evaluations never do: triggers, decisions and the live model aren't in the signature.
     """
     return stage.kind in _KINDS and stage.impure is None and not recipe.unproven
 
@@ -44,11 +44,11 @@ def signature(
     versions: Mapping[str, int],
     rulings: InForce | None = None,
 ) -> str:
-    """Names all that the plan of a stage depends on but files; `versions` are those of heads.
+    """Digest everything that the plan of a stage depends on except files; `versions` are those of heads.
 
-    `rulings` are those in force on the stage. A run that doesn't know of one leaves no mark that hides it.
+    `rulings` are those in force on the stage: a mark of a run that didn't know a ruling doesn't hide it.
 
-    How keys are made is a part of it too: who changes that takes another tag here.
+    The signature also depends on how keys are computed: a change of that needs a new tag here.
     """
     inputs: list[Part] = [
         [
@@ -68,7 +68,7 @@ def signature(
 
 
 def stands(draft: Draft, stage: Stage) -> bool:
-    """Whether a stage is as it was when it was marked, and what is asked for lets it be so."""
+    """Whether a stage is unchanged since its completion mark, and the request doesn't rerun it."""
     mark, recipe = draft.now.settled.get(stage.name), draft.recipes[stage.name]
     if mark is None or draft.now.absent or asked_again(draft, stage):
         return False
@@ -79,7 +79,7 @@ def stands(draft: Draft, stage: Stage) -> bool:
 
 
 def suspects(draft: Draft, stage: Stage) -> frozenset[str] | None:
-    """The partitions of a stage that this plan may have to change; None if that may be any."""
+    """The partitions of a stage that the plan may have to change; None if it may be any."""
     if not stands(draft, stage):
         return None
     found: set[str] = set()
@@ -88,14 +88,14 @@ def suspects(draft: Draft, stage: Stage) -> frozenset[str] | None:
         if changed and not own_only(draft, stage, item):
             return None
         found.update(changed or ())
-    # Those that are looked at are looked up in each input by themselves.
+    # Each suspect partition must be readable by itself from every input.
     if found and not all(own_only(draft, stage, i) or _is_whole(draft, i) for i in stage.inputs):
         return None
     return frozenset(found - {UNPLACED})
 
 
 def own_only(draft: Draft, stage: Stage, item: Input) -> bool:
-    """Whether each partition of a stage sees only the partition of the same name of an input."""
+    """Whether each partition of a stage reads only the partition of the same name of an input."""
     cut, other = draft.cuts[stage.name], draft.cuts[item.name]
     return alike(cut, other) and cut.grain == other.grain and item.window is None
 
@@ -113,15 +113,15 @@ def settled_by(
     versions: Mapping[str, int],
     rulings: Mapping[str, InForce],
 ) -> dict[str, Mark]:
-    """The marks of the stages that a run of `plan` left wholly current.
+    """The completion marks of the stages that a run of `plan` left fully current.
 
-    `attempts` are those of its steps, `touched` the stages where one reached for more than its inputs,
-    `versions` those of the heads after it, `rulings` those that it knew.
+    `attempts` are those of its steps, `touched` the stages with a step that used hidden inputs, `versions`
+    those of the heads after the run, `rulings` those that the run knew.
     """
     cuts, steps = cuts_of(flow), plan.by_stage()
     failed = {a.stage for a in attempts if a.outcome not in _GOOD}
     tried = {(a.stage, a.partition): a.outcome for a in attempts}
-    # The plan took it for granted that these come out as they are known, and readers were not told.
+    # The plan of the readers assumed that these steps bind or recheck the known result.
     other = {
         name
         for name, own in steps.items()
@@ -136,7 +136,7 @@ def settled_by(
         if any(item.name in other for item in stage.inputs):
             other.add(stage.name)
             continue
-        # A partition that failed may still have moved the windows of those who were to read it.
+        # A failed partition may still have moved the windows of its readers.
         bad = failed.intersection([stage.name, *(item.name for item in stage.inputs)])
         if bad or stage.name in touched or stage.name not in plan.complete:
             continue

@@ -1,4 +1,4 @@
-"""What changed on the data side: which partitions of ingests, transforms and deliveries aren't current."""
+"""Plan ingests, transforms and deliveries: find the partitions that aren't current."""
 
 from __future__ import annotations
 
@@ -38,49 +38,49 @@ class _Pending:
 
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
-    """Every partition that a file feeds, from `start` on; what no file feeds any more is removed."""
+    """Plan every partition with rows in a file, from `start` on, and remove partitions without any."""
     draft.called[stage.name] = scan.called
-    _tell_skipped(draft, stage, scan)
+    _note_skipped_rows(draft, stage, scan)
     draft.notes.extend(f"{stage.name}: {note}" for note in scan.notes)
     within = None
     if stands(draft, stage) and not scan.broken and not scan.held:
         within = fed_otherwise(draft.now.sources.get(stage.name, {}), scan.files)
         if not within:
-            _leave(draft, stage)
+            _keep_all(draft, stage)
             return
-    wanted, sizes = _fed(stage, scan, within)
-    kept = _fed_by_broken(draft, stage, scan, wanted)
+    wanted, sizes = _files_by_partition(stage, scan, within)
+    kept = _kept_partitions(draft, stage, scan, wanted)
     for key in sorted(scan.held - kept):
-        reason = "a file that feeds it can't be read"
+        reason = "one of its source files can't be read"
         draft.waiting.append(Waiting(stage=stage.name, partition=key, reason=reason))
     held = kept | scan.held
     inputs = {key: {FILES: files} for key, files in sorted(wanted.items()) if key not in held}
     plan_data(draft, stage, inputs, within=within, kept=kept, sizes=sizes)
 
 
-def _early(stage: Stage, key: str) -> bool:
+def _is_before_start(stage: Stage, key: str) -> bool:
     return bool(stage.start) and key not in (UNPLACED, WHOLE) and key < str(stage.start)
 
 
-def _tell_skipped(draft: Draft, stage: Stage, scan: Scan) -> None:
+def _note_skipped_rows(draft: Draft, stage: Stage, scan: Scan) -> None:
     if not stage.start:
         return
     skipped = sum(
         rows
         for file in scan.files.values()
         for key, rows in file.rows.items()
-        if _early(stage, key)
+        if _is_before_start(stage, key)
     )
     if skipped:
         draft.notes.append(
-            f"{stage.name}: rows before its start {stage.start} are left out: {skipped}"
+            f"{stage.name}: skipped {skipped} row{'s' * (skipped != 1)} before its start {stage.start}"
         )
 
 
 def fed_otherwise(
     known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
 ) -> frozenset[str]:
-    """The partitions that are fed by other files, or other rows of them, than it is known."""
+    """The partitions whose files, or whose number of rows in a file, differ from the known ones."""
     found: set[str] = set()
     for path in {*known, *files} if known.keys() != files.keys() else files:
         before, now = known.get(path), files.get(path)
@@ -92,10 +92,10 @@ def fed_otherwise(
     return frozenset(found)
 
 
-def _fed(
+def _files_by_partition(
     stage: Stage, scan: Scan, within: frozenset[str] | None
 ) -> tuple[dict[str, dict[str, Content]], dict[str, tuple[int, int]]]:
-    """The files that feed each partition, and how many rows and bytes that is."""
+    """The files with rows of each partition, and its size in rows and bytes."""
     wanted: dict[str, dict[str, Content]] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for path in sorted(scan.files):
@@ -103,7 +103,7 @@ def _fed(
         keys = file.rows if within is None else within.intersection(file.rows)
         whole = max(1, sum(file.rows.values())) if keys else 1
         for key in keys:
-            if _early(stage, key):
+            if _is_before_start(stage, key):
                 continue
             wanted.setdefault(key, {})[path] = file.digest
             known, rows = sizes.get(key, (0, 0)), file.rows[key]
@@ -111,10 +111,10 @@ def _fed(
     return wanted, sizes
 
 
-def _fed_by_broken(
+def _kept_partitions(
     draft: Draft, stage: Stage, scan: Scan, wanted: Mapping[str, object]
 ) -> frozenset[str]:
-    """While a file can't be read it isn't known what it feeds, so nothing that was published goes."""
+    """The published partitions to keep while a file can't be read, because it may have their rows."""
     if not scan.broken:
         return frozenset()
     return frozenset(
@@ -125,10 +125,10 @@ def _fed_by_broken(
 
 
 def plan_transform(draft: Draft, stage: Stage) -> None:
-    """Every partition that its inputs allow; those with a missing input wait."""
+    """Plan every partition that the inputs allow; partitions with a missing input wait."""
     within = suspects(draft, stage)
     if within is not None and not within:
-        _leave(draft, stage)
+        _keep_all(draft, stage)
         return
     available = {item.name: _available(draft, item, within) for item in stage.frames}
     if stage.partitioning.is_whole:
@@ -143,7 +143,7 @@ def plan_transform(draft: Draft, stage: Stage) -> None:
 
 
 def _available(draft: Draft, item: Input, within: frozenset[str] | None) -> list[str]:
-    """The partitions of an input that may be read; `within` those that are looked at, if there are such."""
+    """The partitions of an input that may be read, limited to those `within` unless it is None."""
     contents = draft.contents[item.name]
     if within is None:
         return placed(contents)
@@ -151,8 +151,8 @@ def _available(draft: Draft, item: Input, within: frozenset[str] | None) -> list
     return sorted(key for key in keys if key in contents)
 
 
-def _leave(draft: Draft, stage: Stage) -> None:
-    """All of a stage is current."""
+def _keep_all(draft: Draft, stage: Stage) -> None:
+    """Keep all partitions of a stage, which is current."""
     draft.contents[stage.name] = Snapshot(draft.bound(stage.name))
     draft.current[stage.name] = draft.now.settled[stage.name].partitions
 
@@ -161,7 +161,7 @@ def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> di
     seen = seen_whole(stage, draft.cuts, available)
     missing = [i.name for i in stage.frames if i.name not in seen and not i.optional]
     if missing:
-        _wait(draft, stage, WHOLE, missing[0])
+        _add_waiting(draft, stage, WHOLE, missing[0])
         return {}
     return {
         WHOLE: {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
@@ -176,36 +176,36 @@ def _inputs(
     for item in stage.frames:
         seen = visible(item, partition, cut, draft.cuts[item.name], available[item.name])
         if seen is None and not item.optional:
-            _wait(draft, stage, partition, item.name)
+            _add_waiting(draft, stage, partition, item.name)
             return None
         contents = draft.contents[item.name]
         found[item.name] = {key: contents[key] for key in seen or ()}
     return found
 
 
-def _wait(draft: Draft, stage: Stage, partition: str, missing: str) -> None:
+def _add_waiting(draft: Draft, stage: Stage, partition: str, missing: str) -> None:
     own = "" if partition == WHOLE else f" {partition}"
-    reason = f"{missing} has no partition{own} yet"
+    reason = f"upstream `{missing}` has no partition{own} yet"
     draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
 
 
 def plan_delivery(draft: Draft, stage: Stage, gated: str | None) -> None:
-    """Every partition of the features, once; scored by the model that is live when the step runs.
+    """Plan a delivery of every partition of the features, scored by the model that is live at that time.
 
-    `gated` is the rank of the gate that this plan holds for the model, if it does.
+    `gated` is the rank of the gate step for the model, None if the plan has none.
     """
     source = stage.inputs[0].name
     contents = draft.contents[source]
     if stage.model not in draft.now.live and gated is None:
         if any(key != UNPLACED for key in contents):
-            reason = f"{stage.model} has no approved model yet"
+            reason = f"model `{stage.model}` has no approved version yet"
             draft.waiting.append(Waiting(stage=stage.name, partition="", reason=reason))
         draft.contents[stage.name] = {}
         draft.behind.add(stage.name)
         return
     within = suspects(draft, stage)
     if within is not None and not within:
-        _leave(draft, stage)
+        _keep_all(draft, stage)
         return
     keys = _available(draft, stage.inputs[0], within)
     wanted = {key: {source: {key: contents[key]}} for key in keys}
@@ -223,11 +223,11 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     action: Action = Action.RUN,
     after: str = "",
 ) -> None:
-    """Compare what a stage should hold with what it holds, and draft the steps between.
+    """Compare the wanted partitions of a stage with its bindings, and draft the steps to get there.
 
-    All partitions but those `within` are known to be current.
+    If `within` is given, all other partitions are known to be current.
     """
-    bound = _bound(draft, stage, within)
+    bound = _bindings(draft, stage, within)
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
     rulings = draft.now.rulings.get(stage.name, {})
@@ -236,10 +236,10 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
         binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
         found = _judge(draft, stage, partition, inputs, binding)
         if found is not None and absent:
-            reason = f"{absent}, which it refers to, is not published yet"
+            reason = f"referenced table `{absent}` is not published yet"
             draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
-        elif found is not None and _asked(draft, stage, partition, len(pending)):
-            pending.append(_sized(draft, found, (sizes or {}).get(partition)))
+        elif found is not None and _is_requested(draft, stage, partition, len(pending)):
+            pending.append(_with_size(draft, found, (sizes or {}).get(partition)))
             continue
         if binding is not None:
             contents[partition] = binding.product
@@ -251,7 +251,7 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
                 stage=stage.name,
                 partition=partition,
                 action=Action.REMOVE,
-                reasons=("its input is gone",),
+                reasons=("its input was removed",),
             )
             draft.add(step)
         else:
@@ -265,8 +265,8 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     draft.contents[stage.name] = contents if within is None else Snapshot(whole, within, contents)
 
 
-def _bound(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[str, Binding]:
-    """What is bound of the partitions that are looked at."""
+def _bindings(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[str, Binding]:
+    """The bindings of the partitions `within`, or of all."""
     bound = draft.bound(stage.name)
     if within is None:
         return dict(bound.items())
@@ -276,13 +276,15 @@ def _bound(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict[st
 def _judge(
     draft: Draft, stage: Stage, partition: str, inputs: Inputs, binding: Binding | None
 ) -> _Pending | None:
-    """None when the partition is current, else why it isn't."""
+    """Return None if the partition is current, else the step that it needs and the reasons."""
     recipe = draft.recipes[stage.name]
     handed = key_for(recipe, partition, inputs)
     same = binding is not None and handed.key == binding.key
-    forced = asked_again(draft, stage) or bool(recipe.unproven) or not _fresh(draft, stage, binding)
+    forced = (
+        asked_again(draft, stage) or bool(recipe.unproven) or not _is_fresh(draft, stage, binding)
+    )
     recheck = unlikely = False
-    ruled = _unheard(draft, stage, partition, binding)
+    ruled = _pending_rulings(draft, stage, partition, binding)
     if binding is not None and same and not forced:
         taken = reuse_of(binding, recipe)
         if taken is Action.BIND and not draft.lost(binding):
@@ -306,10 +308,10 @@ def _judge(
     )
 
 
-def _unheard(
+def _pending_rulings(
     draft: Draft, stage: Stage, partition: str, binding: Binding | None
 ) -> tuple[str, ...]:
-    """The rulings that a partition wasn't made under, in words."""
+    """Describe the rulings that a partition wasn't computed with."""
     rulings = draft.now.rulings.get(stage.name, {}).get(partition, ())
     if binding is None or not rulings:
         return ()
@@ -326,21 +328,21 @@ def _expected(
     return expected(draft.recipes[stage.name], old, binding, inputs)
 
 
-def _fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
-    """Whether a result of an impure stage is young enough to stand; that of any other always is."""
+def _is_fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
+    """Whether a result of an impure stage is recent enough; results of other stages always are."""
     if stage.impure is None:
         return True
     return binding is not None and stage.impure.stands(binding.at, draft.now.at)
 
 
-def _asked(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
+def _is_requested(draft: Draft, stage: Stage, partition: str, taken: int) -> bool:
     request = draft.request
     if request.limit is not None and taken >= request.limit:
         return False
     return selected(request, partition, draft.cuts[stage.name])
 
 
-def _sized(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
+def _with_size(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
     rows, bytes_ = size or size_of(draft, found.inputs)
     return replace(found, rows=rows, bytes=bytes_)
 
@@ -355,12 +357,12 @@ def _draft_steps(
 ) -> None:
     keys = [item.key for item in pending if item.key is not None and item.held is None]
     traces = draft.known(keys) if keys and action is Action.RUN else {}
-    # A table is judged against those that it refers to once all of their steps are done.
+    # A table with references is checked after all steps of the tables that it refers to.
     tables = set(stage.refers.values())
     referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
-        taken = _taken(draft, stage, found, own=item.held is not None)
+        taken = _reuse_action(draft, stage, found, own=item.held is not None)
         known = found is not None and taken is not Action.RUN
         contents[item.partition] = found.product if found is not None and known else item.expected
         step = Step(
@@ -377,7 +379,7 @@ def _draft_steps(
         draft.add(step, after=(after, *referred))
 
 
-def _taken(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
+def _reuse_action(draft: Draft, stage: Stage, found: Binding | None, *, own: bool) -> Action:
     if found is None or draft.lost(found):
         return Action.RUN
     return reuse_of(found, draft.recipes[stage.name], own=own)

@@ -1,8 +1,8 @@
-"""A plan while it is being made: what every stage is expected to hold once the steps so far have run."""
+"""A plan under construction: the contents that every stage is expected to have after the steps so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import (
@@ -14,8 +14,7 @@ from tidemill.core.partition import (
 )
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
-from tidemill.planning.plan import ModelState, Step, Waiting
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import ModelState, Now, Step, Waiting
 from tidemill.planning.request import Request
 from tidemill.reuse.contents import ALL, ROWS, RULINGS, Content, Contents, Expected
 from tidemill.reuse.recipe import NAMED, Recipe, changes, named
@@ -23,17 +22,17 @@ from tidemill.reuse.step_key import Handed, Inputs
 from tidemill.workflow.partition_mapping import moment
 from tidemill.workflow.stage import Flow, Stage
 
-# What was ever bound under some keys, in any environment.
+# Looks up bindings that were ever made under some keys, in any environment.
 Lookup = Callable[[Collection[str]], Mapping[str, Binding]]
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """Grows stage by stage. `contents` maps stage and partition to a content, or None: to be computed.
+    """A plan that grows stage by stage; `contents` maps stage and partition to a content, None if to compute.
 
-    `changed` are the partitions that have steps, `behind` the stages that won't be wholly current when
-    all steps are done, `unlikely` the models that are trained only if something comes out unexpectedly,
-    `called` by ingest what it reads.
+    `changed` are the partitions that have steps, `incomplete` the stages that won't be fully current when
+    all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
+    output, and `source_nouns` what each ingest reads ("files", "rows"), for messages.
     """
 
     flow: Flow
@@ -59,21 +58,21 @@ class Draft:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
 
     def bound(self, stage: str) -> Mapping[str, Binding]:
-        """The partitions of a stage that are published now."""
+        """The published partitions of a stage."""
         head = self.now.heads.get(stage)
         return head.partitions if head else {}
 
     def lost(self, binding: Binding) -> bool:
-        """Whether some of what is bound is known to be gone from the store."""
+        """Whether an object of a binding is known to be missing in the store."""
         return bool(self.now.absent) and not self.now.absent.isdisjoint(binding.product.pins)
 
     def add(self, step: Step, *, after: Iterable[str] = (), beside: str = "") -> str:
-        """Take a step into the plan, after what it reads and after the ranks `after`; its own rank.
+        """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
 
-        Steps of one rank run in the order of stages; one that is taken `beside` a stage runs after it.
+        Steps of equal rank run in the order of stages; one with `in_place_of` runs as if of that stage.
         """
         cut = self.cuts[step.stage]
-        # What is removed may be a partition of an earlier cut.
+        # A removed partition may be from an earlier partitioning.
         timed = step.partition not in (WHOLE, UNPLACED) and (
             step.action is not Action.REMOVE or fits(step.partition, cut)
         )
@@ -90,7 +89,7 @@ class Draft:
 
 
 def asked_again(draft: Draft, stage: Stage) -> bool:
-    """Whether the stage is to run although it is current; what it needs is not."""
+    """Whether a rerun of the stage was requested although it is current; its inputs don't rerun."""
     return draft.request.again and draft.request.stage in ("", stage.name)
 
 
@@ -103,50 +102,57 @@ def reasons_for(
     *,
     ruled: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Why a partition isn't current, most telling first; `ruled` says which rulings are new."""
+    """The reasons why a partition isn't current, most important first; `ruled` describes new rulings."""
     if asked_again(draft, stage):
-        return ("asked for again",)
+        return ("rerun requested",)
     if bound is None:
-        return ("new partition",) if draft.cuts[stage.name].column else ("not built yet",)
+        return ("new partition",) if draft.cuts[stage.name].column else ("not published yet",)
     if handed.key == bound.key:
         return (_distrusted(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
     found: list[str] = []
     if bound.recipe != recipe.digest:
-        found += changes(draft.now.recipes.get(stage.name, {}), recipe.parts) or (
-            "its recipe is another than when it was built",
-        )
-    found += ruled
-    for name, contents in inputs.items():
-        if name == RULINGS:
-            continue
-        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
-        if pending:
-            found.append(f"{name} runs first ({pending[0]}{', ...' if len(pending) > 1 else ''})")
-        elif bound.inputs.get(name) != handed.inputs[name]:
-            word = draft.called.get(stage.name, name)
-            found.append(_changed(draft, bound, word, contents, handed.seen[name]))
+        old = draft.now.recipes.get(stage.name, {})
+        found += changes(old, recipe.parts) or ("its recipe changed",)
+    found += [*ruled, *_input_reasons(draft, stage, bound, inputs, handed)]
     return tuple(found) or ("its key changed",)
 
 
+def _input_reasons(
+    draft: Draft, stage: Stage, bound: Binding, inputs: Inputs, handed: Handed
+) -> Iterator[str]:
+    for name, contents in inputs.items():
+        pending = sorted(k for k, c in contents.items() if c is None or isinstance(c, Expected))
+        if name == RULINGS:
+            continue
+        if pending:
+            more = ", ..." if len(pending) > 1 else ""
+            yield f"upstream `{name}` will rerun ({pending[0]}{more})"
+        elif bound.inputs.get(name) != handed.inputs[name]:
+            if stage.name in draft.called:
+                yield f"{draft.called[stage.name]} changed"
+            else:
+                yield _input_change(draft, bound, name, contents, handed.seen[name])
+
+
 def _distrusted(draft: Draft, stage: Stage, bound: Binding) -> str:
-    """Why a partition isn't current although its key is the same."""
+    """The reason why a partition isn't current although its key didn't change."""
     recipe = draft.recipes[stage.name]
     if recipe.unproven or bound.touched:
         return f"can't be proven unchanged: {(*recipe.unproven, *bound.touched)[0]}"
     if stage.impure is not None:
         return f"impure: {stage.impure}"
     if draft.lost(bound):
-        return "its object is missing"
+        return "its stored object is missing"
     if bound.sample != recipe.sample:
-        return "it was computed on another sample"
-    return "its contract checks something else"
+        return "it was computed on a different sample"
+    return "the checks of its contract changed"
 
 
-def _changed(
+def _input_change(
     draft: Draft, bound: Binding, name: str, contents: Contents, seen: Mapping[str, str]
 ) -> str:
-    """Which columns of an input changed, and in which of its partitions as far as that is known."""
+    """Describe which columns of an input changed, and in which partitions if that is known."""
     before = bound.seen.get(name, {})
     newer = [
         key
@@ -154,20 +160,23 @@ def _changed(
         if (own := draft.bound(name).get(key)) is not None and own.at > bound.at
     ]
     place = f" in {spread(newer)}" if newer and (len(contents) > 1 or newer != [WHOLE]) else ""
-    told = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
-    columns = [c for c, share in told.items() if share not in (None, seen[c])]
-    # Every one of many columns: other partitions rather than other values.
+    shares = {c: before.get(c) for c in seen if c not in (ALL, ROWS)}
+    columns = [c for c, share in shares.items() if share not in (None, seen[c])]
+    # If all of many columns changed, partitions were added or removed rather than values changed.
     if columns and (len(columns) < len(seen) or len(columns) <= NAMED):
-        many = "column" if len(columns) == 1 else "columns"
-        return f"{many} {named(columns)} of {name} changed{place}"
-    fresh = [c for c, share in told.items() if share is None]
+        return f"{_columns(columns)} of `{name}` changed{place}"
+    fresh = [c for c, share in shares.items() if share is None]
     if before and ALL not in before and fresh and not columns:
-        return f"it reads {named(fresh)} of {name} now"
-    return f"{name} changed{place}"
+        return f"it now reads {_columns(fresh)} of `{name}`"
+    return f"upstream `{name}` changed{place}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"column{'' if len(names) == 1 else 's'} {named(names)}"
 
 
 def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
-    """The rows and bytes that inputs hand over, as far as they are published or will be bound."""
+    """The rows and bytes of inputs, as far as they are published or will be bound."""
     products = [
         product
         for name, contents in inputs.items()
@@ -178,7 +187,7 @@ def size_of(draft: Draft, inputs: Inputs) -> tuple[int, int]:
 
 
 def held(draft: Draft, stage: str, partition: str, content: Content) -> Product | None:
-    """What a partition is known to hold; while that is to be computed, what it holds until then."""
+    """The product of a partition; the published one while a new one is still to be computed."""
     if isinstance(content, Product):
         return content
     binding = draft.bound(stage).get(partition)
@@ -186,5 +195,5 @@ def held(draft: Draft, stage: str, partition: str, content: Content) -> Product 
 
 
 def reads_of(inputs: Inputs) -> dict[str, tuple[str, ...]]:
-    """The partitions that each input hands over."""
+    """The partitions that are read from each input."""
     return {name: tuple(contents) for name, contents in inputs.items()}

@@ -1,4 +1,4 @@
-"""What the steps of a plan should cost, by what such steps cost before."""
+"""Estimate the cost of a plan's steps from the cost of earlier steps."""
 
 from __future__ import annotations
 
@@ -10,40 +10,46 @@ from tidemill.ledger.run import Action
 from tidemill.planning.draft import Draft, held
 from tidemill.planning.plan import Step
 
-# A step costs something whatever it reads, and the rest grows with its rows. Measured on a column of
-# floats: 3 ms up to 10,000 rows, 10 ms at 100,000, 75 ms at a million. What a stage adds of its own (a
-# library to load, a service to ask) isn't told apart from its rows: a tenth of the mean stands for it.
+# A step has a fixed cost, and the rest grows with its rows. Measured on a column of floats: 3 ms up to
+# 10,000 rows, 10 ms at 100,000, 75 ms at a million. The fixed cost of a stage's own code (loading a
+# library, calling a service) isn't known: assume a tenth of the mean.
 _START_S, _SHARE = 0.003, 0.1
-# These compute nothing: where they have no history there is nothing worth saying.
-_LITTLE = (Action.BIND, Action.GATE, Action.REMOVE)
+# These compute nothing, so without a history their cost is taken as zero.
+_NO_COMPUTE = (Action.BIND, Action.GATE, Action.REMOVE)
 
 
 def estimated(draft: Draft, steps: Iterable[Step]) -> Iterator[Step]:
-    """The steps, in the order in which they run, each with what it should cost as far as that is known."""
-    # The rows that partitions should have that are neither published nor known otherwise.
+    """Add an estimated cost to each step, if one is known; `steps` are in the order in which they run."""
+    # The expected rows of partitions that aren't published.
     given: dict[tuple[str, str], float] = {}
     for step in steps:
         cost = draft.now.costs.get(step.stage, {}).get(step.action)
         if cost is not None:
-            # Where such steps read hardly a row, rows don't tell what one costs.
-            scale = _rows(draft, step, cost, given) / cost.rows_in if cost.rows_in >= 1 else 1.0
+            # If earlier steps read hardly any rows, their cost doesn't depend on rows.
+            scale = (
+                _expected_rows(draft, step, cost, given) / cost.rows_in
+                if cost.rows_in >= 1
+                else 1.0
+            )
             given[step.stage, step.partition] = scale * cost.rows_out
-            wall, cpu = _scaled(cost.wall_s, scale), _scaled(cost.cpu_s, scale)
+            wall, cpu = _scale_cost(cost.wall_s, scale), _scale_cost(cost.cpu_s, scale)
             yield replace(step, wall_s=wall, cpu_s=cpu)
         else:
-            yield replace(step, wall_s=0.0, cpu_s=0.0) if step.action in _LITTLE else step
+            yield replace(step, wall_s=0.0, cpu_s=0.0) if step.action in _NO_COMPUTE else step
 
 
-def _scaled(mean_s: float, scale: float) -> float:
+def _scale_cost(mean_s: float, scale: float) -> float:
     """The seconds of a step that reads `scale` times the rows of the mean one."""
     fixed = min(mean_s, max(_START_S, _SHARE * mean_s))
     return fixed + scale * (mean_s - fixed)
 
 
-def _rows(draft: Draft, step: Step, cost: Cost, given: dict[tuple[str, str], float]) -> float:
-    """The rows that a step should read: those that are known, and those that steps before it should give.
+def _expected_rows(
+    draft: Draft, step: Step, cost: Cost, given: dict[tuple[str, str], float]
+) -> float:
+    """The rows that a step is expected to read: known ones, and those that earlier steps should output.
 
-    If one of these doesn't say, the step is taken to read as much as such steps did.
+    If an earlier step has no estimate, assume that the step reads as much as earlier steps of its stage.
     """
     coming = [
         given.get((name, key))

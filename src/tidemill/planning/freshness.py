@@ -1,4 +1,4 @@
-"""Whether the newest rows of a table are recent enough: of its head as it is, at a moment."""
+"""Check whether the newest rows of a table are recent enough, from its head and the current time."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def freshness_rules(stage: Stage) -> list[FreshnessRule]:
-    """What a stage's contract says of the age of its table."""
+    """The freshness rules in the contract of a stage."""
     wider = stage.output.wider if stage.output is not None else ()
     return [rule for rule in wider if isinstance(rule, FreshnessRule)]
 
 
 def freshness(stage: Stage, bound: Iterable[Binding], version: int, now: float) -> Verdict | None:
-    """The verdict on the age of a table with these partitions; None while nothing is published.
+    """Check the age of a table with these partitions; None while nothing is published.
 
-    It counts what was noted when each partition was published; no row is looked at.
+    It uses the newest values that were recorded when each partition was published, and reads no rows.
     """
-    told = [binding.verdict.newest if binding.verdict else {} for binding in bound]
-    if not told:
+    recorded = [binding.verdict.newest if binding.verdict else {} for binding in bound]
+    if not recorded:
         return None
     newest: dict[str, float] = {}
-    for moments in told:
+    for moments in recorded:
         for column, at in moments.items():
             newest[column] = max(at, newest.get(column, at))
     findings = [
         finding
         for rule in freshness_rules(stage)
-        for finding in _judged(rule, newest.get(rule.column), now)
+        for finding in _findings(rule, newest.get(rule.column), now)
     ]
     return Verdict(at=now, heads={stage.name: version}, findings=tuple(findings), newest=newest)
 
 
-def _judged(rule: FreshnessRule, newest: float | None, now: float) -> Iterator[Finding]:
+def _findings(rule: FreshnessRule, newest: float | None, now: float) -> Iterator[Finding]:
     if newest is None:
         what = f"no row has a value of {rule.column}"
     elif _moment(newest) < parse_span(rule.within).before(_moment(now)):
-        what = f"the newest {rule.column} is {_written(newest)}, {age(now - newest)} ago"
+        what = f"the newest {rule.column} is {_format_moment(newest)}, {age(now - newest)} ago"
     else:
         return
-    message = f"{rule.name}: {what}, not within {rule.within}; find out why nothing newer came"
+    message = f"{rule.name}: {what}, not within {rule.within}; check why no newer rows arrived"
     yield Finding(rule=rule.name, severity=rule.on_fail, rows=0, message=message)
 
 
 def _moment(seconds: float) -> datetime:
-    """Unix seconds as UTC, without the zone; beyond the calendar its end."""
+    """Convert Unix seconds to a naive UTC time, clamped to the range of the calendar."""
     try:
         return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (OverflowError, ValueError, OSError):
         return datetime.max if seconds > 0 else datetime.min
 
 
-def _written(newest: float) -> str:
+def _format_moment(newest: float) -> str:
     text = _moment(newest).isoformat(" ", "seconds")
     return text.removesuffix(" 00:00:00")
 
 
 def age(seconds: float) -> str:
-    """A length of time, to its largest unit of which there are some."""
+    """Format a duration in seconds in the largest unit of which it has at least three."""
     length, unit = next((item for item in _UNITS if seconds >= 3 * item[0]), _UNITS[-1])
     return f"{seconds / length:.0f} {unit}"

@@ -1,6 +1,6 @@
-"""What changed for models: outdated or due, what is to be evaluated, whether a gate is to judge.
+"""Plan models: which are outdated or due, which evaluations are needed, and whether a gate decides.
 
-A changed key makes a model outdated; only a trigger, or a person, makes it due.
+A changed key makes a model outdated; only a trigger or a user makes it due.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class _Window:
 
 
 def plan_model(draft: Draft, stage: Stage) -> None:
-    """Train when due; otherwise the last artifact stays, and the plan says that it is outdated."""
+    """Train a model that is due; keep the last artifact of one that is only outdated, and report that."""
     window = _window(draft, stage)
     bound = draft.bound(stage.name).get(WHOLE)
     held: dict[str, Content] = {WHOLE: bound.product.content} if bound else {}
     draft.contents[stage.name] = held
     draft.current[stage.name] = len(held)
     if window.missing:
-        _wait(draft, stage, window.missing)
+        _add_waiting(draft, stage, window.missing)
         return
     handed = key_for(draft.recipes[stage.name], WHOLE, window.inputs)
     asked = stage.name in draft.request.train
@@ -48,18 +48,18 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     unlikely = handed.key is None and bound is not None and hoped == bound.key
     if bound is not None and handed.key != bound.key:
         outdated = reasons_for(draft, stage, bound, window.inputs, handed)
-    known = _known(draft, stage, handed.key, forced)
+    known = _find_result(draft, stage, handed.key, forced)
     artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
-    if any(_unfit(stage, artifact) for artifact in artifacts):
-        # Of the same rows, and of another contract than they have now.
+    if any(_incompatibility(stage, artifact) for artifact in artifacts):
+        # It was trained on the same rows, but under a contract that has changed since.
         known, forced = None, True
-    reasons = _due(draft, stage, window, bound, outdated, asked)
+    reasons = _due_reasons(draft, stage, window, bound, outdated, asked)
     if outdated and known and not reasons:
-        # It was trained exactly so before: that costs nothing, so no trigger is needed.
-        reasons = ("it was trained like this before",)
+        # Reusing an identical training costs nothing, so no trigger is needed.
+        reasons = ("the same training was done before",)
     trigger = str(stage.training.retrain or "") if stage.training else ""
     live = draft.now.live.get(stage.name)
-    note = _unfit(stage, live.artifact) or unchecked(live.artifact) if live else ""
+    note = _incompatibility(stage, live.artifact) or unchecked(live.artifact) if live else ""
     draft.models.append(
         ModelState(stage=stage.name, outdated=outdated, due=reasons, trigger=trigger, note=note)
     )
@@ -74,19 +74,19 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         forced=forced,
         unlikely=unlikely,
     )
-    _add(draft, step, window.inputs)
+    _add_step(draft, step, window.inputs)
     draft.unlikely.update([stage.name] if unlikely else [])
     draft.contents[stage.name] = {WHOLE: known.product.content if known else None}
     draft.current[stage.name] = 0
 
 
-def _unfit(model: Stage, artifact: Artifact) -> str:
-    """Why an artifact of a model can't be fed what its stage reads now; "" if it can."""
+def _incompatibility(model: Stage, artifact: Artifact) -> str:
+    """Why an artifact can't be applied to the current inputs of its stage; "" if it can."""
     return refusal(artifact, model, [item.contract for item in model.frames])
 
 
-def _known(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding | None:
-    """What was made under this key before and is still there."""
+def _find_result(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding | None:
+    """Find an earlier result under this key that is still stored."""
     if key is None or forced:
         return None
     found = draft.known([key]).get(key)
@@ -95,7 +95,7 @@ def _known(draft: Draft, stage: Stage, key: str | None, forced: bool) -> Binding
     return None if found.touched or draft.lost(found) else found
 
 
-def _due(
+def _due_reasons(
     draft: Draft,
     stage: Stage,
     window: _Window,
@@ -104,16 +104,16 @@ def _due(
     asked: bool,
 ) -> tuple[str, ...]:
     if asked:
-        return ("asked for",)
+        return ("training requested",)
     if bound is None or bound.product.artifact is None:
-        return ("never trained",)
+        return ("not trained yet",)
     if not outdated or stage.training is None:
         return ()
-    facts = _facts(draft, stage, window, bound.product.artifact)
+    facts = _trigger_facts(draft, stage, window, bound.product.artifact)
     return due(stage.training.retrain, facts)
 
 
-def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> Facts:
+def _trigger_facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> Facts:
     counted = stage.frames[0].name
     trained = set(artifact.trained_on.get(counted, ()))
     bound = draft.bound(counted)
@@ -137,7 +137,7 @@ def _facts(draft: Draft, stage: Stage, window: _Window, artifact: Artifact) -> F
 
 
 def _newest(keys: Iterable[str]) -> str:
-    """The last partition by time; none of an input that wasn't cut by time when it was read."""
+    """The last partition by time; "" for an input that wasn't partitioned by time when it was read."""
     newest = max(keys, default="")
     try:
         bounds_of(newest)
@@ -154,15 +154,15 @@ def _window(draft: Draft, stage: Stage) -> _Window:
     return _Window(inputs=inputs, missing=missing)
 
 
-def _wait(draft: Draft, stage: Stage, missing: str) -> None:
-    reason = f"{missing} has no partition in its window yet"
+def _add_waiting(draft: Draft, stage: Stage, missing: str) -> None:
+    reason = f"upstream `{missing}` has no partition in the window yet"
     draft.waiting.append(Waiting(stage=stage.name, partition=WHOLE, reason=reason))
 
 
 def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
-    """Score the live model on the newest window, and what is up for a decision beside it.
+    """Plan the evaluation of the live model, and of a candidate that needs a decision, on the newest window.
 
-    Returns the rank of the gate when the plan holds one.
+    Returns the rank of the gate step if the plan has one.
     """
     model = next(draft.flow[item.name] for item in stage.inputs if item.contract is None)
     draft.contents[stage.name] = {}
@@ -172,7 +172,7 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
         return None
     window = _window(draft, stage)
     if window.missing:
-        _wait(draft, stage, window.missing)
+        _add_waiting(draft, stage, window.missing)
         return None
     after = draft.ranks.get((model.name, WHOLE), "")
     ranks = [
@@ -182,11 +182,14 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
     ]
     if CANDIDATE not in subjects or model.approval is None:
         return None
+    count = len(model.approval.gates)
     gate = Step(
         stage=model.name,
         partition=WHOLE,
         action=Action.GATE,
-        reasons=(f"{len(model.approval.gates)} gates judge the candidate",),
+        reasons=(
+            "1 gate judges the candidate" if count == 1 else f"{count} gates judge the candidate",
+        ),
         reads={stage.name: tuple(subjects)},
         subject=CANDIDATE,
         unlikely=model.name in draft.unlikely,
@@ -195,22 +198,22 @@ def plan_evaluation(draft: Draft, stage: Stage) -> str | None:
 
 
 def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
-    """What is to be scored: each subject with the content that names its model, None if not trained yet."""
+    """The subjects to evaluate, each with the content of its model, None if it isn't trained yet."""
     found: dict[str, Content] = {}
     bound = draft.bound(model.name).get(WHOLE)
     artifact = bound.product.artifact if bound else None
     content = draft.contents[model.name].get(WHOLE, "")
     live = draft.now.live.get(model.name)
     pending = (model.name, WHOLE) in draft.ranks
-    if pending or (artifact is not None and _undecided(draft, stage, model, artifact)):
+    if pending or (artifact is not None and _needs_decision(draft, stage, model, artifact)):
         found[CANDIDATE] = content
         found[BASELINE] = None if pending else content
-    if live is not None and not _unfit(model, live.artifact):
+    if live is not None and not _incompatibility(model, live.artifact):
         found[LIVE] = live.artifact.object
     return found
 
 
-def _undecided(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
+def _needs_decision(draft: Draft, stage: Stage, model: Stage, artifact: Artifact) -> bool:
     if model.approval is None:
         return True
     live = draft.now.live.get(model.name)
@@ -240,7 +243,7 @@ def _evaluate(
         draft.current[stage.name] += 1
         return ""
     reasons = reasons_for(draft, stage, bound, inputs, handed)
-    known = _known(draft, stage, handed.key, bool(recipe.unproven))
+    known = _find_result(draft, stage, handed.key, bool(recipe.unproven))
     action = Action.BIND if known else Action.EVALUATE
     unlikely = model.name in draft.unlikely
     if subject == LIVE and bound is not None:
@@ -254,11 +257,11 @@ def _evaluate(
         forced=bool(recipe.unproven),
         unlikely=unlikely and not recipe.unproven,
     )
-    return _add(draft, step, inputs, after=after)
+    return _add_step(draft, step, inputs, after=after)
 
 
-def _add(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:
-    """Take a step into the plan with what it reads, and how much that is as far as it is known."""
+def _add_step(draft: Draft, step: Step, inputs: Inputs, *, after: str = "") -> str:
+    """Add a step to the plan with what it reads, and the size of that if it is known."""
     rows, bytes_ = size_of(draft, inputs)
     step = replace(step, reads=reads_of(inputs), rows=rows, bytes=bytes_)
     return draft.add(step, after=(after,))

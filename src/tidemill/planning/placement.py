@@ -1,9 +1,8 @@
-"""Where the steps of a plan are done, in which order, and with how much of the machine.
+"""Choose where the steps of a plan run, in which order, and with how many CPUs.
 
-Most steps take milliseconds, and to hand them over takes longer than it saves: the run does them itself.
-A step goes to a worker process if it is held to a limit or will take long. Where steps that are each
-quick would take long together, they are shared: those of Polars' alone go to threads, which compute as
-well and cost less, the others to processes.
+Most steps take milliseconds, less than sending them to a worker, so the run's own process executes them.
+A step goes to a worker process if it has a limit or will take long. Quick steps that would take long
+together are distributed: pure Polars queries to threads, which are cheaper, the others to processes.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ Where: TypeAlias = Literal["here", "thread", "process"]
 
 TRAINING, DEFERRABLE, ORDINARY = "training", "deferrable", "default"
 
-# Longer steps go to workers: nothing else would go on meanwhile.
+# Longer steps go to workers, because they would block the run.
 _QUICK_S = 0.5
-# Together longer than that, it pays to share steps that are each quick; but not those that are quicker
-# than it is to hand them over.
+# Quick steps are distributed if they take longer than this together, except those that are quicker than
+# sending them to a worker.
 _LONG_S, _SLIGHT_S = 5.0, 0.02
-# What a step should take that nobody has seen yet: so long, and as many bytes a second.
+# The assumed duration of a step without history: a fixed time, and a throughput in bytes per second.
 _STEP_S, _BYTES_S = 0.005, 100e6
-# Training goes over its rows so often.
+# The assumed number of passes of a training over its rows.
 _ROUNDS = 200
 _HOURS = {"h": 1, "d": 24, "w": 168, "mo": 672}
 _NEVER = float("inf")
@@ -41,7 +40,7 @@ _LAST = -(10**9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a step is done: `cpus` is its share and its threads; the highest `priority` goes first."""
+    """Where a step runs: `cpus` is its share and its number of threads; the highest `priority` is first."""
 
     where: Where = "here"
     cpus: float = 1.0
@@ -51,10 +50,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """The stages whose query is all that they do (`pure`), and those that ask `memos`.
+    """Properties of stages, by name: `pure` ones are judged by their query, those with `memos` call memos.
 
-    Those that are `bound` only the run's own process can do as they were planned, unless they have limits;
-    steps of those that are `batched` are made together where they are done there.
+    The `in_process` stages can run as planned only in the run's own process, unless they have limits. Steps
+    of `batched` stages run together if they run there.
     """
 
     pure: Collection[str] = ()
@@ -64,10 +63,10 @@ class Traits:
 
 
 class Placing:
-    """The places of a plan's steps on a machine with so many `cpus`, and their order.
+    """The places of a plan's steps on a machine with `cpus`, and their order.
 
-    `engines` names where steps can be besides the run's own thread ("process", "thread"); without any,
-    all are done there. When it is `careful`, all that have code of the user's go to processes.
+    `engines` are the places besides the run's own thread ("process", "thread"); without any, all steps
+    run there. With `isolated` all steps with user code go to processes.
     """
 
     def __init__(
@@ -84,20 +83,22 @@ class Placing:
         self._cpus = cpus
         self._engines = engines
         self._needs = needs_of(flow)
-        self._trains = any(step.action is Action.TRAIN and not _quick(step) for step in plan.steps)
-        lasting = sum(expected_s(step) for step in plan.steps if _shareable(step))
+        self._has_training = any(
+            step.action is Action.TRAIN and not _is_quick(step) for step in plan.steps
+        )
+        lasting = sum(expected_s(step) for step in plan.steps if _is_shareable(step))
         self._share = cpus > 1 and lasting > _LONG_S
         self._traits = traits
         self._careful = careful
-        self._beside = _beside(flow, plan)
+        self._concurrency = _concurrency(flow, plan)
         self._stages: dict[str, Place] = {}
-        # What is needed soonest goes first. All that a step needs is needed as soon, and came before it.
+        # The most urgent steps go first. The inputs of a step are as urgent, and precede it in the plan.
         soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
         self.order = gathered(flow, soonest, traits.batched)
 
     @property
     def unkept(self) -> tuple[str, ...]:
-        """The stages whose limits don't hold, because no other process can do their steps."""
+        """The stages whose limits can't be enforced, because there is no process engine."""
         if not self._engines or "process" in self._engines:
             return ()
         planned = {step.stage for step in self.order}
@@ -106,53 +107,55 @@ class Placing:
     def of(self, step: Step) -> Place:
         """The place of one step."""
         where, place = self._where(self._flow[step.stage], step), self._place(step.stage)
-        # Threads share those of Polars, whoever asks for how many.
+        # Steps in threads share the threads of Polars, whatever they ask for.
         return place if where == "process" else replace(place, where=where, cpus=1.0)
 
     def _where(self, stage: Stage, step: Step) -> Where:
-        wanted = self._wanted(stage, step)
+        wanted = self._preferred_place(stage, step)
         return wanted if wanted in self._engines else "here"
 
-    def _wanted(self, stage: Stage, step: Step) -> Where:
+    def _preferred_place(self, stage: Stage, step: Step) -> Where:
         asked = stage.resources
         bound = stage.name in self._traits.bound and not self._careful and asked == Resources()
         if bound or step.action in (Action.REMOVE, Action.GATE):
             return "here"
         if asked.lane == "thread":
             return "thread"
-        if asked != Resources() or self._careful or not _quick(step) or self._may_wait(step):
+        if asked != Resources() or self._careful or not _is_quick(step) or self._may_wait(step):
             return "process"
         if stage.kind is Kind.EVALUATE:
-            # The worker that trained has all at hand by then.
-            return "process" if self._trains else "here"
-        # Small files are read many at once, which only one process can.
-        if not self._share or not _shareable(step) or stage.kind is Kind.INGEST:
+            # The worker that trained the model has loaded its data and libraries.
+            return "process" if self._has_training else "here"
+        # Small files are read in one batch, which needs one process.
+        if not self._share or not _is_shareable(step) or stage.kind is Kind.INGEST:
             return "here"
         return "thread" if stage.name in self._traits.pure else "process"
 
     def _may_wait(self, step: Step) -> bool:
-        """Whether a step may wait long for calls, while others could be done.
+        """Whether a step may wait long for memo calls while other steps could run.
 
-        Not in a thread: one that waits holds a thread of Polars', which other steps need.
+        It can't run in a thread: while it waits it blocks a Polars thread that other steps need.
         """
         new = step.action is Action.RUN and step.wall_s is None
-        return new and step.stage in self._traits.memos and self._beside[step.stage] > 1
+        return new and step.stage in self._traits.memos and self._concurrency[step.stage] > 1
 
     def _place(self, name: str) -> Place:
         if name not in self._stages:
-            self._stages[name] = self._placed(self._flow[name])
+            self._stages[name] = self._make_place(self._flow[name])
         return self._stages[name]
 
-    def _placed(self, stage: Stage) -> Place:
+    def _make_place(self, stage: Stage) -> Place:
         need = self._needs.get(stage.name)
         urgent = not self._flow.deferrable and (need is not None or not self._needs)
         learns = stage.kind in (Kind.MODEL, Kind.EVALUATE)
         cpus = stage.resources.cpus
         if cpus is None:
-            cpus = self._cpus if learns else max(1, self._cpus // self._beside.get(stage.name, 1))
+            cpus = (
+                self._cpus if learns else max(1, self._cpus // self._concurrency.get(stage.name, 1))
+            )
         return Place(
             where="process",
-            # More threads than CPUs would only be in each other's way.
+            # More threads than CPUs would only slow each other down.
             cpus=float(min(cpus, self._cpus)),
             worker_class=DEFERRABLE if not urgent else TRAINING if learns else ORDINARY,
             priority=_LAST if need is None and self._needs else -int(need or 0),
@@ -160,14 +163,14 @@ class Placing:
 
 
 def needs_of(flow: Flow) -> Mapping[str, float]:
-    """How fresh (hours) each stage has to be: what its contract says, and those of all made from it.
+    """How fresh each stage has to be, in hours, by its own contract and those of its downstream stages.
 
-    A delivery has to be as fresh as what it delivers, and a model that is needed is needed with its
-    scores. Stages that nothing fresh is made from aren't named.
+    A delivery has to be as fresh as its inputs, and a needed model needs its evaluations. Stages without a
+    downstream freshness rule are omitted.
     """
     found: dict[str, float] = {}
     upstream = {stage.name: needs(stage) for stage in flow.stages}
-    for model, scores in _scored(flow):
+    for model, scores in _evaluations(flow):
         upstream[model].add(scores)
 
     def need(name: str, hours: float) -> None:
@@ -177,44 +180,44 @@ def needs_of(flow: Flow) -> Mapping[str, float]:
                 need(other, hours)
 
     for stage in flow.stages:
-        need(stage.name, _own_need(stage))
+        need(stage.name, _own_freshness(stage))
     for stage in flow.stages:
         if stage.kind is Kind.DELIVER:
             need(stage.name, min(found.get(item.name, _NEVER) for item in stage.inputs))
     return found
 
 
-def _scored(flow: Flow) -> Iterator[tuple[str, str]]:
-    """The models, each with the stages that score it."""
+def _evaluations(flow: Flow) -> Iterator[tuple[str, str]]:
+    """Pairs of a model and a stage that evaluates it."""
     for stage in flow.stages:
         if stage.kind is Kind.EVALUATE:
             yield from ((item.name, stage.name) for item in stage.inputs if item.contract is None)
 
 
-def _own_need(stage: Stage) -> float:
+def _own_freshness(stage: Stage) -> float:
     rules = stage.output.wider if stage.output else ()
     spans = (parse_span(rule.within) for rule in rules if isinstance(rule, FreshnessRule))
     return min((span.count * _HOURS[span.unit] for span in spans), default=_NEVER)
 
 
 def expected_s(step: Step) -> float:
-    """Seconds that a step should take: as such steps took before, else by what it reads."""
+    """The expected seconds of a step: its estimate, or a guess from the bytes that it reads."""
     if step.wall_s is not None:
         return step.wall_s
     rounds = _ROUNDS if step.action is Action.TRAIN else 1
     return _STEP_S + rounds * step.bytes / _BYTES_S
 
 
-def _quick(step: Step) -> bool:
+def _is_quick(step: Step) -> bool:
     return expected_s(step) <= _QUICK_S
 
 
-def _shareable(step: Step) -> bool:
+def _is_shareable(step: Step) -> bool:
     return _SLIGHT_S <= expected_s(step) <= _QUICK_S
 
 
-def _beside(flow: Flow, plan: Plan) -> Mapping[str, int]:
-    """By stage, how many of the plan's steps could be at work side by side with one of its own."""
+def _concurrency(flow: Flow, plan: Plan) -> Mapping[str, int]:
+    """By stage, how many steps of the plan could run concurrently with one of its own."""
     level: dict[str, int] = {}
     for stage in flow.stages:
         level[stage.name] = 1 + max((level.get(name, 0) for name in needs(stage)), default=0)

@@ -1,6 +1,6 @@
-"""Ordered steps, each with its reason, that would make outputs current; a value that does nothing.
+"""A plan: the ordered steps that would make outputs current, each with its reasons.
 
-A plan has two readers: `run` does it, `plan` shows it.
+A plan is a value with two readers: `run` executes it, `plan` shows it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.cost import Estimate
+from tidemill.ledger.binding import Head, Mark
+from tidemill.ledger.cost import Cost, Estimate
+from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.run import Action
+from tidemill.quarantine.ruling_input import InForce
 from tidemill.workflow.source import SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One act on one partition of a stage, and why.
+class Now:
+    """The facts that a plan is made from: heads, recorded recipes, live models and decisions.
 
-    `reads` maps each input to the partitions that are handed to the stage. `subject` says which model
-    is evaluated: "candidate", "live", "baseline". A `forced` step runs though its key is known; an
-    `unlikely` one only if a step before it gives what isn't expected. `rows` and `bytes` are what the
-    step will read, as far as it is known before it runs. `wall_s` and `cpu_s` are what it should cost by
-    what such steps cost before; None when none ever ran.
+    `sources` are the files that the ledger knows, and `marks` the completion marks of stages. `costs` are
+    mean costs of earlier steps, by stage and action; `rulings` are those in force, by stage. `at` is the
+    time of the plan in Unix seconds; `missing_objects` are objects that should be stored but aren't.
+    """
+
+    heads: Mapping[str, Head]
+    recipes: Mapping[str, Mapping[str, str]]
+    live: Mapping[str, Delivery]
+    decisions: Mapping[str, Decision]
+    sources: Mapping[str, Mapping[str, SourceFile]] = field(default_factory=dict)
+    settled: Mapping[str, Mark] = field(default_factory=dict)
+    rulings: Mapping[str, InForce] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, Cost]] = field(default_factory=dict)
+    at: float = 0.0
+    absent: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One action on one partition of a stage, and its reasons.
+
+    `reads` maps each input to the partitions that the stage receives. `subject` says which model is
+    evaluated: "candidate", "live", "baseline". A `forced` step runs although its key is known; an
+    `unlikely` step runs only if an earlier step has an unexpected output. `rows` and `bytes` are what the
+    step will read, if that is known before it runs. `wall_s` and `cpu_s` are estimates from earlier steps
+    of the stage, in seconds; None if there were none.
     """
 
     stage: str
@@ -46,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A partition that can't be made yet, and what it waits for."""
+    """A partition that can't be computed yet, and what it waits for."""
 
     stage: str
     partition: str
@@ -55,9 +79,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
-    """Whether a model is outdated (what it reads changed) and whether it is due (a trigger says train).
+    """Whether a model is outdated (its inputs changed) and whether it is due (a trigger requests training).
 
-    `note` says why the live one isn't fed what its stage reads now, or is fed without being checked.
+    `note` says why the live model isn't applied to the current inputs, or is applied without a check.
     """
 
     stage: str
@@ -69,12 +93,12 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would run and why, and the heads that it was made on.
+    """The steps that would run and why, and the head versions that the plan was made from.
 
-    `current` counts the partitions of each stage that stay as they are; `complete` are the stages of
-    which all is current once all steps are done, until something changes; `aging` are those of the stages
-    it is about whose contracts say how fresh they must be; `sources` are the files as they were seen,
-    `broken` those that can't be read, with what is wrong.
+    `current` counts the partitions of each stage that stay as they are. `complete` are the stages that
+    are fully current once all steps are done. `aging` are the planned stages whose contracts have
+    freshness rules. `sources` are the files that were seen, `broken` those that can't be read, with the
+    error.
     """
 
     workflow: str
@@ -97,12 +121,12 @@ class Plan:
 
     @property
     def estimate(self) -> Estimate:
-        """What the steps that are sure to run should cost."""
+        """The estimated cost of the steps that are certain to run."""
         return estimate_of(step for step in self.steps if not step.unlikely)
 
     @property
     def may_follow(self) -> Estimate:
-        """What the unlikely steps should cost, if all of them ran."""
+        """The estimated cost of the unlikely steps, if all of them ran."""
         return estimate_of(step for step in self.steps if step.unlikely)
 
     def by_stage(self) -> dict[str, list[Step]]:
@@ -114,7 +138,7 @@ class Plan:
 
 
 def estimate_of(steps: Iterable[Step]) -> Estimate:
-    """What some steps should cost together, one after the other."""
+    """The estimated cost of some steps that run one after the other."""
     wall = cpu = 0.0
     known, unknown = 0, dict[str, int]()
     for step in steps:

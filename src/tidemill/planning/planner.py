@@ -1,4 +1,4 @@
-"""Make a plan: what would run and why, from the workflow, the state and the files as they are now."""
+"""Make a plan of what would run and why, from the workflow, the recorded state and the current files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from tidemill.planning.draft import Draft, Lookup
 from tidemill.planning.estimates import estimated
 from tidemill.planning.freshness import freshness, freshness_rules
 from tidemill.planning.model_stages import plan_evaluation, plan_model
-from tidemill.planning.plan import Plan
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan
 from tidemill.planning.request import Request
 from tidemill.reuse.contents import Snapshot
 from tidemill.reuse.recipe import Recipe
@@ -31,9 +30,9 @@ def make_plan(
     request: Request,
     environment: str,
 ) -> Plan:
-    """The steps that would make what was requested current, in an order in which they can run.
+    """Plan the steps that would bring the requested stages up to date, in an order in which they can run.
 
-    `known` looks up what was ever computed under some keys. Raises UsageError for a stage or model
+    `lookup` finds bindings that were ever made under some keys. Raises UsageError for a stage or model
     that doesn't exist.
     """
     scope = scope_of(flow, request)
@@ -50,12 +49,12 @@ def make_plan(
         if stage.name in scope:
             _plan_stage(draft, stage, scans, gates)
         else:
-            _as_it_is(draft, stage)
-    return _finished(draft, scans, scope, environment)
+            _keep_as_is(draft, stage)
+    return _build_plan(draft, scans, scope, environment)
 
 
 def scope_of(flow: Flow, request: Request) -> set[str]:
-    """The stages that a request is about: one with all that it needs, or all."""
+    """The stages that a request covers: all, or one with its upstream."""
     for name in (request.stage, *request.train):
         if name and name not in flow.names:
             raise UsageError(f"there is no stage {name!r} ({did_you_mean(name, flow.names)})")
@@ -84,7 +83,7 @@ def _plan_stage(
 ) -> None:
     if draft.recipes[stage.name].unproven:
         reason = draft.recipes[stage.name].unproven[0]
-        draft.notes.append(f"{stage.name} is never reused: {reason}; say version= to vouch for it")
+        draft.notes.append(f"{stage.name} is never reused: {reason}; set version= to vouch for it")
     match stage.kind:
         case Kind.INGEST:
             plan_ingest(draft, stage, scans[stage.name])
@@ -101,8 +100,8 @@ def _plan_stage(
             plan_delivery(draft, stage, gates.get(stage.model))
 
 
-def _tell_age(draft: Draft, aging: Sequence[str]) -> None:
-    """What is stale as it is published now, whatever the plan is about to do for it."""
+def _note_stale_tables(draft: Draft, aging: Sequence[str]) -> None:
+    """Note the tables that are stale as published, whether or not the plan updates them."""
     for name in aging:
         head = draft.now.heads.get(name)
         version = head.version if head else 0
@@ -111,13 +110,15 @@ def _tell_age(draft: Draft, aging: Sequence[str]) -> None:
         draft.notes += [f"{name}: {found.message}" for found in verdict.findings] if verdict else []
 
 
-def _as_it_is(draft: Draft, stage: Stage) -> None:
+def _keep_as_is(draft: Draft, stage: Stage) -> None:
     bound = draft.bound(stage.name)
     draft.contents[stage.name] = Snapshot(bound)
     draft.current[stage.name] = len(bound)
 
 
-def _complete(draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]) -> frozenset[str]:
+def _complete_stages(
+    draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]
+) -> frozenset[str]:
     behind = draft.behind | {item.stage for item in draft.waiting}
     behind |= {name for name, scan in scans.items() if scan.broken or scan.held}
     return frozenset(
@@ -129,12 +130,12 @@ def _complete(draft: Draft, scans: Mapping[str, Scan], scope: Collection[str]) -
     )
 
 
-def _finished(
+def _build_plan(
     draft: Draft, scans: Mapping[str, Scan], scope: Collection[str], environment: str
 ) -> Plan:
     ordered = sorted(draft.steps, key=lambda item: item[:2])
     aging = tuple(s.name for s in draft.flow.stages if s.name in scope and freshness_rules(s))
-    _tell_age(draft, aging)
+    _note_stale_tables(draft, aging)
     return Plan(
         workflow=draft.flow.name,
         environment=environment,
@@ -145,7 +146,7 @@ def _finished(
         models=tuple(draft.models),
         notes=tuple(draft.notes),
         current=dict(draft.current),
-        complete=_complete(draft, scans, scope),
+        complete=_complete_stages(draft, scans, scope),
         aging=aging,
         sources={name: dict(scan.files) for name, scan in scans.items()},
         broken={name: dict(scan.broken) for name, scan in scans.items() if scan.broken},

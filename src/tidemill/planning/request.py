@@ -1,4 +1,4 @@
-"""What a user asks to bring up to date: a stage, a range of time, a limit."""
+"""A request to bring stages up to date: a stage, a time range, a limit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tidemill.core.partition import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked to be current: all, or a stage with what it needs, some partitions, again.
+    """A request to bring all stages up to date, or one stage with its upstream.
 
-    Time partitions that begin before `since` or end after `until` stay as they are.
+    Time partitions that begin before `since` or end after `until` stay as they are. `again` reruns
+    current partitions; `train` are the models to train.
     """
 
     stage: str = ""
@@ -41,7 +42,7 @@ def request_of(
     again: bool,
     train: Iterable[str],
 ) -> Request:
-    """A request as users say it, times as text; UsageError for one that leaves nothing to do."""
+    """Parse a request with times as text; UsageError for one that selects nothing."""
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} leaves nothing to do; it must be at least 1")
     first = bounds_of(since)[0] if since else None
@@ -59,7 +60,7 @@ def request_of(
 
 
 def selected(request: Request, partition: str, cut: Partitioning) -> bool:
-    """Whether a partition lies in the time that was asked for; those that aren't by time always do."""
+    """Whether a partition lies in the requested time range; partitions that aren't by time always do."""
     grain = cut.grain
     if grain is None or partition in (WHOLE, UNPLACED) or not fits(partition, cut):
         return True

@@ -1,4 +1,4 @@
-"""Why a stage runs, waits or stays as it is: the reasons of a plan, followed upstream to what set it off."""
+"""Explain why a stage runs, waits or stays current: the reasons of a plan, followed upstream to the cause."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tidemill.workflow.partition_mapping import cuts_of, seen_whole
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Flow, Kind, Stage
 
-# What a run recorded as the reasons of what it made, by stage and partition.
+# Looks up the reasons that a run recorded, by stage and partition.
 Recorded = Callable[[str], Mapping[tuple[str, str], tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """The facts that a plan was made on, as far as reasons are found in them."""
+    """The state that a plan was made from, as far as reasons need it."""
 
     heads: Mapping[str, Head]
     sources: Mapping[str, Mapping[str, SourceFile]]
@@ -31,11 +31,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Partitions of a stage of which the same is said.
+    """Partitions of a stage with equal reasons.
 
-    `does` is an action of the plan, "wait", "stay", or "made" of what the run `run` published after it
-    was last read. `files` are the source files that changed: `path is new`, `path changed`, `path is
-    gone`.
+    `does` is an action of the plan, "wait", "stay", or "made" for partitions that the run `run` published
+    after they were last read. `files` are the source files that changed: `path is new`, `path changed`,
+    `path was removed`.
     """
 
     stage: str
@@ -49,7 +49,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """What a plan does to a stage and why: its partitions, then what is behind it, nearest stage first."""
+    """The reasons of a plan for a stage: its partitions, then the upstream causes, nearest stage first."""
 
     stage: str
     recipe: str
@@ -64,8 +64,8 @@ class Why:
 def why_of(
     plan: Plan, flow: Flow, recipes: Mapping[str, Recipe], stage: Stage, before: Before
 ) -> Why:
-    """Why the plan does to a stage what it does."""
-    chain = _Chain(plan, flow, before)
+    """Collect the reasons of a plan for a stage and its upstream causes."""
+    chain = _CauseChain(plan, flow, before)
     chain.follow(stage)
     recipe = recipes[stage.name]
     upstream = [name for name in reversed(flow.names) if name != stage.name]
@@ -82,37 +82,37 @@ def why_of(
 
 
 def common(step: Step) -> tuple[str, ...]:
-    """The reasons of a step without the partition that each names, so that equal steps fall together."""
-    return tuple(_placeless(reason, step.partition) for reason in step.reasons)
+    """The reasons of a step without its own partition, so that steps with equal reasons can be grouped."""
+    return tuple(_without_partition(reason, step.partition) for reason in step.reasons)
 
 
-def _placeless(reason: str, partition: str) -> str:
-    if " runs first (" in reason:
+def _without_partition(reason: str, partition: str) -> str:
+    if " will rerun (" in reason:
         return reason.partition(" (")[0]
     return reason.removesuffix(f" in {partition}")
 
 
 def planned(plan: Plan) -> frozenset[tuple[str, str]]:
-    """The stages and partitions that a plan has a step for."""
+    """The stage and partition of each step in a plan."""
     return frozenset((step.stage, step.partition) for step in plan.steps)
 
 
 def only_if(step: Step, steps: frozenset[tuple[str, str]]) -> str:
-    """On what an unlikely step depends."""
+    """Describe the condition under which an unlikely step runs."""
     names = [name for name, keys in step.reads.items() if any((name, k) in steps for k in keys)]
-    return f"only if {' or '.join(names)} {'come' if len(names) > 1 else 'comes'} out otherwise"
+    return f"only if the output of {' or '.join(f'`{name}`' for name in names)} changes"
 
 
 @dataclass(slots=True)
-class _Behind:
-    """Partitions of a stage that are behind something: planned or waiting ones, and ones made before."""
+class _Causes:
+    """Partitions of a stage that are a cause: planned or waiting ones, and ones published earlier."""
 
     planned: set[str] = field(default_factory=set)
-    made: set[str] = field(default_factory=set)
+    published: set[str] = field(default_factory=set)
 
 
-class _Chain:
-    """Collects what is behind a stage, from reader to reader."""
+class _CauseChain:
+    """Collects the upstream causes of a stage's steps, from reader to input."""
 
     def __init__(self, plan: Plan, flow: Flow, before: Before) -> None:
         self._plan = plan
@@ -123,7 +123,7 @@ class _Chain:
         self._planned = planned(plan)
         self._waiting = {(item.stage, item.partition) for item in plan.waiting}
         self._removed = {(s.stage, s.partition) for s in plan.steps if s.action is Action.REMOVE}
-        self._behind: dict[str, _Behind] = {}
+        self._causes: dict[str, _Causes] = {}
         self._gone: dict[tuple[str, str], list[str]] = {}
         for stage, files in plan.sources.items():
             for path, file in before.sources.get(stage, {}).items():
@@ -131,70 +131,76 @@ class _Chain:
                     self._gone.setdefault((stage, key), []).append(path)
 
     def follow(self, stage: Stage) -> None:
-        """Walk upstream from all that the plan says of a stage."""
+        """Walk upstream from all planned and waiting partitions of a stage."""
         own = {step.partition for step in self._steps.get(stage.name, ())}
         waiting = {partition for name, partition in self._waiting if name == stage.name}
-        self._behind[stage.name] = _Behind(own | waiting)
+        self._causes[stage.name] = _Causes(own | waiting)
         for reader in reversed(self._flow.stages):
-            behind = self._behind.get(reader.name)
-            if behind is None:
+            causes = self._causes.get(reader.name)
+            if causes is None:
                 continue
             for step in self._steps.get(reader.name, ()):
-                if step.partition in behind.planned:
-                    self._read(reader, step.partition, step.reads)
-            self._wait(reader, behind)
-            for key in sorted(behind.made):
-                self._same_run(reader, key)
+                if step.partition in causes.planned:
+                    self._add_inputs(reader, step.partition, step.reads)
+            self._add_waiting(reader, causes)
+            for key in sorted(causes.published):
+                self._add_same_run(reader, key)
             if reader.kind is Kind.MODEL:
-                self._read(reader, WHOLE, self._window(reader))
+                self._add_inputs(reader, WHOLE, self._window(reader))
 
     def groups(self, stage: str) -> tuple[Group, ...]:
-        """What is said of the partitions of a stage that were found."""
-        behind = self._behind.get(stage, _Behind())
-        steps = [s for s in self._steps.get(stage, ()) if s.partition in behind.planned]
-        return (*self._doing(steps), *self._stuck(stage, behind), *self._history(stage, behind))
+        """The groups of the partitions of a stage that were found to be causes."""
+        causes = self._causes.get(stage, _Causes())
+        steps = [s for s in self._steps.get(stage, ()) if s.partition in causes.planned]
+        return (
+            *self._planned_groups(steps),
+            *self._waiting_groups(stage, causes),
+            *self._published_groups(stage, causes),
+        )
 
     def staying(self, stage: str) -> tuple[Group, ...]:
-        """The partitions of a stage that the plan leaves as they are."""
+        """The group of the partitions of a stage that stay current."""
         keys = {key for key in self._upstream.bound(stage) if (stage, key) not in self._planned}
         kept = tuple(sorted(key for key in keys if (stage, key) not in self._waiting))
         return (Group(stage=stage, does="stay", partitions=kept),) if kept else ()
 
-    def _read(self, reader: Stage, partition: str, reads: Mapping[str, tuple[str, ...]]) -> None:
-        """What a partition is to be made of: steps before it, and what was made since it was made."""
+    def _add_inputs(
+        self, reader: Stage, partition: str, reads: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Add the inputs of a partition: steps that run before it, and partitions that are newer than it."""
         held = self._upstream.bound(reader.name).get(partition)
         for name, keys in reads.items():
             if name not in self._flow.names:
                 continue
             ahead = {key for key in keys if (name, key) in self._planned}
-            behind = self._behind.setdefault(name, _Behind())
-            behind.planned |= ahead
+            causes = self._causes.setdefault(name, _Causes())
+            causes.planned |= ahead
             if held is None or self._flow[name].kind is Kind.MODEL:
                 continue
             if changed_columns(held, name, self._upstream.products(name, keys)) is None:
                 continue
             bound = self._upstream.bound(name)
-            behind.made |= {k for k in keys if k in bound and bound[k].at > held.at} - ahead
+            causes.published |= {k for k in keys if k in bound and bound[k].at > held.at} - ahead
 
-    def _wait(self, reader: Stage, behind: _Behind) -> None:
-        """Inputs of a waiting partition that wait themselves or are removed, and a model that isn't there."""
-        mine = {key for key in behind.planned if (reader.name, key) in self._waiting}
+    def _add_waiting(self, reader: Stage, causes: _Causes) -> None:
+        """Add the inputs of waiting partitions that wait as well or are removed, and a missing model."""
+        mine = {key for key in causes.planned if (reader.name, key) in self._waiting}
         names = [item.name for item in reader.inputs] + [reader.model] * bool(reader.model)
         for name in names if mine else ():
             keys = {key for stage, key in self._waiting | self._removed if stage == name}
             if keys & mine or WHOLE in (keys | mine):
-                self._behind.setdefault(name, _Behind()).planned |= keys
+                self._causes.setdefault(name, _Causes()).planned |= keys
 
-    def _same_run(self, reader: Stage, key: str) -> None:
-        """What was made by the same run as a partition, of all that it was made of."""
+    def _add_same_run(self, reader: Stage, key: str) -> None:
+        """Add the inputs of a partition that the same run published."""
         run = self._upstream.bound(reader.name)[key].run
         for name, keys in self._upstream.of(reader, key).items():
             bound = self._upstream.bound(name)
             same = {k for k in keys if k in bound and bound[k].run == run}
-            self._behind.setdefault(name, _Behind()).made |= same
+            self._causes.setdefault(name, _Causes()).published |= same
 
     def _window(self, model: Stage) -> Mapping[str, tuple[str, ...]]:
-        """What a model would be trained on; one that isn't due has no step that says so."""
+        """The partitions that a model would be trained on; a model that isn't due has no step with them."""
         names = {item.name for item in model.frames}
         keys: dict[str, set[str]] = {name: set(self._upstream.keys(name)) for name in names}
         for step in self._plan.steps:
@@ -202,7 +208,7 @@ class _Chain:
                 keys[step.stage].add(step.partition)
         return seen_whole(model, cuts_of(self._flow), {n: sorted(keys[n]) for n in names})
 
-    def _doing(self, steps: Iterable[Step]) -> Iterable[Group]:
+    def _planned_groups(self, steps: Iterable[Step]) -> Iterable[Group]:
         found: dict[tuple[str, bool, tuple[str, ...]], list[Step]] = {}
         for step in steps:
             reasons = (only_if(step, self._planned),) if step.unlikely else common(step)
@@ -219,7 +225,7 @@ class _Chain:
             )
 
     def _files(self, step: Step) -> Iterable[str]:
-        """The source files of a partition that aren't what the last run saw."""
+        """Describe the source files of a partition that changed since the last run."""
         now = self._plan.sources.get(step.stage)
         if now is None:
             return
@@ -229,23 +235,25 @@ class _Chain:
                 yield f"{path} is new"
             elif seen[path].digest != now[path].digest:
                 yield f"{path} changed"
-        yield from (f"{path} is gone" for path in self._gone.get((step.stage, step.partition), ()))
+        yield from (
+            f"{path} was removed" for path in self._gone.get((step.stage, step.partition), ())
+        )
 
-    def _stuck(self, stage: str, behind: _Behind) -> Iterable[Group]:
+    def _waiting_groups(self, stage: str, causes: _Causes) -> Iterable[Group]:
         found: dict[str, list[str]] = {}
         for item in self._plan.waiting:
-            if item.stage == stage and item.partition in behind.planned:
+            if item.stage == stage and item.partition in causes.planned:
                 reason = item.reason.replace(f" {item.partition} ", " ")
                 found.setdefault(reason, []).append(item.partition)
         for reason, keys in found.items():
             yield Group(stage=stage, does="wait", partitions=tuple(keys), reasons=(reason,))
 
-    def _history(self, stage: str, behind: _Behind) -> Iterable[Group]:
+    def _published_groups(self, stage: str, causes: _Causes) -> Iterable[Group]:
         found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         bound = self._upstream.bound(stage)
-        for key in sorted(behind.made - behind.planned):
+        for key in sorted(causes.published - causes.planned):
             reasons = self._before.recorded(bound[key].run).get((stage, key), ())
-            told = tuple(_placeless(reason, key) for reason in reasons)
-            found.setdefault((bound[key].run, told), []).append(key)
+            shared = tuple(_without_partition(reason, key) for reason in reasons)
+            found.setdefault((bound[key].run, shared), []).append(key)
         for (run, reasons), keys in found.items():
             yield Group(stage=stage, does="made", partitions=tuple(keys), reasons=reasons, run=run)

@@ -8,8 +8,7 @@ from dataclasses import replace
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import refuse_over
 from tidemill.planning.io.reasons_with_history import why
-from tidemill.planning.plan import Plan
-from tidemill.planning.plan_inputs import Now
+from tidemill.planning.plan import Now, Plan
 from tidemill.planning.planner import make_plan, scope_of
 from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import Why

@@ -1,4 +1,4 @@
-"""What `check` says about a stage that holds its contract: where it is reused less than it could be."""
+"""Notes that `check` prints on valid stages: why results are reused less often than they could be."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from tidemill.workflow.stage import Stage
 
 
 def notes_on(stage: Stage, recipe: Recipe, query: Query | None) -> Iterator[str]:
-    """Why a stage is judged by its code, never reused, or gives rows in an order of its own."""
+    """Explain why a stage is judged by its code, is never reused, or returns rows in no fixed order."""
     if recipe.opaque and not recipe.unproven:
         yield f"{stage.name} is opaque: {recipe.opaque}; its code and all columns count"
-    for reason in _by_line(recipe.unproven):
+    for reason in _without_repeats(recipe.unproven):
         yield (
-            f"{stage.name} is never reused: {reason}; take it out, mark the stage @tm.impure, "
+            f"{stage.name} is never reused: {reason}; remove it, mark the stage @tm.impure, "
             "or vouch for it with version="
         )
     if query is None:
         return
     if query.unstable:
         yield (
-            f"{stage.name} may give other rows of the same inputs: {query.unstable}; "
-            "sort by a key before the order counts"
+            f"{stage.name} may return different rows for the same inputs: {query.unstable}; "
+            "sort by a key before the order matters"
         )
     elif query.unordered and stage.output is not None and not stage.output.key:
         yield (
-            f"{stage.name} has no key, and its rows no order of their own ({query.unordered}): "
-            "what reads it runs whenever it ran; give its contract a key"
+            f"{stage.name} has no key and its rows have no fixed order ({query.unordered}): "
+            "its readers rerun whenever it runs; give its contract a key"
         )
 
 
-def _by_line(reasons: tuple[str, ...]) -> Iterator[str]:
-    """Reasons of one kind about one line once: code and watch may call the same thing by two names."""
+def _without_repeats(reasons: tuple[str, ...]) -> Iterator[str]:
+    """Drop repeated reasons of one kind on one line.
+
+    The static analysis and the watched call may give the same thing two names.
+    """
     seen: set[tuple[str, str]] = set()
     for reason in reasons:
-        told = reason.partition(": ")[0], reason.rpartition(" (")[2]
-        if told not in seen:
+        kind_and_line = reason.partition(": ")[0], reason.rpartition(" (")[2]
+        if kind_and_line not in seen:
             yield reason
-        seen.add(told)
+        seen.add(kind_and_line)

@@ -1,8 +1,8 @@
-"""What a step's inputs hold, as digests: of the columns that it reads, in the partitions that it sees.
+"""Digest the inputs of a step: the columns that it reads, in the partitions that it sees.
 
-A column's share is a sum over partitions, so that it can be kept up to date without visiting all of
-them. Column hashes are spread evenly, and each counts times a number of its partition's own: sums are
-equal only when the same partitions hold the same values.
+The share of a column is a sum over partitions, so it can be updated without visiting all of them.
+Column hashes are uniformly distributed, and each is multiplied by a number derived from its partition:
+sums are equal only if the same partitions hold the same values.
 """
 
 from __future__ import annotations
@@ -18,60 +18,61 @@ from tidemill.ledger.binding import Binding, Product
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """Still to be computed, and these columns should come out as they are in `product`."""
+    """A content that is still to be computed, whose `columns` are expected to equal those in `product`."""
 
     product: Product
     columns: frozenset[str]
 
 
-# A product of a stage; or, of files and models, what names their content; None: still to be computed.
+# The product of a stage; for files and models a string that names the content; None if not computed yet.
 Content: TypeAlias = "Product | Expected | str | None"
 Contents: TypeAlias = Mapping[str, Content]
 
 
 class Snapshot(Mapping[str, Content]):
-    """What a stage is expected to hold: what is bound, but for the partitions `within`, which are `own`.
+    """The contents of a stage: its bindings, with the contents of some partitions replaced.
 
-    What is bound is looked up when it is asked for.
+    All partitions in `replaced` come from `replacements`; one that has none is removed. Bindings are
+    looked up lazily.
     """
 
     def __init__(
         self,
         bound: Mapping[str, Binding],
-        within: Collection[str] = (),
-        own: Mapping[str, Content] | None = None,
+        replaced: Collection[str] = (),
+        replacements: Mapping[str, Content] | None = None,
     ) -> None:
         self._bound = bound
-        self._within = within
-        self._own: Mapping[str, Content] = own or {}
+        self._replaced = replaced
+        self._replacements: Mapping[str, Content] = replacements or {}
 
     def __getitem__(self, partition: str) -> Content:
-        if partition in self._within:
-            return self._own[partition]
+        if partition in self._replaced:
+            return self._replacements[partition]
         return self._bound[partition].product
 
     def __iter__(self) -> Iterator[str]:
-        yield from (partition for partition in self._bound if partition not in self._within)
-        yield from self._own
+        yield from (partition for partition in self._bound if partition not in self._replaced)
+        yield from self._replacements
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-# The pseudo-column that only counts rows: all that a reader of no column sees.
+# A pseudo-column for the number of rows, which is all that a reader of no column sees.
 ROWS = "(rows)"
 # The input that holds the rulings on a partition; no stage has such a name.
 RULINGS = "(rulings)"
-# What is told apart as a whole only.
+# A pseudo-column for content that has no column hashes.
 ALL = "(all)"
-_SIZE = 1 << 128
-_SHORT = 8
+_MODULUS = 1 << 128
+_PREFIX = 8
 
 
 def settled(
     contents: Contents, columns: Iterable[str] | None, *, hopeful: bool
 ) -> dict[str, Product | str]:
-    """What of an input is known; with `hopeful` also what is expected of the columns that are read."""
+    """The known contents of an input; with `include_expected` also the expected ones of the columns read."""
     found: dict[str, Product | str] = {}
     for key, content in contents.items():
         if isinstance(content, Expected):
@@ -86,72 +87,73 @@ def settled(
 def shares_of(
     contents: Mapping[str, Product | str], columns: Iterable[str] | None
 ) -> dict[str, str]:
-    """A digest per column that is read of an input; one of all there is for `columns` None, files, models."""
+    """A digest per column read from an input; a single one for `columns` None, files and models."""
     products = {
         k: item for k, item in contents.items() if isinstance(item, Product) and item.columns
     }
     if columns is None or len(products) < len(contents):
-        named = [[key, _name(item)] for key, item in sorted(contents.items())]
+        named = [[key, _content_name(item)] for key, item in sorted(contents.items())]
         return {ALL: fingerprint("contents", named)}
     if not products:
         return {}
-    held = [(product, _weight(partition)) for partition, product in products.items()]
-    return {name: _share(held, name) for name in tuple(columns) or (ROWS,)}
+    held = [(product, _partition_weight(partition)) for partition, product in products.items()]
+    return {name: _sum_share(held, name) for name in tuple(columns) or (ROWS,)}
 
 
 def columns_of(shares: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The columns that shares are of, as `shares_of` takes them."""
+    """The columns of some shares, in the form that `column_shares` accepts."""
     return None if ALL in shares else tuple(name for name in shares if name != ROWS)
 
 
 def input_digest(contents: Mapping[str, Product | str], columns: Iterable[str] | None) -> str:
-    """Names what an input hands a step: its partitions, and in them the columns that are read."""
+    """Digest what a step reads from an input: its partitions, and the columns read in them."""
     return digest_of(len(contents), shares_of(contents, columns))
 
 
 def digest_of(partitions: int, shares: Mapping[str, str]) -> str:
-    """The digest of an input, of its columns' shares."""
+    """Digest an input from the shares of its columns."""
     names = tuple(sorted(shares))
-    # Shares are equally long, so that one text says which is whose: a plan makes a digest a partition.
+    # A plan computes one digest per partition, so it has to be cheap: shares have equal lengths, so
+    # joining them is unambiguous.
     joined = "".join([shares[name] for name in names])
-    return fingerprint("input 2", partitions, _all_of(names), joined)
+    return fingerprint("input 2", partitions, _names_digest(names), joined)
 
 
 def shortened(shares: Mapping[str, str]) -> dict[str, str]:
-    """Enough of each share to tell that it changed; never to tell that it didn't."""
-    return {name: share[:_SHORT] for name, share in shares.items()}
+    """A prefix of each share: if it differs the share changed; if it is equal nothing is proven."""
+    return {name: share[:_PREFIX] for name, share in shares.items()}
 
 
 @lru_cache(maxsize=1_024)
-def _all_of(columns: tuple[str, ...]) -> str:
+def _names_digest(columns: tuple[str, ...]) -> str:
     return fingerprint("columns", columns)
 
 
-def _share(held: Sequence[tuple[Product, int]], column: str) -> str:
+def _sum_share(held: Sequence[tuple[Product, int]], column: str) -> str:
     total = 0
     for product, weight in held:
-        # A column that isn't there is a value of its own: when it comes, the reader has to look again.
+        # A missing column hashes to a fixed value, so its readers rerun when it appears.
         hashed = product.columns.get(column) or (
-            _count(product.rows) if column == ROWS else _absent(column)
+            _row_count_hash(product.rows) if column == ROWS else _missing_column_hash(column)
         )
         total += int(hashed, 16) * weight
-    return f"{total % _SIZE:032x}"
+    return f"{total % _MODULUS:032x}"
 
 
 @lru_cache(maxsize=1_024)
-def _count(rows: int) -> str:
+def _row_count_hash(rows: int) -> str:
     return fingerprint("count", rows)
 
 
 @lru_cache(maxsize=1_024)
-def _absent(column: str) -> str:
+def _missing_column_hash(column: str) -> str:
     return fingerprint("no column", column)
 
 
 @lru_cache(maxsize=200_000)
-def _weight(partition: str) -> int:
+def _partition_weight(partition: str) -> int:
     return int(fingerprint("partition", partition), 16) | 1
 
 
-def _name(item: Product | str) -> str:
+def _content_name(item: Product | str) -> str:
     return item if isinstance(item, str) else item.content

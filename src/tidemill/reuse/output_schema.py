@@ -1,4 +1,4 @@
-"""The columns that a transform's query gives, before it has given any row."""
+"""The output columns of a transform that has published nothing yet."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tidemill.workflow.stage import Kind, Stage
 
 
 def given(stage: Stage) -> pl.DataFrame:
-    """A frame without rows that has the columns of a transform's result, whatever its contract says.
+    """A frame without rows that has the columns of a transform's query, which its contract may not match.
 
-    UsageError for a stage that isn't one, or that needs rows to tell.
+    Raises UsageError for a stage of another kind, and for a query that fails on frames without rows.
     """
     if stage.kind is not Kind.TRANSFORM or stage.function is None:
         raise UsageError(

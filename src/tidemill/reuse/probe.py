@@ -1,8 +1,8 @@
-"""Call a data stage on frames without rows, to know its output and its query before any data moves.
+"""Call a transform on frames without rows, to learn its output columns and its query before any data moves.
 
-It is called twice: on sources that note when rows are asked for, and on frames that are recognised in
-the query. A stage that reads its rows while it is being called (a pivot over values seen, a maximum)
-can't be judged that way: it is *opaque*, and whatever the call gave is discarded.
+It is called twice: on scans that record when rows are requested, and on placeholder frames that can be
+found in the query. A stage that collects rows when it is called (a pivot over values, a maximum) can't
+be judged by its query: it is *opaque*, and the result of the call is discarded.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from tidemill.reuse.recipe import all_columns, undeclared, words
 from tidemill.workflow.fold_inputs import sources
 from tidemill.workflow.stage import Input, Kind, Stage
 
-# Parts of a query that are not what they seem: what they do isn't written in it.
+# Parts of a query whose effect isn't visible in it.
 _HIDDEN = {
     **{"python": "a Python function", "plugin": "a plugin", "sql": "SQL", "sink": "a sink"},
     "codes": "the codes of a Categorical",
 }
 _STRANGE = {"scan": "a scan", "source": "an IO source"}
-_WRONG = Query(opaque="it doesn't give what its contract says")
+_WRONG = Query(opaque="its output doesn't match its contract")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a stage gave on frames without rows: its query, and faults against its contract.
+    """The result of calling a stage on frames without rows: its query, and the faults found in it.
 
-    A stage that `raised` may still do on rows: `check` reports it, a run finds out.
+    A stage that `raised` may still work on real rows, so `check` reports it and a run doesn't.
     """
 
     query: Query
@@ -49,22 +49,22 @@ class Probe:
 
 
 def probe(stage: Stage) -> Probe | None:
-    """Call a transform on frames of its inputs' contracts; None for what isn't judged by a query."""
-    found = _probe(stage)
+    """Call a transform on frames of its inputs' contracts; None for stages that aren't judged by a query."""
+    found = _probe_memos(stage)
     if found is None or not found.raised or not any(item.reads for item in stage.inputs):
         return found
-    # Does it miss what it doesn't declare?
-    beyond = tuple(_beyond(stage, _probe(_undeclared(stage))))
+    # It may have raised because a column that it uses isn't among its declared reads.
+    beyond = tuple(_undeclared_reads(stage, _probe_memos(_with_all_columns(stage))))
     return replace(found, raised=(), faults=(*found.faults, *beyond)) if beyond else found
 
 
-def _undeclared(stage: Stage) -> Stage:
-    """The stage, handed all columns of its inputs."""
+def _with_all_columns(stage: Stage) -> Stage:
+    """The stage with all columns of its inputs, whatever it declares to read."""
     return replace(stage, inputs=tuple(replace(item, reads=None) for item in stage.inputs))
 
 
-def _beyond(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
-    """The columns that a stage asks for when it is handed all, and doesn't declare."""
+def _undeclared_reads(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
+    """Faults for the columns that a stage uses but doesn't declare; `whole` probed it with all columns."""
     for item in stage.inputs:
         asked = whole.query.reads.get(item.name, ()) if whole is not None else ()
         for name in asked:
@@ -76,13 +76,13 @@ def _beyond(stage: Stage, whole: Probe | None) -> Iterator[Fault]:
                 yield Fault(message=message, where=stage.place, hint=f"add {name!r} to its reads")
 
 
-def _probe(stage: Stage) -> Probe | None:
+def _probe_memos(stage: Stage) -> Probe | None:
     with probing() as memos:
-        found = _probed(stage)
+        found = _call_stage(stage)
     return found and replace(found, query=replace(found.query, memos=bool(memos)))
 
 
-def _probed(stage: Stage) -> Probe | None:
+def _call_stage(stage: Stage) -> Probe | None:
     if stage.kind is not Kind.TRANSFORM or stage.function is None or stage.output is None:
         return None
     noted: list[str] = []
@@ -95,19 +95,19 @@ def _probed(stage: Stage) -> Probe | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - its code may raise anything
-        return _opaque(noted) if noted else _raised(stage, error)
+        return _opaque_probe(noted) if noted else _raised_probe(stage, error)
     if noted:
-        return _opaque(noted)
+        return _opaque_probe(noted)
     if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
-        return Probe(query=_WRONG, faults=(_not_a_frame(stage, result),))
+        return Probe(query=_WRONG, faults=(_not_a_frame_fault(stage, result),))
     outside = [t for t in watched.touches if t.kind == "reads" and not stage.vouched]
     readers = tuple(undeclared(stage, f"reads {t.name}", t.where) for t in outside)
     touched = tuple(words(touch) for touch in watched.touches if touch.kind != "reads")
     try:
-        found = _queried(stage, result.lazy(), Leaves.of(frames), schemas)
+        found = _judge_query(stage, result.lazy(), Leaves.of(frames), schemas)
     except (PolarsError, PanicException) as error:
-        return _raised(stage, error)
-    # A call that was seen says where it is; the query only that there is one.
+        return _raised_probe(stage, error)
+    # A watched call has a file and line; the query only shows that there is one.
     query = replace(found.query, touched=touched or found.query.touched)
     return replace(found, query=query, faults=(*found.faults, *readers))
 
@@ -120,21 +120,21 @@ def _schema(item: Input) -> dict[str, pl.DataType]:
     return {name: schema[name] for name in item.columns}
 
 
-def _queried(
+def _judge_query(
     stage: Stage,
     result: pl.LazyFrame,
     leaves: Leaves | None,
     schemas: dict[str, dict[str, pl.DataType]],
 ) -> Probe:
-    """What the query of a stage says: faults, or digests and columns."""
+    """Check the query of a stage against its contract, and digest its columns."""
     assert stage.output is not None
     assert stage.function is not None
     schema = dict(result.collect_schema())
     wrong = schema_faults(stage.output, schema, where=stage.place)
     if wrong:
-        return Probe(query=_WRONG, faults=tuple(_named(stage, fault) for fault in wrong))
+        return Probe(query=_WRONG, faults=tuple(_name_stage(stage, fault) for fault in wrong))
     keep = stage.output.unknown_columns == "keep"
-    # Optional columns that the stage doesn't give are filled when its rows are judged.
+    # Optional columns that the stage doesn't return are filled when its rows are checked.
     names = list(schema) if keep else [name for name in stage.output.names if name in schema]
     asked = columns_read(result.select(names), leaves)
     strangers = () if asked is None else asked.strangers
@@ -143,28 +143,30 @@ def _queried(
     ]
     if faults:
         return Probe(
-            query=Query(opaque="it reads what isn't one of its inputs"), faults=tuple(faults)
+            query=Query(opaque="it reads something that is not one of its inputs"),
+            faults=tuple(faults),
         )
     try:
         again = stage.function(**{name: marked(name, s) for name, s in schemas.items()})
-        found = numbered(again.lazy().select(names), _unique(stage), _apart(stage))
-        return _numbered(stage, found, _reads(stage, asked))
+        found = numbered(again.lazy().select(names), _unique_keys(stage), _partition_columns(stage))
+        return _judge_columns(stage, found, _columns_used(stage, asked))
     except Unreadable as reason:
         return Probe(query=Query(opaque=str(reason)))
 
 
-def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
+def _judge_columns(stage: Stage, found: Numbered, reads: Reads) -> Probe:
     strangers = [hit for hit in found.hits if hit.kind in _STRANGE]
     faults = [
         undeclared(stage, f"reads {_STRANGE[hit.kind]} of {hit.name}", stage.place)
         for hit in strangers
     ]
-    faults += [_coded(stage, hit.name) for hit in found.hits if hit.kind == "codes"]
+    faults += [_codes_fault(stage, hit.name) for hit in found.hits if hit.kind == "codes"]
     hidden = [hit for hit in found.hits if hit.kind != "unseeded"]
     if hidden:
         what = _HIDDEN.get(hidden[0].kind, hidden[0].kind)
         return Probe(
-            query=Query(opaque=f"{what} is in its query ({hidden[0].name})"), faults=tuple(faults)
+            query=Query(opaque=f"its query contains {what} ({hidden[0].name})"),
+            faults=tuple(faults),
         )
     drawn = [hit.name for hit in found.hits]
     query = Query(
@@ -179,8 +181,8 @@ def _numbered(stage: Stage, found: Numbered, reads: Reads) -> Probe:
     return Probe(query=query)
 
 
-def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
-    """The keys of inputs that are unique over all partitions that a stage may see at once."""
+def _unique_keys(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """The keys of inputs that are unique across all partitions that a stage may see at once."""
     contracts = {
         item.name: item.contract
         for item in stage.frames
@@ -194,8 +196,8 @@ def _unique(stage: Stage) -> dict[str, tuple[str, ...]]:
     return unique | {item.name: item.fold.fold.by for item in stage.frames if item.fold is not None}
 
 
-def _apart(stage: Stage) -> Apart | None:
-    """How the partitions of a stage are told apart; None where one sees more of an input than its own."""
+def _partition_columns(stage: Stage) -> Apart | None:
+    """The columns that partition the inputs like the output; None if a partition reads beyond its own."""
     cut, output = stage.partitioning, stage.output
     if output is None or cut.is_whole:
         return None
@@ -209,7 +211,7 @@ def _apart(stage: Stage) -> Apart | None:
             cuts[item.name] = ""
             continue
         dtype = item.contract.column(other.column).dtype
-        # Of the zeros of floats, which are equal, each has a partition of its own.
+        # 0.0 and -0.0 are equal but lie in different partitions.
         alike = dtype == output.column(cut.column).dtype and not dtype.name.startswith("Float")
         own = alike and item.window is None and cut.grain == other.grain
         if not own or other.column not in item.columns:
@@ -218,19 +220,19 @@ def _apart(stage: Stage) -> Apart | None:
     return Apart(cuts=cuts, column=cut.column)
 
 
-def _reads(stage: Stage, asked: Asked | None) -> Reads:
-    """The columns of every input that the stage asks for; all where that can't be told."""
+def _columns_used(stage: Stage, asked: Asked | None) -> Reads:
+    """The columns that the stage reads from each input; all columns if its query doesn't tell."""
     everything = all_columns(stage)
     if asked is None:
         return everything
     return sources(stage, {name: asked.reads.get(name, ()) for name in everything})
 
 
-def _opaque(noted: list[str]) -> Probe:
-    return Probe(query=Query(opaque=f"it reads {noted[0]} while it is being called"))
+def _opaque_probe(noted: list[str]) -> Probe:
+    return Probe(query=Query(opaque=f"it collects {noted[0]} when it is called"))
 
 
-def _raised(stage: Stage, error: BaseException) -> Probe:
+def _raised_probe(stage: Stage, error: BaseException) -> Probe:
     said = said_by(error).partition("\n")[0].strip()
     fault = Fault(
         message=f"transform {stage.name!r} raised {said}",
@@ -241,20 +243,20 @@ def _raised(stage: Stage, error: BaseException) -> Probe:
     return Probe(query=Query(opaque=opaque), raised=(fault,))
 
 
-def _coded(stage: Stage, column: str) -> Fault:
+def _codes_fault(stage: Stage, column: str) -> Fault:
     return Fault(
-        message=f"transform {stage.name!r} takes the codes of a Categorical ({column}): the same value "
-        "has another one in another process",
+        message=f"transform {stage.name!r} uses the codes of a Categorical ({column}): they differ "
+        "between processes",
         where=stage.place,
         hint="declare the column as tm.Enum([...]), whose codes are fixed, or join a table of codes",
     )
 
 
-def _named(stage: Stage, fault: Fault) -> Fault:
+def _name_stage(stage: Stage, fault: Fault) -> Fault:
     return replace(fault, message=f"transform {stage.name!r}: {fault.message}")
 
 
-def _not_a_frame(stage: Stage, result: object) -> Fault:
+def _not_a_frame_fault(stage: Stage, result: object) -> Fault:
     kind = type(result).__name__
     message = f"transform {stage.name!r} returned {kind}, not a polars.LazyFrame"
-    return Fault(message=message, where=stage.place, hint="return the query, don't collect it")
+    return Fault(message=message, where=stage.place, hint="return the query without collecting it")

@@ -1,4 +1,4 @@
-"""What a stage does, as digests of its parts: equal recipes on equal inputs give equal outputs."""
+"""Fingerprint what a stage does, part by part: equal recipes on equal inputs give equal outputs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LABELS = {
     "code": "its code changed",
     "format": "the format of fingerprints changed",
     "contract": "its contract changed",
-    "inputs": "what it declares of its inputs changed",
-    "fold": "how its inputs are folded changed",
-    "source": "how its files are read changed",
+    "inputs": "its declared inputs changed",
+    "fold": "the fold of its inputs changed",
+    "source": "its declared source changed",
     "params": "its parameters changed",
     "seed": "its seed changed",
     "version": "its version changed",
-    "packages": "a package that it uses changed",
-    "platform": "Python or the processor changed",
-    "engine": "Polars changed",
+    "packages": "a package it uses changed",
+    "platform": "the Python version or the CPU architecture changed",
+    "engine": "the Polars version changed",
     "sink": "its sink changed",
     SAMPLE: "its sample changed",
 }
@@ -37,21 +37,21 @@ _LABELS = {
 _OF_CODE = ("code", "params")
 # The part of one output column's query.
 _COLUMN = "column "
-# So many columns are named, more are counted.
+# Messages name this many columns and count the rest.
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A stage's digest, the parts that it is made of, and why it may not be reused (if so).
+    """The digest of a stage, its parts, and the reasons why the stage can't be reused.
 
-    `reads` are the columns of each input that a step's key covers, `lineage` those that each output
-    column depends on, as far as the query tells; `check` names all that the contract checks in a
-    partition, `wider` what it asks beyond. `opaque` says why the stage is judged by its code, `faults`
-    are readers that the code calls: what they read must be declared as an ingest. `code` is what the
-    stage's code was when this was made, `sample` the share of rows that it is for. A `stable` one gives the
-    same rows for the same inputs; with `least` see `Query`. `memos`: it asks some, which takes as long as
-    their calls.
+    `reads` are the columns of each input that the key of a step covers, `lineage` those that each output
+    column depends on, if the query tells. `check` is the digest of what the contract checks within a
+    partition, `table_check` that of its table rules. `opaque` says why the stage is judged by its code.
+    `faults` are the readers that the code calls: what they read must be declared as an ingest. `code` is
+    the stage's code when the recipe was made, `sample` the share of rows that the recipe is for. A
+    `stable` stage returns the same rows for the same inputs; `min_batch_rows` is the `least` of its query.
+    A stage with `memos` calls some, which takes as long as their calls.
     """
 
     digest: str
@@ -72,7 +72,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of a stage besides its declaration: its code, its query, its source's digest."""
+    """The code, the query and the digest of the source of a stage, which its recipe is made from."""
 
     code: Code | None = None
     query: Query | None = None
@@ -81,10 +81,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """What a stage runs on: the version of Polars, and what else decides about the results of code.
+    """The versions that a stage's results depend on: `engine` is Polars', `machine` the CPU architecture.
 
-    `python` is the full version, of which only what a probe made of a query depends on all; so it is
-    with Tidemill's own.
+    Only the key of a probe covers the full `python` version, and the one of `tidemill`.
     """
 
     engine: str
@@ -94,15 +93,15 @@ class Platform:
 
 
 def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
-    """The recipe of a stage: of what its query says, or where that isn't the whole truth, of its code."""
+    """The recipe of a stage, made from its query, or from its code if the query is opaque."""
     evidence = _with_params(stage, evidence)
     code, query = evidence.code, evidence.query
-    opaque = _opaque(code, query)
+    opaque = _opaque_reason(code, query)
     clear = None if opaque else query
     parts = _query_parts(stage, clear) if clear else _code_parts(stage, evidence, platform)
     if code is not None and stage.kind is not Kind.INGEST:
         parts["engine"] = platform.engine
-    if folds := _folds(stage):
+    if folds := _fold_part(stage):
         parts["fold"] = folds
     if stage.output is not None:
         parts["contract"] = value_digest(stage.output)
@@ -111,7 +110,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         parts["seed"] = stage.training.seed
     if stage.sink is not None:
         parts["sink"] = [stage.sink.folder, stage.sink.format]
-    # A declared version stands for code that can't be fingerprinted, and only for that.
+    # A declared version replaces only code that can't be fingerprinted.
     parts["version"] = stage.version
     digests = {name: fingerprint(name, part) for name, part in parts.items() if part is not None}
     if stage.sample != 1.0:
@@ -124,7 +123,7 @@ def recipe_of(stage: Stage, evidence: Evidence, platform: Platform) -> Recipe:
         check=check_digest(stage.output, wider=False) if stage.output else "",
         wider=wider_digest(stage.output) if stage.output else "",
         opaque=opaque,
-        unproven=_unproven(stage, code, query) if code is not None else (),
+        unproven=_unproven_reasons(stage, code, query) if code is not None else (),
         faults=reader_faults(stage, code) if code is not None else (),
         stable=clear is not None and not clear.unstable,
         least=clear.least if clear else None,
@@ -141,8 +140,8 @@ def _with_params(stage: Stage, evidence: Evidence) -> Evidence:
     return replace(evidence, code=code)
 
 
-def _opaque(code: Code | None, query: Query | None) -> str:
-    """Why a transform's query isn't the whole truth; what is vouched for isn't in it."""
+def _opaque_reason(code: Code | None, query: Query | None) -> str:
+    """Why a transform can't be judged by its query; "" if it can."""
     if query is None or query.opaque:
         return query.opaque if query else ""
     if code is not None and code.unresolved:
@@ -151,7 +150,7 @@ def _opaque(code: Code | None, query: Query | None) -> str:
 
 
 def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
-    """Names all that decides about a stage's query, so that what a probe found holds for it."""
+    """Digest everything that the query of a stage depends on: a probe is valid for as long as it is equal."""
     contracts = [item.contract for item in stage.inputs] + [stage.output]
     narrow: list[Part] = [[i.name, list(i.columns)] for i in stage.inputs if i.reads is not None]
     return fingerprint(
@@ -161,21 +160,21 @@ def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
         [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
         *narrow,
-        *_folds(stage),
+        *_fold_part(stage),
     )
 
 
-def _folds(stage: Stage) -> list[Part]:
+def _fold_part(stage: Stage) -> list[Part]:
     return [[item.name, item.fold.digest] for item in stage.inputs if item.fold is not None]
 
 
 def keeping(keeper: Keeper) -> str:
-    """That code keeps something from one call to the next, as a reason not to reuse what it gave."""
-    return f"it changes {keeper.name}, and finds that at the next call ({keeper.where})"
+    """Describe state that code keeps between calls, as a reason not to reuse its results."""
+    return f"it changes {keeper.name}, which its next call sees ({keeper.where})"
 
 
 def words(touch: Touch) -> str:
-    """What code reaches for besides its inputs, as a reason not to reuse what it gave."""
+    """Describe a hidden input of code, as a reason not to reuse its results."""
     return f"it {_VERBS[touch.kind]}: {touch.name} ({touch.where})"
 
 
@@ -187,12 +186,10 @@ def _query_parts(stage: Stage, query: Query) -> dict[str, Part]:
 
 
 def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[str, Part]:
-    """All that a stage's code, and what it is handed, could make of equal data."""
+    """The parts of a recipe by code: everything that its results depend on besides the data."""
     if stage.kind is Kind.INGEST and evidence.source:
         return {"source": evidence.source}
-    parts: dict[str, Part] = {
-        "inputs": [[item.name, _names_and_types(item)] for item in stage.inputs]
-    }
+    parts: dict[str, Part] = {"inputs": [[item.name, _input_part(item)] for item in stage.inputs]}
     if evidence.code is not None:
         own = [package for package in evidence.code.packages if package[0] != "polars"]
         parts["code"] = evidence.code.digest
@@ -202,7 +199,7 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
     return parts
 
 
-def _names_and_types(item: Input) -> Part:
+def _input_part(item: Input) -> Part:
     if item.contract is None:
         return None
     if item.fold is not None:
@@ -211,11 +208,11 @@ def _names_and_types(item: Input) -> Part:
 
 
 def all_columns(stage: Stage) -> Reads:
-    """Every column of each input that a stage is handed, or that is folded for it."""
+    """All columns of each input that a stage receives, or of its fold."""
     return {item.name: item.columns for item in stage.frames}
 
 
-def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
+def _unproven_reasons(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
     if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     reasons = [f"{item.name}: {item.reason} ({item.where})" for item in code.unresolved]
@@ -224,7 +221,7 @@ def _unproven(stage: Stage, code: Code, query: Query | None) -> tuple[str, ...]:
 
 
 def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
-    """What a stage's code reads besides its inputs, which must be declared as an ingest."""
+    """Faults for readers that a stage's code calls; what they read must be declared as an ingest."""
     if stage.vouched or stage.kind is Kind.INGEST:
         return ()
     return tuple(
@@ -235,7 +232,7 @@ def reader_faults(stage: Stage, code: Code) -> tuple[Fault, ...]:
 
 
 def undeclared(stage: Stage, does: str, where: str) -> Fault:
-    """That a stage gets at something that isn't one of its inputs."""
+    """The fault of a stage that reads something that isn't one of its inputs."""
     return Fault(
         message=f"{stage.kind} {stage.name!r} {does}, which is not one of its inputs",
         where=where,
@@ -253,23 +250,23 @@ _VERBS = {
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    """What differs between the parts of two recipes, in words."""
+    """Describe the differences between the parts of two recipes, as reasons to rerun."""
     if ("code" in old) != ("code" in new) and old:
-        return (f"it is judged by its {'code' if 'code' in new else 'query'} now",)
+        return (f"it is now judged by its {'code' if 'code' in new else 'query'}",)
     names = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
     if old and "format" in names:
-        # Digests of code in two formats tell nothing about what else changed.
+        # Digests of code in different formats can't be compared.
         names = [name for name in names if name not in _OF_CODE]
     columns = [name.removeprefix(_COLUMN) for name in names if name.startswith(_COLUMN)]
     others = [name for name in names if not name.startswith(_COLUMN)]
     return (
-        *_columns_changed(columns),
+        *_column_changes(columns),
         *(_LABELS.get(name, f"its {name} changed") for name in others),
     )
 
 
 def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[str]:
-    """The output columns that two recipes compute in the same way; none where more than that differs."""
+    """The output columns that two recipes compute by equal expressions; none if any other part differs."""
     others = {name for name in {**old, **new} if not name.startswith(_COLUMN)}
     if any(old.get(name) != new.get(name) for name in others):
         return frozenset()
@@ -278,22 +275,22 @@ def kept_columns(old: Mapping[str, str], new: Mapping[str, str]) -> frozenset[st
 
 
 def columns_in(parts: Mapping[str, str]) -> frozenset[str]:
-    """The output columns that a recipe says how to compute."""
+    """The output columns that a recipe has expressions for."""
     return frozenset(n.removeprefix(_COLUMN) for n in parts if n.startswith(_COLUMN))
 
 
-def _columns_changed(columns: Sequence[str]) -> tuple[str, ...]:
+def _column_changes(columns: Sequence[str]) -> tuple[str, ...]:
     if not columns:
         return ()
-    return (f"{named(columns)} {'is' if len(columns) == 1 else 'are'} computed in another way",)
+    return (f"the expression{'' if len(columns) == 1 else 's'} for {named(columns)} changed",)
 
 
 def named(columns: Sequence[str]) -> str:
-    """The first of some columns by name, and how many more there are."""
+    """Name the first few columns, in backticks, and count the rest."""
     more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
-    return ", ".join(columns[:NAMED]) + more
+    return ", ".join(f"`{column}`" for column in columns[:NAMED]) + more
 
 
 def step_key(recipe: str, partition: str, inputs: Mapping[str, str]) -> str:
-    """The key of a step: recipe, partition, and the digest of what each input hands it."""
+    """The key of a step: a digest of its recipe, its partition, and what it reads from each input."""
     return fingerprint("key", recipe, partition, dict(inputs))

@@ -1,8 +1,8 @@
-"""Which columns of a partition have to be computed anew when what its stage does changed, or what it reads.
+"""Find the columns of a partition that must be recomputed when its stage's expressions or inputs changed.
 
-The others stay in the objects that hold them. That is for stages with a key, which says which rows of two
-results belong together; and only while all that is published of the partition is as its contract wants
-it: a row that one column had quarantined would be missing in all.
+The other columns stay in the objects that hold them. This works only for stages with a key, which matches
+the rows of two results, and only if all published rows passed the contract: a row that one column had
+quarantined would be missing in all columns.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tidemill.reuse.contents import Contents, columns_of, input_digest
 from tidemill.reuse.recipe import Recipe, columns_in, kept_columns
 from tidemill.workflow.stage import Kind, Stage
 
-# So many objects of a partition are read as fast as one; beyond that, all is written anew.
-_OBJECTS = 8
+# Up to this many objects per partition are read as fast as one; beyond that all columns are rewritten.
+_MAX_OBJECTS = 8
 
 
 def columns_anew(
@@ -32,10 +32,10 @@ def columns_anew(
     inputs: Mapping[str, Contents],
     found: Mapping[str, Contents],
 ) -> tuple[str, ...]:
-    """The columns that a step has to compute on what it is handed; none if that is all of them.
+    """The columns that a step has to recompute; empty if it has to compute all of them.
 
-    `before` are the parts of the recipe that made what is `held`, and `found` is what its inputs were,
-    both as far as that is known: what they say is believed only if `held` carries their digests.
+    `before` are the parts of the recipe that made the binding `held`, and `found` are the contents of its
+    inputs at that time. Either may be outdated: they count only if `held` carries their digests.
     """
     spec = stage.output
     if spec is None or not _has_fixed_rows(stage, spec, recipe) or not _is_whole(held, recipe):
@@ -46,48 +46,48 @@ def columns_anew(
     kept = kept_columns(parts, recipe.parts)
     if not kept or columns_in(parts) != columns_in(recipe.parts):
         return ()
-    others = _others(held, inputs, found)
+    others = _changed_inputs(held, inputs, found)
     if others is None:
         return ()
-    given = columns_in(recipe.parts)
-    anew = tuple(
+    computed = columns_in(recipe.parts)
+    stale = tuple(
         name
         for name in spec.names
-        if name in given and (name not in kept or _depends(recipe.lineage.get(name), others))
+        if name in computed and (name not in kept or _depends_on(recipe.lineage.get(name), others))
     )
     fixed = {*spec.key, spec.partitioning.column}
-    if not fixed.isdisjoint(anew) or not held.product.columns.keys() >= {*anew}:
+    if not fixed.isdisjoint(stale) or not held.product.columns.keys() >= {*stale}:
         return ()
-    narrow = narrowed(spec, anew)
-    return anew if narrow is not None and len(narrow.columns) < len(spec.columns) else ()
+    narrow = narrowed(spec, stale)
+    return stale if narrow is not None and len(narrow.columns) < len(spec.columns) else ()
 
 
 def narrowed(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
-    """What a contract says of some columns, with those that it takes to judge them; None if that is unknown.
+    """Reduce a contract to some columns and those needed to check them; None if that isn't known.
 
-    The key and the column of the partition are always among them. Of those besides `columns` only the
-    types are asked: their values must be the ones that passed, which their hashes tell.
+    The key and the partition column are always included. Columns that aren't in `columns` are checked for
+    their type only: their hashes prove that their values are the ones that passed before.
     """
     needed = {*spec.key, *columns, spec.partitioning.column}
     rules = []
     for rule in spec.rules:
         roots = set(rule.expr.meta.root_names())
-        # A rule over whatever columns there are would be another over fewer.
+        # A rule over all existing columns would mean something else over fewer.
         if not roots or not roots <= set(spec.names):
             return None
         if not roots.isdisjoint(columns):
             rules.append(rule)
             needed |= roots
     kept = tuple(
-        column if column.name in columns or column.partition else _typed(column)
+        column if column.name in columns or column.partition else _without_constraints(column)
         for column in spec.columns
         if column.name in needed
     )
     return replace(spec, columns=kept, rules=tuple(rules))
 
 
-def _typed(column: Column) -> Column:
-    """The column without what its values must satisfy."""
+def _without_constraints(column: Column) -> Column:
+    """The column without constraints on its values."""
     return Column(
         name=column.name,
         dtype=column.dtype,
@@ -99,9 +99,9 @@ def _typed(column: Column) -> Column:
 
 
 def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -> Product | None:
-    """The product with some columns, by their hashes, from the object `name` of `size` bytes.
+    """Replace columns of a product by those in the object `name` of `size` bytes; `changed` has their hashes.
 
-    None when it would be in too many objects.
+    None if the product would then consist of too many objects.
     """
     whole = Part(
         object=held.objects[0], columns=tuple(held.columns), rowset=held.rowset, bytes=held.bytes
@@ -112,7 +112,7 @@ def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -
     ]
     parts = [part for part in left if part.columns]
     parts.append(Part(object=name, columns=tuple(changed), rowset=held.rowset, bytes=size))
-    if len(parts) > _OBJECTS or name in held.objects:
+    if len(parts) > _MAX_OBJECTS or name in held.objects:
         return None
     columns = held.columns | dict(changed)
     return replace(
@@ -120,52 +120,52 @@ def with_part(held: Product, name: str, size: int, changed: Mapping[str, str]) -
         content=content_of(columns, held.rowset),
         objects=tuple(part.object for part in parts),
         columns=columns,
-        # What an object holds besides is kept with it.
+        # An object stays whole as long as any of its columns is still used.
         bytes=held.bytes + size - sum(part.bytes for part in left if not part.columns),
         parts=tuple(parts),
     )
 
 
 def _has_fixed_rows(stage: Stage, spec: ContractSpec, recipe: Recipe) -> bool:
-    """Whether the same inputs give the same rows, and each can be told by its key."""
-    told = bool(spec.key) and spec.unknown_columns != "keep" and not spec.looks_further
-    sure = bool(recipe.lineage) and recipe.stable and not recipe.unproven and stage.impure is None
-    return stage.kind is Kind.TRANSFORM and told and sure
+    """Whether equal inputs give equal rows, which the key identifies."""
+    keyed = bool(spec.key) and spec.unknown_columns != "keep" and not spec.looks_further
+    proven = bool(recipe.lineage) and recipe.stable and not recipe.unproven and stage.impure is None
+    return stage.kind is Kind.TRANSFORM and keyed and proven
 
 
 def _is_whole(held: Binding, recipe: Recipe) -> bool:
-    """Whether all rows passed what the contract checks now, and nothing else decided about them."""
+    """Whether all rows passed the current checks, and the result has no hidden inputs."""
     clean = not held.product.quarantined and not held.product.findings
     return clean and not held.touched and held.check == recipe.check
 
 
-def _others(
+def _changed_inputs(
     held: Binding, inputs: Mapping[str, Contents], found: Mapping[str, Contents]
 ) -> dict[str, AbstractSet[str]] | None:
-    """The columns of each input that aren't what they were when `held` was made; None if that isn't known."""
+    """The columns of each input that changed since `held` was computed; None if that isn't known."""
     if inputs.keys() != held.inputs.keys():
         return None
-    others: dict[str, AbstractSet[str]] = {}
+    changed: dict[str, AbstractSet[str]] = {}
     for name, contents in inputs.items():
-        if _handed(held, name, contents):
+        if _was_made_from(held, name, contents):
             continue
         then = found.get(name, {})
-        differing = _differing(then, contents) if _handed(held, name, then) else None
+        differing = _differing_columns(then, contents) if _was_made_from(held, name, then) else None
         if differing is None:
             return None
-        others[name] = differing
-    return others
+        changed[name] = differing
+    return changed
 
 
-def _handed(held: Binding, name: str, contents: Contents) -> bool:
-    """Whether this is what an input handed over for what is held, in all columns that were read then."""
+def _was_made_from(held: Binding, name: str, contents: Contents) -> bool:
+    """Whether `held` was computed from these contents of an input, in all columns that it read."""
     known = {key: item for key, item in contents.items() if isinstance(item, (Product, str))}
     columns = columns_of(held.seen.get(name, {}))
     return len(known) == len(contents) and input_digest(known, columns) == held.inputs[name]
 
 
-def _differing(then: Contents, now: Contents) -> AbstractSet[str] | None:
-    """The columns that don't hold the same in the same rows of all partitions; None if rows came or went."""
+def _differing_columns(then: Contents, now: Contents) -> AbstractSet[str] | None:
+    """The columns whose values changed in any partition; None if rows were added or removed."""
     if then.keys() != now.keys():
         return None
     names: set[str] = set()
@@ -180,8 +180,8 @@ def _differing(then: Contents, now: Contents) -> AbstractSet[str] | None:
     return names
 
 
-def _depends(lineage: Reads | None, others: Mapping[str, AbstractSet[str]]) -> bool:
-    """Whether a column depends on some of these; one of which nothing is known does."""
+def _depends_on(lineage: Reads | None, others: Mapping[str, AbstractSet[str]]) -> bool:
+    """Whether a column depends on some changed columns; without lineage it does."""
     return lineage is None or any(
         not differing.isdisjoint(lineage.get(name, ())) for name, differing in others.items()
     )

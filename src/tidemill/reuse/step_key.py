@@ -1,4 +1,4 @@
-"""Whether what is known under a key can be taken for what a step would give."""
+"""Compute the key of a step, and decide whether a known result under that key can be reused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Inputs: TypeAlias = Mapping[str, Contents]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """What a step is handed, in digests: its key (None while an input is still to be computed)."""
+    """The key of a step and the digests of its inputs; the key is None while an input isn't computed."""
 
     key: str | None
     inputs: Mapping[str, str]
@@ -35,14 +35,14 @@ class Handed:
 
     @property
     def seen(self) -> dict[str, dict[str, str]]:
-        """By input and column, enough of a digest to tell that it changed."""
+        """The prefix of each column's share by input: enough to see that it changed."""
         return {name: shortened(share) for name, share in self.shares.items()}
 
 
 def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = False) -> Handed:
-    """The key of a step: its recipe, its partition, and what it reads of each input.
+    """The key of a step, from its recipe, its partition, and what it reads from each input.
 
-    With `hopeful` it is the key that the step has if everything comes out as expected.
+    With `include_expected` it is the key that the step will have if its inputs turn out as expected.
     """
     shares: dict[str, dict[str, str]] = {}
     digests: dict[str, str] = {}
@@ -59,10 +59,10 @@ def key_for(recipe: Recipe, partition: str, inputs: Inputs, *, hopeful: bool = F
 def expected(
     recipe: Recipe, old: Mapping[str, str], bound: Binding | None, inputs: Inputs
 ) -> Expected | None:
-    """The columns of a step that should come out as they are bound, though the step has to run.
+    """The bound columns of a step that should stay as they are, although the step has to run.
 
-    `old` are the parts of the recipe as it was. It is an expectation and no proof: a row that goes to
-    quarantine on account of one column takes the others with it.
+    `old` are the parts of the recipe that made `bound`. This is an expectation, not a proof: a row that
+    one column sends to quarantine is missing in all columns.
     """
     if bound is None or not recipe.lineage:
         return None
@@ -74,15 +74,15 @@ def expected(
     columns = frozenset(
         name
         for name in kept.intersection(bound.product.columns, recipe.lineage)
-        if _unchanged(recipe.lineage[name], bound.seen, seen)
+        if _is_unchanged(recipe.lineage[name], bound.seen, seen)
     )
     return Expected(product=bound.product, columns=columns) if columns else None
 
 
-def _unchanged(
+def _is_unchanged(
     reads: Reads, before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Whether all that a column depends on is what it was; what isn't known isn't."""
+    """Whether everything that a column depends on is unchanged; an unknown share counts as changed."""
     return all(
         now.get(source, {}).get(column, "") == before.get(source, {}).get(column)
         for source, columns in reads.items()
@@ -91,13 +91,12 @@ def _unchanged(
 
 
 def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
-    """How a result under the step's own key is taken: bound as it is, rechecked, or not at all.
+    """Decide how a result under the key of a step is reused: bind it, recheck it, or run the step.
 
-    A contract that only checks otherwise makes no other values, so the published rows are judged
-    again. Where some went to quarantine, or values that couldn't be cast to null, they aren't the rows
-    that were judged: the step runs. What looks beyond the partition is asked anew wherever a result is
-    bound; for the partition's `own` that is a recheck when it asks something else. Nothing that was
-    computed on another sample is taken, whatever its key says.
+    If only the checks of the contract changed, the published rows are checked again. That isn't possible
+    if some went to quarantine, or failed a cast and became null: then the step runs. Table rules are
+    checked whenever a result is bound; for a partition's `own` binding it is a recheck if the rules
+    changed. A result that was computed on a different sample is never reused.
     """
     if found.touched or found.sample != recipe.sample:
         return Action.RUN
@@ -105,6 +104,6 @@ def reuse_of(found: Binding, recipe: Recipe, *, own: bool = True) -> Action:
         asked = found.verdict.rules if found.verdict else ""
         return Action.BIND if not own or asked == recipe.wider else Action.RECHECK
     whole = not any(finding.rule.endswith(".type") for finding in found.product.findings)
-    # Nor are they where somebody ruled on some: what is said of a row depends on the rules that it breaks.
+    # Nor if there are rulings on rows: which rows they match depends on the rules that the rows break.
     whole = whole and RULINGS not in found.inputs
     return Action.RECHECK if whole and not found.product.quarantined else Action.RUN

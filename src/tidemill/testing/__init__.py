@@ -1,5 +1,5 @@
-"""What helps to test code that uses Tidemill, and adapters that extend it.
+"""Helpers for testing code that uses Tidemill, and adapters that extend it.
 
-`memory` holds doubles of the seams that need no disk, `conformance` the suites that every adapter
-passes, `samples` small valid records to feed them, and `strategies` any frame that a contract allows.
+`doubles` holds in-memory adapters, `suites` the conformance tests that every adapter passes, `records`
+small valid records for them, and `strategies` generates frames that satisfy a contract.
 """

@@ -1,4 +1,4 @@
-"""Doubles of the seams that live in memory, with the same promises but durability."""
+"""In-memory adapters for tests, with the same guarantees as real ones except durability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tidemill.testing.reference_view import View
 
 
 class MemoryLedger:
-    """The ledger in lists and dicts; an append works on a copy that takes effect at its end."""
+    """A ledger in lists and dicts; an append changes a copy, which replaces the view at the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -130,7 +130,7 @@ class MemoryLedger:
 
 
 class MemoryArtifacts:
-    """Objects in a dict; `uri` writes the object into a temporary folder, for Polars to scan."""
+    """An object store in a dict; `uri` writes the object to a temporary folder, for Polars to scan."""
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
@@ -138,23 +138,20 @@ class MemoryArtifacts:
         self._lock = threading.Lock()
 
     def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes and return their name; a second time is a no-op."""
         name = hashlib.sha256(payload).hexdigest() + suffix
         self._objects.setdefault(name, bytes(payload))
         return name
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
-        """Store bytes with their suffixes; their names in this order."""
         return [self.put(payload, suffix) for payload, suffix in objects]
 
     def get(self, name: str) -> bytes:
-        """The bytes; StorageError when missing."""
         if name not in self._objects:
-            raise StorageError(f"the object {name} is missing: run again to make it anew")
+            raise StorageError(f"the object {name} is missing: run again to recompute it")
         return self._objects[name]
 
     def uri(self, name: str) -> str:
-        """The path of a copy on disk, which is there if the object is stored."""
+        """The path of a copy on disk, which exists if the object is stored."""
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.mkdtemp(prefix="tidemill-")
@@ -166,15 +163,12 @@ class MemoryArtifacts:
         return path
 
     def missing(self, names: Collection[str]) -> Collection[str]:
-        """Those of `names` that aren't stored, in their order."""
         return [name for name in names if name not in self._objects]
 
     def names(self) -> Iterable[str]:
-        """Every stored object."""
         return list(self._objects)
 
     def remove(self, names: Iterable[str]) -> int:
-        """Delete objects, those that aren't there too; the number of bytes that were freed."""
         freed = 0
         for name in names:
             freed += len(self._objects.pop(name, b""))
@@ -184,39 +178,34 @@ class MemoryArtifacts:
 
 
 class MemoryProbes:
-    """What probes found, in a dict."""
+    """A cache of probe results in a dict."""
 
     def __init__(self) -> None:
         self._known: dict[str, Query] = {}
 
     def get(self, keys: Collection[str]) -> Mapping[str, Query]:
-        """What is known under these keys."""
         return {key: self._known[key] for key in keys if key in self._known}
 
     def put(self, found: Mapping[str, Query]) -> None:
-        """Keep these."""
         self._known.update(found)
 
 
 class MemoryClaims:
-    """Claims in a dict, of one holder; `beside` is another holder that it shares keys with."""
+    """One holder's claims in a dict, shared with the holder `shared_with`, if given."""
 
     def __init__(self, beside: MemoryClaims | None = None) -> None:
         self._holders: dict[str, MemoryClaims] = beside._holders if beside else {}
         self._given: threading.Condition = beside._given if beside else threading.Condition()
 
     def take(self, key: str) -> bool:
-        """Whether the key is ours now; never waits."""
         with self._given:
             return self._holders.setdefault(key, self) is self
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        """Whether the key became ours within so many seconds."""
         with self._given:
             return self._given.wait_for(lambda: self.take(key), timeout_s)
 
     def give(self, key: str) -> None:
-        """Let others have the key; nothing happens when it isn't ours."""
         with self._given:
             if self._holders.get(key) is self:
                 del self._holders[key]

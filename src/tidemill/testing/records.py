@@ -1,4 +1,4 @@
-"""Small valid records, and events made of them; what a caller doesn't say is filled in."""
+"""Build small valid records and events, with defaults for everything the caller omits."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ HOLDER = {"pid": "4711", "host": "tern"}
 
 
 def object_name(content: str, suffix: str = ".parquet") -> str:
-    """The name that the store gives to the bytes of `content`."""
+    """The name under which the object store keeps the bytes of `content`."""
     return hashlib.sha256(content.encode()).hexdigest() + suffix
 
 
 def product(content: str = "one", *, quarantined: int = 0) -> Product:
-    """What a step gave: one object of 24 rows, and one of quarantined rows if there are any."""
+    """A step's product: one object of 24 rows, and one of quarantined rows if there are any."""
     finding = Finding(rule="hour in 0..23", severity="quarantine", rows=quarantined, sample="25")
     return Product(
         content=content,
@@ -81,7 +81,7 @@ def published(
     environment: str = PROD,
     bound: Binding | None = None,
 ) -> Published:
-    """A partition that is bound under a key of its own."""
+    """A published partition, by default under a key derived from its stage and name."""
     return Published(
         environment=environment,
         stage=stage,
@@ -93,12 +93,12 @@ def published(
 def removed(
     partition: str = "2013-03-07", *, stage: str = "features", environment: str = PROD
 ) -> Removed:
-    """A partition that is no longer bound."""
+    """A removed partition."""
     return Removed(environment=environment, stage=stage, partition=partition, run="run-1")
 
 
 def run_started(run: str = "run-1", environment: str = PROD) -> RunStarted:
-    """A run that began."""
+    """A started run."""
     return RunStarted(run=run, environment=environment, command="run", holder=HOLDER, steps=3)
 
 
@@ -112,7 +112,7 @@ def attempted(
     outcome: Outcome = Outcome.OK,
     **cost: Any,
 ) -> Attempted:
-    """A step that worked, in no time if `cost` doesn't say otherwise."""
+    """An attempt at a step, by default successful and without cost."""
     attempt = Attempt(
         stage=stage, partition=partition, action=action, outcome=outcome, reasons=("new",), **cost
     )
@@ -120,7 +120,7 @@ def attempted(
 
 
 def cost(attempts: int, seconds: float = 0.0, *, rows: float = 0.0) -> Cost:
-    """Attempts that took so many seconds in the mean, and read and gave so many rows."""
+    """The mean cost of `attempts`, with `seconds` of wall time and `rows` read and written."""
     return Cost(
         attempts=attempts,
         wall_s=seconds,
@@ -132,7 +132,7 @@ def cost(attempts: int, seconds: float = 0.0, *, rows: float = 0.0) -> Cost:
 
 
 def source_file(path: str, digest: str = "digest") -> SourceFile:
-    """A file that feeds two days."""
+    """A source file with rows of two days."""
     rows = {"2013-03-07": 20, "2013-03-08": 4}
     return SourceFile(
         path=path, size=99, mtime_ns=1_700_000_000_000_000_001, digest=digest, rows=rows
@@ -140,7 +140,7 @@ def source_file(path: str, digest: str = "digest") -> SourceFile:
 
 
 def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ()) -> SourceSeen:
-    """Files that an ingest stage read, and files that went away."""
+    """Files that an ingest stage read, and files that are gone."""
     files = tuple(source_file(path, digest) for path in paths)
     return SourceSeen(environment=PROD, stage="flights", files=files, gone=gone)
 
@@ -148,20 +148,20 @@ def source_seen(*paths: str, digest: str = "digest", gone: tuple[str, ...] = ())
 def settled(
     signature: str = "signature", *, stage: str = "features", environment: str = PROD
 ) -> Settled:
-    """A stage of one partition that is wholly current."""
+    """The mark of a wholly current stage with one partition."""
     mark = Mark(signature=signature, partitions=1)
     return Settled(environment=environment, stage=stage, mark=mark)
 
 
 def judged(stage: str = "features", *, environment: str = PROD) -> Judged:
-    """That a table is stale."""
+    """A table's verdict with one finding: it is stale."""
     finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
     verdict = Verdict(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
     return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
 
 
 def ruling(content: str = "one", *rows: int, fixed: str = "") -> Ruling:
-    """What was said of bad rows of a product: that they go, or that others take their place."""
+    """A ruling on the quarantined rows of a product: drop them, or replace them by `fixed`."""
     return Ruling(
         disposition=Disposition.REPLACE if fixed else Disposition.DROP,
         object=object_name(f"bad rows of {content}"),
@@ -181,12 +181,12 @@ def ruled(
     partition: str = "2013-03-07",
     environment: str = PROD,
 ) -> Ruled:
-    """A ruling on rows of a partition."""
+    """A recorded ruling on rows of a partition."""
     return Ruled(environment=environment, stage=stage, partition=partition, ruling=said or ruling())
 
 
 def decided(subject: str = "subject", *, approved: bool = True, environment: str = PROD) -> Decided:
-    """What one gate said of a subject."""
+    """A decision about a subject, from one gate."""
     result = GateResult(gate="beats_live(mae)", passed=approved, evidence="11.2 against 11.9")
     decision = Decision(
         subject=subject,
@@ -200,7 +200,7 @@ def decided(subject: str = "subject", *, approved: bool = True, environment: str
 
 
 def artifact_of(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
-    """A model as it is stored."""
+    """A stored model."""
     return Artifact(
         id=model,
         stage="delay_model",
@@ -220,7 +220,7 @@ def artifact_of(model: str = "artifact", *, baseline: float = 4.0) -> Artifact:
 
 
 def scores(mae: float = 11.5) -> Scores:
-    """How well a model did, overall and for one carrier."""
+    """A model's scores, overall and for one carrier."""
     part = Slice(value="UA", rows=12, metrics={"mae": mae})
     return Scores(rows=24, metrics={"mae": mae}, by="carrier", slices=(part,))
 
@@ -228,7 +228,7 @@ def scores(mae: float = 11.5) -> Scores:
 def delivered(
     artifact: str = "artifact", *, name: str = "delay_model", environment: str = PROD
 ) -> Delivered:
-    """An artifact that went live."""
+    """The delivery of an artifact."""
     delivery = Delivery(
         name=name, artifact=artifact_of(artifact), decision="subject", scores=scores(), at=30.0
     )
@@ -236,7 +236,7 @@ def delivered(
 
 
 def effect(key: str = "effect", target: str = "out/2013-03-07.parquet") -> Effect:
-    """A file to write outside."""
+    """An effect that writes a file."""
     return Effect(
         key=key,
         stage="scored_flights",
@@ -250,17 +250,17 @@ def effect(key: str = "effect", target: str = "out/2013-03-07.parquet") -> Effec
 def queued(
     key: str = "effect", target: str = "out/2013-03-07.parquet", *, environment: str = PROD
 ) -> EffectQueued:
-    """An effect that is to be done."""
+    """A queued effect."""
     return EffectQueued(environment=environment, effect=effect(key, target))
 
 
 def done(key: str = "effect", *, environment: str = PROD) -> EffectDone:
-    """An effect that was done."""
+    """A finished effect."""
     return EffectDone(environment=environment, key=key, detail={"bytes": "512"})
 
 
 def everything() -> list[Event]:
-    """One event of every kind, in an order in which they can be appended."""
+    """Events of every kind, in an order in which they can be appended."""
     receipt = Receipt(run="run-1", status=Status.OK, wall_s=1.5, messages=("done",))
     return [
         EnvironmentCreated(environment=PROD),

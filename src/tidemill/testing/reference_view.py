@@ -1,4 +1,4 @@
-"""The view of now in plain dicts: an independent model to compare every ledger's state with."""
+"""The ledger's current state in plain dicts: a reference model to compare every adapter with."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ T = TypeVar("T")
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
 
-# How many attempts make up a mean of costs, once there are more.
+# The weight of a new attempt in a mean cost is at least one over this number.
 _MEMORY = 16
 
 
 @dataclass(slots=True)
 class View:
-    """Everything derived, keyed by environment first (but for what all environments share)."""
+    """All derived tables; keys start with the environment, except for what environments share."""
 
     environments: dict[str, Environment] = field(default_factory=dict)
     recipes: dict[Pair, Mapping[str, str]] = field(default_factory=dict)
@@ -73,11 +73,11 @@ class View:
     seq: int = 0
 
     def copy(self) -> View:
-        """A view that changes by itself."""
+        """An independent copy."""
         return View(*(copy(getattr(self, item.name)) for item in fields(self)))
 
     def advance(self, facts: Sequence[Recorded]) -> tuple[str, ...]:
-        """Bring the view up to the facts of one append; the objects that they bind."""
+        """Apply the facts of one append and return the objects that they bind."""
         self.moved, self.bound = set(), {}
         for fact in facts:
             environment = getattr(fact.event, "environment", None)
@@ -91,7 +91,7 @@ class View:
         return tuple(self.bound)
 
     def state(self, environment: str, seq: int) -> State:
-        """What one environment looks like now."""
+        """The current state of one environment."""
         bindings, sources = _nested(self.bindings, environment), _nested(self.sources, environment)
         heads = _of(self.heads, environment)
         runs = [run for run in self.runs.values() if run.environment == environment]
@@ -123,7 +123,7 @@ class View:
         )
 
     def move(self, environment: str, stage: str) -> None:
-        """A head moves by one an append, however many of its partitions change."""
+        """Advance a head's version: once per append, however many partitions change."""
         if (environment, stage) not in self.moved:
             self.moved.add((environment, stage))
             version, _ = self.heads.get((environment, stage), (0, 0))
@@ -131,7 +131,7 @@ class View:
 
     @property
     def own(self) -> tuple[dict[Any, Any], ...]:
-        """The tables of which each environment has its own part, and a branch begins with its parent's."""
+        """The tables that are separate for each environment and copied from its parent on creation."""
         return (
             *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
             *(self.rulings, self.live, self.decisions),
@@ -150,48 +150,48 @@ def _nested(table: Mapping[Triple, T], environment: str) -> dict[str, dict[str, 
     return stages
 
 
-def _created(now: View, at: float, event: EnvironmentCreated) -> None:
+def _created(view: View, at: float, event: EnvironmentCreated) -> None:
     name, parent = event.environment, event.parent
-    if parent and parent not in now.environments:
+    if parent and parent not in view.environments:
         raise refusals.environment_unknown(parent)
-    if name in now.environments:
+    if name in view.environments:
         raise refusals.environment_exists(name)
-    now.moved = set()
-    now.environments[name] = Environment(
+    view.moved = set()
+    view.environments[name] = Environment(
         name=name,
         parent=parent,
-        since=now.seq,
+        since=view.seq,
         at=at,
         expires=event.expires,
         sample=event.sample,
         profile=event.profile,
     )
-    for table in now.own:
+    for table in view.own:
         copied = {key[1:]: value for key, value in table.items() if key[0] == parent}
         table.update({(name, *rest): value for rest, value in copied.items()})
 
 
-def _dropped(now: View, at: float, event: EnvironmentDropped) -> None:
+def _dropped(view: View, at: float, event: EnvironmentDropped) -> None:
     name = event.environment
-    if name not in now.environments:
+    if name not in view.environments:
         raise refusals.environment_unknown(name)
-    branches = [other.name for other in now.environments.values() if other.parent == name]
+    branches = [other.name for other in view.environments.values() if other.parent == name]
     if branches:
         raise refusals.environment_has_branches(name, branches)
-    now.moved = set()
-    del now.environments[name]
-    for table in now.own:
+    view.moved = set()
+    del view.environments[name]
+    for table in view.own:
         for key in [key for key in table if key[0] == name]:
             del table[key]
-    for key in [key for key, (at_, _) in now.pending.items() if at_ == name]:
-        now.finished.add(key)
-        del now.pending[key]
+    for key in [key for key, (at_, _) in view.pending.items() if at_ == name]:
+        view.finished.add(key)
+        del view.pending[key]
 
 
-def _run_started(now: View, at: float, event: RunStarted) -> None:
-    if event.run in now.runs:
+def _run_started(view: View, at: float, event: RunStarted) -> None:
+    if event.run in view.runs:
         raise refusals.run_exists(event.run)
-    now.runs[event.run] = RunInfo(
+    view.runs[event.run] = RunInfo(
         id=event.run,
         environment=event.environment,
         status=Status.RUNNING,
@@ -201,14 +201,14 @@ def _run_started(now: View, at: float, event: RunStarted) -> None:
     )
 
 
-def _run_ended(now: View, at: float, event: RunEnded) -> None:
-    run = now.runs.get(event.run)
+def _run_ended(view: View, at: float, event: RunEnded) -> None:
+    run = view.runs.get(event.run)
     if run is None or run.status != Status.RUNNING:
         raise refusals.run_not_open(event.run)
-    now.runs[event.run] = replace(run, status=event.status, ended=at, receipt=event.receipt)
+    view.runs[event.run] = replace(run, status=event.status, ended=at, receipt=event.receipt)
 
 
-def _attempted(now: View, at: float, event: Attempted) -> None:
+def _attempted(view: View, at: float, event: Attempted) -> None:
     tried = event.attempt
     if tried.outcome is Outcome.BOUND:
         kind = (tried.stage, "bind")
@@ -216,7 +216,7 @@ def _attempted(now: View, at: float, event: Attempted) -> None:
         kind = (tried.stage, tried.action)
     else:
         return
-    before = now.costs.get(kind)
+    before = view.costs.get(kind)
     count = before.attempts + 1 if before else 1
 
     def mean(name: str) -> float:
@@ -224,81 +224,81 @@ def _attempted(now: View, at: float, event: Attempted) -> None:
         return new if before is None else float(old + (new - old) / min(count, _MEMORY))
 
     names = (item.name for item in fields(Cost) if item.name != "attempts")
-    now.costs[kind] = Cost(attempts=count, **{name: mean(name) for name in names})
+    view.costs[kind] = Cost(attempts=count, **{name: mean(name) for name in names})
 
 
-def _published(now: View, at: float, event: Published) -> None:
+def _published(view: View, at: float, event: Published) -> None:
     binding, environment = event.binding, event.environment
-    if binding.sample not in (1.0, now.environments[environment].sample):
+    if binding.sample not in (1.0, view.environments[environment].sample):
         raise refusals.sampled(environment, event.stage, event.partition, binding.sample)
-    now.bindings[event.environment, event.stage, event.partition] = binding
-    _traced(now, at, event)
-    now.move(event.environment, event.stage)
+    view.bindings[event.environment, event.stage, event.partition] = binding
+    _traced(view, at, event)
+    view.move(event.environment, event.stage)
 
 
-def _traced(now: View, at: float, event: Published | Computed) -> None:
-    now.traces.setdefault(event.binding.key, event.binding)
-    now.bound.update(dict.fromkeys(event.binding.product.pins))
+def _traced(view: View, at: float, event: Published | Computed) -> None:
+    view.traces.setdefault(event.binding.key, event.binding)
+    view.bound.update(dict.fromkeys(event.binding.product.pins))
 
 
-def _removed(now: View, at: float, event: Removed) -> None:
-    now.bindings.pop((event.environment, event.stage, event.partition), None)
-    now.move(event.environment, event.stage)
+def _removed(view: View, at: float, event: Removed) -> None:
+    view.bindings.pop((event.environment, event.stage, event.partition), None)
+    view.move(event.environment, event.stage)
 
 
-def _recipe_changed(now: View, at: float, event: RecipeChanged) -> None:
-    now.recipes[event.environment, event.stage] = event.parts
+def _recipe_changed(view: View, at: float, event: RecipeChanged) -> None:
+    view.recipes[event.environment, event.stage] = event.parts
 
 
-def _source_seen(now: View, at: float, event: SourceSeen) -> None:
+def _source_seen(view: View, at: float, event: SourceSeen) -> None:
     for file in event.files:
-        now.sources[event.environment, event.stage, file.path] = file
+        view.sources[event.environment, event.stage, file.path] = file
     for path in event.gone:
-        now.sources.pop((event.environment, event.stage, path), None)
-    now.settled.pop((event.environment, event.stage), None)
+        view.sources.pop((event.environment, event.stage, path), None)
+    view.settled.pop((event.environment, event.stage), None)
 
 
-def _settled(now: View, at: float, event: Settled) -> None:
-    now.settled[event.environment, event.stage] = event.mark
+def _settled(view: View, at: float, event: Settled) -> None:
+    view.settled[event.environment, event.stage] = event.mark
 
 
-def _judged(now: View, at: float, event: Judged) -> None:
-    """Nothing is derived from it."""
+def _judged(view: View, at: float, event: Judged) -> None:
+    """Change nothing: it is only read as a fact."""
 
 
-def _ruled(now: View, at: float, event: Ruled) -> None:
+def _ruled(view: View, at: float, event: Ruled) -> None:
     place = (event.environment, event.stage, event.partition)
-    now.rulings[place] = (*now.rulings.get(place, ()), event.ruling)
-    now.bound.update(dict.fromkeys(event.ruling.pins))
+    view.rulings[place] = (*view.rulings.get(place, ()), event.ruling)
+    view.bound.update(dict.fromkeys(event.ruling.pins))
 
 
-def _decided(now: View, at: float, event: Decided) -> None:
-    now.decisions[event.environment, event.decision.subject] = event.decision
+def _decided(view: View, at: float, event: Decided) -> None:
+    view.decisions[event.environment, event.decision.subject] = event.decision
 
 
-def _delivered(now: View, at: float, event: Delivered) -> None:
-    now.live[event.environment, event.delivery.name] = event.delivery
+def _delivered(view: View, at: float, event: Delivered) -> None:
+    view.live[event.environment, event.delivery.name] = event.delivery
 
 
-def _effect_queued(now: View, at: float, event: EffectQueued) -> None:
+def _effect_queued(view: View, at: float, event: EffectQueued) -> None:
     wanted = (event.environment, event.effect)
-    if now.effects.setdefault(event.effect.key, wanted) != wanted:
+    if view.effects.setdefault(event.effect.key, wanted) != wanted:
         raise refusals.effect_differs(event.effect, event.environment)
-    if event.effect.key not in now.finished:
-        now.pending.setdefault(event.effect.key, wanted)
+    if event.effect.key not in view.finished:
+        view.pending.setdefault(event.effect.key, wanted)
 
 
-def _effect_done(now: View, at: float, event: EffectDone) -> None:
-    if now.effects.get(event.key, ("", None))[0] != event.environment:
+def _effect_done(view: View, at: float, event: EffectDone) -> None:
+    if view.effects.get(event.key, ("", None))[0] != event.environment:
         raise refusals.effect_unknown(event.key, event.environment)
-    now.finished.add(event.key)
-    now.pending.pop(event.key, None)
+    view.finished.add(event.key)
+    view.pending.pop(event.key, None)
 
 
-def _ticked(now: View, at: float, event: Ticked) -> None:
-    if (event.schedule, event.tick) in now.ticks:
+def _ticked(view: View, at: float, event: Ticked) -> None:
+    if (event.schedule, event.tick) in view.ticks:
         raise refusals.tick_taken(event.schedule, event.tick)
-    now.ticks.add((event.schedule, event.tick))
+    view.ticks.add((event.schedule, event.tick))
 
 
 _RULES: Mapping[type[Event], Callable[[View, float, Any], None]] = {

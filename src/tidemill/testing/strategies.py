@@ -1,7 +1,7 @@
-"""Any frame that a contract allows, for property tests with Hypothesis (extra `testing`).
+"""Generate frames that satisfy a contract, for property tests with Hypothesis (extra `testing`).
 
-Values are drawn column by column, so that a failing example shrinks to few and plain ones; rows that
-break a rule of the contract are left out.
+Values are drawn column by column, so that a failing example shrinks to few simple values. Rows that
+violate a rule of the contract are dropped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _frames(draw: st.DrawFn, spec: ContractSpec, least: int, most: int) -> pl.Da
     row = st.tuples(*(_values(column) for column in spec.columns))
     rows = draw(st.lists(row, min_size=least, max_size=most))
     frame = pl.DataFrame(rows, schema=schema_of(spec), orient="row", strict=False)
-    # All rules hold in a frame of a test, also those that only warn in a run.
+    # Generated frames satisfy all rules, including those that only warn in a run.
     good = checker_of(strict(spec)).judge(frame).good
     assume(good.height >= least)
     return good
@@ -121,7 +121,7 @@ def _sizes(column: Column, usual: int) -> dict[str, Any]:
 
 
 def _bounds(column: Column, least: Any, most: Any) -> tuple[Any, Any]:
-    """Inclusive bounds; what an exclusive one leaves out, the contract itself rejects."""
+    """Inclusive bounds; a value equal to an exclusive bound is rejected later by the contract."""
     low = column.min if column.min is not None else column.min_exclusive
     high = column.max if column.max is not None else column.max_exclusive
     low = least if low is None else low
@@ -143,7 +143,7 @@ def _floats(name: str, column: Column) -> st.SearchStrategy[float]:
     values = st.floats(low, high, allow_nan=False)
     if name == "Float64":
         return values
-    # What its few digits make of a bound may lie beyond it: the contract tells.
+    # Rounding to Float32 may move a value past its bound; the contract then rejects it.
     return values.map(lambda value: float(pl.Series([value]).cast(polars_type(DType(name)))[0]))
 
 

@@ -29,7 +29,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_an_event_comes_back_as_it_was(event: Event) -> None:
+def test_an_event_round_trips(event: Event) -> None:
     text = encode_event(event)
     assert text.startswith(f'{{"kind":"{type(event).__name__}","v":1,"event":{{')
     assert decode_event(text) == event
@@ -49,7 +49,7 @@ def test_defaults_are_not_written() -> None:
     )
 
 
-def test_what_was_written_before_attempts_told_of_tries_and_workers_is_read() -> None:
+def test_attempts_without_tries_and_workers_are_read() -> None:
     """As ledgers hold it that were made before retries and engines: none of their fields is there."""
     attempted = decode_event(
         '{"kind":"Attempted","v":1,"event":{"run":"run-1","environment":"prod","attempt":'
@@ -74,7 +74,7 @@ def test_what_was_written_before_attempts_told_of_tries_and_workers_is_read() ->
 
 
 @pytest.mark.parametrize("made", [samples.product(), samples.product(quarantined=2)])
-def test_what_was_published_is_read_in_one_go(made: Product) -> None:
+def test_a_binding_is_decoded_directly(made: Product) -> None:
     event = samples.published(bound=samples.binding("key", made))
     assert decode_binding(encode_event(event)) == event.binding
 
@@ -111,7 +111,7 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
     [
         (
             '{"kind":"Ticked","v":2,"event":{}}',
-            "Ticked of version 2.*up to version 1.*pip install -U",
+            "Ticked of version 2.*versions up to 1.*pip install -U",
         ),
         ('{"kind":"Teleported","v":1,"event":{}}', "Teleported.*no such event.*pip install -U"),
         ('{"kind":"Ticked","v":1,"event":{"tick":"1"}}', "Ticked can't be read.*schedule"),
@@ -119,14 +119,14 @@ def test_figures_stay_figures(mae: float, baseline: float) -> None:
         ("{}", "can't be read"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(text: str, says: str) -> None:
+def test_unreadable_events_are_rejected(text: str, says: str) -> None:
     for read in (decode_event, decode_binding):
         with pytest.raises(StorageError, match=says):
             read(text)
 
 
-def test_what_binds_nothing_is_refused() -> None:
-    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a copy"):
+def test_an_event_that_binds_nothing_is_rejected() -> None:
+    with pytest.raises(StorageError, match=r"bound to an event Ticked.*restore it from a backup"):
         decode_binding(encode_event(Ticked(schedule="nightly", tick="1")))
 
 

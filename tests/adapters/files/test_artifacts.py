@@ -1,4 +1,4 @@
-"""What is special about objects in local files; the promises of every store are in the suite."""
+"""Tests specific to local files; the suite covers what every object store guarantees."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ def test_a_relative_root_gives_absolute_paths(root: Path, monkeypatch: pytest.Mo
     assert os.path.exists(path)
 
 
-def test_a_second_store_of_the_same_writes_nothing(
+def test_storing_an_object_again_writes_nothing(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = artifacts.put(b"one", ".parquet")
@@ -94,7 +94,7 @@ def test_an_object_is_on_the_disk_before_it_appears(
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @given(count=st.integers(1, 6), nth=st.integers(1, 14))
-def test_of_several_each_is_whole_or_not_there_wherever_the_disk_refuses(
+def test_each_of_several_objects_is_stored_atomically_on_disk_errors(
     call: str, count: int, nth: int
 ) -> None:
     payloads = [bytes([65 + number]) * 100 for number in range(count)]
@@ -136,7 +136,7 @@ def test_more_objects_than_files_may_be_open_are_stored(artifacts: FileArtifacts
     assert len(set(names)) == 300
 
 
-def test_what_a_call_writes_of_an_object_may_be_a_part(
+def test_partial_writes_are_continued(
     artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Slow(FileIO):
@@ -152,7 +152,7 @@ def test_what_a_call_writes_of_an_object_may_be_a_part(
     assert artifacts.get(name) == b"one two three"
 
 
-def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: FileArtifacts) -> None:
+def test_a_damaged_object_is_rejected_and_repaired_by_storing_it(artifacts: FileArtifacts) -> None:
     name = artifacts.put(b"one two three", ".parquet")
     path = Path(artifacts.uri(name))
     for damage in (b"one two thre!", b"one", b""):
@@ -174,7 +174,7 @@ def test_a_damaged_object_is_refused_and_made_whole_by_storing_it(artifacts: Fil
         (errno.EIO, "can't be read or written .*check the disk"),
     ],
 )
-def test_a_disk_that_refuses_is_named_and_nothing_is_left(
+def test_a_disk_error_names_the_path_and_leaves_nothing(
     root: Path,
     artifacts: FileArtifacts,
     monkeypatch: pytest.MonkeyPatch,
@@ -218,17 +218,17 @@ def test_only_old_leftovers_are_cleared(root: Path, artifacts: FileArtifacts) ->
 @pytest.mark.parametrize(
     "name", ["", "one.parquet", "../../etc/passwd", "0" * 64 + "/x", "A" * 64, "0" * 64 + "."]
 )
-def test_only_names_of_objects_are_taken(artifacts: FileArtifacts, name: str) -> None:
+def test_only_object_names_are_accepted(artifacts: FileArtifacts, name: str) -> None:
     for use in (
         lambda: artifacts.get(name),
         lambda: artifacts.missing([name]),
         lambda: artifacts.remove([name]),
     ):
-        with pytest.raises(StorageError, match="is no object's name"):
+        with pytest.raises(StorageError, match="isn't an object name"):
             use()
 
 
-def test_files_that_are_not_objects_are_passed_over(root: Path, artifacts: FileArtifacts) -> None:
+def test_other_files_are_skipped(root: Path, artifacts: FileArtifacts) -> None:
     name = artifacts.put(b"one", ".parquet")
     (root / "objects" / name[:2] / "notes.txt").touch()
     (root / "objects" / "README").touch()

@@ -136,7 +136,7 @@ def test_the_file_is_closed_with_its_last_holder(
     os.close(closed[0])
 
 
-def test_a_place_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+def test_an_unwritable_folder_blocks_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     one, other = (FileClaims(tmp_path / "file" / "claims.lock") for _ in range(2))
     assert one.take(KEY)
@@ -146,7 +146,7 @@ def test_a_place_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     assert other.take(KEY)
 
 
-def test_a_file_system_without_locks_stops_nobody(
+def test_a_file_system_without_locks_blocks_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

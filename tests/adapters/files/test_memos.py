@@ -24,7 +24,7 @@ os._exit(1)
 """
 
 
-def test_intents_of_the_dead_vanish(tmp_path: Path) -> None:
+def test_intents_of_dead_processes_vanish(tmp_path: Path) -> None:
     memos = FileMemos(tmp_path)
     with subprocess.Popen(
         [sys.executable, "-c", INTENDS, str(tmp_path), SPACE],
@@ -42,7 +42,7 @@ def test_intents_of_the_dead_vanish(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / SPACE / "intents").iterdir()] == [mine]
 
 
-def test_nothing_is_overlooked_while_others_merge(tmp_path: Path) -> None:
+def test_no_segment_is_missed_during_a_merge(tmp_path: Path) -> None:
     # Each segment has a byte for each that it was made of.
     memos, added, done = FileMemos(tmp_path), [0], threading.Event()
 
@@ -77,14 +77,14 @@ def test_only_one_merges_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["", "soon", "1e300"])
-def test_a_turn_that_makes_no_sense_is_passed_over(tmp_path: Path, said: str) -> None:
+def test_an_implausible_turn_is_ignored(tmp_path: Path, said: str) -> None:
     memos = FileMemos(tmp_path)
     (tmp_path / SPACE).mkdir(parents=True)
     (tmp_path / SPACE / "turn").write_text(said)
     assert memos.turn(SPACE, 0.001) <= 1.0
 
 
-def test_what_is_being_written_is_no_segment(tmp_path: Path) -> None:
+def test_a_file_being_written_is_no_segment(tmp_path: Path) -> None:
     memos = FileMemos(tmp_path)
     memos.append(SPACE, b"a")
     [name] = memos.segments(SPACE)

@@ -1,4 +1,4 @@
-"""Why a process ended is told as far as it can be known."""
+"""The reason why a process ended is reported as far as it is known."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GROUPS = "/sys/fs/cgroup"
         (None, {}, 0),
     ],
 )
-def test_processes_that_were_ended_for_memory_are_counted(
+def test_out_of_memory_kills_are_counted(
     monkeypatch: pytest.MonkeyPatch, group: str | None, files: dict[str, str], kills: int
 ) -> None:
     texts = dict(files)
@@ -52,10 +52,10 @@ def test_processes_that_were_ended_for_memory_are_counted(
     assert causes.machine_kills() == kills
 
 
-def test_a_module_that_hangs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_module_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     # Whatever this machine's speed: a Python that starts takes longer.
     assert causes.why_not("time", timeout_s=0.0) == "it wasn't ready after 0 s"
-    assert "said nothing" in causes.why_not("time")
+    assert "without any output" in causes.why_not("time")
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no more processes")
@@ -86,7 +86,9 @@ Current thread 0x1 (most recent call first):
         (b"\n".join([b"a", *[b"b"] * 9, FAULT.encode(), *[b"  frame"] * 99]), 0, FAULT.strip()),
     ],
 )
-def test_last_words(tmp_path: Path, written: bytes, since: int, words: str) -> None:
+def test_the_end_of_the_output_is_returned(
+    tmp_path: Path, written: bytes, since: int, words: str
+) -> None:
     path = tmp_path / "1.out"
     path.write_bytes(written)
     found = causes.last_words(path, since)
@@ -94,5 +96,5 @@ def test_last_words(tmp_path: Path, written: bytes, since: int, words: str) -> N
     assert len(found.encode()) <= 1_000
 
 
-def test_without_a_file_there_are_no_last_words(tmp_path: Path) -> None:
+def test_without_a_file_there_is_no_output(tmp_path: Path) -> None:
     assert causes.last_words(tmp_path / "none", 0) == ""

@@ -1,4 +1,4 @@
-"""The engine in the caller's own process keeps what engines promise, as far as it can."""
+"""The inline lane passes the executor suite."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class TestInline(ExecutorSuite):
 
 
 @pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])
-def test_limits_that_it_cannot_hold_are_refused(executor: Inline, limit: dict[str, Any]) -> None:
+def test_limits_that_it_cannot_enforce_are_rejected(
+    executor: Inline, limit: dict[str, Any]
+) -> None:
     with pytest.raises(UsageError, match="a task in this process can't"):
         executor.submit(task("one", **limit))

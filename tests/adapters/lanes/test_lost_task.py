@@ -1,4 +1,4 @@
-"""Nothing of a lane outlives it, or grows with the number of its tasks; what its workers wrote is kept."""
+"""A lane leaks no processes, files, threads or memory, and keeps its workers' output."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ print(os.geteuid(), *[event.fate for event in events])
 """
 
 
-def test_a_lane_works_for_who_is_not_root() -> None:
-    """No niceness, group or memory of a worker needs a right that others don't have."""
+def test_a_lane_works_without_root() -> None:
+    """No niceness, group or memory limit of a worker needs special rights."""
     libraries = Path(sys.base_prefix).resolve()
     closed = [path for path in (libraries, *libraries.parents) if not path.stat().st_mode & 0o001]
     if os.geteuid() == 0 and closed:
@@ -133,7 +133,7 @@ def test_ten_thousand_tasks_leave_nothing_behind() -> None:
 
 
 def _held() -> tuple[int, int, int, int]:
-    """Open files, threads, bytes, and children (also those that wait to be noticed)."""
+    """Open files, threads, bytes and children, including zombies."""
     held = Path("/proc/self")
     children = held.glob("task/*/children")
     kept = int((held / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -141,7 +141,7 @@ def _held() -> tuple[int, int, int, int]:
     return len([*(held / "fd").iterdir()]), len([*(held / "task").iterdir()]), kept, found
 
 
-def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:
+def test_the_last_output_of_a_lost_task_is_reported(tmp_path: Path) -> None:
     output = tmp_path / "logs" / "workers"
     with ProcessLane(max_workers=1, idle_s=600, output=output) as lane:
         assert not output.exists()
@@ -156,20 +156,20 @@ def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:
         assert event.fate is Fate.LOST
     assert lost.error is not None
     assert lost.error.message == (
-        "its process was ended by SIGKILL; the last that it wrote:\n"
+        "its process was ended by SIGKILL; its last output:\n"
         + "\n".join(f"line {number} \N{SNOWMAN}" for number in range(2, 7))
     )
     assert mute.error is not None
     assert mute.error.message == "its process ended with exit code 7"
     assert fault.error is not None
-    assert "SIGSEGV; the last that it wrote:\nFatal Python error" in fault.error.message
+    assert "SIGSEGV; its last output:\nFatal Python error" in fault.error.message
     assert "in shout" in fault.error.message
     # Those who wrote nothing leave no file.
     assert {path.name for path in output.iterdir()} == {f"{lost.worker}.out", f"{fault.worker}.out"}
     assert (output / f"{lost.worker}.out").read_text().count("line") == 107
 
 
-def test_megabytes_that_are_written_hold_up_nobody(tmp_path: Path) -> None:
+def test_megabytes_of_output_block_nothing(tmp_path: Path) -> None:
     with ProcessLane(max_workers=1, output=tmp_path) as lane:
         (event,) = done(lane, task("1", "shout", params=b"200000"))
     assert event.fate is Fate.OK
@@ -177,7 +177,7 @@ def test_megabytes_that_are_written_hold_up_nobody(tmp_path: Path) -> None:
     assert path.stat().st_size > 2_000_000
 
 
-def test_where_no_output_can_be_kept_it_is_shown(
+def test_output_that_cannot_be_kept_is_passed_through(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     taken = tmp_path / "taken"

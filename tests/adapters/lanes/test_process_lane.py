@@ -1,4 +1,4 @@
-"""The process lane keeps what engines promise, and holds nothing that it doesn't need."""
+"""The process lane passes the executor suites, and holds no idle resources."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestSharing(SharingSuite):
     crowd = 1_000 if SOAK else SharingSuite.crowd
 
 
-def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidemill.adapters.lanes.worker_process.MODULE", "tidemill.no_such_worker")
     with ProcessLane(max_workers=1) as lane:
         first, second = done(lane, task("1"), task("2"))
@@ -55,18 +55,18 @@ def test_that_no_worker_can_start_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("most", "idle_s"), [(0, 1.0), (1, -1.0)])
-def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None:
+def test_a_lane_without_workers_is_rejected(most: int, idle_s: float) -> None:
     with pytest.raises(UsageError, match="does nothing"):
         ProcessLane(max_workers=most, idle_s=idle_s)
 
 
 @pytest.mark.parametrize("limits", [{"cpus": 0.0}, {"memory": -1}, {"gpus": -1}])
-def test_a_lane_of_less_than_nothing_is_refused(limits: dict[str, Any]) -> None:
+def test_a_lane_with_impossible_limits_is_rejected(limits: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ProcessLane(max_workers=1, **limits)
 
 
-def test_devices_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_are_those_visible_to_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
     with ProcessLane(max_workers=1, gpus=2) as lane:
         assert done(lane, task("1", "devices", params=b"0", gpus=2))[0].result == b"3,GPU-5"
@@ -74,7 +74,7 @@ def test_devices_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyP
         ProcessLane(gpus=3)
 
 
-def test_caps_of_all_tasks_stay_in_the_budget_of_the_lane(tmp_path: Path) -> None:
+def test_caps_of_all_tasks_stay_in_the_lane_budget(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
     with ProcessLane(max_workers=3, memory=100_000_000) as lane:
@@ -93,7 +93,7 @@ def test_a_worker_is_ready_before_anything_heavy_is_imported(executor: ProcessLa
     assert event.result == b"tidemill"
 
 
-def test_what_cannot_be_sent_is_refused(
+def test_a_task_that_cannot_be_sent_is_rejected(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="can't be sent"):
@@ -120,7 +120,7 @@ def test_a_worker_that_is_never_ready_is_given_up(
     assert done(executor, task("2"))[0].fate is Fate.OK
 
 
-def test_that_somebody_kills_workers_before_they_are_ready_costs_no_task(
+def test_killing_workers_before_they_are_ready_loses_no_task(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, killed = Process.__init__, list[str]()
@@ -136,7 +136,7 @@ def test_that_somebody_kills_workers_before_they_are_ready_costs_no_task(
     assert len(killed) == 8
 
 
-def test_that_the_system_has_no_room_for_a_process_is_told(
+def test_a_process_that_the_system_cannot_start_is_reported(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -151,7 +151,7 @@ def test_that_the_system_has_no_room_for_a_process_is_told(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_when_the_lane_itself_fails_nobody_waits_for_ever(
+def test_a_failing_supervisor_ends_all_tasks(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("1", "2", "3"):
@@ -169,7 +169,7 @@ def test_when_the_lane_itself_fails_nobody_waits_for_ever(
         executor.submit(task("4"))
 
 
-def test_without_proc_only_the_peak_of_all_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_proc_only_the_all_time_peak_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise FileNotFoundError
 
@@ -181,7 +181,7 @@ def test_without_proc_only_the_peak_of_all_is_known(monkeypatch: pytest.MonkeyPa
     assert second.peak_rss == 0
 
 
-def test_without_proc_a_task_is_not_taken_to_hold_too_much(
+def test_without_proc_no_memory_cap_is_enforced(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_text = Path.read_text
@@ -196,7 +196,7 @@ def test_without_proc_a_task_is_not_taken_to_hold_too_much(
     assert event.fate is Fate.OK
 
 
-def test_a_kill_by_the_machine_is_told_as_out_of_memory(
+def test_a_kill_by_the_system_is_reported_as_out_of_memory(
     executor: ProcessLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter(range(1, 100))

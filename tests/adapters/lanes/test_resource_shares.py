@@ -1,4 +1,4 @@
-"""However tasks come and go, nothing is given twice, everything gets its turn, and nothing urgent waits."""
+"""Resources are never allocated twice, every task eventually runs, and urgent tasks aren't delayed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tasks(draw: st.DrawFn) -> list[Task]:
 
 
 def begin(waiting: Waiting, shares: Shares) -> Task | None:
-    """The next task that there is room for, as a lane whose workers are all idle would find it."""
+    """The next task that fits, as in a lane whose workers are all idle."""
     look = Round(shares)
     for _, task in waiting.heads():
         lacking = look.lacks(task)
@@ -53,7 +53,7 @@ def begin(waiting: Waiting, shares: Shares) -> Task | None:
 
 
 @given(tasks(), st.integers(0, 1_000))
-def test_nothing_is_given_twice_and_everything_gets_its_turn(every: list[Task], seed: int) -> None:
+def test_nothing_is_allocated_twice_and_every_task_runs(every: list[Task], seed: int) -> None:
     chance, shares = Random(seed), shares_of()
     waiting, at_work, come = Waiting(shares.later), list[Task](), [*every]
     while come or len(waiting) or at_work:
@@ -76,10 +76,8 @@ def test_nothing_is_given_twice_and_everything_gets_its_turn(every: list[Task], 
 
 
 @given(tasks(), tasks())
-def test_what_is_deferrable_takes_no_cpu_from_what_is_not(
-    every: list[Task], others: list[Task]
-) -> None:
-    """With deferrable tasks at work, the same urgent ones begin as without them."""
+def test_deferrable_tasks_take_no_cpu_from_others(every: list[Task], others: list[Task]) -> None:
+    """The same urgent tasks start with and without running deferrable tasks."""
 
     def begun(shares: Shares) -> list[str]:
         waiting = Waiting(shares.later)
@@ -103,7 +101,7 @@ def test_what_is_deferrable_takes_no_cpu_from_what_is_not(
 
 
 @given(tasks())
-def test_of_each_kind_the_best_is_first(every: list[Task]) -> None:
+def test_the_highest_priority_of_each_kind_is_first(every: list[Task]) -> None:
     waiting = Waiting({"later"})
     for task in every:
         waiting.put(task)
@@ -125,7 +123,7 @@ def test_of_each_kind_the_best_is_first(every: list[Task]) -> None:
     assert waiting.count(kind_of(every[0])) == 0
 
 
-def test_a_task_that_comes_again_waits_as_what_it_is_now() -> None:
+def test_a_resubmitted_task_is_queued_with_its_new_priority() -> None:
     waiting = Waiting()
     first = Task(id="1", function="module:name", priority=9, gpus=1)
     again, other = replace(first, priority=0, gpus=0), replace(first, id="2", priority=5, gpus=0)

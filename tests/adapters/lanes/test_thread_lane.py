@@ -1,4 +1,4 @@
-"""The engine of threads keeps what engines promise, and holds no thread that it doesn't need."""
+"""The thread lane passes the executor suite, and holds no idle threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TestThreadLane(ExecutorSuite):
 
 
 @pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])
-def test_limits_that_it_cannot_hold_are_refused(
+def test_limits_that_it_cannot_enforce_are_rejected(
     executor: ThreadLane, limit: dict[str, Any]
 ) -> None:
     with pytest.raises(UsageError, match="a task in this process can't"):
@@ -38,7 +38,7 @@ def test_limits_that_it_cannot_hold_are_refused(
 
 
 @pytest.mark.parametrize(("most", "idle_s"), [(0, 1.0), (1, -1.0)])
-def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None:
+def test_a_lane_without_workers_is_rejected(most: int, idle_s: float) -> None:
     with pytest.raises(UsageError, match="does nothing"):
         ThreadLane(max_workers=most, idle_s=idle_s)
 
@@ -62,14 +62,14 @@ def test_threads_come_with_tasks_and_go_when_idle(executor: ThreadLane, tmp_path
     assert done(executor, task("again"))[0].fate is Fate.OK
 
 
-def test_what_is_at_work_goes_on_when_it_is_cancelled(executor: ThreadLane) -> None:
+def test_a_running_task_continues_when_cancelled(executor: ThreadLane) -> None:
     executor.submit(task("1", "sleep", params=b"0.2"))
     started(executor, "1")
     executor.cancel("1")
     assert fates(executor, ["1"])["1"].fate is Fate.OK
 
 
-def test_a_large_task_waits_for_room_and_has_it_to_itself(executor: ThreadLane) -> None:
+def test_a_large_task_waits_for_room_and_runs_alone(executor: ThreadLane) -> None:
     sizes = {"1": 1, "2": 7, "3": 1}
     for name, size in sizes.items():
         executor.submit(task(name, "sleep", params=b"0.1", cpus=size))
@@ -77,7 +77,7 @@ def test_a_large_task_waits_for_room_and_has_it_to_itself(executor: ThreadLane) 
     assert told == [(name, fate) for name in sizes for fate in (Fate.STARTED, Fate.OK)]
 
 
-def test_that_no_thread_can_start_is_told(
+def test_a_thread_that_cannot_start_is_reported(
     executor: ThreadLane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: threading.Thread) -> None:
@@ -93,7 +93,7 @@ def test_that_no_thread_can_start_is_told(
 
 
 def helped(params: bytes, inputs: tuple[str, ...], output: str) -> None:
-    """Have another thread compute for so many CPU seconds, and wait for it."""
+    """Let another thread compute for `params` CPU seconds, and wait for it."""
 
     def spin() -> None:
         end = time.thread_time() + float(params)
@@ -108,7 +108,7 @@ def helped(params: bytes, inputs: tuple[str, ...], output: str) -> None:
 @pytest.mark.skipif(
     not hasattr(time, "pthread_getcpuclockid"), reason="no thread here can read another's clock"
 )
-def test_what_others_compute_for_a_task_is_its_own(executor: ThreadLane) -> None:
+def test_helper_threads_count_for_the_task(executor: ThreadLane) -> None:
     one, both = task("1", "helped", params=b"0.3"), [task(n, "helped", params=b"0.2") for n in "23"]
     one, *both = (replace(each, function=f"{__name__}:helped") for each in (one, *both))
     begun = time.process_time()

@@ -1,4 +1,4 @@
-"""LightGBM boosters as text, and back to the same predictions."""
+"""LightGBM boosters round-trip through text with the same predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def booster() -> lightgbm.Booster:
     return lightgbm.train(dict(PARAMS), lightgbm.Dataset(TABLE, LABEL), 5)
 
 
-def test_a_booster_predicts_the_same_when_it_comes_back(booster: lightgbm.Booster) -> None:
+def test_a_booster_round_trips(booster: lightgbm.Booster) -> None:
     form: ModelFormat = LightGBMText()
     assert form.name == "lightgbm"
     assert form.accepts(booster)
@@ -43,7 +43,7 @@ def test_equal_trainings_give_equal_bytes(booster: lightgbm.Booster) -> None:
 
 
 class _Wrapped:
-    """As scikit-learn's wrapper holds its booster."""
+    """A wrapper that holds its booster as scikit-learn's does."""
 
     def __init__(self, booster: lightgbm.Booster) -> None:
         self.booster_ = booster
@@ -60,14 +60,14 @@ def test_the_booster_of_a_wrapper_is_stored(booster: lightgbm.Booster) -> None:
 
 
 class _Fake:
-    """Has the method and isn't one."""
+    """Has the method but isn't a booster."""
 
     def model_to_string(self) -> str:
         return "tree"
 
 
 @pytest.mark.parametrize("model", [None, 5, {"model_to_string": 1}, _Fake(), lightgbm])
-def test_other_models_are_not_taken(model: object) -> None:
+def test_other_models_are_not_accepted(model: object) -> None:
     assert not LightGBMText().accepts(model)
 
 

@@ -60,7 +60,9 @@ def test_a_partition_names_its_file(
     assert os.listdir(tmp_path / "out" / "a") == [name]
 
 
-def test_a_folder_elsewhere_is_told_in_full(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
+def test_a_folder_outside_the_root_is_named_in_full(
+    tmp_path: Path, artifacts: MemoryArtifacts
+) -> None:
     effect = replace(write(artifacts, b"x"), target=str(tmp_path / "elsewhere"))
     told = parquet.deliver(effect, tmp_path / "project", artifacts)
     assert told == {"file": str(tmp_path / "elsewhere" / "2013-03-07.parquet")}
@@ -68,7 +70,7 @@ def test_a_folder_elsewhere_is_told_in_full(tmp_path: Path, artifacts: MemoryArt
 
 
 @pytest.mark.parametrize("action", ["write", "remove"])
-def test_what_cannot_be_done_is_said_with_what_follows(
+def test_an_error_says_what_follows(
     tmp_path: Path, artifacts: MemoryArtifacts, action: str
 ) -> None:
     target = tmp_path / "out" / "a" / "2013-03-07.parquet"
@@ -83,7 +85,7 @@ def test_what_cannot_be_done_is_said_with_what_follows(
 
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path, artifacts: MemoryArtifacts) -> None:
     (tmp_path / "out").write_text("in the way")
-    with pytest.raises(StorageError, match="it stays queued and the next run delivers it"):
+    with pytest.raises(StorageError, match="it stays queued, and the next run will deliver it"):
         parquet.deliver(write(artifacts, b"x"), tmp_path, artifacts)
 
 

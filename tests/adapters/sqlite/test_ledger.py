@@ -1,4 +1,4 @@
-"""What is special about the ledger in a file; the promises of every ledger are in the suite."""
+"""Tests specific to the SQLite file; the suite covers what every ledger guarantees."""
 
 import gc
 import os
@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.tables import earlier, execute, tables
 from tidemill.adapters.codec.events import address, encode, encode_event
-from tidemill.adapters.sqlite import connections as sqlite_connection
+from tidemill.adapters.sqlite import migrations as sqlite_migrations
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
-from tidemill.adapters.sqlite.statements import migrations
+from tidemill.adapters.sqlite.migrations import migrations
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import EnvironmentCreated, Event, Ticked
@@ -37,7 +37,7 @@ def ledger(path: Path) -> Iterator[SqliteLedger]:
     ledger.close()
 
 
-def test_the_file_says_what_it_is(path: Path, ledger: SqliteLedger) -> None:
+def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -> None:
     with closing(sqlite3.connect(path)) as connection:
         found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -64,7 +64,7 @@ def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
         assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
 
 
-def test_everything_is_there_when_it_is_opened_again(path: Path, ledger: SqliteLedger) -> None:
+def test_everything_is_kept_when_it_is_reopened(path: Path, ledger: SqliteLedger) -> None:
     ledger.append(everything(), now=1.0)
     state, facts = ledger.state(PROD), list(ledger.events())
     lease = ledger.acquire("run", {"pid": "1"}, now=1.0, ttl=9.0, dead=alive)
@@ -77,7 +77,7 @@ def test_everything_is_there_when_it_is_opened_again(path: Path, ledger: SqliteL
     assert not path.with_name("ledger.db-journal").exists()
 
 
-def test_who_drops_a_ledger_leaves_no_connection_open(path: Path) -> None:
+def test_dropping_a_ledger_closes_its_connections(path: Path) -> None:
     ledger = SqliteLedger(path)
     ledger.append([Ticked(schedule="s", tick="t")], now=1.0)
     connections = [*ledger._connections._open]
@@ -124,7 +124,7 @@ def test_derived_tables_follow_from_the_facts(path: Path, ledger: SqliteLedger) 
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_ledger_of_an_earlier_schema_is_brought_up(path: Path, version: int) -> None:
+def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> None:
     first, second = published("2013-03-07"), published("2013-03-08")
     settled = samples.settled()
     with earlier(path, version) as execute:
@@ -188,7 +188,7 @@ def test_a_head_that_moved_is_not_read_any_more(
     assert set(heads["labels"].partitions) == {"1"}
 
 
-def test_many_partitions_are_read_at_once_in_the_end(ledger: SqliteLedger) -> None:
+def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> None:
     ledger.append([published(f"{number:04}") for number in range(1000)], now=1.0)
     partitions = ledger.state(PROD).heads["features"].partitions
     reader, asked = ledger._connections._reader, list[str]()
@@ -202,7 +202,7 @@ def test_many_partitions_are_read_at_once_in_the_end(ledger: SqliteLedger) -> No
     assert partitions == ledger.state(PROD, whole=True).heads["features"].partitions
 
 
-def test_objects_are_pinned_for_the_sake_of_a_key(path: Path, ledger: SqliteLedger) -> None:
+def test_objects_are_pinned_by_key(path: Path, ledger: SqliteLedger) -> None:
     made = samples.product("one", quarantined=1)
     ledger.append(
         [published(bound=samples.binding("key", made)), samples.queued("effect")], now=1.0
@@ -227,7 +227,7 @@ def test_readers_never_wait_for_a_writer(path: Path, ledger: SqliteLedger) -> No
     reader.close()
 
 
-def test_a_writer_waits_and_then_says_who_writes(path: Path, ledger: SqliteLedger) -> None:
+def test_a_waiting_writer_names_the_other(path: Path, ledger: SqliteLedger) -> None:
     other, heard = SqliteLedger(path, busy_s=0.02), []
 
     def present(names: Collection[str]) -> Collection[str]:
@@ -262,9 +262,7 @@ def test_creating_waits_for_another_process_too(path: Path) -> None:
     SqliteLedger(path, busy_s=0.02).close()
 
 
-def test_of_two_that_create_it_at_once_one_waits(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_concurrent_creators_one_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
     def while_created(after: int) -> Iterator[tuple[int, list[str]]]:
@@ -273,13 +271,13 @@ def test_of_two_that_create_it_at_once_one_waits(
             SqliteLedger(path, busy_s=0.02)
         return migrations(after)
 
-    monkeypatch.setattr(sqlite_connection, "migrations", while_created)
+    monkeypatch.setattr(sqlite_migrations, "migrations", while_created)
     ledger = SqliteLedger(path)
     assert (begun, ledger.append([published()], now=1.0)) == ([0], 1)
     ledger.close()
 
 
-def test_of_two_that_create_it_at_once_the_second_finds_it_made(
+def test_of_two_concurrent_creators_the_second_finds_it_migrated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_wal = Connections._set_wal
@@ -299,11 +297,13 @@ def test_of_two_that_create_it_at_once_the_second_finds_it_made(
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
     execute(path, "PRAGMA user_version = 8")
-    with pytest.raises(StorageError, match=r"version 8, made by a newer Tidemill; .* up to 7: pip"):
+    with pytest.raises(
+        StorageError, match=r"version 8, written by a newer Tidemill; .* up to 7: pip"
+    ):
         SqliteLedger(path)
     execute(path, "INSERT INTO migrations VALUES (8, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"8, made by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"8, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 
@@ -312,14 +312,14 @@ def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
 def test_another_database_is_refused(path: Path, version: int) -> None:
     execute(path, "CREATE TABLE songs (title TEXT)", f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    with pytest.raises(StorageError, match=r"ledger\.db is an SQLite file of something else"):
+    with pytest.raises(StorageError, match=r"ledger\.db is an SQLite file of another program"):
         SqliteLedger(path)
     assert path.read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to have a header" * 100)
-    with pytest.raises(StorageError, match=r"ledger\.db is damaged or no ledger .*restore it"):
+    with pytest.raises(StorageError, match=r"ledger\.db is damaged or not a ledger .*restore it"):
         SqliteLedger(path)
 
 
@@ -348,7 +348,9 @@ def test_a_file_system_without_shared_memory_is_refused(
 ) -> None:
     elsewhere = sqlite3.connect(":memory:", isolation_level=None)
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: elsewhere)
-    with pytest.raises(StorageError, match=r"journal mode 'memory', not WAL.*on a local disk"):
+    with pytest.raises(
+        StorageError, match=r"journal mode 'memory' instead of WAL.*on a local disk"
+    ):
         SqliteLedger(path)
 
 

@@ -6,26 +6,14 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.sqlite import statements as sqlite_statements
-from tidemill.adapters.sqlite.connections import SCHEMA
-from tidemill.adapters.sqlite.statements import migrations, queries
+from tidemill.adapters.sqlite.migrations import migrations
+from tidemill.adapters.sqlite.statements import queries
 
 ADAPTERS = Path(sqlite_statements.__file__).parent
 
 
-def test_migrations_are_numbered_without_a_gap_and_known() -> None:
-    assert [version for version, _ in migrations(0)] == list(range(1, SCHEMA + 1))
-    assert list(migrations(SCHEMA)) == []
-
-
-def test_a_trigger_is_one_statement() -> None:
-    statements = [text for _, several in migrations(0) for text in several]
-    triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
-    assert len(triggers) == 3
-    assert all(text.endswith("END;") for text in triggers)
-
-
 def is_used(name: str, text: str) -> bool:
-    """Whether code names a query, or puts its name together of two words."""
+    """Whether code names a query, or builds its name from two words."""
     first, _, rest = name.partition("_")
     return (
         f'"{name}"' in text
@@ -34,7 +22,7 @@ def is_used(name: str, text: str) -> bool:
     )
 
 
-def test_what_is_not_named_is_not_used() -> None:
+def test_unused_queries_are_found() -> None:
     assert is_used("copy_heads", 'run(f"copy_{part}") for part in ("heads",)')
     assert is_used("heads_before", 'run(f"{name}_before"); "heads"')
     assert not is_used("copy_heads", 'run(f"copy_{part}") for part in ("tails",)')

@@ -100,8 +100,8 @@ def test_what_contracts_can_not_say_is_listed(here: Path) -> None:
         "id: 4711",
         "status: draft",
         "schema[0].properties[1].quality[0]: type sql",
-        "schema[1]: no columns that a contract can have",
-        "schema[0].properties[0].requird: no field of the standard",
+        "schema[1]: no columns that a contract can express",
+        "schema[0].properties[0].requird: not a field of the standard",
     ]
     assert ended.out.endswith(
         "\n".join(["# Not expressed, of parcels.yaml:", *(f"# - {line}" for line in listed)]) + "\n"
@@ -171,6 +171,6 @@ def test_a_stage_without_a_table_has_no_contract(fresh: Path) -> None:
 
 def test_files_that_can_not_be_written_or_read(here: Path) -> None:
     ended = tidemill("contract", "export", "orders", "--to", "missing/orders.yaml")
-    assert (ended.code, "can't be written: No such file" in ended.err) == (1, True)
+    assert (ended.code, "can't write missing/orders.yaml: No such file" in ended.err) == (1, True)
     ended = tidemill("contract", "import", "missing.yaml")
-    assert (ended.code, "missing.yaml can't be read" in ended.err) == (1, True)
+    assert (ended.code, "can't read missing.yaml" in ended.err) == (1, True)

@@ -124,7 +124,7 @@ class TestInferStage:
         assert spec.column("weekday").description == "1 is Monday"
         assert spec.column("rain").unit == "mm"
         assert str(spec.partitioning) == "by day of date"
-        assert "would cut by it" not in told.out
+        assert "could be partition=" not in told.out
 
     def test_some_of_its_partitions(self, built: Path) -> None:
         found = tidemill(
@@ -272,7 +272,7 @@ class TestShow:
             fresh / "bakery.py", "return sales.select(", "sales.collect()\n    return sales.select("
         )
         told = tidemill("contract", "show", "labels").out
-        assert "  not followed column by column: it reads sales while it is being called" in told
+        assert "  not followed column by column: it collects sales when it is called" in told
 
     def test_a_contract_without_a_word(self, fresh: Path) -> None:
         edit(

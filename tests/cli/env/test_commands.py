@@ -85,7 +85,7 @@ def test_a_branch_with_a_profile(built: Path) -> None:
     found = tidemill("env", "list", "--json").document["environments"]
     assert [item["profile"] for item in found] == ["", "quick", "quick", "quick"]
     for arguments, words in (
-        (("run", "--profile", "quick"), "prod never runs with a profile: say --env NAME"),
+        (("run", "--profile", "quick"), "prod never runs with a profile: use --env NAME"),
         (("plan", "--env", "x", "--profile", "quik"), "did you mean 'quick'"),
         (
             ("env", "create", "x", "--profile", "slow"),
@@ -93,7 +93,7 @@ def test_a_branch_with_a_profile(built: Path) -> None:
         ),
         (
             ("plan", "--env", "quick", "--profile", "quick", "--sample", "0.1"),
-            "leave the sample out",
+            "omit the sample",
         ),
     ):
         ended = tidemill(*arguments)

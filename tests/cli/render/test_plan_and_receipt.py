@@ -162,7 +162,7 @@ def step(
 
 def may(stage: str, partition: str, reads: str, action: Action = Action.RUN) -> Step:
     """A step that follows only if the stage that it reads gives what isn't expected."""
-    reason = f"{reads} runs first ({partition})"
+    reason = f"upstream `{reads}` will rerun ({partition})"
     return step(stage, partition, reason, action=action, unlikely=True, reads={reads: (partition,)})
 
 
@@ -179,9 +179,9 @@ class TestPlan:
         steps = [
             *(step("sales", day, "new partition") for day in DAYS[:2]),
             step("sales", DAYS[2], "its code changed", "files changed"),
-            step("features", DAYS[0], "sales runs first (2026-01-01)"),
-            step("features", DAYS[1], "sales runs first (2026-01-02)"),
-            step("demand", WHOLE, "never trained", action=Action.TRAIN),
+            step("features", DAYS[0], "upstream `sales` will rerun (2026-01-01)"),
+            step("features", DAYS[1], "upstream `sales` will rerun (2026-01-02)"),
+            step("demand", WHOLE, "not trained yet", action=Action.TRAIN),
         ]
         told = lines(render_plan(plan(steps, current={"weather": 3, "sales": 7, "features": 0})))
         assert told == [
@@ -191,27 +191,27 @@ class TestPlan:
             "weather - - 3",
             "sales run 2 7 2026-01-01 .. 2026-01-02 (2) new partition",
             "run 1 2026-01-03 its code changed; files changed",
-            "features run 2 - 2026-01-01 .. 2026-01-02 (2) sales runs first",
-            "demand train 1 - never trained",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) upstream `sales` will rerun",
+            "demand train 1 - not trained yet",
         ]
 
     def test_a_column_that_changed_in_each_of_some_days_is_one_reason(self) -> None:
-        steps = [step("daily", day, f"column sold of sales changed in {day}") for day in DAYS]
+        steps = [step("daily", day, f"column `sold` of `sales` changed in {day}") for day in DAYS]
         assert lines(render_plan(plan(steps)))[3:] == [
-            "daily run 3 - 2026-01-01 .. 2026-01-03 (3) column sold of sales changed"
+            "daily run 3 - 2026-01-01 .. 2026-01-03 (3) column `sold` of `sales` changed"
         ]
 
     def test_what_is_judged_again(self) -> None:
         steps = [
-            step("sales", DAYS[0], "its contract checks something else", action=Action.RECHECK)
+            step("sales", DAYS[0], "the checks of its contract changed", action=Action.RECHECK)
         ]
         assert lines(render_plan(plan(steps)))[3:] == [
-            "sales recheck 1 - 2026-01-01 its contract checks something else"
+            "sales recheck 1 - 2026-01-01 the checks of its contract changed"
         ]
 
     def test_what_may_follow_is_counted_apart(self) -> None:
         steps = [
-            *(step("features", day, "rain is computed in another way") for day in DAYS[:2]),
+            *(step("features", day, "the expression for `rain` changed") for day in DAYS[:2]),
             *(may("daily", day, "features") for day in DAYS[:2]),
             step("daily", DAYS[2], "new partition"),
             may("demand", DAYS[0], "daily", action=Action.TRAIN),
@@ -224,23 +224,30 @@ class TestPlan:
             "no history to estimate from",
             "",
             "stage action steps up to date partitions why",
-            "features run 2 - 2026-01-01 .. 2026-01-02 (2) rain is computed in another way",
-            "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if features comes out otherwise",
+            "features run 2 - 2026-01-01 .. 2026-01-02 (2) the expression for `rain` changed",
+            "daily may run 2 - 2026-01-01 .. 2026-01-02 (2) only if the output of `features` changes",
             "run 1 2026-01-03 new partition",
-            "demand may train 1 - 2026-01-01 only if daily comes out otherwise",
+            "demand may train 1 - 2026-01-01 only if the output of `daily` changes",
             "",
             "models:",
-            "demand: may be due (every(1d)), only if daily comes out otherwise",
+            "demand: may be due (every(1d)), only if the output of `daily` changes",
         ]
         assert "| daily | may run | 2 |" in markdown_plan(made)
-        assert "\nmay run daily[2026-01-01]: features runs first" in render_plan(made, why=True)
+        assert "\nmay run daily[2026-01-01]: upstream `features` will rerun" in render_plan(
+            made, why=True
+        )
 
     def test_what_it_should_take(self) -> None:
         took: dict[str, Any] = {"wall_s": 61.5, "cpu_s": 90.0}
         steps = [
             *(step("sales", day, "new partition", **took) for day in DAYS[:2]),
             step(
-                "labels", DAYS[0], "its input is gone", action=Action.REMOVE, wall_s=0.0, cpu_s=0.0
+                "labels",
+                DAYS[0],
+                "its input was removed",
+                action=Action.REMOVE,
+                wall_s=0.0,
+                cpu_s=0.0,
             ),
             *(step("features", day, "new partition") for day in DAYS),
             replace(may("daily", DAYS[0], "features"), wall_s=1.2, cpu_s=1.0),
@@ -253,9 +260,9 @@ class TestPlan:
             "stage action steps about up to date partitions why",
             "weather - - - 3",
             "sales run 2 2 min - 2026-01-01 .. 2026-01-02 (2) new partition",
-            "labels remove 1 - - 2026-01-01 its input is gone",
+            "labels remove 1 - - 2026-01-01 its input was removed",
             "features run 3 ? - 2026-01-01 .. 2026-01-03 (3) new partition",
-            "daily may run 1 1.2 s - 2026-01-01 only if features comes out otherwise",
+            "daily may run 1 1.2 s - 2026-01-01 only if the output of `features` changes",
         ]
         assert "| sales | run | 2 | 2 min | - |" in markdown_plan(made)
         price = Price(cpu_hour=2.0, currency="EUR")
@@ -291,9 +298,12 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("model", "told"),
         [
-            ({"due": ("never trained",)}, "demand: due (never trained)"),
+            ({"due": ("not trained yet",)}, "demand: due (not trained yet)"),
             ({"trigger": "every(7d)"}, "demand: up to date, not due; retrained when every(7d)"),
-            ({"outdated": ("features changed",)}, "demand: outdated (features changed), not due"),
+            (
+                {"outdated": ("upstream `features` changed",)},
+                "demand: outdated (upstream `features` changed), not due",
+            ),
             (
                 {"outdated": ("a", "b"), "due": ("every(7d)",), "trigger": "every(7d)"},
                 "demand: outdated (a; b), due (every(7d))",
@@ -306,11 +316,19 @@ class TestPlan:
 
     def test_remarks(self) -> None:
         waits = [
-            Waiting(stage="features", partition=day, reason=f"weather has no partition {day} yet")
+            Waiting(
+                stage="features",
+                partition=day,
+                reason=f"upstream `weather` has no partition {day} yet",
+            )
             for day in DAYS
         ]
-        whole = Waiting(stage="demand", partition=WHOLE, reason="labels has no partition yet")
-        nothing = Waiting(stage="forecast", partition="", reason="demand has no approved model yet")
+        whole = Waiting(
+            stage="demand", partition=WHOLE, reason="upstream `labels` has no partition yet"
+        )
+        nothing = Waiting(
+            stage="forecast", partition="", reason="model `demand` has no approved version yet"
+        )
         made = plan(
             waiting=(*waits, whole, nothing),
             broken={"sales": {"a.csv": "a.csv can't be read: no"}},
@@ -318,9 +336,9 @@ class TestPlan:
         )
         assert render_plan(made).split("\n")[4:] == [
             "waiting:",
-            "  features 2026-01-01 .. 2026-01-03 (3): weather has no partition yet",
-            "  demand: labels has no partition yet",
-            "  forecast: demand has no approved model yet",
+            "  features 2026-01-01 .. 2026-01-03 (3): upstream `weather` has no partition yet",
+            "  demand: upstream `labels` has no partition yet",
+            "  forecast: model `demand` has no approved version yet",
             "",
             "can't be read:",
             "  sales: a.csv can't be read: no",

@@ -52,12 +52,17 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
         (group("recheck", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is rechecked: a"),
         (group("remove", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} is removed: a"),
         (group("wait", DAYS[0], reasons=("a",)), f"daily {DAYS[0]} waits: a"),
-        (group("train", WHOLE, reasons=("asked for",)), "daily is trained: asked for"),
+        (
+            group("train", WHOLE, reasons=("training requested",)),
+            "daily is trained: training requested",
+        ),
         (group("deliver", *DAYS[:1], reasons=("a",)), f"daily {DAYS[0]} is delivered: a"),
         (group("stay", DAYS[0]), f"daily {DAYS[0]} is up to date"),
         (
-            group("run", *DAYS[:2], reasons=("only if levels comes out otherwise",), unlikely=True),
-            f"daily {DAYS[0]} .. {DAYS[1]} (2) may follow, only if levels comes out otherwise",
+            group(
+                "run", *DAYS[:2], reasons=("only if the output of `levels` changes",), unlikely=True
+            ),
+            f"daily {DAYS[0]} .. {DAYS[1]} (2) may follow, only if the output of `levels` changes",
         ),
         # What the run of that time said isn't always known.
         (group("made", DAYS[0], run="r1"), f"daily {DAYS[0]} was published by run r1 since"),
@@ -74,9 +79,9 @@ def test_a_line_a_group(found: Group, line: str) -> None:
 
 def test_counts_and_what_is_behind() -> None:
     groups = (
-        group("run", DAYS[0], reasons=("levels runs first",)),
-        group("run", DAYS[1], reasons=("only if levels comes out otherwise",), unlikely=True),
-        group("wait", DAYS[2], reasons=("levels has no partition yet",)),
+        group("run", DAYS[0], reasons=("upstream `levels` will rerun",)),
+        group("run", DAYS[1], reasons=("only if the output of `levels` changes",), unlikely=True),
+        group("wait", DAYS[2], reasons=("upstream `levels` has no partition yet",)),
         group("stay", "2025-12-31"),
     )
     behind = (
@@ -87,9 +92,9 @@ def test_counts_and_what_is_behind() -> None:
     assert render_why(why(*groups, because=behind), made).split("\n") == [
         "daily in prod: 1 step, 1 step may follow, 1 partition waiting, 1 partition up to date",
         "",
-        f"daily {DAYS[0]} runs: levels runs first",
-        f"daily {DAYS[1]} may follow, only if levels comes out otherwise",
-        f"daily {DAYS[2]} waits: levels has no partition yet",
+        f"daily {DAYS[0]} runs: upstream `levels` will rerun",
+        f"daily {DAYS[1]} may follow, only if the output of `levels` changes",
+        f"daily {DAYS[2]} waits: upstream `levels` has no partition yet",
         "daily 2025-12-31 is up to date",
         f"because levels {DAYS[0]} runs: a is new",
         f"because rates {DAYS[1]} was published by run r1 since: its code changed",
@@ -117,7 +122,7 @@ def test_a_model_may_become_due() -> None:
     step = Step(stage="levels", partition=DAYS[0], action=Action.RUN, reasons=("a",))
     told = render_why(why(model=state), plan(steps=(step, training))).split("\n")
     assert told[2] == (
-        "daily: may be due (every(1d)), only if levels comes out otherwise; "
+        "daily: may be due (every(1d)), only if the output of `levels` changes; "
         "retrained when every(1d)"
     )
 
@@ -129,8 +134,8 @@ def test_a_model_may_become_due() -> None:
         ("code", "", "judged by its code: 2 columns, contract cccccccc"),
         (
             "code",
-            "it reads levels while it is being called",
-            "judged by its code (opaque: it reads levels while it is being called): 2 columns, "
+            "it collects levels when it is called",
+            "judged by its code (opaque: it collects levels when it is called): 2 columns, "
             "contract cccccccc",
         ),
         ("source", "", "judged by its files and how it reads them: 2 columns, contract cccccccc"),

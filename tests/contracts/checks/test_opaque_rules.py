@@ -27,7 +27,7 @@ def contract(expression: Any) -> ContractSpec:
 
 
 def found(expression: Any) -> str:
-    """What is said of a rule; empty when its expression tells all."""
+    """The message of a rule's fault; empty without one."""
     with quiet():
         faults = list(rule_faults(contract(expression)))
     return faults[0].message.removeprefix("rule r of contract C ") if faults else ""
@@ -67,7 +67,7 @@ FUNCTIONS = [
     (A > 0).name.map(str.upper),
     pl.col("l").list.eval(pl.element().map_batches(low)).list.all(),
 ]
-PYTHON = "holds a Python function, and an edit of that isn't seen"
+PYTHON = "holds a Python function, whose edits can't be detected"
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -92,7 +92,7 @@ def test_python_functions_are_refused(
         (pl.col("l").list.sample(1).list.first() > 0, "draws random numbers without a seed"),
         (
             pl.lit(object(), allow_object=True) == A,
-            "can't be written down: serializing data of type Object is not supported",
+            "can't be serialised: serializing data of type Object is not supported",
         ),
     ],
 )
@@ -101,11 +101,11 @@ def test_other_strangers_are_refused(expression: pl.Expr, says: str) -> None:
 
 
 def test_what_is_nested_too_deep_to_be_searched_is_refused() -> None:
-    assert found(deep()).startswith("can't be written down: maximum recursion depth")
+    assert found(deep()).startswith("can't be serialised: maximum recursion depth")
 
 
 class Written:
-    """An expression that Polars writes as it is told."""
+    """An expression whose serialised form the test chooses."""
 
     def __init__(self, node: object) -> None:
         self.meta = self
@@ -117,9 +117,9 @@ class Written:
 
 def test_a_plugin_and_a_file_are_refused() -> None:
     plugin = Written({"FfiPlugin": {"flags": {}, "lib": "nowhere/lib.so", "symbol": "work"}})
-    assert found(plugin) == "calls a plugin, and another build of that isn't seen"
+    assert found(plugin) == "calls a plugin, whose new builds can't be detected"
     scan = Written({"SubPlan": {"Scan": {"sources": {"Paths": [{"inner": "more.csv"}]}}}})
-    assert found(scan) == "reads something that isn't its row (more.csv)"
+    assert found(scan) == "reads something other than the row (more.csv)"
 
 
 def test_a_fault_says_which_rule_where_and_what_to_do() -> None:
@@ -127,7 +127,7 @@ def test_a_fault_says_which_rule_where_and_what_to_do() -> None:
     assert fault == Fault(
         message=f"rule r of contract C {PYTHON}",
         where="flow.py:7",
-        hint="say it as an expression, or compute a column in the stage and put a rule on that",
+        hint="write it as an expression, or compute a column in the stage and put a rule on that",
     )
     (fault,) = rule_faults(contract(A.shuffle() > 0))
     assert fault.hint.startswith("give it a seed, or compute a column")

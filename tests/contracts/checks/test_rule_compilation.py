@@ -1,4 +1,4 @@
-"""What can't be evaluated of a contract is told without data, all of it at once."""
+"""Find all rules that can't be evaluated, without data."""
 
 from __future__ import annotations
 

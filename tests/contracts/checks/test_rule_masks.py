@@ -11,11 +11,11 @@ from tidemill.core.partition import Grain, Partitioning
 
 
 def test_a_column_is_turned_into_its_type() -> None:
-    turned = masks._turned(pl.Series(["1", "x", None]), pl.Int64())
+    turned = masks._cast(pl.Series(["1", "x", None]), pl.Int64())
     assert turned.to_list() == [1, None, None]
 
 
 def test_a_missing_value_is_in_no_other_partition() -> None:
     days = pl.Series([date(2013, 3, 7), date(2013, 3, 8), None])
     cut = Partitioning(column="day", grain=Grain.DAY)
-    assert masks._outside(days, cut, "2013-03-07").to_list() == [False, True, False]
+    assert masks._is_outside(days, cut, "2013-03-07").to_list() == [False, True, False]

@@ -90,12 +90,12 @@ def test_all_faults_of_an_output_are_found_at_once() -> None:
     faults = [str(fault) for fault in schema_faults(flights(), actual, where="f.py:3")]
     assert faults == [
         "f.py:3: the output has no column 'day' of contract Flights (did you mean 'dya'?)",
-        "f.py:3: column 'flight' is Float64, but contract Flights says Int64 "
-        "(cast it in the stage, or declare the type that it has)",
-        "f.py:3: column 'origin' is String, but contract Flights says Enum('EWR', 'JFK') "
-        "(cast it in the stage, or declare the type that it has)",
-        "f.py:3: the output has a column 'dya' that contract Flights doesn't name "
-        '(declare it, leave it out, or say unknown_columns="drop" or "keep")',
+        "f.py:3: column 'flight' is Float64, but contract Flights declares Int64 "
+        "(cast it in the stage, or change the declared type)",
+        "f.py:3: column 'origin' is String, but contract Flights declares Enum('EWR', 'JFK') "
+        "(cast it in the stage, or change the declared type)",
+        "f.py:3: the output has a column 'dya' that contract Flights doesn't declare "
+        '(declare it, leave it out, or set unknown_columns="drop" or "keep")',
     ]
 
 
@@ -108,7 +108,7 @@ def test_an_optional_column_may_be_missing_but_not_of_another_type() -> None:
     assert schema_faults(spec, {}, where="f.py:3") == []
     assert schema_faults(spec, {"b": pl.Struct({"x": pl.Int8()})}, where="f.py:3") == []
     (fault,) = schema_faults(spec, {"b": pl.Struct({"y": pl.Int8()})}, where="f.py:3")
-    assert "column 'b' is Struct('y', Int8), but contract More says Struct('x', Int64)" in str(
+    assert "column 'b' is Struct('y', Int8), but contract More declares Struct('x', Int64)" in str(
         fault
     )
 

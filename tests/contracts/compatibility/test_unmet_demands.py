@@ -1,4 +1,4 @@
-"""What a contract promises: held against frames that it allows."""
+"""Compare the guarantees of a contract with frames that it allows."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ COLUMNS: list[tuple[Column, Column, list[str]]] = [
         tm.Int64(min=0, unique=True),
         tm.Int64(min=0, unique=True, on_fail="warn"),
         [
-            "x.null: never null; it may be null, where a break only warns",
-            "x.min: min 0; min 0, where a break only warns",
-            "x.unique: unique; it may repeat, where a break only warns",
+            "x.null: never null; it may be null, but violations only warn",
+            "x.min: min 0; min 0, but violations only warn",
+            "x.unique: unique; it may repeat, but violations only warn",
         ],
     ),
     (tm.Int64(min=0, on_fail="warn"), tm.Int64(nullable=True), []),
@@ -145,7 +145,7 @@ TABLES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any
     (X | {"n": Rows(min=1)}, {}, X, {}, []),
     (X | {"n": Rows(min=1, on_fail="fail")}, {}, X, {}, ["rows: min 1; none"]),
     (X | {"n": Rows(max=1, on_fail="fail")}, {}, X | {"n": Rows(max=1)}, {}, [
-        "rows: max 1; max 1, where a break only warns",
+        "rows: max 1; max 1, but violations only warn",
     ]),
     (X | {"b": Budget(max_bad=0.1)}, {}, X | {"b": Budget(max_bad=0.1)}, {}, []),
     (X | {"b": Budget(max_bad=0.1)}, {}, X | {"b": Budget(max_bad=0.2)}, {}, [

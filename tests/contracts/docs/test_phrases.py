@@ -1,4 +1,4 @@
-"""What a contract asks, in words."""
+"""The terms of a contract, phrased in English."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from tidemill.contracts.table_rules import Budget, Freshness, Rows, Unique
         ),
         (Binary(max_length=3), "never null, at most 3 bytes"),
         (List(Int64(), min_length=2), "never null, at least 2 items"),
-        (Int64(unique=True), "never null, unique in a partition"),
-        (Int64(optional=True, default=0), "never null, optional, 0 where it is missing"),
-        (Int64(optional=True, nullable=True), "optional, null where it is missing"),
+        (Int64(unique=True), "never null, unique within a partition"),
+        (Int64(optional=True, default=0), "never null, optional, 0 if missing"),
+        (Int64(optional=True, nullable=True), "optional, null if missing"),
         (String(pii="email", role="feature"), "never null, role feature, personal: email"),
         (Date(partition="1d"), "never null, partition"),
     ],
@@ -106,6 +106,6 @@ def test_the_table_in_words() -> None:
     assert head_terms(Orders.__tidemill_contract__) == (
         ("key", "id"),
         ("partition", "by week of day"),
-        ("unknown columns", "columns that aren't named here are dropped"),
+        ("unknown columns", "undeclared columns are dropped"),
         ("compatibility", "full transitive"),
     )

@@ -136,17 +136,17 @@ def test_the_text_is_what_a_person_would_have_written() -> None:
 
 
 class Flights(tm.Contract, version="0.1.0", key=("distance",), unknown_columns="drop"):
-    """Inferred from 40 rows: say here what one row is."""
+    """Inferred from 40 rows: describe here what one row is."""
 
-    day = tm.Date()  # 2013-01-01 to 2013-01-10; partition="1d" would cut by it
+    day = tm.Date()  # 2013-01-01 to 2013-01-10; could be partition="1d"
     hour = tm.Int64(min=5, max=8)  # 5 to 8
     origin = tm.Enum(["EWR", "JFK"])
     distance = tm.Int64(min=1)  # 3 to 120
     delay = tm.Float64(nullable=True)  # -1.5 to -1.5
 
-    # 1 column can't be declared and is dropped: "dep time". A column's name must be a Python name,
-    # and its type one that contracts have: rename or convert at the source, or by the options of
-    # its reader.
+    # 1 column can't be declared and is dropped: "dep time". A column needs a valid Python name and
+    # a type that contracts support: rename or convert it at the source, or by options of the
+    # reader.
 '''
     )
 
@@ -216,7 +216,7 @@ def test_bounds_are_proposed_when_they_look_like_rules(
 
 @pytest.mark.parametrize("name", ["not a name", "class", "3x", ""])
 def test_a_class_needs_a_name(name: str) -> None:
-    with pytest.raises(UsageError, match="can't name a class"):
+    with pytest.raises(UsageError, match="isn't a valid class name"):
         infer(pl.DataFrame({"a": [1]}), name)
 
 
@@ -239,7 +239,7 @@ def test_codes_are_a_set_or_a_pattern() -> None:
     assert spec.column("status").isin == (200, 404, 500)
     assert (spec.column("near").isin, spec.column("near").min) == (None, 1)
     assert spec.column("sku").regex == "^[A-Z]{2}-[0-9]{4}$"
-    assert '# 2013-01-01 00:00:00 to 2013-01-04 19:00:00; partition="1d" would cut by it' in text
+    assert '# 2013-01-01 00:00:00 to 2013-01-04 19:00:00; could be partition="1d"' in text
 
 
 def test_what_no_data_shows_is_kept() -> None:
@@ -265,7 +265,7 @@ def test_what_no_data_shows_is_kept() -> None:
     assert text.endswith("\n\n    # Read it so.\n")
     spec = declared(text)
     assert str(spec.partitioning) == "by hour of at"
-    assert "would cut by it" not in text
+    assert "could be partition=" not in text
     assert spec.column("at").description == "of the 'sale'"
     assert (spec.column("kg").unit, spec.column("kg").max) == ("kg", None)
     assert (spec.column("mail").pii, spec.column("mail").role) == ("email", "id")

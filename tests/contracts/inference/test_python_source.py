@@ -29,7 +29,7 @@ from tidemill.contracts.table_rules import (
     Unique,
 )
 
-UNSAID = "Python can't give its name, or that of what it reads, or it refers to no class above"
+UNWRITABLE = "its name or a column's isn't a valid Python name, or it refers to no class above"
 
 
 def run(text: str) -> dict[str, ContractSpec]:
@@ -182,8 +182,8 @@ def test_rules_that_look_further_are_written_after_what_they_refer_to() -> None:
 def test_a_reference_to_no_class_above_is_told() -> None:
     flights = Flights.__tidemill_contract__
     assert source([flights]).left_out == (
-        f"Flights: rule 'known': {UNSAID}",
-        f"Flights: rule 'both': {UNSAID}",
+        f"Flights: rule 'known': {UNWRITABLE}",
+        f"Flights: rule 'both': {UNWRITABLE}",
     )
     # Of two that refer to each other one comes first.
     there = ReferenceRule(name="r", columns=("carrier",), contract="Flights", to=("carrier",))
@@ -192,8 +192,8 @@ def test_a_reference_to_no_class_above_is_told() -> None:
         wider=(there,),
     )
     assert source([flights, back]).left_out == (
-        f"Flights: rule 'known': {UNSAID}",
-        f"Flights: rule 'both': {UNSAID}",
+        f"Flights: rule 'known': {UNWRITABLE}",
+        f"Flights: rule 'both': {UNWRITABLE}",
     )
 
 
@@ -211,11 +211,11 @@ def test_what_python_can_not_name_is_told() -> None:
     found = run(written.text)["DailySales"]
     assert (found.names, found.key, [r.name for r in found.rules]) == (("day",), (), ["dated"])
     assert written.left_out == (
-        "daily-sales: the name, for which the class is called DailySales",
-        "daily-sales: column 'order id', whose name Python can't give to one",
-        f"daily-sales: rule 'any of it': {UNSAID}",
-        f"daily-sales: rule 'positive': {UNSAID}",
-        "daily-sales: its key (order id, day), which has such a column",
+        "daily-sales: the name; the class is called DailySales",
+        "daily-sales: column 'order id', whose name isn't a valid Python name",
+        f"daily-sales: rule 'any of it': {UNWRITABLE}",
+        f"daily-sales: rule 'positive': {UNWRITABLE}",
+        "daily-sales: the key (order id, day), which includes such a column",
     )
 
 

@@ -1,4 +1,4 @@
-"""Contracts in IPython: a real shell, in a process of its own."""
+"""Contracts in IPython: a real shell, in a separate process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ print(json.dumps(shown))
 
 
 def shown(*, first: str = "", before: str = "", after: str = "") -> dict[str, dict[str, str]]:
-    """What a shell shows of some values, by type of content."""
+    """The output of a shell for some values, by type of content."""
     ended = subprocess.run(
         [sys.executable, "-c", SHELL.format(first=first, before=before, after=after)],
         capture_output=True,

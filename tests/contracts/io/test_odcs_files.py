@@ -32,7 +32,7 @@ def test_a_contract_goes_into_a_file_and_comes_out(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(tm.TidemillError, match=r"none/orders\.yaml can't be written: No such file"):
+    with pytest.raises(tm.TidemillError, match=r"can't write .*none/orders\.yaml: No such file"):
         tm.write_odcs(Orders, tmp_path / "none" / "orders.yaml")
 
 
@@ -40,5 +40,5 @@ def test_fields_that_the_standard_does_not_have_are_listed(tmp_path: Path) -> No
     file = tmp_path / "orders.odcs.yaml"
     file.write_text(tm.write_odcs(Orders).replace("required:", "requird:"), encoding="utf-8")
     assert tm.read_odcs(str(file)).unrepresented == (
-        "schema[0].properties[0].requird: no field of the standard",
+        "schema[0].properties[0].requird: not a field of the standard",
     )

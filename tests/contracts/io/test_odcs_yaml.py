@@ -1,4 +1,4 @@
-"""YAML files of the standard: what is no document is refused with its line, what isn't known is told."""
+"""YAML files of the standard: invalid documents are refused with a line, unknown fields are listed."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_what_may_be_anything_is_no_unknown_field() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "shop.yaml is no document: it has no fields such as apiVersion and schema"),
-        ("- a\n", "shop.yaml is no document"),
+        ("", "shop.yaml is not a document: it has no fields such as apiVersion and schema"),
+        ("- a\n", "shop.yaml is not a document"),
         ("a: [1\nb: 2\n", "shop.yaml:2:"),
-        ("a: 1\na: 2\n", "shop.yaml:2: a is said twice"),
-        ("s:\n- n: 1\n  n: 2\n", "shop.yaml:3: s[0].n is said twice"),
+        ("a: 1\na: 2\n", "shop.yaml:2: duplicate field a"),
+        ("s:\n- n: 1\n  n: 2\n", "shop.yaml:3: duplicate field s[0].n"),
         ("a: !!python/object:os.system {}\n", "shop.yaml:1:4: could not determine a constructor"),
         ("a: 2026-99-01\n", "shop.yaml: month must be in 1..12"),
         (HEAD + "datasett: x\n", "shop.yaml:6: datasett: extra inputs are not permitted"),
@@ -75,7 +75,7 @@ def test_what_may_be_anything_is_no_unknown_field() -> None:
         ),
         # Where either of two forms would do, the field itself is named.
         (HEAD + "team: 5\n", "shop.yaml:6: team: input should be a valid"),
-        ("a: &a [*a]\n", "shop.yaml: its aliases (& and *) make more than 1,000,000 values of it"),
+        ("a: &a [*a]\n", "shop.yaml: its aliases (& and *) expand to more than 1,000,000 values"),
         ("[" * 3000, "shop.yaml:"),
     ],
 )  # fmt: skip
@@ -99,10 +99,10 @@ def test_aliases_that_blow_up_are_refused_at_once() -> None:
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="can't be read: No such file"):
+    with pytest.raises(SourceError, match=r"can't read .*none\.yaml: No such file"):
         read(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
-    with pytest.raises(SourceError, match="can't be read: it isn't UTF-8"):
+    with pytest.raises(SourceError, match=r"can't read .*: it isn't UTF-8"):
         read(tmp_path / "latin.yaml")
 
 

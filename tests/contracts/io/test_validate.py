@@ -164,9 +164,9 @@ def test_bad_rows_keep_their_unknown_columns_and_good_ones_drop_them() -> None:
     ("data", "error", "says"),
     [
         ("/no/such/file.parquet", SourceError, "file.parquet"),
-        ([], UsageError, r"\[\] is no frame and no path"),
-        ([3], UsageError, r"\[3\] is no frame and no path"),
-        (None, UsageError, "None is no frame"),
+        ([], UsageError, r"\[\] is neither a frame nor a path"),
+        ([3], UsageError, r"\[3\] is neither a frame nor a path"),
+        (None, UsageError, "None is neither a frame"),
         (FRAME.drop("size"), ContractError, "column 'size' of contract Orders is missing"),
     ],
 )
@@ -177,7 +177,7 @@ def test_data_that_cannot_be_judged(data: Any, error: type[Exception], says: str
 
 def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("no")
-    with pytest.raises(SourceError, match="the data can't be read"):
+    with pytest.raises(SourceError, match="can't read the data"):
         Orders.validate(tmp_path / "x.parquet")
 
 

@@ -1,4 +1,4 @@
-"""What a property says besides its type, and which of it a column can say."""
+"""Read properties of a document as columns, and list what columns can't express."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tidemill.contracts.column import Column
         (
             {**INT, "logicalTypeOptions": {"minimum": "low"}},
             {},
-            ["logicalTypeOptions.minimum: low is no bound of a Int64: 'low' is no number"],
+            ["logicalTypeOptions.minimum: low is not a bound of a Int64: 'low' is not a number"],
         ),
         (
             {"physicalType": "decimal(5,2)", "logicalTypeOptions": {"minimum": 0.5, "maximum": 2}},
@@ -41,7 +41,9 @@ from tidemill.contracts.column import Column
         (
             {"physicalType": "decimal(5,2)", "logicalTypeOptions": {"minimum": "x"}},
             {},
-            ["logicalTypeOptions.minimum: x is no bound of a Decimal(5, 2): 'x' is no decimal"],
+            [
+                "logicalTypeOptions.minimum: x is not a bound of a Decimal(5, 2): 'x' is not a decimal"
+            ],
         ),
         (
             {"logicalType": "date", "logicalTypeOptions": {"minimum": "2026-01-01"}},
@@ -57,8 +59,8 @@ from tidemill.contracts.column import Column
             {"logicalType": "date", "logicalTypeOptions": {"minimum": datetime(2026, 1, 1)}},
             {},
             [
-                "logicalTypeOptions.minimum: 2026-01-01 00:00:00 is no bound of a Date: "
-                "2026-01-01 00:00:00 is a moment, not a day"
+                "logicalTypeOptions.minimum: 2026-01-01 00:00:00 is not a bound of a Date: "
+                "2026-01-01 00:00:00 is a timestamp, not a date"
             ],
         ),
         (
@@ -70,8 +72,8 @@ from tidemill.contracts.column import Column
             {"logicalType": "timestamp", "logicalTypeOptions": {"maximum": "2026-01-01T00:00:00Z"}},
             {},
             [
-                "logicalTypeOptions.maximum: 2026-01-01T00:00:00Z is no bound of a Datetime('us', None): "
-                "2026-01-01T00:00:00Z has a time zone, and the column has none"
+                "logicalTypeOptions.maximum: 2026-01-01T00:00:00Z is not a bound of a Datetime('us', None): "
+                "2026-01-01T00:00:00Z has a time zone, but the column has none"
             ],
         ),
         (
@@ -97,7 +99,7 @@ from tidemill.contracts.column import Column
             {"isin": ("a", "b")},
             ["enum[0].label: A"],
         ),
-        ({**INT, "enum": [{"value": "a"}]}, {}, ["enum: values of a Int64: 'a' is no number"]),
+        ({**INT, "enum": [{"value": "a"}]}, {}, ["enum: values of a Int64: 'a' is not a number"]),
         (
             {
                 "logicalType": "array",
@@ -111,7 +113,7 @@ from tidemill.contracts.column import Column
         (
             {**TEXT, "partitioned": True},
             {},
-            ["partitioned: a column that may be null can't be the partition"],
+            ["partitioned: a nullable column can't be the partition column"],
         ),
         (
             {**TEXT, "partitioned": True, "required": True},
@@ -121,7 +123,7 @@ from tidemill.contracts.column import Column
         (
             {"logicalType": "number", "partitioned": True, "required": True},
             {"nullable": False},
-            ["partitioned: a Float64 can't be the partition"],
+            ["partitioned: a Float64 can't be the partition column"],
         ),
         (
             {
@@ -181,7 +183,9 @@ def test_properties(told: dict[str, Any], said: dict[str, Any], unsaid: list[str
 def test_a_pattern_that_polars_can_not_do_is_listed() -> None:
     found, [line] = column(**TEXT, logicalTypeOptions={"pattern": "a(?!b)"})
     assert found.regex is None
-    assert line.startswith(f"{AT}.logicalTypeOptions.pattern: 'a(?!b)' is no pattern for Polars")
+    assert line.startswith(
+        f"{AT}.logicalTypeOptions.pattern: Polars doesn't support the pattern 'a(?!b)'"
+    )
 
 
 def test_the_exact_text_of_a_bound_yields_to_an_edit_of_the_number() -> None:
@@ -192,4 +196,4 @@ def test_the_exact_text_of_a_bound_yields_to_an_edit_of_the_number() -> None:
     assert (str(kept.min), str(edited.min)) == ("0.10", "0.2")
     nonsense = [{"property": "tidemillExact", "value": {"min": "x"}}]
     _, unrepresented = column(**INT, logicalTypeOptions={"minimum": 1}, customProperties=nonsense)
-    assert "minimum: 1 is no bound of a Int64" in unrepresented[0]
+    assert "minimum: 1 is not a bound of a Int64" in unrepresented[0]

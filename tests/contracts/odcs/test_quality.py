@@ -66,7 +66,7 @@ def valid(values: Any, **told: Any) -> dict[str, Any]:
         (
             valid(["a"], severity="warning"),
             {},
-            ["invalidValues with a severity of its own, warning"],
+            ["invalidValues with another severity, warning"],
         ),
         (valid(["a"], severity="high"), {"isin": ("a",)}, [".severity: high"]),
         (
@@ -106,7 +106,7 @@ def test_checks_of_columns(told: dict[str, Any], said: dict[str, Any], unsaid: l
 def test_checks_that_do_not_fit_their_column() -> None:
     numbers, [wrong] = column(**INT, quality=[valid(["a"])])
     assert numbers.isin is None
-    assert wrong == f"{AT}.quality[0]: validValues of a Int64: 'a' is no number"
+    assert wrong == f"{AT}.quality[0]: validValues of a Int64: 'a' is not a number"
     _, [pattern] = column(
         **INT, quality=[check(metric="invalidValues", mustBe=0, arguments={"pattern": "a"})]
     )
@@ -188,7 +188,7 @@ def test_rules_come_back_as_expressions() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("nonsense", "its expression is no JSON that Polars writes"),
+        ("nonsense", "its expression is not JSON from Polars"),
         ('{"Unheard": 1}', "its expression was written by Polars 9.9, and Polars"),
         # What runs code when it is read never gets there.
         (

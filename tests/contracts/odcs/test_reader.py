@@ -26,7 +26,7 @@ def test_the_first_partition_counts() -> None:
     cut = {**INT, "required": True, "partitioned": True}
     found = read({**cut, "partitionKeyPosition": 2}, {**cut, "partitionKeyPosition": 1})
     assert only(found).partitioning.column == "c1"
-    assert found.unrepresented == (f"{AT}.partitioned: a table is partitioned by one column",)
+    assert found.unrepresented == (f"{AT}.partitioned: a table is partitioned by one column only",)
 
 
 def test_what_a_table_says_by_custom_properties() -> None:
@@ -56,8 +56,8 @@ def test_a_budget_that_is_none_is_listed(budget: Any) -> None:
         ("1.2.3", "1.2.3", None),
         ("1.2", "1.2.0", "version: 1.2 is read as 1.2.0"),
         ("2", "2.0.0", "version: 2 is read as 2.0.0"),
-        ("v1", "1.0.0", "version: 'v1' is not MAJOR.MINOR.PATCH; 1.0.0 is taken"),
-        ("01.0.0", "1.0.0", "version: '01.0.0' is not MAJOR.MINOR.PATCH; 1.0.0 is taken"),
+        ("v1", "1.0.0", "version: 'v1' is not MAJOR.MINOR.PATCH; it is read as 1.0.0"),
+        ("01.0.0", "1.0.0", "version: '01.0.0' is not MAJOR.MINOR.PATCH; it is read as 1.0.0"),
     ],
 )
 def test_versions(told: str, version: str, listed: str | None) -> None:
@@ -96,7 +96,7 @@ def test_tables_without_columns_or_a_name_are_listed() -> None:
     found = imported({**HEAD, "schema": tables})
     assert found.contracts == ()
     assert found.unrepresented == (
-        "schema[0]: no columns that a contract can have",
+        "schema[0]: no columns that a contract can express",
         "schema[1]: a table without a name",
         "schema[2]: a table without a name",
     )
@@ -105,4 +105,4 @@ def test_tables_without_columns_or_a_name_are_listed() -> None:
 
 def test_fields_that_the_standard_does_not_have_are_listed() -> None:
     found = imported({**HEAD, "schema": []}, unknown=["schema[0].propertys"])
-    assert "schema[0].propertys: no field of the standard" in found.unrepresented
+    assert "schema[0].propertys: not a field of the standard" in found.unrepresented

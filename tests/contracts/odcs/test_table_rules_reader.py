@@ -144,7 +144,7 @@ def test_a_reference_is_held_against_the_tables_of_the_document() -> None:
         "schema[0].properties[1].relationships[0]: b_in_others: column 'idd' is not one of others's "
         "columns (did you mean 'id'?)",
         "schema[0].properties[2].relationships[0]: c_in_others: c is Int64, others.day is Date: "
-        "no value is in both",
+        "they share no values",
     )
 
 
@@ -172,7 +172,7 @@ def test_freshness(value: int, unit: str, within: str) -> None:
     ("told", "line"),
     [
         ({"property": "latency", "value": 4}, "slaProperties[0]: property latency, value 4"),
-        (fresh(unit="s"), "slaProperties[0]: day_fresh: within='4None' is not a length of time"),
+        (fresh(unit="s"), "slaProperties[0]: day_fresh: within='4None' is not a duration"),
         (fresh(value="4"), "slaProperties[0]: property freshness, value 4"),
         (fresh(element="t.n"), "slaProperties[0]: n_fresh: n is Int64: only a Date or Datetime"),
         (fresh(element="u.day"), "slaProperties[0]: property freshness"),
@@ -216,5 +216,5 @@ def test_each_service_level_takes_the_next_name_of_its_column() -> None:
 def test_names_of_no_service_level_are_listed(said: list[Any]) -> None:
     found = levels(customProperties=[{"property": "tidemillFreshness", "value": said}])
     assert found.unrepresented == (
-        "schema[0].customProperties[0]: the custom property tidemillFreshness: of no service level",
+        "schema[0].customProperties[0]: the custom property tidemillFreshness: no such service level",
     )

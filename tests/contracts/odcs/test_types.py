@@ -122,7 +122,7 @@ MICRO = ("us", None)
                 "logicalTypeOptions": {"timezone": True, "defaultTimezone": "Mars"},
             },
             DType("Datetime", ("us", "UTC")),
-            "logicalTypeOptions.defaultTimezone: Mars is no time zone; UTC is taken",
+            "logicalTypeOptions.defaultTimezone: Mars is not a time zone; UTC is used",
         ),
         (
             {"logicalType": "array", "items": {"logicalType": "integer"}},
@@ -151,7 +151,7 @@ MICRO = ("us", None)
                 "map": {"key": {"logicalType": "string"}, "value": {"logicalType": "integer"}},
             },
             DType("List", (DType("Struct", ("key", DType("String"), "value", DType("Int64"))),)),
-            "logicalType: map is read as a list of records with key and value",
+            "logicalType: map is read as a list of structs with key and value",
         ),
         (
             {"logicalType": "vector", "logicalTypeOptions": {"dimensions": 3}},
@@ -209,22 +209,22 @@ def test_a_logical_type_that_is_none_is_listed() -> None:
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({}, "it has no type; it can't be read as a type of columns"),
+        ({}, "the property has no type"),
         (
             {"physicalType": "geography"},
-            "the physical type geography can't be read as a type of columns",
+            "unknown physical type geography",
         ),
-        ({"logicalType": "array"}, "an array without items has no type"),
+        ({"logicalType": "array"}, "an array without items has no item type"),
         (
             {"logicalType": "array", "items": {"logicalType": "array"}},
             "the type of its items can't be read",
         ),
-        ({"logicalType": "object"}, "an object without properties that have a type"),
+        ({"logicalType": "object"}, "an object without typed properties"),
         (
             {"logicalType": "object", "properties": [{"name": "x"}]},
-            "an object without properties that have a type",
+            "an object without typed properties",
         ),
-        ({"logicalType": "map"}, "a map without types of its keys and values"),
+        ({"logicalType": "map"}, "a map without types for its keys and values"),
         ({"logicalType": "vector"}, "a vector of float32 with unknown dimensions"),
         (
             {
@@ -232,6 +232,14 @@ def test_a_logical_type_that_is_none_is_listed() -> None:
                 "logicalTypeOptions": {"dimensions": 8, "elementType": "binary"},
             },
             "a vector of binary with 8 dimensions",
+        ),
+        # An element type that can't be a key of a dict.
+        (
+            {
+                "logicalType": "vector",
+                "logicalTypeOptions": {"dimensions": 8, "elementType": [None]},
+            },
+            "a vector of [None] with 8 dimensions",
         ),
         ({"name": ""}, "a property without a name"),
         ({"name": "good", "logicalType": "date"}, "a second property 'good'"),

@@ -50,11 +50,11 @@ def test_values(value: Any, dtype: DType, told: Any) -> None:
     ("told", "dtype", "why"),
     [
         ("soon", DType("Date"), "Invalid isoformat"),
-        ("90 s", DType("Duration", ("us",)), "'90 s' is no duration such as PT90S"),
-        ("§", DType("Binary"), "is no Base64"),
-        ("abc", DType("Binary"), "'abc' is no Base64"),
+        ("90 s", DType("Duration", ("us",)), "'90 s' is not a duration such as PT90S"),
+        ("§", DType("Binary"), "is not Base64"),
+        ("abc", DType("Binary"), "'abc' is not Base64"),
         ("9 o'clock", DType("Time"), "Invalid isoformat"),
-        ("three", DType("Int8"), "'three' is no number"),
+        ("three", DType("Int8"), "'three' is not a number"),
     ],
 )
 def test_what_is_no_value_of_a_type(told: str, dtype: DType, why: str) -> None:

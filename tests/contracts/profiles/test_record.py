@@ -1,4 +1,4 @@
-"""What a column's profile tells of itself."""
+"""Derived figures of a column's profile."""
 
 from __future__ import annotations
 

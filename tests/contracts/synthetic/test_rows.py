@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from decimal import Decimal as Exact
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -21,7 +19,6 @@ from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.io.contract import Contract
 from tidemill.contracts.io.synthetic import sample
 from tidemill.contracts.spec import ContractSpec, rule
-from tidemill.contracts.synthetic.regex_text import Matching
 from tidemill.contracts.table_rules import References, Unique
 from tidemill.core.errors import ContractError, UsageError
 
@@ -36,13 +33,13 @@ def strictly(spec: ContractSpec, frame: pl.DataFrame, partition: str | None = No
 def drawn_or_told(
     spec: ContractSpec, rows: int, seed: int, bad: float = 0.0
 ) -> pl.DataFrame | None:
-    """A sample; None for a contract that allows too few rows, or all, if that is what is said."""
+    """A sample; None if the error says that the contract allows too few rows, or all."""
     told = ""
     try:
         return sample(spec, rows, seed=seed, bad=bad)
     except ContractError as error:
         told = str(error)
-    assert "hardly any passes rule" in told or "no row can be bad" in told
+    assert "hardly any random row passes rule" in told or "no row can be bad" in told
     return None
 
 
@@ -140,46 +137,6 @@ def one(column: Any, **more: Any) -> type[Contract]:
 
 
 @pytest.mark.parametrize(
-    ("column", "holds"),
-    [
-        (tm.Int64(min=5), lambda a: a >= 5),
-        (tm.Int64(max=-5), lambda a: a <= -5),
-        (tm.Int64(min_exclusive=5, max_exclusive=7), lambda a: a == 6),
-        (tm.Int8(), lambda a: 0 <= a <= 127),
-        (tm.UInt64(min=2**64 - 2), lambda a: a >= 2**64 - 2),
-        (tm.Int128(min=2**100, max=2**101), lambda a: 2**100 <= a <= 2**101),
-        (tm.Float64(max=0.5), lambda a: a <= 0.5),
-        (tm.Float64(min_exclusive=0.001, max_exclusive=0.002), lambda a: 0.001 < a < 0.002),
-        (tm.Float32(min=1), lambda a: a >= 1),
-        (tm.Decimal(5, 2, min=Exact("1.25"), max=2), lambda a: Exact("1.25") <= a <= 2),
-        (tm.Decimal(9, 3, min_exclusive=1), lambda a: a > 1),
-        (tm.Bool(), lambda a: a in (True, False)),
-        (tm.String(isin=["a", "b"]), lambda a: a in "ab"),
-        (tm.String(min_length=9), lambda a: len(a) >= 9),
-        (tm.String(max_length=2), lambda a: len(a) <= 2),
-        (tm.Binary(min_length=2, max_length=2), lambda a: len(a) == 2),
-        (tm.Categorical(), str.isalpha),
-        (tm.Date(min=date(2030, 1, 1)), lambda a: a >= date(2030, 1, 1)),
-        (tm.Date(max_exclusive=date(1990, 1, 1)), lambda a: a < date(1990, 1, 1)),
-        (tm.Date(min=date(2024, 5, 1), max=date(2024, 5, 2)), lambda a: a.month == 5),
-        (tm.Date(max=date(2024, 5, 2)), lambda a: a.year == 2024),
-        (tm.Datetime("ms", max_exclusive=datetime(2020, 1, 1)), lambda a: a.year < 2020),
-        (tm.Datetime("us", "America/New_York", min=datetime(2031, 1, 1, tzinfo=NEW_YORK)),
-         lambda a: a.year >= 2031),
-        (tm.Time(), lambda a: a.microsecond == 0),
-        (tm.Duration("ms"), lambda a: timedelta(0) <= a < timedelta(days=1)),
-        (tm.List(tm.Int8(), min_length=1, max_length=2), lambda a: 1 <= len(a) <= 2),
-        (tm.Array(tm.Date(), 2), lambda a: len(a) == 2),
-        (tm.Struct({"x": tm.Float64(), "y": tm.String()}), lambda a: set(a) == {"x", "y"}),
-    ],
-)  # fmt: skip
-def test_every_type_within_its_bounds(column: Any, holds: Any) -> None:
-    values = one(column).sample(50, seed=4)["a"].to_list()
-    assert len(values) == 50
-    assert all(holds(value) for value in values)
-
-
-@pytest.mark.parametrize(
     ("column", "partition"),
     [
         (tm.Date(partition="1w"), "2013-W10"),
@@ -222,7 +179,7 @@ def test_references_are_to_rows_that_are_given() -> None:
 
     given = Airlines.sample(3)
     assert set(Trips.sample(50, given={Airlines: given})["carrier"]) <= set(given["carrier"])
-    with pytest.raises(UsageError, match=r"Trips.known refers to Airlines: give rows of it"):
+    with pytest.raises(UsageError, match=r"Trips.known refers to Airlines: pass rows of it"):
         Trips.sample(5)
 
 
@@ -248,10 +205,15 @@ class Few(Contract, key=("a",)):
     ("contract", "options", "error", "says"),
     [
         (Impossible, {}, ContractError, "only 0 of 10 rows of Impossible .* rule never"),
-        (Few, {}, ContractError, "only 3 of 10 rows of Few .* hardly any passes rule key"),
+        (
+            Few,
+            {},
+            ContractError,
+            "only 3 of 10 rows of Few .* hardly any random row passes rule key",
+        ),
         (Loose, {"bad": 0.5}, ContractError, "so no row can be bad"),
         (Agreed, {"bad": 0.5}, ContractError, "so no row can be bad"),
-        (Loose, {"bad": 2}, UsageError, "bad is from 0 to 1"),
+        (Loose, {"bad": 2}, UsageError, "bad between 0 and 1"),
         (Loose, {"partition": "2013-03-07"}, UsageError, "Loose has no partitions"),
     ],
 )
@@ -260,35 +222,3 @@ def test_what_cannot_be_drawn_is_told(
 ) -> None:
     with pytest.raises(error, match=says):
         contract.sample(10, **options)
-
-
-def test_no_whole_number_between_two_bounds() -> None:
-    with pytest.raises(ContractError, match="there is no whole number from 2 to 1"):
-        one(tm.Decimal(3, 0, min_exclusive=1, max_exclusive=2)).sample(1)
-
-
-PATTERNS = [
-    r"^[A-Z]{2}\d+$", r"(a|bc)?d*", r"[^a-z]", r"x{2,}", r"(\w)-\1", r"\s\S\D\W", r".", r"a+?b",
-    r"^$", r"[äöü]", r"(?:ab){3}", r"[^x]y", r"é",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_texts_match_their_pattern(pattern: str) -> None:
-    import re
-
-    chance = np.random.Generator(np.random.PCG64(1))
-    matching = Matching(pattern)
-    assert all(re.search(pattern, matching.draw(chance)) for _ in range(50))
-
-
-def test_looks_and_empty_classes_are_left_to_the_rule() -> None:
-    chance = np.random.Generator(np.random.PCG64(1))
-    assert Matching(r"(?=b)a").draw(chance) == "a"
-    assert Matching(r"[^\x00-\xff]").draw(chance) == ""
-    assert Matching(r"(?>ab)").draw(chance) == "ab"
-
-
-def test_a_pattern_that_only_polars_reads_is_named() -> None:
-    with pytest.raises(ContractError, match="no texts can be drawn for the pattern"):
-        Matching(r"\p{L}")

@@ -134,7 +134,9 @@ def test_what_production_ingests_meanwhile_stays(tides: Tides) -> None:
 def test_only_code_that_the_branch_ran_is_promoted(tides: Tides) -> None:
     ran(tides, DEV)
     tides.edit("value * 2", "value * 3")
-    with pytest.raises(UsageError, match=r"isn't what dev-ana ran:\n  doubled: double is computed"):
+    with pytest.raises(
+        UsageError, match=r"isn't what dev-ana ran:\n  doubled: the expression for `double` changed"
+    ):
         promoted(tides)
     with opened(tides, DEV) as project:
         project.run(since=day(1), until=day(1))
@@ -148,7 +150,7 @@ def test_only_code_that_the_branch_ran_is_promoted(tides: Tides) -> None:
 def test_a_stage_that_the_branch_has_not_is_not_promoted(tides: Tides) -> None:
     ran(tides, DEV)
     tides.text = tides.text.replace("def daily(", "def weekly(")
-    with pytest.raises(UsageError, match="weekly: it is new"):
+    with pytest.raises(UsageError, match="weekly: new stage"):
         promoted(tides)
 
 
@@ -343,10 +345,10 @@ def test_what_is_refused(tides: Tides) -> None:
     with opened(tides) as project:
         known = project.environments
         for attempt, words in (
-            (lambda: known.create(PRODUCTION), "always there"),
+            (lambda: known.create(PRODUCTION), "always exists"),
             (lambda: known.create("a b"), "no name"),
             (lambda: known.create("x", parent="dev"), "did you mean 'dev-ana'"),
-            (lambda: known.create("x", ttl="soon"), "no length of time"),
+            (lambda: known.create("x", ttl="soon"), "is not a duration"),
             (lambda: known.create("x", sample=2.0), "no sample"),
             (lambda: known.drop([PRODUCTION]), "can't be dropped"),
             (lambda: known.drop(["dev"]), "did you mean 'dev-ana'"),
@@ -442,7 +444,7 @@ def test_what_differs_is_told_by_partition_and_column(
         project.run()
     differing = {found.stage: found for found in apart(tides)}
     assert differing.keys() == {"doubled", "daily"}
-    assert differing["doubled"].recipe == ("double is computed in another way",)
+    assert differing["doubled"].recipe == ("the expression for `double` changed",)
     assert (differing["doubled"].same, set(differing["doubled"].changed)) == (
         0,
         {day(number) for number in (0, 2, 3, 4)},

@@ -148,13 +148,13 @@ class TestPrinted:
             with recorder.step("a", "b", 2):
                 sys.stdout.write("the next has room again\n")
         lines = read_log(tmp_path)
-        assert noticed.text == f"over {MOST:,} bytes: from here only the end is kept"
+        assert noticed.text == f"more than {MOST:,} bytes: from here only the end is kept"
         assert (noticed.stream, noticed.level, noticed.logger) == ("log", "WARNING", "tidemill")
         assert lines[-2].text.startswith("59 999 ")
         assert lines[-1].attempt == 2
         notes = [line for line in lines if line.logger]
         left = int(notes[1].text.split()[1].replace(",", ""))
-        assert notes[1].text == f"... {left:,} lines are left out"
+        assert notes[1].text == f"... {left:,} lines omitted"
         assert len(lines) - len(notes) - 1 + left == 60_000
         # In the place of what is missing.
         assert lines[lines.index(notes[0]) + 1] == notes[1]
@@ -170,7 +170,7 @@ class TestPrinted:
         assert texts == [
             "one",
             "two",
-            "over 100 bytes: from here only the end is kept",
+            "more than 100 bytes: from here only the end is kept",
             "three",
         ]
 
@@ -282,7 +282,7 @@ class TestStreams:
         assert terminal.out == "inner\nouter\n"
 
     def test_a_step_needs_an_open_recorder(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="before it is opened"):
+        with pytest.raises(UsageError, match="open the recorder in a `with` statement"):
             Recorder(tmp_path).step("a", "b", 1)
 
 
@@ -501,8 +501,8 @@ class TestFaults:
                     sys.stdout.write("shown\n")
         assert terminal.out == "shown\nshown\n"
         assert terminal.err == (
-            f"tidemill: {tmp_path / 'logs' / 'run'} can't be written (Not a directory): the run goes "
-            "on, but what its steps print and log is not kept\n"
+            f"tidemill: can't write {tmp_path / 'logs' / 'run'} (Not a directory): the run continues, "
+            "but the output of its steps isn't recorded\n"
         )
 
     def test_a_full_disk(

@@ -40,9 +40,9 @@ def told(found: Why) -> list[str]:
 def test_down_to_the_file(tides: Tides) -> None:
     tides.send(1, (1.0, 2.0, 9.0))
     assert told(reasons(tides, "daily")) == [
-        f"daily {day(1)} run: doubled runs first",
+        f"daily {day(1)} run: upstream `doubled` will rerun",
         f"daily {day(0)} {day(2)} stay: ",
-        f"doubled {day(1)} run: raw runs first",
+        f"doubled {day(1)} run: upstream `raw` will rerun",
         f"raw {day(1)} run: files changed; data/{day(1)}.parquet changed",
     ]
 
@@ -53,7 +53,7 @@ def test_a_run_in_between(tides: Tides) -> None:
     run = tides.run("raw").run
     found = reasons(tides, "doubled")
     assert told(found) == [
-        f"doubled {day(1)} run: column value of raw changed",
+        f"doubled {day(1)} run: column `value` of `raw` changed",
         f"doubled {day(0)} {day(2)} stay: ",
         f"raw {day(1)} made: files changed",
     ]
@@ -64,6 +64,6 @@ def test_a_column_that_is_computed_in_another_way(tides: Tides) -> None:
     tides.edit("value * 2", "value * 3")
     found = reasons(tides, "doubled")
     days = " ".join(day(number) for number in range(3))
-    assert told(found) == [f"doubled {days} run: double is computed in another way"]
+    assert told(found) == [f"doubled {days} run: the expression for `double` changed"]
     assert (found.judged_by, found.opaque) == ("query", "")
     assert "column double" in found.recipe_parts

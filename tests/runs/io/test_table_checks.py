@@ -71,7 +71,7 @@ class TestUnique:
         [message] = receipt.messages
         assert message.startswith(f"doubled {day(3)} breaks its contract")
         assert "once: 2 of 3 rows repeat id, such as 11, 12, also in 2024-03-02" in message
-        assert "remove the repetition at the source, or change the rule (tides.py:" in message
+        assert "remove the duplicates at the source, or change the rule (tides.py:" in message
         assert unique.published()["doubled"] == [day(n) for n in range(3)]
         assert unique.published()["daily"] == [day(n) for n in range(3)]
 
@@ -206,7 +206,7 @@ class TestReferences:
         tides.send(0)
         plan = tides.open().plan()
         assert [(item.stage, item.reason) for item in plan.waiting if item.stage == "doubled"] == [
-            ("doubled", "ports, which it refers to, is not published yet")
+            ("doubled", "referenced table `ports` is not published yet")
         ]
         assert tides.run().exit_code == 1  # there are no files of ports
         assert "doubled" not in tides.published()
@@ -296,7 +296,7 @@ class TestDrift:
 
     def test_a_column_that_has_no_values_any_more(self, tides: Tides) -> None:
         tides.send(3, [None] * 10)
-        assert "steady: double has no values any more, it had some in" in tides.run().messages[0]
+        assert "steady: double has no values, but had some in" in tides.run().messages[0]
 
     def test_a_day_that_changes_is_held_against_the_days_before(self, tides: Tides) -> None:
         tides.send(1, [float(value) for value in range(100, 110)])
@@ -321,7 +321,7 @@ class TestRecheck:
         assert {step.action for step in plan.steps} == {Action.RECHECK}
         assert {step.stage for step in plan.steps} == {"doubled"}
         assert {reason for step in plan.steps for reason in step.reasons} == {
-            "its contract checks something else"
+            "the checks of its contract changed"
         }
         receipt = unique.run()
         assert receipt.exit_code == 3
@@ -493,7 +493,7 @@ class TestFreshness:
         receipt = tides.run()
         stale = (
             "doubled: fresh: the newest day is 2024-03-02, 61 h ago, not within 60h; "
-            "find out why nothing newer came"
+            "check why no newer rows arrived"
         )
         assert (receipt.exit_code, receipt.messages) == (0, (stale,))
         assert tides.open().plan().notes == (stale,)

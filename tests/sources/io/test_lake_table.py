@@ -239,7 +239,9 @@ class TestFaults:
                 action["add"]["path"] = "s3://elsewhere/a.parquet"
 
         rewrite(tmp_path / "lake", move)
-        assert "has files elsewhere (s3://elsewhere/a.parquet)" in self.says(Tides(tmp_path, LAKE))
+        assert "has files outside the folder (s3://elsewhere/a.parquet)" in self.says(
+            Tides(tmp_path, LAKE)
+        )
 
     def test_columns_that_have_other_names_in_files(self, tmp_path: Path) -> None:
         add(tmp_path / "lake", rows_of(0))
@@ -256,7 +258,7 @@ class TestFaults:
                 action["metaData"]["schemaString"] = json.dumps(schema)
 
         rewrite(tmp_path / "lake", mapped)
-        assert "is a Delta table with columnMapping, which isn't read" in self.says(
+        assert "is a Delta table with columnMapping, which isn't supported" in self.says(
             Tides(tmp_path, LAKE)
         )
 

@@ -320,7 +320,7 @@ class TestFaults:
         ("url", "says"),
         [
             ("sqlite:///none.db", "sqlite:///none.db: there is no file"),
-            ("postgresql://[me:sesame", "the url of a database can't be understood"),
+            ("postgresql://[me:sesame", "the database url can't be parsed"),
             ("env:TIDEMILL_NO_SUCH", "the environment variable TIDEMILL_NO_SUCH isn't set"),
         ],
     )

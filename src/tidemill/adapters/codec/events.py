@@ -1,8 +1,8 @@
-"""Events and their parts as JSON text, and back.
+"""Encode events and their parts as JSON, and decode them.
 
-An event is stored as {"kind": class name, "v": version of its shape, "event": its fields}; those that
-hold their default are left out of all but publications. A kind or a version that isn't known was
-written by a newer Tidemill and is refused, never half read.
+An event is stored as {"kind": class name, "v": format version, "event": fields}; fields that hold their
+default are omitted, except in publications. An unknown kind or version was written by a newer Tidemill
+and is rejected, never partly read.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Publication(msgspec.Struct, gc=False):
 
 
 class Address(NamedTuple):
-    """What an event is about; None where its kind has no such part."""
+    """The environment, run, stage and partition of an event; None for a part its kind doesn't have."""
 
     environment: str | None
     run: str | None
@@ -81,39 +81,39 @@ class Address(NamedTuple):
 
 _ENCODER = msgspec.json.Encoder()
 _READER = msgspec.json.Decoder(_Read)
-# A decoder per type costs 0.1 ms to build, so each is built when it is first needed. Not strict:
-# JSON has no NaN and no infinity, so such a figure is written as text.
+# Building a decoder takes 0.1 ms, so each is built on first use. They aren't strict: JSON has no NaN
+# or infinity, so such numbers are written as text.
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in KINDS}
 
 
 def encode(value: Any) -> str:
-    """A record or a mapping as compact JSON text."""
+    """Encode a record or a mapping as compact JSON."""
     return _text(value if _finite(value) else _spelled(msgspec.to_builtins(value)))
 
 
 def decode(kind: type[T], text: str) -> T:
-    """The record that `encode` made `text` of."""
+    """Decode the record that `encode` wrote; StorageError when the text doesn't fit `kind`."""
     try:
         value: T = _decoder(kind).decode(text)
     except msgspec.DecodeError as error:
         raise StorageError(
             f"a recorded {kind.__name__} can't be read ({error}): {text[:200]}; "
-            "the ledger was changed by something else: restore it from a copy"
+            "another program changed the ledger: restore it from a backup"
         ) from error
     return value
 
 
 def encode_event(event: Event) -> str:
-    """The text of an event, with its kind and the version of its shape."""
-    # Bindings are read by the thousand, and to fill defaults in takes msgspec a third of the time.
+    """Encode an event with its kind and format version."""
+    # Bindings are read by the thousand, and filling in defaults takes msgspec a third of that time.
     written = event if isinstance(event, Published | Computed) else sparse(event)
     fields = written if _finite(event) else _spelled(msgspec.to_builtins(written))
     return _text(_Written(kind=type(event).__name__, v=VERSION, event=fields))
 
 
 def decode_event(text: str) -> Event:
-    """The event that `encode_event` made `text` of; StorageError when a newer Tidemill wrote it."""
+    """Decode an event; StorageError when a newer Tidemill wrote it."""
     try:
         read = _READER.decode(text)
     except msgspec.DecodeError as error:
@@ -121,17 +121,17 @@ def decode_event(text: str) -> Event:
     kind = _BY_NAME.get(read.kind)
     if kind is None or read.v > VERSION:
         raise StorageError(
-            f"the ledger holds an event {read.kind} of version {read.v}, this Tidemill knows "
-            f"{'no such event' if kind is None else f'up to version {VERSION}'}: "
+            f"the ledger holds an event {read.kind} of version {read.v}, but this Tidemill knows "
+            f"{'no such event' if kind is None else f'only versions up to {VERSION}'}: "
             "a newer one wrote it; pip install -U tidemill"
         )
     return decode(kind, bytes(read.event).decode())
 
 
 def decode_binding(text: str) -> Binding:
-    """What the `Published` or `Computed` binds that `encode_event` made `text` of.
+    """Decode only the binding of a `Published` or `Computed` event.
 
-    Bindings are read by the thousand, and in one go that takes less than half as long as their events.
+    Bindings are read by the thousand, and this takes less than half as long as decoding the event.
     """
     try:
         read = _decoder(_Publication).decode(text)
@@ -139,15 +139,15 @@ def decode_binding(text: str) -> Binding:
             return read.event.binding
     except msgspec.DecodeError:
         pass
-    kind = type(decode_event(text)).__name__  # which mostly says what is wrong with it
+    kind = type(decode_event(text)).__name__  # usually raises an error that explains the problem
     raise StorageError(
-        f"a partition is bound to an event {kind}, which binds nothing; the ledger was changed by "
-        "something else: restore it from a copy"
+        f"a partition is bound to an event {kind}, which binds nothing; another program changed the "
+        "ledger: restore it from a backup"
     )
 
 
 def address(event: Event) -> Address:
-    """The environment, run, stage and partition that an event is about."""
+    """The environment, run, stage and partition that an event concerns."""
     inner: Any = event
     if isinstance(event, Attempted):
         inner = event.attempt
@@ -175,13 +175,13 @@ def _text(value: Any) -> str:
         return _ENCODER.encode(value).decode()
     except UnicodeEncodeError as error:
         raise StorageError(
-            f"{error.object!r} can't be recorded: it is not valid Unicode; if it names a file, "
+            f"{error.object!r} can't be recorded: it isn't valid Unicode; if it is a file name, "
             "rename the file and run again"
         ) from None
 
 
 def _finite(value: Any) -> bool:
-    """Whether every measured figure (a model's baseline, its scores) is a number that JSON has."""
+    """Whether every measured figure (a model's baseline, its scores) is a number JSON can represent."""
     if isinstance(value, Published | Computed):
         value = value.binding
     elif isinstance(value, Delivered):
@@ -198,7 +198,7 @@ def _finite(value: Any) -> bool:
 
 
 def _spelled(value: Any) -> Any:
-    """`value` with every NaN and infinity as text."""
+    """Replace every NaN and infinity in `value` by text."""
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -212,7 +212,7 @@ _TWINS: dict[Any, type[msgspec.Struct]] = {}
 
 
 def sparse(record: Any) -> msgspec.Struct:
-    """The record, to be encoded without what is as it is by default."""
+    """Convert a record to a struct that omits fields with default values when encoded."""
     return msgspec.convert(record, _twin(type(record)), from_attributes=True)
 
 
@@ -227,7 +227,7 @@ def _twin(kind: Any) -> type[msgspec.Struct]:
 
 
 def _part(hint: Any) -> Any:
-    """The type of a twin's field: a twin where the record has records, and any value as it is."""
+    """The type of a sparse field: a sparse struct for a nested record, Any for other values."""
     if is_dataclass(hint):
         return _twin(hint)
     twin: Any = next((_twin(kind) for kind in get_args(hint) if is_dataclass(kind)), None)

@@ -1,4 +1,4 @@
-"""What a ledger refuses, and says then, in the same words whatever it is made of."""
+"""The errors of the ledger, with the same messages in every adapter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tidemill.ledger.delivery import Effect
 
 
 def who(holder: Mapping[str, str]) -> str:
-    """A holder in words: `pid 4711, host tern`."""
-    return ", ".join(f"{name} {value}" for name, value in holder.items()) or "somebody"
+    """Describe a lease holder: `pid 4711, host tern`."""
+    return ", ".join(f"{name} {value}" for name, value in holder.items()) or "an unknown process"
 
 
 def lease_held(name: str, holder: Mapping[str, str], left_s: float) -> ConflictError:
     return ConflictError(
-        f"{name!r} is held by {who(holder)}; its lease ends in {left_s:.0f} s unless renewed: "
+        f"{name!r} is held by {who(holder)}; its lease expires in {left_s:.0f} s unless renewed: "
         "wait for it or stop it, then run again"
     )
 
@@ -24,43 +24,44 @@ def lease_lost(name: str, token: int, holder: Mapping[str, str] | None) -> Confl
     now = f"it is held by {who(holder)} now" if holder is not None else "nobody holds it now"
     return ConflictError(
         f"the lease on {name!r} (token {token}) is no longer ours: {now}. Nothing was recorded; "
-        "run again to plan from what stands"
+        "run again to plan from the current state"
     )
 
 
 def head_moved(environment: str, stage: str, expected: int, found: int) -> ConflictError:
     return ConflictError(
-        f"{stage!r} in {environment!r} moved while this ran: planned on version {expected}, it has "
-        f"version {found} now. Nothing was recorded; run again to plan from what stands"
+        f"{stage!r} in {environment!r} moved during this run: planned on version {expected}, it has "
+        f"version {found} now. Nothing was recorded; run again to plan from the current state"
     )
 
 
 def head_passed(environment: str, stage: str, seen: int, found: int) -> ConflictError:
     return ConflictError(
         f"{stage!r} in {environment!r} moved while it was read: from version {seen} to {found}. "
-        "Look again"
+        "Try again"
     )
 
 
 def heads_without_environment(stages: Collection[str]) -> UsageError:
     return UsageError(
-        f"the heads of {', '.join(sorted(stages))} can't be guarded: no event names an environment"
+        f"the guard on the heads of {', '.join(sorted(stages))} can't be checked: no event names an "
+        "environment"
     )
 
 
 def environment_exists(name: str) -> ConflictError:
-    return ConflictError(f"the environment {name!r} exists already; use it or take another name")
+    return ConflictError(f"the environment {name!r} exists already; use it or choose another name")
 
 
 def environment_unknown(name: str) -> ConflictError:
     return ConflictError(
-        f"there is no environment {name!r}; tidemill env list shows those there are"
+        f"there is no environment {name!r}; tidemill env list shows all environments"
     )
 
 
 def environment_has_branches(name: str, branches: Collection[str]) -> ConflictError:
     return ConflictError(
-        f"{', '.join(sorted(branches))} branched off the environment {name!r} and read what it had: "
+        f"{', '.join(sorted(branches))} branched off the environment {name!r} and read its data: "
         "drop them first"
     )
 
@@ -68,22 +69,22 @@ def environment_has_branches(name: str, branches: Collection[str]) -> ConflictEr
 def sampled(environment: str, stage: str, partition: str, sample: float) -> ConflictError:
     return ConflictError(
         f"{stage} {partition} was computed on a sample of {sample:g} and can't be bound in "
-        f"{environment!r}, which isn't an environment of that sample: run it there"
+        f"{environment!r}, which has another sample: run it there"
     )
 
 
 def run_exists(run: str) -> ConflictError:
-    return ConflictError(f"the run {run!r} was started already; a run's id is used once")
+    return ConflictError(f"the run {run!r} was already started; a run id is used only once")
 
 
 def run_not_open(run: str) -> ConflictError:
-    return ConflictError(f"the run {run!r} is not open: it was never started, or it ended already")
+    return ConflictError(f"the run {run!r} isn't open: it was never started, or it already ended")
 
 
 def effect_differs(effect: Effect, environment: str) -> ConflictError:
     return ConflictError(
-        f"the effect {effect.key!r} ({effect.action} {effect.target}) is queued already, with "
-        f"other content or in another environment than {environment!r}; a key stands for one effect"
+        f"the effect {effect.key!r} ({effect.action} {effect.target}) is already queued with other "
+        f"content or in an environment other than {environment!r}; a key identifies one effect"
     )
 
 
@@ -92,7 +93,7 @@ def effect_unknown(key: str, environment: str) -> ConflictError:
 
 
 def tick_taken(schedule: str, tick: str) -> ConflictError:
-    return ConflictError(f"tick {tick!r} of schedule {schedule!r} was taken already")
+    return ConflictError(f"tick {tick!r} of schedule {schedule!r} was already taken")
 
 
 def objects_missing(names: Collection[str]) -> StorageError:
@@ -100,13 +101,13 @@ def objects_missing(names: Collection[str]) -> StorageError:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return StorageError(
         f"nothing was published, because these objects aren't stored: {listed}{more}; "
-        "something removed them meanwhile: run again to make them anew"
+        "they were removed during the run: run again to recompute them"
     )
 
 
 def check_present(
     present: Callable[[Collection[str]], Collection[str]] | None, bound: Collection[str]
 ) -> None:
-    """StorageError when an object that is bound isn't stored; all are pinned when this asks."""
+    """Raise StorageError if a bound object isn't stored; all are pinned before the check."""
     if present is not None and bound and (missing := present(tuple(bound))):
         raise objects_missing(missing)

@@ -1,4 +1,4 @@
-"""Read what queries of any database give that Polars reads, by ADBC or ConnectorX."""
+"""Read the rows of queries through ADBC or ConnectorX, for any database they support."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from tidemill.adapters.databases.urls import place_of, without_secrets
 from tidemill.core.errors import SourceError
 from tidemill.ports.sources import Within
 
-# Sends a statement, and gives batches of Arrow.
+# Sends a statement and returns its rows as Arrow batches.
 Send: TypeAlias = Callable[[str], AbstractContextManager[Any]]
 
-# Files, which these drivers take by their paths.
+# Schemes of databases that are files, which the drivers open by path.
 _FILES = ("sqlite", "duckdb")
 
 
 class EngineDatabase:
-    """Tables that are read by a connection of its own each time: no moment is kept, and nobody held up."""
+    """Read each query over a separate connection: there is no snapshot, and no writer is blocked."""
 
     def __init__(self, url: str, send: Send) -> None:
         self._url = url
         self._send = send
         scheme = url.partition(":")[0]
         self._quote = "`" if scheme == "mysql" else '"'
-        # Text is compared in many ways, and moments are written in as many. SQLite has no dates.
+        # Only these types compare the same everywhere: text collation and datetime literals differ
+        # between databases, and SQLite has no dates.
         self._bounds = (int,) if scheme == "sqlite" else (int, date)
         self.place = place_of(url)
-        # Steps read in threads of their own.
+        # Steps in several threads share this database.
         self._lock = threading.RLock()
 
     def begin(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no snapshot."""
 
     def columns(self, query: str) -> Sequence[str]:
-        """The columns that a query gives."""
-        none = f"SELECT * FROM (\n{query}\n) AS tidemill_source WHERE 1 = 0"
-        with self._lock, self._explained(), self._send(none) as found:
+        empty = f"SELECT * FROM (\n{query}\n) AS tidemill_source WHERE 1 = 0"
+        with self._lock, self._explained(), self._send(empty) as found:
             return [*found.schema.names]
 
     def rows(
@@ -56,8 +56,7 @@ class EngineDatabase:
         distinct: bool = False,
         within: Within | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
-        # A column may be asked for twice, which a frame can't have.
+        # A column may be requested twice, which a frame can't represent.
         names = [*dict.fromkeys(columns)]
         if within and type(within.least) not in self._bounds:
             within = None
@@ -68,13 +67,13 @@ class EngineDatabase:
         with self._lock, self._explained(), self._send(statement) as found:
             for batch in found:
                 frame = pl.DataFrame(batch)
-                # Moments come in the session's zone; the same rows are to give the same digests anywhere.
+                # Datetimes come in the session's time zone; digests must not depend on it.
                 zoned = selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
-                given = frame.with_columns(zoned).to_dict(as_series=False)
-                yield [*zip(*(given[name] for name in columns), strict=True)]
+                values = frame.with_columns(zoned).to_dict(as_series=False)
+                yield [*zip(*(values[name] for name in columns), strict=True)]
 
     def end(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no snapshot."""
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -82,14 +81,14 @@ class EngineDatabase:
             yield
         except SourceError:
             raise
-        # Drivers have errors of their own, each.
+        # Each driver has its own exception classes.
         except Exception as error:
-            said = without_secrets(str(error).strip(), self._url)
-            raise SourceError(f"{self.place} can't be read: {said}") from error
+            message = without_secrets(str(error).strip(), self._url)
+            raise SourceError(f"{self.place} can't be read: {message}") from error
 
 
 def adbc(url: str, path: Path) -> Send:
-    """Statements by the ADBC driver that has the name of the url's scheme; `path` is where a file is."""
+    """Send statements through the ADBC driver for the url's scheme; `path` locates a database file."""
     scheme = url.partition(":")[0]
     extra = "duckdb" if scheme == "duckdb" else "adbc"
     more = "" if scheme == "duckdb" else f" adbc-driver-{scheme}"
@@ -99,9 +98,9 @@ def adbc(url: str, path: Path) -> Send:
 
     def connected() -> Any:
         if scheme == "duckdb":
-            given = {"path": str(path), "access_mode": "READ_ONLY"}
+            options = {"path": str(path), "access_mode": "READ_ONLY"}
             return manager.connect(
-                driver=driver.driver_path(), entrypoint="duckdb_adbc_init", db_kwargs=given
+                driver=driver.driver_path(), entrypoint="duckdb_adbc_init", db_kwargs=options
             )
         dbapi: Any = import_module(f"adbc_driver_{scheme}.dbapi")
         return dbapi.connect(str(path) if scheme in _FILES else url)
@@ -118,13 +117,13 @@ def adbc(url: str, path: Path) -> Send:
 
 
 def connectorx(url: str, path: Path) -> Send:
-    """Statements by ConnectorX; `path` is where a file is."""
+    """Send statements through ConnectorX; `path` locates a database file."""
     engine, _ = _imported(url, "connectorx", "", "connectorx", "pyarrow")
-    given = f"sqlite://{path}" if url.startswith("sqlite:") else url
+    target = f"sqlite://{path}" if url.startswith("sqlite:") else url
 
     def send(statement: str) -> AbstractContextManager[Any]:
         _refuse_absent(url, path)
-        found = engine.read_sql(given, statement, return_type="arrow_stream", batch_size=CHUNK)
+        found = engine.read_sql(target, statement, return_type="arrow_stream", batch_size=CHUNK)
         return nullcontext(found)
 
     return send
@@ -132,7 +131,7 @@ def connectorx(url: str, path: Path) -> Send:
 
 def _imported(url: str, extra: str, more: str, *names: str) -> list[Any]:
     try:
-        # Extras: only who reads such a source needs them.
+        # Optional dependencies: only projects with such a source need them.
         return [import_module(name) for name in names]
     except ImportError as error:
         raise SourceError(
@@ -141,7 +140,7 @@ def _imported(url: str, extra: str, more: str, *names: str) -> list[Any]:
 
 
 def _refuse_absent(url: str, path: Path) -> None:
-    """Drivers make a file where there is none."""
+    """Raise SourceError for a missing database file, which drivers would create."""
     if url.startswith(tuple(f"{scheme}:" for scheme in _FILES)) and not path.is_file():
         raise SourceError(f"{place_of(url)}: there is no file {path}")
 

@@ -1,4 +1,4 @@
-"""Read what queries of a PostgreSQL database give, in transactions that can't write."""
+"""Read the rows of queries from PostgreSQL, in read-only transactions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _CONNECT_S = 10
 
 
 class PostgresDatabase:
-    """Tables on a server, read as they were at one moment between `begin` and `end`."""
+    """Read tables on a server from one snapshot between `begin` and `end`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.place = place_of(url)
         self._connection: Any = None
-        # Steps read in threads of their own.
+        # Steps in several threads share this database.
         self._lock = threading.RLock()
         try:
-            # An extra: only who reads such a source needs it.
+            # An optional dependency: only projects with such a source need it.
             self._psycopg: Any = import_module("psycopg")
         except ImportError as error:
             raise SourceError(
@@ -34,15 +34,13 @@ class PostgresDatabase:
             ) from error
 
     def begin(self) -> None:
-        """What is read from here on is as it is now."""
         with self._lock:
             self.end()
             with self._explained():
-                # The snapshot is taken by the first statement.
+                # The first statement takes the snapshot.
                 self._connected().execute("SELECT 1")
 
     def columns(self, query: str) -> Sequence[str]:
-        """The columns that a query gives."""
         with self._lock, self._explained():
             found = self._connected().execute(f"SELECT * FROM (\n{query}\n) AS source LIMIT 0")
             return [column.name for column in found.description]
@@ -55,21 +53,19 @@ class PostgresDatabase:
         distinct: bool = False,
         within: Within | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
         compared = '"{}"::text COLLATE "C"'
         holes = "$1", "$2"
         statement = select(
             query, columns, within, distinct=distinct, bounds=holes, compared=compared
         )
         bounds = (within.least, within.most) if within else ()
-        # A cursor on the server, so that not all rows are sent at once.
+        # A server-side cursor, so that the rows aren't all sent at once.
         with self._lock, self._explained(), self._connected().cursor("tidemill") as found:
             found.execute(statement, bounds)
             while chunk := found.fetchmany(CHUNK):
                 yield chunk
 
     def end(self) -> None:
-        """Let go of the moment, and of the connection."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -82,13 +78,13 @@ class PostgresDatabase:
                 self._url,
                 connect_timeout=_CONNECT_S,
                 application_name="tidemill",
-                # `%` in a query is what it is: bounds are $1 and $2.
+                # Bounds are $1 and $2, so that `%` in a query needs no escaping.
                 cursor_factory=psycopg.RawCursor,
             )
             self._connection.server_cursor_factory = psycopg.RawServerCursor
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
-            # Moments come in the session's zone; the same rows are to give the same digests anywhere.
+            # Datetimes come in the session's time zone; digests must not depend on it.
             self._connection.execute("SET LOCAL TIME ZONE 'UTC'")
         return self._connection
 
@@ -97,7 +93,7 @@ class PostgresDatabase:
         try:
             yield
         except self._psycopg.Error as error:
-            # What failed ends the transaction, and with it the moment.
+            # An error ends the transaction, and the snapshot with it.
             self.end()
-            said = without_secrets(str(error).strip(), self._url)
-            raise SourceError(f"{self.place} can't be read: {said}") from None
+            message = without_secrets(str(error).strip(), self._url)
+            raise SourceError(f"{self.place} can't be read: {message}") from None

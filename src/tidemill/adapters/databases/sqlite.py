@@ -1,4 +1,4 @@
-"""Read what queries of a SQLite file give; the file is never written to."""
+"""Read the rows of queries from a SQLite file, opened read-only."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _RENAMED = re.compile(r":\d+$")
 
 
 class SqliteDatabase:
-    """Tables in a file. One moment is only kept in WAL mode: elsewhere who reads holds up who writes."""
+    """Read tables in a file; from one snapshot only in WAL mode, where readers don't block writers."""
 
     def __init__(self, path: Path, place: str) -> None:
         self._path = path
         self.place = place
         self._connection: sqlite3.Connection | None = None
-        # Steps read in threads of their own.
+        # Steps in several threads share this database.
         self._lock = threading.RLock()
 
     def begin(self) -> None:
-        """What is read from here on is as it is now, in WAL mode."""
+        """Take a snapshot, if the file is in WAL mode."""
         with self._lock, self._explained():
             self.end()
             connection = self._connected()
@@ -37,11 +37,10 @@ class SqliteDatabase:
                 connection.execute("BEGIN")
 
     def columns(self, query: str) -> Sequence[str]:
-        """The columns that a query gives."""
         with self._lock, self._explained():
             found = self._connected().execute(f"SELECT * FROM (\n{query}\n) LIMIT 0")
             names = [name for name, *_ in found.description]
-            # A second `id` comes out of an inner query as `id:1`.
+            # SQLite names a second `id` of a subquery `id:1`.
             return [_RENAMED.sub("", n) if _RENAMED.sub("", n) in names else n for n in names]
 
     def rows(
@@ -52,8 +51,7 @@ class SqliteDatabase:
         distinct: bool = False,
         within: Within | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """Some columns of what a query gives, in chunks; of the rows `within`, or of all."""
-        # Whatever the column's own collation: the bounds were found by code points.
+        # The bounds were compared by code points, whatever the column's collation.
         compared = '"{}" COLLATE BINARY'
         holes = "?", "?"
         statement = select(
@@ -66,7 +64,6 @@ class SqliteDatabase:
                 yield chunk
 
     def end(self) -> None:
-        """Let go of the moment, and of the file."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -1,4 +1,4 @@
-"""The one statement that is sent to databases of others."""
+"""Build the SELECT statement that reads from a source database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tidemill.ports.sources import Within
 
-# So many rows are fetched at once.
+# Rows fetched at once.
 CHUNK = 20_000
 
 
@@ -20,12 +20,13 @@ def select(
     compared: str = "",
     quote: str = '"',
 ) -> str:
-    """Some columns of what a query gives, of rows `within` bounds, which stand in it as `bounds`.
+    """Select columns from a query's rows, optionally only those `within` a range.
 
-    Text is `compared` by code points.
+    `bounds` are the range's ends as SQL (placeholders or literals). `text_column` is a template for the
+    range's column that makes text compare by code points.
     """
     chosen = ", ".join(quoted(column, quote) for column in columns) or "1"
-    # On lines of its own: the query may end with a comment.
+    # The query stands on its own lines because it may end with a comment.
     text = f"SELECT {'DISTINCT ' if distinct else ''}{chosen} FROM (\n{query}\n) AS tidemill_source"
     if within is None:
         return text
@@ -37,5 +38,5 @@ def select(
 
 
 def quoted(name: str, quote: str = '"') -> str:
-    """A name as SQL writes it."""
+    """Quote an identifier for SQL."""
     return quote + name.replace(quote, quote * 2) + quote

@@ -1,7 +1,7 @@
-"""Immutable objects as local files: `objects/ab/abcdef....parquet`, named by their SHA-256.
+"""Store immutable objects as local files: `objects/ab/abcdef....parquet`, named by their SHA-256.
 
-An object appears whole or not at all: it is written under a name of its own in `tmp/`, forced to
-the disk and renamed. Equal content has one name, so writers can't disagree or overwrite.
+Writes are atomic: an object is written under a unique name in `tmp/`, synced to disk and renamed.
+Equal content has one name, so writers never overwrite each other with different bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tidemill.core.fingerprint import object_name
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
-# So many files are open at once; some systems allow a process only 256.
+# Files open at once; some systems allow a process only 256.
 _TOGETHER = 64
 
 
@@ -39,41 +39,39 @@ class FileArtifacts:
         self._clear_leftovers()
 
     def put(self, payload: bytes, suffix: str) -> str:
-        """Store the bytes durably and return their name; a second time is a no-op."""
         return self.put_all([(payload, suffix)])[0]
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> list[str]:
-        """Store bytes with their suffixes, all durably once this returns; their names in this order.
+        """Store bytes with their suffixes durably and return their names, in order.
 
-        What is stored already isn't written again.
+        Objects that are already stored aren't written again.
         """
         named = [(object_name(payload, suffix), payload) for payload, suffix in objects]
         wanted = {self.uri(name): payload for name, payload in named}
         fresh = [item for item in wanted.items() if not _holds(*item)]
         for start in range(0, len(fresh), _TOGETHER):
             self._write(dict(fresh[start : start + _TOGETHER]))
-        # Also where nothing is fresh: another writer may have got as far as the name, and no further.
+        # Sync even if nothing is new: another writer may have renamed a file without syncing its folder.
         for folder in dict.fromkeys([self._objects, *map(os.path.dirname, wanted)]):
             with explaining(folder):
                 sync_folder(folder)
         return [name for name, _ in named]
 
     def get(self, name: str) -> bytes:
-        """The bytes, verified against their name; StorageError when missing or damaged."""
         path = self.uri(name)
         try:
             with open(path, "rb") as file:
                 payload = file.read()
         except FileNotFoundError:
             raise StorageError(
-                f"the object {path} is missing: something removed it; run again to make it anew"
+                f"the object {path} is missing: it was removed; run again to recompute it"
             ) from None
         except OSError as error:
             raise explained(error, path) from error
         if hashlib.sha256(payload).hexdigest() != name[:64]:
             raise StorageError(
-                f"the object {path} is damaged: its content doesn't match its name; delete the "
-                "file and run again, and check the disk"
+                f"the object {path} is damaged: its content doesn't match its name; check the disk, "
+                "delete the file and run again"
             )
         return payload
 
@@ -81,12 +79,12 @@ class FileArtifacts:
         """The absolute path of an object, stored or not."""
         if not _NAME.fullmatch(name):
             raise StorageError(
-                f"{name!r} is no object's name: expected 64 hex digits and a suffix like .parquet"
+                f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
             )
         return os.path.join(self._objects, name[:2], name)
 
     def missing(self, names: Collection[str]) -> Collection[str]:
-        """Those of `names` that aren't stored, in their order."""
+        """Those of `names` that aren't stored, in order."""
         absent = []
         for name in names:
             path = self.uri(name)
@@ -96,14 +94,14 @@ class FileArtifacts:
         return absent
 
     def names(self) -> Iterable[str]:
-        """Every stored object, in no order; files that aren't objects are passed over."""
+        """Every stored object, in no particular order; other files are skipped."""
         try:
             yield from self._listed()
         except OSError as error:
             raise explained(error, self._objects) from error
 
     def remove(self, names: Iterable[str]) -> int:
-        """Delete objects, those that aren't there too; the number of bytes that were freed."""
+        """Delete objects and return the number of bytes freed; names that aren't stored are ignored."""
         freed = 0
         for name in names:
             path = self.uri(name)
@@ -113,15 +111,15 @@ class FileArtifacts:
                     os.unlink(path)
                     freed += size
             except FileNotFoundError:
-                continue  # another process removed it between the two calls
+                continue  # another process removed it in between
             except OSError as error:
                 raise explained(error, path) from error
         return freed
 
     def _write(self, objects: Mapping[str, bytes]) -> None:
-        """Let bytes appear at their paths, each whole or not at all; their folders aren't synced yet.
+        """Write each file atomically; the caller syncs the folders.
 
-        All are written before the first is waited for, so that the disk can do them together.
+        All files are written before the first is synced, so that the disk can batch the work.
         """
         temporary = {path: os.path.join(self._temporary, _unique()) for path in objects}
         try:
@@ -153,7 +151,7 @@ class FileArtifacts:
             yield from (name for name in found if _NAME.fullmatch(name))
 
     def _clear_leftovers(self) -> None:
-        """Remove what writers that died more than a day ago left; a live write takes seconds."""
+        """Remove temporary files older than a day, left by crashed writers; a write takes seconds."""
         limit = time.time() - _DAY_S
         with suppress(OSError), os.scandir(self._temporary) as entries:
             for entry in entries:
@@ -163,7 +161,7 @@ class FileArtifacts:
 
 
 def _size(path: str) -> int | None:
-    """The length of a file; None when there is none."""
+    """The size of a file in bytes; None if it doesn't exist."""
     try:
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -171,13 +169,13 @@ def _size(path: str) -> int | None:
 
 
 def _holds(path: str, payload: bytes) -> bool:
-    """Whether the object is there; one of another length is damaged, and `payload` is what it should be."""
+    """Whether the object is stored; a file of another length is damaged and must be rewritten."""
     with explaining(path):
         return _size(path) == len(payload)
 
 
 def _fill(file: FileIO, payload: bytes) -> None:
-    """Write all of the bytes; without a buffer, one call may take only some of them."""
+    """Write all of the bytes; an unbuffered `write` may accept only some of them."""
     rest = memoryview(payload)
     while rest:
         rest = rest[file.write(rest) :]
@@ -191,5 +189,5 @@ def _move(temporary: str, path: str) -> None:
 
 
 def _unique() -> str:
-    """A file name that no other process, thread, task or host can choose."""
+    """A file name that is unique across processes, threads and hosts."""
     return f"{os.getpid()}-{threading.get_ident()}-{os.urandom(8).hex()}"

@@ -1,9 +1,9 @@
-"""Claims on keys between the processes of one machine: a lock on one byte of a file for each key.
+"""Claim keys between the processes of one machine, by locking one byte of a file for each key.
 
-Nobody writes the file; a key's first digits say which byte stands for it. The kernel lets go of the
-locks of a process that dies, however it dies: no heartbeat, and nothing to clean up. These locks
-(POSIX record locks, the same on Linux and macOS) belong to the process: a forked child has none, and
-who of several holders in one process has a key is noted beside them.
+The file stays empty; a key's first digits determine its byte. The kernel releases the locks of a
+process that dies, so there is no heartbeat and nothing to clean up. The locks (POSIX record locks, the
+same on Linux and macOS) belong to the process: a forked child has none, and holders within one process
+are tracked in memory.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ try:
     import fcntl
 except ImportError:
     # Windows: only holders in one process exclude each other. Two runs may then do the same work
-    # twice; what they publish is guarded by leases and heads, so that costs time and nothing else.
+    # twice; leases and heads still guard what they publish, so that costs only time.
     LOCKS = False
 else:
     LOCKS = True
 
-_DIGITS = 15  # as many bits as a file may be long, and a key each: 60
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.02
+_DIGITS = 15  # 60 bits: the largest file offset that a lock may have
+_FIRST_PAUSE_S = 0.001
+_LONGEST_PAUSE_S = 0.02
 
 
 class FileClaims:
-    """Claims of one holder by the file `path`, which is made when it is first needed; for any thread."""
+    """One holder's claims through the lock file `path`, which is created on first use; thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = os.path.realpath(path)
@@ -36,9 +37,8 @@ class FileClaims:
         self._file: _File | None = None
 
     def take(self, key: str) -> bool:
-        """Whether the key is ours now; never waits. Taking it a second time changes nothing."""
-        with _process.lock:
-            # Kept open for as long as one of its holders lives.
+        with _lock_files.lock:
+            # The file stays open as long as one of its holders is alive.
             self._file = file = _opened(self._path)
             if key not in file.owners:
                 if not file.locked(key):
@@ -47,10 +47,9 @@ class FileClaims:
             return file.owners[key] is self._me
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        """Whether the key became ours within so many seconds."""
         deadline = time.monotonic() + timeout_s
         pause = _FIRST_PAUSE_S
-        # Not one blocking call: that has no timeout, and sees no other holder in this process.
+        # Poll: a blocking lock has no timeout and ignores other holders in this process.
         while not self.take(key):
             left = deadline - time.monotonic()
             if left <= 0:
@@ -60,16 +59,15 @@ class FileClaims:
         return True
 
     def give(self, key: str) -> None:
-        """Let others have the key; nothing happens when it isn't ours."""
-        with _process.lock:
-            file = _process.files.get(self._path)
+        with _lock_files.lock:
+            file = _lock_files.files.get(self._path)
             if file is not None and file.owners.get(key) is self._me:
                 del file.owners[key]
                 file.unlock(key)
 
 
 class _File:
-    """The file as this process has it open. It is opened once: closing any copy drops all locks."""
+    """The lock file, opened once per process: closing any descriptor of it drops all locks."""
 
     def __init__(self, path: str) -> None:
         self.owners: dict[str, object] = {}
@@ -77,15 +75,15 @@ class _File:
         if not LOCKS:
             return
         try:
-            # Python's descriptors are closed on exec: programs that a stage starts don't get it.
+            # Python closes descriptors on exec, so programs that a stage starts don't inherit it.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
-            # A folder that can't be written: the ledger beside it says so. No reason to stop here.
+            # The folder isn't writable. The ledger next to it reports that, so this can go on.
             return
         finalize(self, os.close, self._descriptor)
 
     def locked(self, key: str) -> bool:
-        """Whether this process has the key's lock now."""
+        """Try to lock the key for this process; whether it succeeded."""
         if self._descriptor is None:
             return True
         try:
@@ -93,17 +91,17 @@ class _File:
         except (BlockingIOError, PermissionError):
             return False
         except OSError:
-            return True  # a file system without locks: as on Windows
+            return True  # a file system without locks: behave as on Windows
         return True
 
     def unlock(self, key: str) -> None:
-        """Let other processes have the key's lock."""
+        """Release the key's lock."""
         if self._descriptor is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _byte(key))
 
 
 class _Process:
-    """The files that this process has open, by path; a forked child begins with none."""
+    """The lock files that this process has open, by path; a forked child starts with none."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -111,14 +109,14 @@ class _Process:
         self.inherited: list[_File] = []
 
 
-_process = _Process()
+_lock_files = _Process()
 
 
 def _after_fork() -> None:
-    global _process
-    parents, _process = _process, _Process()
-    # Closing one would drop the locks that this process may take on the same file by then.
-    _process.inherited = [*parents.inherited, *parents.files.values()]
+    global _lock_files
+    parents, _lock_files = _lock_files, _Process()
+    # Keep them open: closing one would drop locks that the child has since taken on the same file.
+    _lock_files.inherited = [*parents.inherited, *parents.files.values()]
 
 
 if hasattr(os, "register_at_fork"):
@@ -126,9 +124,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _opened(path: str) -> _File:
-    file = _process.files.get(path)
+    file = _lock_files.files.get(path)
     if file is None:
-        file = _process.files[path] = _File(path)
+        file = _lock_files.files[path] = _File(path)
     return file
 
 

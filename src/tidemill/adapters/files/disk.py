@@ -1,4 +1,4 @@
-"""Files that survive a crash, and what to say when a disk doesn't take them."""
+"""Sync folders to disk, and turn operating system errors into storage errors with advice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tidemill.core.errors import StorageError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
-FULL_ADVICE = "free some space and run again; everything that was recorded is kept"
+FULL_ADVICE = "free some space and run again; everything recorded so far is kept"
 FORBIDDEN_ADVICE = "make it writable for this user, or keep the project's state in another folder"
 
 
 def explained(error: OSError, path: str) -> StorageError:
-    """A storage error that names the path, the cause and the way out."""
+    """A storage error that names the path, the cause and the remedy."""
     if error.errno in _FULL:
         return StorageError(f"no space left for {path} ({error.strerror}): {FULL_ADVICE}")
     if error.errno in _FORBIDDEN:
@@ -30,7 +30,7 @@ def explained(error: OSError, path: str) -> StorageError:
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Let an error of the disk leave as a storage error about the path."""
+    """Re-raise an OSError as a StorageError about the path."""
     try:
         yield
     except OSError as error:
@@ -38,7 +38,7 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def make_folder(path: str) -> None:
-    """Create the folder and its parents, durably; nothing happens when it exists."""
+    """Create the folder and its parents durably, if they don't exist."""
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
@@ -48,7 +48,7 @@ def make_folder(path: str) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Sync a folder's entries to disk, so that they survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

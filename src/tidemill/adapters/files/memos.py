@@ -1,8 +1,9 @@
-"""Results of memos as local files: `memo/SPACE/segments/...parquet`, written once and never changed.
+"""Store memo results as immutable local files: `memo/SPACE/segments/...parquet`.
 
-A file's name begins with when it was made, so that older ones come first; one that takes the place of
-several has the name of the first, and a higher number behind it. Who is about to compute something holds
-a claim on the file that says so: when it dies, the claim is gone, and the next one removes the file.
+File names start with the creation time, so they sort oldest first; a merged segment keeps the name of
+its first part with a higher number. A process that is about to compute something writes an intent file
+and holds a claim on it: when the process dies, the claim is released and the next reader removes the
+file.
 """
 
 from __future__ import annotations
@@ -22,18 +23,17 @@ _LONGEST_S = 10.0
 
 
 class FileMemos:
-    """Memos below the folder `root`, which several projects may share; it is made when it is needed."""
+    """Memos below the folder `root`, which projects may share; it is created on first use."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.path.abspath(root)
-        # Each intent has a holder of its own: claims tell holders apart, also in one process.
+        # Each intent has its own holder, because claims only exclude different holders.
         self._held: dict[str, FileClaims] = {}
 
     def segments(self, space: str) -> Mapping[str, int]:
-        """The names of a space's segments, oldest first, with their sizes in bytes."""
         folder = self._folder(space, "segments")
-        # A listing isn't of one moment: one that others merge in meanwhile may have neither the segments
-        # that were there nor the one in their place. Two that are the same had nobody in between.
+        # A listing isn't atomic: during a merge it may contain neither the old segments nor the merged
+        # one. Two equal listings in a row mean that nothing changed in between.
         found = self._listed(folder)
         while found != (again := self._listed(folder)):
             found = again
@@ -45,28 +45,27 @@ class FileMemos:
         return path if os.path.exists(path) else None
 
     def append(self, space: str, payload: bytes) -> None:
-        """Add a segment, durably."""
         self._write(self._folder(space, "segments"), f"{_unique()}.0{_SUFFIX}", payload)
 
     def merge(self, space: str, segments: Sequence[str], payload: bytes) -> bool:
-        """Put one segment in the place of several that are neighbours; False if some are gone."""
+        """Replace adjacent segments by one; False if some are gone or another process is merging."""
         folder, claims, key = (
             self._folder(space, "segments"),
             self._claims(),
             _key(f"{space} merge"),
         )
         if not claims.take(key):
-            return False  # somebody else is at it
+            return False  # another process is merging
         try:
             listed = self._listed(folder)
             if not set(segments) <= set(listed):
                 return False
             base, _ = _place((segments[0], 0))
-            # Higher than all that are there: whoever died while it merged may have left both behind.
+            # Higher than all existing numbers: a process that crashed while merging may have left both.
             number = max(number for name, number in map(_place, listed.items()) if name == base)
             self._write(folder, f"{base}.{number + 1}{_SUFFIX}", payload)
             for name in segments:
-                # Where a file that is open can't be removed, it stays: what it holds is known twice.
+                # Some systems can't remove an open file. It stays, and its results are stored twice.
                 with suppress(OSError):
                     os.unlink(os.path.join(folder, name))
             return True
@@ -74,9 +73,8 @@ class FileMemos:
             claims.give(key)
 
     def intend(self, space: str, payload: bytes) -> str:
-        """Say what is about to be computed; the intent's name."""
         claims, key = self._claims(), _key(f"{space} intent")
-        # One after the other: whoever has a later name then sees those of all before.
+        # One at a time, so that the holder of a later name sees all earlier intents.
         held = claims.wait(key, _LONGEST_S)
         try:
             name = _unique()
@@ -89,7 +87,6 @@ class FileMemos:
         return name
 
     def intents(self, space: str, before: str) -> Mapping[str, bytes]:
-        """What others that came `before` an intent are about to compute."""
         folder, found = self._folder(space, "intents"), {}
         for name in sorted(self._listed(folder)):
             if name >= before:
@@ -97,7 +94,7 @@ class FileMemos:
             path = os.path.join(folder, name)
             asking = self._claims()
             if asking.take(_key(name)):
-                # Whoever said so is done, or dead.
+                # The process behind this intent has finished or died.
                 asking.give(_key(name))
                 with suppress(OSError):
                     os.unlink(path)
@@ -107,7 +104,6 @@ class FileMemos:
         return found
 
     def withdraw(self, space: str, intent: str) -> None:
-        """That was computed, or won't be."""
         with suppress(OSError):
             os.unlink(os.path.join(self._folder(space, "intents"), intent))
         claims = self._held.pop(intent, None)
@@ -115,7 +111,6 @@ class FileMemos:
             claims.give(_key(intent))
 
     def turn(self, space: str, every_s: float) -> float:
-        """Seconds to wait for one's turn, where all turns of a space are so far apart."""
         claims, key = self._claims(), _key(f"{space} turn")
         path = os.path.join(self._folder(space), "turn")
         held = claims.wait(key, _LONGEST_S)
@@ -142,7 +137,7 @@ class FileMemos:
         return FileClaims(Path(self._root, "claims.lock"))
 
     def _listed(self, folder: str) -> dict[str, int]:
-        """The files of a folder with their sizes; those that are being written aren't among them."""
+        """The files of a folder with their sizes, without those still being written."""
         found: dict[str, int] = {}
         try:
             with os.scandir(folder) as entries:
@@ -157,7 +152,7 @@ class FileMemos:
         return found
 
     def _write(self, folder: str, name: str, payload: bytes, *, durably: bool = True) -> None:
-        """Let a file appear, whole or not at all."""
+        """Write a file atomically."""
         temporary = os.path.join(folder, f".{name}")
         with explaining(folder):
             make_folder(folder)
@@ -182,7 +177,7 @@ def _place(item: tuple[str, int]) -> tuple[str, int]:
 
 
 def _number(path: str) -> float:
-    """What a file says; 0 where it says nothing."""
+    """Read a number from a file; 0 if the file is missing or damaged."""
     try:
         return float(Path(path).read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
@@ -194,5 +189,5 @@ def _key(text: str) -> str:
 
 
 def _unique() -> str:
-    """A name that no other process or host can choose, later than those that are there."""
+    """A unique name that sorts after the existing ones."""
     return f"{time.time_ns():020}-{os.getpid()}-{os.urandom(6).hex()}"

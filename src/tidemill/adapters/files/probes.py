@@ -1,4 +1,4 @@
-"""What probes found, in one small file beside the ledger: losing it costs a moment, never a result."""
+"""Cache probe results in one small file next to the ledger; losing it costs only time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from tidemill.adapters.codec.events import decode, encode
 from tidemill.analysis.query.summary import Query
 from tidemill.core.errors import StorageError
 
-# Enough for the stages of yesterday's code to be known when it comes back.
+# Enough to keep the stages of earlier code versions, in case that code comes back.
 _KEPT = 2000
 
 
 class FileProbes:
-    """Queries by key in `home`/probes.json; the newest are kept."""
+    """Query summaries by key in `home`/probes.json; the newest are kept."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "probes.json"
 
     def get(self, keys: Collection[str]) -> Mapping[str, Query]:
-        """What is known under these keys; a file that is missing or damaged knows nothing."""
+        """The known results under these keys; none if the file is missing or damaged."""
         known = self._load()
         return {key: known[key] for key in keys if key in known}
 
     def put(self, found: Mapping[str, Query]) -> None:
-        """Keep these; nothing happens when the disk doesn't take them."""
         known = {key: query for key, query in self._load().items() if key not in found}
         kept = dict([*known.items(), *found.items()][-_KEPT:])
         beside = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""Which files a Delta table has at a version, and the rows of each."""
+"""List the files of a Delta table at a version, and read their rows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from polars.exceptions import PolarsError
 from tidemill.core.errors import SourceError
 from tidemill.ports.sources import Lake, LakeFile
 
-# What a reader needn't know of to read rows right.
+# Reader features that don't affect which rows are read.
 _HARMLESS = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
 
 
 def open_delta(folder: Path, version: int | None) -> Lake:
-    """A table in a folder as it was at a version, or is now; SourceError when it can't be read right."""
+    """Open the table in a folder at a version, or the newest; SourceError if it can't be read correctly."""
     try:
-        # An extra: only who reads such a source needs it.
+        # An optional dependency: only projects with such a source need it.
         deltalake: Any = import_module("deltalake")
     except ImportError as error:
         raise SourceError(
@@ -38,38 +38,38 @@ def open_delta(folder: Path, version: int | None) -> Lake:
             columns=columns,
             files=tuple(sorted(files, key=lambda file: file.name)),
         )
-    # Its errors have no root of their own; so has what Rust panics with.
+    # deltalake's errors have no common base class, and neither do Rust panics.
     except (OSError, ValueError, deltalake.exceptions.DeltaError) as error:
         raise SourceError(f"{folder} can't be read as a Delta table: {error}") from error
 
 
 def _refuse_unknown(folder: Path, table: Any) -> None:
-    protocol, said = table.protocol(), table.metadata().configuration
+    protocol, properties = table.protocol(), table.metadata().configuration
     features = set(protocol.reader_features or ()) - _HARMLESS
-    if said.get("delta.columnMapping.mode", "none") != "none":
+    if properties.get("delta.columnMapping.mode", "none") != "none":
         features.add("columnMapping")
     if features:
         raise SourceError(
-            f"{folder} is a Delta table with {', '.join(sorted(features))}, which isn't read; write it "
-            "without, or hand its rows to tm.pull"
+            f"{folder} is a Delta table with {', '.join(sorted(features))}, which isn't supported; "
+            "write it without, or read it with tm.pull"
         )
 
 
 def _files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeFile]:
     names = actions.column_names
-    told = {name: actions[name].to_pylist() for name in names}
-    for index, path in enumerate(told["path"]):
+    listed = {name: actions[name].to_pylist() for name in names}
+    for index, path in enumerate(listed["path"]):
         if "://" in path:
-            raise SourceError(f"{folder} has files elsewhere ({path}), which aren't read")
+            raise SourceError(f"{folder} has files outside the folder ({path}): not supported")
         values = {
-            name.removeprefix("partition."): told[name][index]
+            name.removeprefix("partition."): listed[name][index]
             for name in names
             if name.startswith("partition.")
         }
         yield LakeFile(
             name=path,
-            size=told["size_bytes"][index] or 0,
-            # A file is written once under its name, which has an id of its own.
+            size=listed["size_bytes"][index] or 0,
+            # Files are immutable and their names are unique, so the name identifies the content.
             digest="",
             read=partial(_rows, folder / unquote(path), values, columns),
         )
@@ -78,13 +78,13 @@ def _files(folder: Path, actions: Any, columns: Sequence[str]) -> Iterator[LakeF
 def _rows(
     path: Path, values: Mapping[str, Any], columns: Sequence[str], wanted: Sequence[str]
 ) -> pl.DataFrame:
-    """A file's rows with the columns that the table keeps elsewhere, or didn't have then."""
+    """Read a file's rows, with partition columns and columns that were added to the table later."""
     try:
         scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        there = scan.collect_schema().names()
-        scan = scan.drop([name for name in values if name in there])
+        stored = scan.collect_schema().names()
+        scan = scan.drop([name for name in values if name in stored])
         scan = scan.with_columns(pl.lit(value).alias(name) for name, value in values.items())
-        absent = [name for name in columns if name not in there and name not in values]
+        absent = [name for name in columns if name not in stored and name not in values]
         scan = scan.with_columns(pl.lit(None).alias(name) for name in absent)
         return scan.select(wanted).collect()
     except (PolarsError, OSError) as error:

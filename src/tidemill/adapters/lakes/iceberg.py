@@ -1,4 +1,4 @@
-"""Which files an Iceberg table has in a snapshot, and the rows of each that weren't deleted."""
+"""List the files of an Iceberg table in a snapshot, and read their rows without deleted ones."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.ports.sources import Lake, LakeFile
 from tidemill.workflow.source import Iceberg
 
-# What PyIceberg itself takes for the name of a catalog that wasn't named.
+# PyIceberg's own default for the name of a catalog.
 _CATALOG = "default"
 
 
 def open_iceberg(source: Iceberg[Any], root: Path) -> Lake:
-    """A table as it was in a snapshot, or is now; SourceError when it can't be read right."""
+    """Open a table at a snapshot, or the newest; SourceError if it can't be read correctly."""
     try:
-        # An extra: only who reads such a source needs it.
+        # An optional dependency: only projects with such a source need it.
         import_module("pyiceberg.io.pyarrow")
     except ImportError as error:
         raise SourceError(
@@ -43,40 +43,41 @@ def open_iceberg(source: Iceberg[Any], root: Path) -> Lake:
 
 
 def _at(path: str, root: Path) -> Any:
-    """The table whose metadata is in a file."""
+    """Load the table from a metadata file."""
     static: Any = import_module("pyiceberg.table").StaticTable
     return static.from_metadata(path if "://" in path else str(root / path))
 
 
 def _named(source: Iceberg[Any], uri: str, root: Path) -> Any:
-    """The table that a catalog has under that name."""
-    given = {"uri": uri} if uri else {}
+    """Load the table of that name from a catalog."""
+    properties = {"uri": uri} if uri else {}
     if uri.startswith("sqlite:///"):
-        # Three slashes begin a relative path, four an absolute one.
+        # Three slashes start a relative path, four an absolute one.
         path = root / uri.removeprefix("sqlite:///")
         if not path.is_file():
             raise SourceError(f"the catalog of {source.table}: there is no file {path}")
-        given["uri"] = f"sqlite:///{path}"
-    # Nothing is written to what is somebody else's.
-    given["init_catalog_tables"] = "false"
+        properties["uri"] = f"sqlite:///{path}"
+    # The catalog isn't ours: never write to it.
+    properties["init_catalog_tables"] = "false"
     load: Any = import_module("pyiceberg.catalog").load_catalog
-    with load(source.catalog or _CATALOG, **given) as catalog:
+    with load(source.catalog or _CATALOG, **properties) as catalog:
         return catalog.load_table(source.table)
 
 
 def _known(source: Iceberg[Any], table: Any) -> int | None:
-    """The snapshot that was asked for, which is there."""
-    asked = source.snapshot
-    if asked is not None and table.metadata.snapshot_by_id(asked) is None:
-        there = ", ".join(str(snapshot.snapshot_id) for snapshot in table.snapshots()[-5:])
+    """The requested snapshot, or None for the newest; SourceError if it doesn't exist."""
+    wanted = source.snapshot
+    if wanted is not None and table.metadata.snapshot_by_id(wanted) is None:
+        newest = ", ".join(str(snapshot.snapshot_id) for snapshot in table.snapshots()[-5:])
         raise SourceError(
-            f"{source.table} has no snapshot {asked}, or no longer: the last are {there or 'none'}"
+            f"{source.table} has no snapshot {wanted}; it may have expired. The newest are: "
+            f"{newest or 'none'}"
         )
-    return asked
+    return wanted
 
 
 def _files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFile]:
-    # Of files that were written by others, it says which column is which.
+    # Maps columns to field ids in files that other programs wrote.
     mapping = str(table.name_mapping())
     start = f"{table.location().rstrip('/')}/"
     for task in scan.plan_files():
@@ -84,14 +85,14 @@ def _files(source: Iceberg[Any], table: Any, scan: Any) -> Iterator[LakeFile]:
         yield LakeFile(
             name=task.file.file_path.removeprefix(start),
             size=task.file.file_size_in_bytes,
-            # Rows that were deleted are named by files of their own, which never change either.
+            # Deleted rows are listed in separate files, which are immutable as well.
             digest=fingerprint("iceberg", mapping, deletes),
             read=partial(_rows, source.table, table, scan.projection(), task),
         )
 
 
 def _rows(name: str, table: Any, schema: Any, task: Any, wanted: Sequence[str]) -> pl.DataFrame:
-    """Some columns of a file's rows, as the table's schema has them now."""
+    """Read the columns `wanted` of a file's rows, in the table's current schema."""
     with _explained(f"{task.file.file_path} of {name}", ""):
         arrow: Any = import_module("pyiceberg.io.pyarrow")
         fields = [field for field in schema.fields if field.name in wanted]
@@ -109,8 +110,8 @@ def _explained(what: str, uri: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    # PyIceberg's errors have no root, and those of Arrow, SQLAlchemy and HTTP come through.
+    # PyIceberg's errors have no common base class, and Arrow, SQLAlchemy and HTTP raise their own.
     except Exception as error:
-        said = str(error) or type(error).__name__
-        said = without_secrets(said, uri) if uri else said
-        raise SourceError(f"{what} can't be read as an Iceberg table: {said}") from error
+        message = str(error) or type(error).__name__
+        message = without_secrets(message, uri) if uri else message
+        raise SourceError(f"{what} can't be read as an Iceberg table: {message}") from error

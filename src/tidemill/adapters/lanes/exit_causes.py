@@ -1,4 +1,4 @@
-"""Why a worker process ended, in words: its exit code, the machine's memory, and what it wrote last."""
+"""Explain why a worker process ended: its exit code, out-of-memory kills, and its last output."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_LINES, _BYTES = 5, 1000
-# So much of the end is read to find where the fault handler began to write.
+_LINES = 5
+_BYTES = 1000
+# Bytes read from the end of the output, to find where the fault handler started to write.
 _TAIL = 1 << 14
 _FAULT = "Fatal Python error"
 
 
 def cause(code: int) -> str:
-    """How a process ended, in words."""
+    """Describe how a process ended, from its exit code."""
     if code >= 0:
         return f"its process ended with exit code {code}"
     try:
@@ -26,9 +27,9 @@ def cause(code: int) -> str:
 
 
 def machine_kills() -> int:
-    """How many processes were ended so far for lack of memory, here or on the machine; 0 if untold.
+    """The number of processes that the system killed for lack of memory so far; 0 if unknown.
 
-    The control group's own count comes first: the machine's counts other containers, too.
+    The control group's count takes precedence: the machine's includes other containers.
     """
     for path in _counts():
         try:
@@ -44,11 +45,11 @@ def machine_kills() -> int:
 def _counts() -> Iterator[Path]:
     groups = Path("/sys/fs/cgroup")
     try:
-        held = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     except OSError:
         return
-    # In a container the path may be the host's, and the group then is the root of what is mounted.
-    for _, names, path in held:
+    # In a container the path may be the host's; the group is then the root of the mount.
+    for _, names, path in lines:
         if not names:
             yield groups / path.lstrip("/") / "memory.events"
             yield groups / "memory.events"
@@ -59,7 +60,7 @@ def _counts() -> Iterator[Path]:
 
 
 def why_not(module: str, timeout_s: float = 10.0) -> str:
-    """Why a worker can't start: what it says when its module is tried once more, without a lane."""
+    """Explain why a worker can't start, by importing its module once more in a separate process."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"import {module}"],
@@ -72,14 +73,14 @@ def why_not(module: str, timeout_s: float = 10.0) -> str:
         return f"it wasn't ready after {timeout_s:g} s"
     except OSError as error:
         return str(error)
-    said = done.stderr.decode(errors="replace").strip()
-    return said or "it ended before it was ready, and said nothing"
+    output = done.stderr.decode(errors="replace").strip()
+    return output or "it ended before it was ready, without any output"
 
 
 def last_words(path: Path, since: int) -> str:
-    """The last few lines that were written to a file after its byte `since`; at most 1 kB.
+    """The last few lines written to a file after byte `since`, at most 1 kB.
 
-    What Python's fault handler wrote is shown from its beginning, for there the innermost call is.
+    A traceback of Python's fault handler is shown from its start, which has the innermost call.
     """
     try:
         with path.open("rb") as file:

@@ -1,16 +1,16 @@
-"""Tasks in the caller's own process and thread, one by one: for tests, and where breakpoints must work.
+"""Run tasks one by one in the caller's own thread, for tests and for debugging with breakpoints.
 
-Nothing runs until its events are asked for. What only another process can do (a timeout, a memory cap,
-surviving a crash) isn't done here, and is refused rather than passed over.
+A task runs when events are requested. Limits that need another process (timeouts, memory caps, devices)
+are rejected, not ignored.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Waiting, refuse_limits
 from tidemill.adapters.lanes.wire import Call, told
@@ -19,40 +19,38 @@ from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent
 
 
 class Inline:
-    """An engine without processes; `max_workers` is one, and it is busy only while it is asked."""
+    """Run tasks in the calling thread, while `events` is called."""
 
     def __init__(self) -> None:
         self._waiting = Waiting()
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
+        self._events = EventBuffer()
         self._closed = False
         self._busy_s = 0.0
 
     def submit(self, task: Task) -> None:
-        """Let a task wait until events are asked for; one whose id is at work already isn't run twice."""
+        """Queue a task until events are requested; a task whose id is already queued isn't run twice."""
         if self._closed:
-            raise UsageError(f"task {task.id}: the engine is closed")
+            raise UsageError(f"task {task.id}: the lane is closed")
         refuse_limits(task)
-        if task.id not in self._known:
-            self._known.add(task.id)
+        if self._events.register(task.id):
             self._waiting.put(task)
 
     def cancel(self, task: str) -> None:
-        """Give up a task that waits."""
+        """Cancel a queued task."""
         if self._waiting.take(task) is not None:
-            self._tell(TaskEvent(task=task, fate=Fate.CANCELLED, worker=_NAME, at=time.time()))
+            cancelled = TaskEvent(task=task, fate=Fate.CANCELLED, worker=_NAME, at=time.time())
+            self._events.put(cancelled)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
-        """What became of tasks; the next one that waits is run first, however long that takes."""
-        if not self._events:
+        """Run the next queued task, however long it takes, and yield the events."""
+        events = self._events.drain(0.0)
+        if not events:
             self._run()
-        found = [*self._events]
-        self._events.clear()
-        self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+            events = self._events.drain(0.0)
+        yield from events
 
     def capacity(self) -> Capacity:
-        """Nothing is held between two tasks."""
+        """The worker seconds used so far; nothing is held between tasks."""
         return Capacity(
             live=0,
             busy=0,
@@ -63,7 +61,7 @@ class Inline:
         )
 
     def close(self, drain_s: float = 0.0) -> None:
-        """Run what waits for as long as there is time, and cancel the rest."""
+        """Run queued tasks for up to `drain_s` seconds, then cancel the rest."""
         end = time.monotonic() + drain_s
         while time.monotonic() < end and self._run():
             continue
@@ -77,7 +75,7 @@ class Inline:
         if task is None or taken is None:
             return False
         begun = time.time()
-        self._tell(
+        self._events.put(
             TaskEvent(
                 task=task.id, fate=Fate.STARTED, worker=_NAME, at=begun, queued_s=taken.queued_s
             )
@@ -85,11 +83,8 @@ class Inline:
         call = Call(task.id, task.function, task.params, task.inputs, task.output)
         answer = placed(made(call, {}), task)
         self._busy_s += answer.wall_s
-        self._tell(told(answer, worker=_NAME, queued_s=taken.queued_s))
+        self._events.put(told(answer, worker=_NAME, queued_s=taken.queued_s))
         return True
-
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
 
 
 _NAME = str(os.getpid())

@@ -1,4 +1,4 @@
-"""What became of a task whose process ended before it answered."""
+"""Build the final event of a task whose process ended before it answered."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tidemill.ports.execution import Fate, Task, TaskError, TaskEvent
 
 
 def ended(worker: Process, task: Task, *, starved: bool) -> TaskEvent:
-    """The last event of a task whose process is gone; `starved` if the machine ended one for memory.
+    """Build the final event of a task whose process is gone, and delete its partial output.
 
-    What it had written of its output is removed.
+    `oom_killed`: the system has killed some process for lack of memory.
     """
     if task.output:
         with suppress(OSError):
@@ -25,7 +25,7 @@ def ended(worker: Process, task: Task, *, starved: bool) -> TaskEvent:
     fate = Fate(worker.ended_for or (Fate.OOM if starved else Fate.LOST))
     message = _why(fate, task, worker)
     if fate is Fate.LOST and (words := worker.last_words()):
-        message = f"{message}; the last that it wrote:\n{words}"
+        message = f"{message}; its last output:\n{words}"
     return TaskEvent(
         task=task.id,
         fate=fate,

@@ -1,8 +1,8 @@
-"""A lane of worker processes that grows with what waits and shrinks to nothing.
+"""Run tasks in a pool of worker processes that grows with the queue and shrinks to zero.
 
-One thread supervises: it starts workers while tasks wait, hands each idle worker the next task, kills
-what takes too long or holds too much, ends workers that were idle for `idle_s`, and tells the fate of
-every task exactly once. Nothing is ever retried here. A worker that dies takes its one task along.
+A supervisor thread starts workers while tasks wait, sends each idle worker the next task, kills workers
+that exceed their time or memory limit, ends workers that were idle for `idle_s`, and emits exactly one
+final event per task. Nothing is retried here. A worker that dies loses only its own task.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import selectors
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from socket import socketpair
 from types import TracebackType
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import Shares
 from tidemill.adapters.lanes.task_queue import Waiting
 from tidemill.adapters.lanes.wire import sent
@@ -27,18 +27,16 @@ from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, WorkerClas
 
 
 class ProcessLane:
-    """Tasks in up to `max_workers` processes and `cpus` at once; close it, or use it in a `with`.
+    """Run tasks in up to `max_workers` processes, using up to `cpus` at once; a context manager.
 
-    `idle_s`: how long a worker may be idle before its process ends. `gpus`: how many devices there are,
-    of those that CUDA_VISIBLE_DEVICES names if it is set. `memory` (bytes; 0 is no budget) is what the
-    caps of tasks at work may add up to; one that alone wants more is at work alone. `classes` say how
-    those of each worker class share the machine. All that the workers write goes into files of the folder
-    `output`, named by their process ids; without it, or where it can't be written, where what this process
-    writes goes.
+    `idle_s`: seconds a worker may be idle before its process ends. `gpus`: the number of devices; if
+    CUDA_VISIBLE_DEVICES is set, they are the first ones it names. `memory`: the limit in bytes for the sum
+    of the running tasks' memory caps (0 is no limit); a task with a larger cap runs alone. `classes`: how
+    each worker class shares the machine. `output`: the folder for the workers' output, one file per
+    process id; without it, or if it isn't writable, workers write to this process's output.
 
-    A memory cap is held to where /proc tells what a process holds: on macOS none is. What a task starts
-    besides ends with its worker, and isn't counted to what it holds. UsageError for a lane that can do
-    nothing.
+    Memory caps are enforced only where /proc shows a process's memory, so not on macOS. Child processes of
+    a task end with its worker, and their memory isn't counted. UsageError for a lane without workers.
     """
 
     def __init__(
@@ -68,15 +66,14 @@ class ProcessLane:
         shares = Shares(
             workers=self._max, cpus=room, memory=memory, gpus=gpus, classes=terms.classes
         )
-        # All that follows is guarded by the lock.
+        self._events = EventBuffer()
+        # The lock guards everything below.
+        self._lock = self._events.lock
         self._gpus = gpus
-        self._lock = threading.Condition()
         self._waiting = Waiting(shares.later)
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
         self._closing = self._rung = False
         self._selector = selectors.DefaultSelector()
-        self._crew = Crew(terms, shares, self._waiting, self._selector, self._tell)
+        self._crew = Crew(terms, shares, self._waiting, self._selector, self._events.put)
         self._bell, self._ear = socketpair()
         for end in (self._bell, self._ear):
             end.setblocking(False)
@@ -85,45 +82,38 @@ class ProcessLane:
         self._thread.start()
 
     def submit(self, task: Task) -> None:
-        """Let a task run as soon as it can; one whose id is at work already is not run twice.
+        """Queue a task; a task whose id is already queued or running isn't run twice.
 
-        UsageError for one that wants more devices than there are, or that can't be sent to a worker.
+        UsageError when it needs more devices than exist, or can't be sent to a worker.
         """
         if task.gpus > self._gpus:
             raise UsageError(
-                f"task {task.id}: gpus={task.gpus}, and there are {self._gpus} devices; how many there are, "
-                "the setting gpus says"
+                f"task {task.id}: gpus={task.gpus}, but there are only {self._gpus} devices; set their "
+                "number with the setting gpus"
             )
         message = sent(task)
         with self._lock:
             if self._closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
-            if task.id in self._known:
+            if not self._events.register(task.id):
                 return
-            self._known.add(task.id)
             self._waiting.put(task, message)
             self._crew.assign()
             if len(self._waiting):
                 self._ring()
 
     def cancel(self, task: str) -> None:
-        """End a task wherever it is; nothing happens when it is done, or isn't known."""
+        """Cancel a queued or running task; nothing happens when it is finished or unknown."""
         with self._lock:
             if not self._crew.drop(task, Fate.CANCELLED):
                 self._crew.kill(task, Fate.CANCELLED)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
-        """What became of tasks since it was asked last; waits for the first of it for so many seconds."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._events, timeout_s)
-            found = [*self._events]
-            self._events.clear()
-            # Only now may a task of the same id run anew.
-            self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+        """Yield the events since the last call, waiting up to `timeout_s` seconds for the first."""
+        yield from self._events.drain(timeout_s)
 
     def capacity(self) -> Capacity:
-        """What the lane holds now, and what it held since it was made."""
+        """The current workers and tasks, and the worker seconds used since the lane was created."""
         with self._lock:
             held, busy = self._crew.spent
             return Capacity(
@@ -136,9 +126,9 @@ class ProcessLane:
             )
 
     def close(self, drain_s: float = 0.0) -> None:
-        """End all workers, after waiting for what runs or waits for at most `drain_s` seconds.
+        """Wait up to `drain_s` seconds for tasks to finish, cancel the rest, and end all workers.
 
-        What isn't done by then is cancelled; its events can still be read.
+        Events can still be read afterwards.
         """
         with self._lock:
             self._lock.wait_for(lambda: not len(self._waiting) and self._crew.done, drain_s)
@@ -165,12 +155,8 @@ class ProcessLane:
     ) -> None:
         self.close()
 
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
-        self._lock.notify_all()
-
     def _ring(self) -> None:
-        """Wake the supervisor, once until it has heard."""
+        """Wake the supervisor, unless a wake-up is already pending."""
         if not self._rung:
             self._bell.send(b"!")
             self._rung = True
@@ -180,7 +166,7 @@ class ProcessLane:
             while not self._look():
                 continue
         finally:
-            # Also after a fault of the lane itself nobody waits for ever.
+            # Emit final events even if the supervisor itself failed, so that no caller waits forever.
             with self._lock:
                 self._end()
                 self._crew.abandon()
@@ -188,13 +174,13 @@ class ProcessLane:
                     held.close()
 
     def _look(self) -> bool:
-        """Do what is to be done now, and wait for what comes next; whether it was the last time."""
+        """Do what is due and wait for the next event; whether the lane is finished."""
         with self._lock:
             self._crew.look_after(closing=self._closing)
             if self._closing and self._crew.gone:
                 return True
             pause = self._crew.pause()
-        # Whoever submits may do so meanwhile.
+        # Not under the lock, so that callers can submit in the meantime.
         ready = self._selector.select(pause)
         with self._lock:
             for key, events in ready:
@@ -207,10 +193,10 @@ class ProcessLane:
 
 
 def _devices(gpus: int) -> tuple[str, ...]:
-    """The names of the devices that a lane has."""
-    named = os.environ.get(DEVICES)
-    names = [str(number) for number in range(gpus)] if named is None else named.split(",")
+    """The names of the first `gpus` devices; UsageError when there are fewer."""
+    visible = os.environ.get(DEVICES)
+    names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
     names = [name.strip() for name in names if name.strip()]
     if not 0 <= gpus <= len(names):
-        raise UsageError(f"gpus={gpus}: {DEVICES} names {len(names)} devices ({named})")
+        raise UsageError(f"gpus={gpus}: {DEVICES} names {len(names)} devices ({visible})")
     return tuple(names[:gpus])

@@ -1,7 +1,7 @@
-"""Who may have how much of a machine: workers, CPUs, memory by the caps of tasks, and devices.
+"""Allocate workers, CPUs, memory (by the tasks' caps) and devices to tasks.
 
-A task that wants more of something than there is has it to itself. What a task lacks is kept for it:
-those that come after it don't take it meanwhile, so that a large one doesn't wait for ever.
+A task that needs more of a resource than exists gets all of it. What a waiting task lacks is reserved
+for it, so that later small tasks don't starve a large one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Collection, Mapping
 from tidemill.ports.execution import Task, WorkerClass
 
 _WORKERS, _CPUS, _MEMORY, _GPUS = "workers", "cpus", "memory", "gpus"
-# What tasks that are deferrable have counts as free for those that aren't; memory and devices can't.
+# Deferrable tasks' use of these counts as free for other tasks; memory and devices can't be shared.
 _LENT = frozenset({_WORKERS, _CPUS})
-# CPUs are counted in thousandths: sums of fractions would drift.
+# CPUs are counted in thousandths, because sums of fractions would drift.
 _FINE = 1000
 
 
 class Shares:
-    """What tasks at work have of each resource; a resource that isn't limited isn't counted."""
+    """Track how much of each limited resource the running tasks use."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Shares:
         self.lent = dict.fromkeys(self.all, 0)
 
     def wants(self, task: Task) -> dict[str, int]:
-        """What a task takes of each resource, at most all that there is."""
+        """The amount of each resource that a task takes, at most all of it."""
         limits = self.all
         wants = {_WORKERS: 1, _CPUS: min(_fine(task.cpus), limits[_CPUS])}
         if task.gpus:
@@ -52,11 +52,11 @@ class Shares:
         return wants
 
     def take(self, task: Task) -> None:
-        """A task has begun."""
+        """Add a task's resources to what is used."""
         self._count(task, 1)
 
     def give(self, task: Task) -> None:
-        """A task has ended."""
+        """Release a task's resources."""
         self._count(task, -1)
 
     def _count(self, task: Task, sign: int) -> None:
@@ -68,7 +68,7 @@ class Shares:
 
 
 class Round:
-    """One look at tasks that wait, those that are to go first coming first."""
+    """One pass over the waiting tasks, in priority order, with reservations for those that must wait."""
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
@@ -76,7 +76,7 @@ class Round:
         self._urgent = False
 
     def lacks(self, task: Task) -> Collection[str]:
-        """Of what there is too little for a task now."""
+        """The resources that are too scarce to start a task now."""
         shares, later = self._shares, task.worker_class in self._shares.later
         if later and self._urgent:
             return _LENT
@@ -90,9 +90,9 @@ class Round:
         return lacking
 
     def keep(self, task: Task, lacking: Collection[str]) -> None:
-        """Keep for a task what it lacks, or all that it wants if it only lacks a worker.
+        """Reserve what a task lacks, or everything it needs if it lacks only a worker.
 
-        While it could do with CPUs, nothing that is deferrable begins: all are kept from those.
+        While an urgent task needs CPUs or workers, no deferrable task starts.
         """
         for key, want in self._shares.wants(task).items():
             if not lacking or key in lacking:

@@ -1,4 +1,4 @@
-"""What becomes of a task: its function is imported and called, and all that it does is told as data."""
+"""Call a task's function and return the result, or the exception as text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import msgspec
 from tidemill.adapters.lanes.wire import MOST, Answer, Call, temporary
 from tidemill.ports.execution import Task
 
-# Below this a task is too short to have touched much memory, and to ask for it would take longer.
+# A shorter task can't have touched much memory, and measuring it would take longer than the task.
 _WORTH_ASKING_S = 0.005
-# A message or a traceback that is longer (characters) tells nobody more.
+# Longer messages and tracebacks (characters) are shortened.
 _LONGEST = 100_000
 
 _highest = 0
@@ -30,17 +30,17 @@ def made(
     functions: dict[str, Callable[..., Any]],
     clock: Callable[[], float] = time.process_time,
 ) -> Answer:
-    """Call a task's function; whatever it raises is in the answer. `functions` keeps those imported.
+    """Call a task's function; the answer holds its result or whatever it raised.
 
-    Its output has a temporary name until it is `placed`.
-
-    `clock` tells CPU seconds. With the process's own the answer tells its memory, too; a thread has none.
+    The output keeps a temporary name until `move_output`. `functions` caches imported functions.
+    `clock` returns CPU seconds; with the process clock the answer includes peak memory, which a thread
+    doesn't have.
     """
     wall, cpu = time.perf_counter(), clock()
     result, error, starved = b"", None, False
     try:
         result = _result(call, functions)
-    # Whatever a task raises, SystemExit too, is its answer, and the worker goes on.
+    # Anything a task raises, even SystemExit, becomes its answer, and the worker continues.
     except BaseException as raised:  # noqa: BLE001
         error, starved = _told(raised), isinstance(raised, MemoryError)
     wall, cpu = time.perf_counter() - wall, clock() - cpu
@@ -57,9 +57,11 @@ def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
     try:
         result = function(call.params, call.inputs, target)
         if result is not None and not isinstance(result, bytes):
-            raise TypeError(f"{call.function} gave {type(result).__name__}, not bytes or None")
+            raise TypeError(f"{call.function} returned {type(result).__name__}, not bytes or None")
         if result is not None and len(result) > MOST:
-            raise ValueError(f"{call.function} gave {len(result):,} bytes: data goes to its output")
+            raise ValueError(
+                f"{call.function} returned {len(result):,} bytes: write data to the output instead"
+            )
     except BaseException:
         with suppress(OSError):
             os.unlink(target)
@@ -68,9 +70,9 @@ def _result(call: Call, functions: dict[str, Callable[..., Any]]) -> bytes:
 
 
 def placed(answer: Answer, task: Task) -> Answer:
-    """The answer of a task, once its output is where it belongs: at the very moment that it is known.
+    """Move a task's output to its final path when its answer arrives; an error becomes the answer.
 
-    A worker that died in between would leave the output of a task that is taken for lost.
+    A worker doesn't do this itself: if it died right after, the output of a lost task would remain.
     """
     if not task.output or answer.error is not None:
         return answer
@@ -82,26 +84,26 @@ def placed(answer: Answer, task: Task) -> Answer:
 
 
 def _told(raised: BaseException) -> tuple[str, str, str]:
-    """An exception as text; one that can't even be printed is told by its type."""
+    """An exception's type, message and traceback; only the type if printing it fails."""
     kind = type(raised).__qualname__
     try:
         message = str(raised)
         trace = "".join(traceback.format_exception(raised))
-    # `__str__` is the user's own.
+    # A user's `__str__` may raise anything.
     except BaseException as worse:  # noqa: BLE001
         return _plain(kind), f"its message can't be shown: {type(worse).__qualname__}", ""
     return _plain(kind), _plain(message), _plain(trace)
 
 
 def _plain(text: str) -> str:
-    """A text that can travel: of a huge one both ends, and no half characters (as in odd file names)."""
+    """Make a text encodable: shorten its middle and escape lone surrogates, as in odd file names."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
     return text.encode(errors="backslashreplace").decode()
 
 
 def _peak() -> int:
-    """The most memory (bytes) that this process held since it was asked last; 0 where that isn't told."""
+    """The process's peak memory in bytes since the last call; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             line = next(line for line in status if line.startswith(b"VmHWM:"))
@@ -113,7 +115,7 @@ def _peak() -> int:
 
 
 def _peak_of_all() -> int:
-    """The most that this process ever held, if that grew since it was asked last, else 0."""
+    """The process's all-time peak memory in bytes, if it grew since the last call; otherwise 0."""
     global _highest
     before = _highest
     unit = 1 if sys.platform == "darwin" else 1024

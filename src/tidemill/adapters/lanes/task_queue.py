@@ -1,4 +1,4 @@
-"""Tasks that wait for a worker: the highest priority first, and of equals the one that came first."""
+"""Queue tasks by priority, first come first served among equals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.ports.execution import Task
 
 
 class Kind(NamedTuple):
-    """Which workers can take a task: those of its class, with its threads and as many devices."""
+    """The kind of worker that a task needs: its class, thread count and number of devices."""
 
     worker_class: str
     threads: int
@@ -21,22 +21,24 @@ class Kind(NamedTuple):
 
 
 def kind_of(task: Task) -> Kind:
-    """A task's kind; part of a CPU makes one thread."""
+    """The kind of worker that a task needs; a fraction of a CPU counts as one thread."""
     return Kind(task.worker_class, max(1, int(task.cpus)), task.gpus)
 
 
 def refuse_limits(task: Task) -> None:
-    """UsageError for what a task in the caller's own process can't be held to."""
+    """Raise UsageError for limits that can't be enforced in the caller's own process."""
     if task.timeout_s is not None or task.memory:
-        raise UsageError(f"task {task.id}: a task in this process can't be stopped by a limit")
+        raise UsageError(
+            f"task {task.id}: a task in this process can't have a time or memory limit"
+        )
     if task.gpus:
         raise UsageError(
-            f"task {task.id}: a task in this process can't have {task.gpus} devices to itself"
+            f"task {task.id}: a task in this process can't reserve {task.gpus} devices"
         )
 
 
 class Taken(NamedTuple):
-    """A task that waits no more, the seconds that it did, and the message that it was put in with."""
+    """A task removed from the queue, with the seconds it waited and the message for its worker."""
 
     task: Task
     queued_s: float
@@ -44,12 +46,12 @@ class Taken(NamedTuple):
 
 
 class Waiting:
-    """A queue for each kind, from which any task can be taken back; classes that are `later` come last."""
+    """A priority queue per kind of worker, with removal of any task; `deferrable` classes come last."""
 
     def __init__(self, later: Collection[str] = ()) -> None:
         self._later = frozenset(later)
         self._heaps: dict[Kind, list[tuple[int, int, str]]] = {}
-        # With the number that a task has in its heap; another number there is that of one taken back.
+        # Each with its current number; a heap entry with another number was removed and is skipped.
         self._tasks: dict[str, tuple[int, Task, float, bytes]] = {}
         self._counts: dict[Kind, int] = {}
         self._order = count()
@@ -58,18 +60,18 @@ class Waiting:
         return len(self._tasks)
 
     def put(self, task: Task, message: bytes = b"") -> None:
-        """Let a task wait, with the message that its worker is to be sent."""
+        """Add a task, with the message to send to its worker."""
         kind, number = kind_of(task), next(self._order)
         self._tasks[task.id] = (number, task, time.monotonic(), message)
         self._counts[kind] = self._counts.get(kind, 0) + 1
         heappush(self._heaps.setdefault(kind, []), (-task.priority, number, task.id))
 
     def next(self) -> Task | None:
-        """The task that is next of all, left where it is; None if none waits."""
+        """The next task, without removing it; None if the queue is empty."""
         return next((task for _, task in self.heads()), None)
 
     def heads(self) -> Iterator[tuple[Kind, Task]]:
-        """The task that is next of each kind, and of these first who is to go first."""
+        """The next task of each kind, in the order in which they should start."""
         heads = []
         for kind, heap in [*self._heaps.items()]:
             while heap and not self._waits(*heap[0]):
@@ -84,11 +86,11 @@ class Waiting:
             yield kind, self._tasks[name][1]
 
     def count(self, kind: Kind) -> int:
-        """How many tasks of a kind wait."""
+        """The number of queued tasks of a kind."""
         return self._counts.get(kind, 0)
 
     def take(self, task: str) -> Taken | None:
-        """Take a task back; None if it doesn't wait."""
+        """Remove a task from the queue; None if it isn't queued."""
         held = self._tasks.pop(task, None)
         if held is None:
             return None

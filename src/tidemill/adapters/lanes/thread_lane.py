@@ -1,8 +1,7 @@
-"""Tasks in threads of the caller's own process: for stages that are Polars all through.
+"""Run tasks in threads of the caller's own process, for stages that use only Polars.
 
-Such a stage computes outside the interpreter's lock, and a thread costs less than a process. What only
-another process can do (a timeout, a memory cap, devices, surviving a crash) isn't done here, and is
-refused rather than passed over. What is at work can't be ended: it goes on until it is done.
+Polars releases the interpreter lock, and a thread costs less than a process. Limits that need another
+process (timeouts, memory caps, devices) are rejected, not ignored. A running task can't be stopped.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import Round, Shares
 from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Taken, Waiting, refuse_limits
@@ -25,9 +24,9 @@ from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent
 
 
 class Helpers:
-    """The CPU time of threads that aren't the lane's, divided among those of the lane that are at work.
+    """Divide the CPU time of helper threads, such as Polars' pool, among the lane's busy threads.
 
-    Where a thread's clock can't be read by others nothing is divided.
+    Nothing is divided on systems where a thread can't read another thread's clock.
     """
 
     def __init__(self) -> None:
@@ -41,45 +40,45 @@ class Helpers:
         self._spent_s = self._spent()
 
     def join(self, thread: threading.Thread) -> None:
-        """What the thread that calls takes itself is known from now on."""
+        """Register the calling thread, whose own CPU time isn't divided."""
         if self._find is not None:
             self._clocks[thread] = self._find(threading.get_ident())
 
     def leave(self, thread: threading.Thread) -> None:
-        """The thread that calls ends; what it took stays known."""
+        """Unregister the calling thread before it ends, and keep its CPU time."""
         self._clocks.pop(thread, None)
         self._known.pop(thread, None)
         self._gone_s += time.thread_time()
         self._shares.pop(thread, None)
 
     def share(self, busy: Collection[threading.Thread]) -> None:
-        """Divide what was taken since the last time among those that were at work."""
+        """Divide the helpers' CPU time since the last call equally among the busy threads."""
         before, self._spent_s = self._spent_s, self._spent()
         for thread in busy:
             share = max(0.0, self._spent_s - before) / len(busy)
             self._shares[thread] = self._shares.get(thread, 0.0) + share
 
     def of(self, thread: threading.Thread) -> float:
-        """What was its part so far."""
+        """The helpers' CPU seconds attributed to a thread so far."""
         return self._shares.get(thread, 0.0)
 
     def _spent(self) -> float:
         if self._find is None:
             return 0.0
         for thread, clock in self._clocks.items():
-            # The one that made the lane may have ended.
+            # The thread that created the lane may have ended.
             with suppress(OSError):
                 self._known[thread] = time.clock_gettime(clock)
         return time.process_time() - self._gone_s - sum(self._known.values())
 
 
 class ThreadLane:
-    """Tasks in up to `max_workers` threads, of one CPU each; close it, or use it in a `with`.
+    """Run tasks in up to `max_workers` threads, with one CPU each; a context manager.
 
-    Threads begin when tasks come, and end when they were idle for `idle_s`. `cpu_s` of a task is what its
-    own thread took, and an equal part of what other threads took meanwhile, as Polars' do; what the thread
-    took that made the lane is left out. Its memory isn't told. Worker classes don't count: threads share
-    everything. UsageError for no threads at all.
+    Threads start with the first tasks and end after `idle_s` idle seconds. A task's `cpu_s` is its own
+    thread's CPU time plus an equal share of that of helper threads, such as Polars' pool, without the
+    thread that created the lane. Peak memory isn't measured. Worker classes have no effect, because threads
+    share everything. UsageError for a lane without threads.
     """
 
     def __init__(self, *, max_workers: int | None = None, idle_s: float = 1.0) -> None:
@@ -88,13 +87,12 @@ class ThreadLane:
             raise UsageError(f"a lane of {self._max} threads, idle for {idle_s} s, does nothing")
         self._idle_s = idle_s
         self._functions: dict[str, Callable[..., Any]] = {}
-        # All that follows is guarded by the lock.
-        self._lock = threading.Condition()
+        self._events = EventBuffer()
+        # The lock guards everything below.
+        self._lock = self._events.lock
         self._waiting = Waiting()
         self._shares = Shares(workers=self._max, cpus=self._max)
-        self._events: deque[TaskEvent] = deque()
-        self._known: set[str] = set()
-        # When each thread began, and when it took the task that it is at work on (monotonic).
+        # When each thread started, and when each busy thread took its task (monotonic).
         self._threads: dict[threading.Thread, float] = {}
         self._busy: dict[threading.Thread, float] = {}
         self._held_s = self._busy_s = 0.0
@@ -102,14 +100,13 @@ class ThreadLane:
         self._helpers = Helpers()
 
     def submit(self, task: Task) -> None:
-        """Let a task run as soon as it can; one whose id is at work already is not run twice."""
+        """Queue a task; a task whose id is already queued or running isn't run twice."""
         refuse_limits(task)
         with self._lock:
             if self._closing:
                 raise UsageError(f"task {task.id}: the lane is closed")
-            if task.id in self._known:
+            if not self._events.register(task.id):
                 return
-            self._known.add(task.id)
             self._waiting.put(task)
             idle = len(self._threads) - len(self._busy)
             if len(self._waiting) > idle and len(self._threads) < self._max:
@@ -117,22 +114,16 @@ class ThreadLane:
             self._lock.notify_all()
 
     def cancel(self, task: str) -> None:
-        """Give up a task that waits; one at work goes on, and its fate is told when it is done."""
+        """Cancel a queued task; a running one continues and emits its event when it finishes."""
         with self._lock:
             self._drop(task, Fate.CANCELLED)
 
     def events(self, timeout_s: float) -> Iterator[TaskEvent]:
-        """What became of tasks since it was asked last; waits for the first of it for so many seconds."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._events, timeout_s)
-            found = [*self._events]
-            self._events.clear()
-            # Only now may a task of the same id run anew.
-            self._known.difference_update(e.task for e in found if e.fate is not Fate.STARTED)
-        yield from found
+        """Yield the events since the last call, waiting up to `timeout_s` seconds for the first."""
+        yield from self._events.drain(timeout_s)
 
     def capacity(self) -> Capacity:
-        """What the lane holds now, and what it held since it was made."""
+        """The current threads and tasks, and the worker seconds used since the lane was created."""
         with self._lock:
             now = time.monotonic()
             return Capacity(
@@ -145,7 +136,7 @@ class ThreadLane:
             )
 
     def close(self, drain_s: float = 0.0) -> None:
-        """Cancel what still waits after `drain_s` seconds, and wait until what is at work is done."""
+        """Wait up to `drain_s` seconds for tasks to finish, cancel queued ones, and join the threads."""
         with self._lock:
             self._lock.wait_for(lambda: not (len(self._waiting) or self._busy), drain_s)
             self._closing = True
@@ -172,18 +163,18 @@ class ThreadLane:
         try:
             thread.start()
         except RuntimeError as error:
-            # Those that there are do what waits; without any, nobody would.
+            # Existing threads will run the queue; without any, nobody would.
             if not self._threads:
                 while (task := self._waiting.next()) is not None:
                     self._drop(
                         task.id, Fate.LOST, TaskError(type="WorkerStart", message=str(error))
                     )
         else:
-            # It waits for the lock.
+            # The new thread is waiting for the lock.
             self._threads[thread] = time.monotonic()
 
     def _work(self) -> None:
-        """Take one task after the other, until there was none for `idle_s`."""
+        """Run one task after another, until none arrived for `idle_s` seconds."""
         thread = threading.current_thread()
         with self._lock:
             self._helpers.join(thread)
@@ -197,20 +188,20 @@ class ThreadLane:
             self._lock.notify_all()
 
     def _clock(self) -> float:
-        """CPU seconds of this thread, and of its helpers."""
+        """CPU seconds of this thread and its share of the helpers."""
         with self._lock:
             self._helpers.share(self._busy)
             return time.thread_time() + self._helpers.of(threading.current_thread())
 
     def _next(self) -> Taken | None:
-        """The next task that there is room for; None if none comes for too long."""
+        """Wait for the next task that there is room for; None after `idle_s` seconds without one."""
         end = time.monotonic() + self._idle_s
         while True:
             task = self._waiting.next()
             if task is not None and not Round(self._shares).lacks(task):
                 return self._waiting.take(task.id)
             left = end - time.monotonic()
-            # One that waits for room needs a thread when there is.
+            # A task that waits for room will need this thread, so stay.
             if self._closing or (left <= 0 and task is None):
                 return None
             self._lock.wait(max(left, 0.0) if task is None else None)
@@ -219,7 +210,7 @@ class ThreadLane:
         task, queued_s = taken.task, taken.queued_s
         worker = f"{os.getpid()}/{threading.get_native_id()}"
         self._shares.take(task)
-        self._tell(
+        self._events.put(
             TaskEvent(
                 task=task.id, fate=Fate.STARTED, worker=worker, at=time.time(), queued_s=queued_s
             )
@@ -231,18 +222,14 @@ class ThreadLane:
         finally:
             self._lock.acquire()
             self._shares.give(task)
-        self._tell(told(answer, worker=worker, queued_s=queued_s))
+        self._events.put(told(answer, worker=worker, queued_s=queued_s))
 
     def _drop(self, task: str, fate: Fate, error: TaskError | None = None) -> None:
         taken = self._waiting.take(task)
         if taken is not None:
             queued_s = taken.queued_s
-            self._tell(
+            self._events.put(
                 TaskEvent(
                     task=task, fate=fate, worker="", at=time.time(), error=error, queued_s=queued_s
                 )
             )
-
-    def _tell(self, event: TaskEvent) -> None:
-        self._events.append(event)
-        self._lock.notify_all()

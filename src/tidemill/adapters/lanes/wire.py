@@ -1,4 +1,4 @@
-"""What the lane and its workers say to each other: MessagePack in frames with their length before them."""
+"""The protocol between a lane and its workers: MessagePack messages in length-prefixed frames."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tidemill.ports.execution import Fate, Task, TaskError, TaskEvent
 
 _LENGTH = struct.Struct("!I")
 _CHUNK = 1 << 16
-# Bytes of a message: what is larger is data, and data travels by path or URI.
+# The largest message in bytes; larger data is passed by path or URI.
 MOST = 1 << 30
 
 
 class Call(msgspec.Struct, array_like=True, gc=False):
-    """A task on its way to a worker."""
+    """A task as sent to a worker."""
 
     id: str
     function: str
@@ -30,9 +30,9 @@ class Call(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """What came of it; `error` is (type, message, traceback), `starved` that memory couldn't be had.
+    """A worker's answer to a call; `error` is (type, message, traceback).
 
-    A worker that is ready answers to "" first.
+    The first answer, with the id "", says that the worker is ready.
     """
 
     id: str
@@ -50,13 +50,13 @@ answers = msgspec.msgpack.Decoder(Answer)
 
 
 def framed(message: Any) -> bytes:
-    """A message with its length before it."""
+    """Encode a message with its length in front."""
     body = encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
 def sent(task: Task) -> bytes:
-    """A task as the message to its worker; UsageError for one that can't travel."""
+    """Encode a task as the message to its worker; UsageError when it can't be encoded or is too large."""
     try:
         message = framed(Call(task.id, task.function, task.params, task.inputs, task.output))
     except (UnicodeEncodeError, OverflowError, ValueError) as error:
@@ -64,18 +64,18 @@ def sent(task: Task) -> bytes:
     if len(message) > MOST:
         raise UsageError(
             f"task {task.id}: {len(message):,} bytes are too many to be sent to a worker; write them "
-            "to a file, and name it in inputs"
+            "to a file and list it in inputs"
         )
     return message
 
 
 def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> TaskEvent:
-    """An answer as the event that ends its task; `peak_rss` is what was seen from outside."""
+    """Convert an answer to the final event of its task; `peak_rss` is the lane's own measurement."""
     error = None
     if answer.error is not None:
         kind, message, trace = answer.error
         if answer.starved and not message:
-            message = "it asked for more memory than it could have"
+            message = "it requested more memory than was available"
         error = TaskError(type=kind, message=message, trace=trace)
     raised = Fate.OOM if answer.starved else Fate.ERROR
     return TaskEvent(
@@ -93,21 +93,21 @@ def told(answer: Answer, *, worker: str, queued_s: float, peak_rss: int = 0) -> 
 
 
 def temporary(output: str, task: str) -> str:
-    """Where a task writes its output until it is done; no two tasks have the same."""
+    """The unique path where a task writes its output until it is finished."""
     return f"{output}.{task}.part"
 
 
 class Frames:
-    """The frames that come through a socket, put together again from what was received."""
+    """Reassemble the frames that arrive through a socket."""
 
     def __init__(self, stream: socket) -> None:
         self._stream = stream
         self._held = bytearray()
 
     def receive(self) -> Iterator[bytes]:
-        """The frames that are complete after one more read; EOFError when the other side is gone.
+        """Read once and yield the frames that are complete; EOFError when the other side is gone.
 
-        ValueError for one that is too long to be one.
+        ValueError for a frame that is longer than any message.
         """
         try:
             got = self._stream.recv(_CHUNK)
@@ -121,7 +121,7 @@ class Frames:
         while len(self._held) >= _LENGTH.size:
             length = _LENGTH.unpack_from(self._held)[0]
             if length > 2 * MOST:
-                raise ValueError("a frame that is too long")
+                raise ValueError("the frame is too long")
             end = _LENGTH.size + length
             if len(self._held) < end:
                 return

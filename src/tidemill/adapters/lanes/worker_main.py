@@ -1,8 +1,7 @@
-"""A worker process: reads calls from a socket, makes them one by one, and answers each.
+"""The main module of a worker process: read calls from a socket, run them one by one, answer each.
 
-It knows nothing of who asks. It is started as `python -m tidemill.adapters.lanes.worker_main`, so that the
-main module of the program that uses the lane isn't imported again; nothing heavy is imported before a
-task needs it.
+It is started as `python -m tidemill.adapters.lanes.worker_main`, so that the main module of the program
+that uses the lane isn't imported again. Nothing heavy is imported before a task needs it.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ def main(descriptor: int, leash: int, niceness: int, output: str) -> None:
     if output:
         with suppress(OSError):
             _write_to(os.path.join(output, f"{os.getpid()}.out"))
-    # Ctrl-C reaches all processes of a terminal; what becomes of a worker, its lane decides. One that
-    # asks the terminal something is told that there is none, rather than stopped for ever.
+    # Ctrl-C reaches all processes of a terminal, but the lane decides when a worker ends. A worker that
+    # reads from the terminal gets an error instead of being stopped forever.
     for number in (signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    # What a task starts must not keep the lane from seeing that its worker is gone.
+    # Child processes must not keep the connection open after the worker is gone.
     for held in (descriptor, leash):
         os.set_inheritable(held, False)
     _leave_with_parent(leash)
@@ -53,14 +52,14 @@ def _serve(stream: socket) -> None:
         while True:
             for frame in frames.receive():
                 answer = made(calls.decode(frame), functions)
-                # A function that forked returns twice; only one of the two is the worker.
+                # A function that forks returns in two processes; only one is the worker.
                 if os.getpid() != process:
                     os._exit(0)
                 stream.sendall(framed(answer))
 
 
 def _write_to(path: str) -> None:
-    """Let all that this process and what it starts write go into a file, at once."""
+    """Redirect the output of this process and its children to a file, unbuffered."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for number in (1, 2):
         os.dup2(file, number)
@@ -72,11 +71,11 @@ def _write_to(path: str) -> None:
 
 
 def _leave_with_parent(leash: int) -> None:
-    """End when the parent is gone, and with it what tasks started: nobody wants an answer any more.
+    """End this process and its children when the parent is gone.
 
-    `leash` is a pipe whose other end only the parent has. Where the system can, it kills the whole
-    group as soon as that is closed, even while a task holds the interpreter; elsewhere, or when a fork
-    of the parent has it too, the parent is looked for now and then.
+    Only the parent has the other end of the pipe `parent_pipe`. Where the system supports it, closing that
+    end kills the whole process group, even while a task holds the interpreter lock. Elsewhere, or if a fork
+    of the parent also has the pipe, a thread polls for the parent.
     """
     parent = os.getppid()
 

@@ -1,6 +1,6 @@
-"""The workers of a lane: which there are, what each does, when another comes and when one goes.
+"""Manage a lane's worker processes: start and retire them, assign tasks, enforce limits.
 
-Nothing here waits and nothing is locked: the lane calls it under its lock.
+Nothing here blocks or locks: the lane calls it while holding its lock.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from tidemill.adapters.lanes.wire import Answer, answers, told
 from tidemill.adapters.lanes.worker_process import Process
 from tidemill.ports.execution import Fate, TaskError, TaskEvent, WorkerClass
 
-# Memory and time are looked at so often; a process rarely takes more than some 100 MB between.
+# How often memory and time are checked; a process rarely allocates more than 100 MB in between.
 _POLL_S = 0.05
 _LEAVING_S = 0.005
-# A worker that isn't ready after so long never will be, and so many in a row mean that none will. One
-# that somebody else killed says less.
+# A worker that isn't ready after this time never will be. When failed starts in a row add up to
+# `_MAX_FAILED_STARTS`, no worker can start; one that was killed from outside counts for less.
 _START_S = 60.0
-_HOPELESS, _KILLED = 3.0, 0.1
+_HOPELESS = 3.0
+_KILLED = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What workers there may be: `most` at once, each idle for `idle_s`; `devices` by their names."""
+    """Limits of a pool; an idle worker ends after `idle_s`, `devices` are names, `output` is a folder."""
 
     most: int
     idle_s: float
@@ -41,7 +42,7 @@ class Terms:
 
 
 class Crew:
-    """Workers that go through what is `waiting`; `tell` is called with every event."""
+    """Worker processes that run the tasks of a queue; `emit` is called with every event."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Crew:
         self._selector = selector
         self._tell = tell
         self.workers: list[Process] = []
-        # Those of the workers that are idle, the one that was so last at the end.
+        # Idle workers; the one that became idle last is at the end.
         self._free: dict[Kind, list[Process]] = {}
         self._leaving: list[Process] = []
         self._failed_starts = 0.0
@@ -67,7 +68,7 @@ class Crew:
 
     @property
     def gone(self) -> bool:
-        """Whether no process is left."""
+        """Whether no worker process is left."""
         return not (self.workers or self._leaving)
 
     @property
@@ -76,18 +77,18 @@ class Crew:
 
     @property
     def done(self) -> bool:
-        """Whether every task has its fate, but for those that wait."""
+        """Whether every started task has its final event."""
         return not (self.busy or any(worker.task for worker in self._leaving))
 
     @property
     def spent(self) -> tuple[float, float]:
-        """Worker seconds so far: held, and busy."""
+        """Worker seconds so far: held and busy."""
         now = time.monotonic()
         held = sum(now - worker.started for worker in self.workers)
         return self._held_s + held, self._busy_s + sum(now - worker.since for worker in self.busy)
 
     def assign(self) -> None:
-        """Hand tasks to workers that are idle, as long as there are both."""
+        """Send queued tasks to idle workers, as long as there are both."""
         while self._free and (pair := self._pair()) is not None:
             self._call(*pair)
 
@@ -119,14 +120,14 @@ class Crew:
         )
 
     def _occupy(self, worker: Process) -> None:
-        """A worker isn't idle any more."""
+        """Remove a worker from the idle ones."""
         free = self._free[worker.kind]
         free.remove(worker)
         if not free:
             del self._free[worker.kind]
 
     def look_after(self, *, closing: bool) -> None:
-        """Kill what takes too long or holds too much, end who is idle for too long, start who is needed."""
+        """Enforce the limits of running tasks, retire idle workers, and start workers that are needed."""
         now = time.monotonic()
         self._bury()
         due = now - self._looked >= _POLL_S
@@ -153,14 +154,14 @@ class Crew:
             worker.spend()
             if worker.resident() > task.memory > 0:
                 worker.kill(Fate.OOM)
-        # A child of it may hold its connection open; what it said before it ended is heard first.
+        # A child process may keep the connection open; messages sent before the exit are read first.
         if due and worker.silent:
             self._lose(worker)
         elif due:
             worker.silent = worker.ended()
 
     def _grow(self) -> None:
-        """Start workers for tasks that wait, as far as there is room for them."""
+        """Start workers for queued tasks, as far as resources allow."""
         look = Round(self._shares)
         for kind, task in self._waiting.heads():
             coming = sum(w.kind == kind and not w.ready for w in self.workers)
@@ -171,21 +172,21 @@ class Crew:
                     break
 
     def _seat(self, kind: Kind) -> bool:
-        """Whether there is room for another worker; idle ones of another kind make some."""
+        """Whether another worker fits; retires an idle worker of another kind if needed."""
         later, most = self._shares.later, self._terms.most
         if len(self.workers) >= most and not self._spare(kind):
-            # A worker whose class is deferrable is in nobody's way.
+            # Workers of deferrable classes don't block urgent ones.
             urgent = sum(worker.kind.worker_class not in later for worker in self.workers)
             if kind.worker_class in later or urgent >= most:
                 return False
         if kind.gpus <= len(self._devices()):
             return True
-        # They are free when the process that has them is gone.
+        # Devices become free only when the process that holds them has exited.
         self._spare(kind, gpus=True)
         return False
 
     def _spare(self, kind: Kind, *, gpus: bool = False) -> bool:
-        """Let an idle worker of another kind go; whether there was one."""
+        """Retire an idle worker of another kind; whether there was one."""
         idle = (w for k, free in self._free.items() if k != kind and k.gpus >= gpus for w in free)
         worker = next(idle, None)
         if worker is None:
@@ -194,7 +195,7 @@ class Crew:
         return True
 
     def _devices(self) -> list[str]:
-        """The devices that no process has."""
+        """The devices that no process holds."""
         held = {name for w in (*self.workers, *self._leaving) for name in w.devices}
         return [name for name in self._terms.devices if name not in held]
 
@@ -216,7 +217,7 @@ class Crew:
         self._dismiss(worker)
 
     def _dismiss(self, worker: Process) -> None:
-        """A worker is one no more, once its process is gone."""
+        """Disconnect a worker and wait for its process to exit."""
         self.workers.remove(worker)
         self._selector.unregister(worker.stream)
         self._held_s += time.monotonic() - worker.started
@@ -224,18 +225,18 @@ class Crew:
         self._leaving.append(worker)
 
     def pause(self) -> float | None:
-        """How long nothing has to be looked at, if nobody speaks."""
+        """Seconds until the next check, unless a worker sends something; None if nothing is due."""
         if self._leaving:
             return _LEAVING_S
         if not self.workers:
-            # Tasks wait, and no worker could be started: try again.
+            # Tasks are queued and no worker could be started: try again.
             return _POLL_S if self._failed_starts and len(self._waiting) else None
         now = time.monotonic()
         ends = [w.since + w.task.timeout_s - now for w in self.busy if w.task and w.task.timeout_s]
         return max(0.0, min([_POLL_S, self._terms.idle_s or _POLL_S, *ends]))
 
     def hear(self, worker: Process, *, can_send: bool) -> None:
-        """Take what a worker says, or that it is gone, and send what it hasn't been told yet."""
+        """Read a worker's messages or notice its exit, and send the rest of its task."""
         if worker not in self.workers:
             return
         if can_send:
@@ -247,16 +248,16 @@ class Crew:
                 self._answered(worker, answers.decode(frame))
         except EOFError:
             self._lose(worker)
-        # Whatever a task wrote to the connection, it wasn't an answer.
+        # The task itself may have written to the connection.
         except ValueError as error:
-            worker.fault = f"what it sent to the lane is no answer: {error}"
+            worker.fault = f"it sent an invalid answer to the lane: {error}"
             worker.kill()
             self._lose(worker)
 
     def _answered(self, worker: Process, answer: Answer) -> None:
         task, ready = worker.task, worker.ready
         if answer.id != (task.id if task else "") or (task is None and ready):
-            raise ValueError(f"an answer to {answer.id!r}")
+            raise ValueError(f"unexpected answer to {answer.id!r}")
         if task is not None:
             answer = placed(answer, task)
         worker.task, worker.since, worker.ready = None, time.monotonic(), True
@@ -271,7 +272,7 @@ class Crew:
         self.assign()
 
     def _lose(self, worker: Process) -> None:
-        """A worker is gone, or about to be; what became of its task is told when it is."""
+        """Dismiss a worker that has died or is dying; its task's final event follows after the exit."""
         if worker.task is not None:
             worker.wall_s = time.monotonic() - worker.since
             self._busy_s += worker.wall_s
@@ -282,7 +283,7 @@ class Crew:
         self._bury()
 
     def _bury(self) -> None:
-        """Note whose process is gone: what it was at work on is lost, or was ended for a reason."""
+        """Reap workers whose process has exited, and emit the final events of their tasks."""
         for worker in [*self._leaving]:
             if not worker.left():
                 continue
@@ -294,7 +295,7 @@ class Crew:
                 self._failed("", 1.0 if worker.ended_for or worker.code >= 0 else _KILLED)
 
     def _failed(self, why: str, weight: float = 1.0) -> None:
-        """A worker couldn't be started; when that goes on, what waits is told, rather than to wait on."""
+        """Count a failed start; after too many in a row, all queued tasks are reported lost."""
         self._failed_starts += weight
         if self._failed_starts < _HOPELESS or any(worker.ready for worker in self.workers):
             return
@@ -307,7 +308,7 @@ class Crew:
             self.drop(task.id, Fate.LOST, error)
 
     def drop(self, task: str, fate: Fate, error: TaskError | None = None) -> bool:
-        """Give up a task that waits; whether it did."""
+        """Remove a task from the queue and emit its final event; whether it was queued."""
         taken = self._waiting.take(task)
         if taken is None:
             return False
@@ -318,7 +319,7 @@ class Crew:
         return True
 
     def abandon(self) -> None:
-        """Kill all, and tell what was at work that it is lost; what waits is left as it is."""
+        """Kill all workers and report their tasks as lost; queued tasks stay in the queue."""
         for worker in (*self.workers, *self._leaving):
             worker.fault = worker.fault or "its lane failed"
             worker.kill()
@@ -329,7 +330,7 @@ class Crew:
             self._bury()
 
     def kill(self, task: str, why: Fate) -> None:
-        """Kill the worker that is at work on a task, if one is."""
+        """Kill the worker that runs a task, if any."""
         for worker in self.busy:
             if worker.task is not None and worker.task.id == task:
                 worker.kill(why)

@@ -1,4 +1,4 @@
-"""One worker process, as its lane sees it: started, told what to do, watched, and ended."""
+"""Start, monitor and stop one worker process, from the lane's side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.adapters.lanes.wire import Frames
 from tidemill.ports.execution import Fate, Task
 
 MODULE = "tidemill.adapters.lanes.worker_main"
-# What Polars and the usual BLAS libraries read to know how many threads they may have.
+# Variables from which Polars and the common BLAS libraries read their number of threads.
 _THREADS = (
     "POLARS_MAX_THREADS",
     "OMP_NUM_THREADS",
@@ -33,12 +33,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """A worker of a kind; `task` is what it is at work on, since `since` (monotonic).
+    """A worker process of one kind; `task` is the task it runs.
 
-    `peak` and `cpu_s` are what was seen of that task from outside. `silent`: it is gone, and nothing that
-    it said before may be left.
+    `changed_at` is when it became idle or busy (monotonic). `peak_rss` and `cpu_s` are measured for its task
+    from outside. `exit_seen`: a check found the process gone, so by the next check all its messages have
+    been read.
 
-    OSError if the system can't start one more. What it writes goes into a file of the folder `output`.
+    Starting raises OSError when the system can't start a process. The process writes its output to a file
+    in the folder `output`.
     """
 
     def __init__(
@@ -56,14 +58,14 @@ class Process:
         self.peak = 0
         self.queued_s = self.wall_s = self.cpu_s = 0.0
         self._cpu_before: float | None = None
-        # Why the lane killed it, if it did: the fate of its task, or what it did wrong.
+        # Why the lane killed it, if it did: the fate of its task, or its violation of the protocol.
         self.ended_for: Fate | None = None
         self.fault = ""
         self.unsent = memoryview(b"")
         leash, self._leash = os.pipe()
         try:
             self.stream, theirs = socketpair(type=SOCK_STREAM)
-            # What is the worker's alone is closed here, the rest only if there is none.
+            # The worker's ends are always closed here, ours only if the start fails.
             with theirs, ExitStack() as undo:
                 undo.enter_context(self.stream)
                 self._child = _started(kind, theirs.fileno(), leash, niceness, devices, output)
@@ -83,7 +85,7 @@ class Process:
         return str(self._child.pid)
 
     def call(self, taken: Taken) -> None:
-        """Send a task, as far as the worker takes it now; `send` goes on with what is `unsent`."""
+        """Start sending a task without blocking; `send_more` continues with what is left in `unsent`."""
         self.task, self.since, self.peak = taken.task, time.monotonic(), 0
         self.queued_s, self.cpu_s, self._cpu_before = taken.queued_s, 0.0, None
         if self._written is not None:
@@ -92,7 +94,7 @@ class Process:
         self.send()
 
     def send(self) -> None:
-        """Send what is left of a message; that the worker is gone shows when its answer is read."""
+        """Send more of the message; if the worker is gone, reading its answer will show that."""
         try:
             self.unsent = self.unsent[self.stream.send(self.unsent) :]
         except BlockingIOError:
@@ -101,10 +103,7 @@ class Process:
             self.unsent = memoryview(b"")
 
     def resident(self) -> int:
-        """Bytes of memory that the process holds by itself; what it only maps isn't counted.
-
-        Where there is no /proc, 0.
-        """
+        """Measure the process's private memory in bytes, without shared mappings; 0 without /proc."""
         try:
             total, shared = Path(f"/proc/{self._child.pid}/statm").read_text().split()[1:3]
         except (OSError, ValueError):
@@ -114,7 +113,7 @@ class Process:
         return held
 
     def spend(self) -> None:
-        """Note what CPU its task took, from when this was called first for it; see `cpu_s`."""
+        """Update `cpu_s`, the CPU time of the task since the first call for it."""
         try:
             stat = Path(f"/proc/{self._child.pid}/stat").read_text()
             fields = stat.rpartition(")")[2].split()
@@ -125,22 +124,22 @@ class Process:
         self.cpu_s = cpu_s - self._cpu_before
 
     def ended(self) -> bool:
-        """Whether the process is gone."""
+        """Whether the process has exited."""
         return self._child.poll() is not None
 
     def kill(self, why: Fate | None = None) -> None:
-        """Kill the process and what it started."""
+        """Kill the process and its children."""
         self.ended_for = self.ended_for or why
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
     def hang_up(self) -> None:
-        """Close the connection: a process that is idle ends by itself then."""
+        """Close the connection, which makes an idle worker exit."""
         self.stream.close()
         self.since = time.monotonic()
 
     def left(self) -> bool:
-        """Whether a process that was hung up on is gone, and all that it started; late ones are killed."""
+        """Whether a disconnected process has exited; kill its children, and the process if it is late."""
         if not self.ended():
             if time.monotonic() - self.since > _LEAVE_S:
                 self.fault = self.fault or "it closed its connection to the lane"
@@ -154,17 +153,17 @@ class Process:
         return True
 
     def last_words(self) -> str:
-        """What the worker wrote last while it was at work on its task; empty where nothing is kept."""
+        """The end of the worker's output since its task started; empty if output isn't kept."""
         return "" if self._written is None else last_words(self._written, self._spoke)
 
     @staticmethod
     def why_not() -> str:
-        """Why no worker can be started."""
+        """Explain why no worker can be started."""
         return why_not(MODULE)
 
     @property
     def code(self) -> int:
-        """The exit code of a process that is gone."""
+        """The exit code of a process that has exited."""
         return self._child.wait()
 
     def _size(self) -> int:
@@ -187,16 +186,16 @@ def _started(
     if devices:
         environment[DEVICES] = ",".join(devices)
     if output is not None:
-        # Where it can't be kept, what the worker writes goes where this process writes.
+        # If the folder can't be created, the worker writes to this process's output.
         with suppress(OSError):
             output.mkdir(parents=True, exist_ok=True)
-    given = [str(stream), str(leash), str(niceness), str(output or "")]
+    arguments = [str(stream), str(leash), str(niceness), str(output or "")]
     return subprocess.Popen(
-        [sys.executable, "-m", MODULE, *given],
+        [sys.executable, "-m", MODULE, *arguments],
         pass_fds=(stream, leash),
         stdin=subprocess.DEVNULL,
         env=environment,
-        # Its own group: what the user's code started goes with it. Not its own session: Linux shares
-        # the CPU between sessions first, and niceness would count for nothing.
+        # A process group, so that children of the user's code are killed too. Not a session: Linux
+        # divides CPU time between sessions first, so niceness would have no effect.
         process_group=0,
     )

@@ -1,4 +1,4 @@
-"""LightGBM boosters as LightGBM's own text format."""
+"""Store LightGBM boosters in LightGBM's own text format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class LightGBMText:
-    """Stores a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
+    """Store a `lightgbm.Booster` (or the booster of its scikit-learn wrapper) as text."""
 
     name = "lightgbm"
 
     def accepts(self, model: Any) -> bool:
-        """Whether `model` is a booster; LightGBM is not imported to find out."""
+        """Whether `model` is a booster; this doesn't import LightGBM."""
         module = type(model).__module__.partition(".")[0]
         return module == "lightgbm" and hasattr(self._booster(model), "model_to_string")
 
@@ -21,7 +21,7 @@ class LightGBMText:
         return bytes(self._booster(model).model_to_string(), "utf-8")
 
     def load(self, payload: bytes) -> Callable[[Any], Any]:
-        """The booster's `predict`; its bytes must be verified, a damaged text can end the process."""
+        """The booster's `predict`; verify the bytes first, because a damaged text can crash the process."""
         import lightgbm
 
         return lightgbm.Booster(model_str=payload.decode("utf-8")).predict

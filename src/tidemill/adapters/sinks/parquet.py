@@ -1,4 +1,4 @@
-"""Deliver partitions as Parquet files in a folder: each is replaced as a whole, or not at all."""
+"""Deliver partitions as Parquet files in a folder, replacing each file atomically."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from tidemill.adapters.files.disk import sync_folder
 from tidemill.core.errors import StorageError
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 
 
 def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, str]:
-    """Write or remove one file; doing it again changes nothing. StorageError names the file."""
+    """Write or remove one file, idempotently; StorageError names the file."""
     target = root / effect.target / f"{quote(effect.partition, safe='')}.parquet"
     try:
         if effect.action == "remove":
@@ -25,7 +26,7 @@ def deliver(effect: Effect, root: Path, artifacts: Artifacts) -> Mapping[str, st
     except OSError as error:
         raise StorageError(
             f"{effect.stage} {effect.partition} can't be delivered to {target}: {error.strerror}; "
-            "it stays queued and the next run delivers it"
+            "it stays queued, and the next run will deliver it"
         ) from error
     return {"file": str(target.relative_to(root)) if target.is_relative_to(root) else str(target)}
 
@@ -40,8 +41,4 @@ def _replace(target: Path, payload: bytes) -> None:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(str(target.parent))

@@ -1,8 +1,8 @@
-"""Connections to a ledger's file: opened, brought to the newest schema, and each behind a lock.
+"""Open and migrate a ledger's SQLite file, and share its connections between threads.
 
-A process has one connection that writes and one that reads, each opened when it is first needed.
-WAL lets readers and the writer pass each other; a lock per connection lets threads share them. A
-connection must not cross a fork, so a process that finds itself with its parent's opens its own.
+A process has one writing and one reading connection, each opened on first use. In WAL mode readers
+and the writer don't block each other; a lock per connection lets threads share it. A connection must
+not cross a fork, so a forked child opens its own.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from pathlib import Path
 from tidemill.adapters.codec.events import decode
 from tidemill.adapters.codec.refusals import who
 from tidemill.adapters.files.disk import FORBIDDEN_ADVICE, FULL_ADVICE, explained, make_folder
-from tidemill.adapters.sqlite.statements import migrations, queries
+from tidemill.adapters.sqlite.migrations import SCHEMA, migrate
+from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 
-SCHEMA = 7
-APPLICATION = 0x54444D4C  # "TDML", in the file's header: tells a ledger from other SQLite files
+APPLICATION = (
+    0x54444D4C  # "TDML" in the file's header distinguishes a ledger from other SQLite files
+)
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
-# Connections of a parent process: closing them here could take away its locks, so they are kept.
+# A parent process's connections stay referenced: closing them in a child could release its locks.
 _inherited: list[sqlite3.Connection] = []
 
 
 class Connections:
-    """The connections of this process to one file; errors of SQLite leave as TidemillErrors."""
+    """This process's connections to one file; SQLite errors are raised as TidemillErrors."""
 
     _writer: sqlite3.Connection | None
     _reader: sqlite3.Connection | None
@@ -44,11 +46,11 @@ class Connections:
         self._busy_s = busy_s
         self._begin()
         with self.reading():
-            pass  # opened and migrated: a ledger that can't be used is refused here
+            pass  # open and migrate now, so that an unusable ledger is rejected here
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A durable transaction: all of it, or nothing when anything is raised inside."""
+        """Run a durable write transaction; an exception inside rolls all of it back."""
         self._after_fork()
         with self._write_lock, self._explaining():
             self._writer = self._writer or self._connect()
@@ -57,7 +59,7 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A snapshot that stays the same while others write; nothing waits for it."""
+        """Read from a snapshot that doesn't change while others write; it blocks nobody."""
         self._after_fork()
         with self._read_lock, self._explaining():
             self._reader = self._reader or self._connect()
@@ -65,7 +67,7 @@ class Connections:
                 yield connection
 
     def close(self) -> None:
-        """Close both; the next use opens them again."""
+        """Close both connections; the next use opens them again."""
         self._after_fork()
         with self._write_lock, self._read_lock, self._explaining():
             _close(self._open, self._process)
@@ -73,7 +75,7 @@ class Connections:
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        # Who drops a project without closing it leaves no connection open.
+        # Close the connections of a project that is dropped without being closed.
         self._open: list[sqlite3.Connection] = []
         weakref.finalize(self, _close, self._open, self._process)
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
@@ -103,16 +105,16 @@ class Connections:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Refuse what isn't a ledger that this version understands; create or migrate what is."""
+        """Create or migrate the schema; reject a file that isn't a ledger this version can read."""
         version = _pragma(connection, "user_version")
         if version != 0 or connection.execute(queries()["any_table"]).fetchone():
-            self._check_maker(connection, version)
+            self._check_version(connection, version)
         if version < SCHEMA:
             self._set_wal(connection)
-            _migrate(connection)
+            _bring_up_to_date(connection)
 
     def _set_wal(self, connection: sqlite3.Connection) -> None:
-        """The mode is kept in the file. SQLite doesn't wait for others when it is set, so we do."""
+        """Switch the file to WAL mode; SQLite doesn't wait for other connections here, so we do."""
         deadline = time.monotonic() + self._busy_s
         while True:
             try:
@@ -124,25 +126,25 @@ class Connections:
                 time.sleep(0.005)
         if mode != "wal":
             raise StorageError(
-                f"{self.path} can't be written safely where it is (journal mode {mode!r}, not WAL, "
+                f"{self.path} can't be written safely there (journal mode {mode!r} instead of WAL, "
                 "as on some network file systems): keep the ledger on a local disk"
             )
 
-    def _check_maker(self, connection: sqlite3.Connection, version: int) -> None:
+    def _check_version(self, connection: sqlite3.Connection, version: int) -> None:
         if _pragma(connection, "application_id") != APPLICATION:
             raise StorageError(
-                f"{self.path} is an SQLite file of something else, not a Tidemill ledger: move it "
+                f"{self.path} is an SQLite file of another program, not a Tidemill ledger: move it "
                 "away, or keep the project's state in another folder"
             )
         if version <= SCHEMA:
             return
         maker = "a newer Tidemill"
         with suppress(sqlite3.Error, TypeError):
-            row = connection.execute(queries()["maker"], (version,)).fetchone()
+            row = connection.execute(queries()["migrated_by"], (version,)).fetchone()
             maker = f"Tidemill {row[0]}"
         raise StorageError(
-            f"the ledger {self.path} has schema version {version}, made by {maker}; Tidemill "
-            f"{_installed()} understands versions up to {SCHEMA}: pip install -U tidemill"
+            f"the ledger {self.path} has schema version {version}, written by {maker}; Tidemill "
+            f"{_installed()} supports versions up to {SCHEMA}: pip install -U tidemill"
         )
 
     @contextmanager
@@ -157,7 +159,7 @@ class Connections:
         if code in _BUSY:
             return ConflictError(
                 f"the ledger {path} is busy: held by {self._holders()} for over {self._busy_s:g} "
-                "s; wait for it to end or stop it, then run again"
+                "s; wait for it to finish or stop it, then run again"
             )
         if code == sqlite3.SQLITE_FULL:
             return StorageError(f"no space left for the ledger {path} ({error}): {FULL_ADVICE}")
@@ -165,13 +167,13 @@ class Connections:
             return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
         if code in _DAMAGED:
             return StorageError(
-                f"{path} is damaged or no ledger ({error}): restore it from a copy, or move it "
-                "away to begin anew (objects are kept, what was recorded is lost)"
+                f"{path} is damaged or not a ledger ({error}): restore it from a backup, or move it "
+                "away to start over (stored objects are kept, the recorded history is lost)"
             )
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
 
     def _holders(self) -> str:
-        """Who most likely writes: the holders of leases, as far as they can be read."""
+        """Describe who is probably writing: the lease holders, as far as they can be read."""
         rows: list[tuple[str, str]] = []
         with suppress(sqlite3.Error):
             connection = sqlite3.connect(self.path, timeout=0)
@@ -184,7 +186,7 @@ class Connections:
 
 
 def _close(connections: list[sqlite3.Connection], process: int) -> None:
-    """Close what this process opened; a child leaves its parent's as they are."""
+    """Close connections in the process that opened them; a child leaves its parent's open."""
     while connections and process == os.getpid():
         connections.pop().close()
 
@@ -197,24 +199,20 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
-            # Some errors have rolled back already; whatever this one says, the first one counts.
+            # Some errors roll back by themselves; a second error mustn't hide the first.
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """All missing versions at once; of two processes, the second finds nothing left to do."""
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Apply all missing migrations in one transaction; a second process then finds none left."""
     with _transaction(connection, "BEGIN EXCLUSIVE"):
-        for version, statements in migrations(_pragma(connection, "user_version")):
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute(queries()["migrated"], (version, _installed()))
-            connection.execute(f"PRAGMA user_version = {version}")
+        migrate(connection, _installed())
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
 
 
 def _installed() -> str:
-    """This Tidemill's version, asked for only when a ledger is made or refused: it costs 10 ms."""
+    """Tidemill's version; the lookup takes 10 ms, so only migrations and errors use it."""
     from importlib.metadata import version
 
     return version("tidemill")
@@ -225,5 +223,5 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary result code; the bits above it tell cases apart that are handled alike."""
+    """The primary result code; the extended bits above it don't change how an error is handled."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

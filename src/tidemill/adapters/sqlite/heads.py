@@ -1,8 +1,8 @@
-"""The partitions of a head, read when they are asked for: most of what runs asks for none.
+"""Read the partitions of a stage's head lazily: most steps need none of them.
 
-All of them belong to one version of the head. What is read after it moved could be of another, so that
-is refused; what was read before stays. A branch is read in layers: its own changes, over what its parent
-had when it began, over what that one's parent had.
+All partitions belong to one version of the head. Reads after the head moved could see another version
+and are rejected; partitions read before stay valid. A branch is read in layers: its own changes on top
+of its parent's state when the branch was created, and so on up.
 """
 
 from __future__ import annotations
@@ -22,31 +22,29 @@ if TYPE_CHECKING:
 
     from tidemill.adapters.sqlite.connections import Connections
 
-# Reading all partitions costs about half of reading each by itself. So who has asked for a third of
-# them is given the rest too; of a small head that isn't worth a thought.
+# Reading all partitions at once takes about half as long as reading each separately. So after lookups
+# for a third of them, the rest are loaded too; small heads don't need it.
 _SHARE = 3
 _FEW = 100
 
 
 class Layer(NamedTuple):
-    """An environment as it was before a fact."""
+    """An environment's state before the fact numbered `before`."""
 
     environment: str
     before: int
 
 
 def lineage(connection: sqlite3.Connection, environment: str) -> tuple[Layer, ...]:
-    """What an environment is read from: itself, and its ancestors as they were, nearest first."""
-    return tuple(map(Layer._make, connection.execute(queries()["lineage"], (environment,))))
+    """The layers that an environment is read from: itself, then its ancestors, nearest first."""
+    return tuple(map(Layer._make, connection.execute(queries()["layers"], (environment,))))
 
 
 class Partitions(Mapping[str, Binding]):
-    """The partitions that a stage's head had when the fact `moved` moved it to `version`.
+    """The partitions of a stage's head at `version`, which the fact `moved` produced.
 
-    What is read after it moved on raises ConflictError.
-
-    A partition is read by itself, keys and their number without what is bound, `items` and `values`
-    all at once.
+    A lookup reads one binding, `len` and iteration read only keys, `items` and `values` read everything
+    at once. Reads after the head moved on raise ConflictError.
     """
 
     def __init__(
@@ -68,7 +66,7 @@ class Partitions(Mapping[str, Binding]):
         self._patience = _FEW
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Read all partitions over a connection whose snapshot has the head at this version."""
+        """Read all partitions from a snapshot in which the head has this version."""
         bodies = self._laid(connection, "bindings")
         self._found = {partition: decode_binding(body) for partition, body in bodies.items()}
         self._keys = dict.fromkeys(self._found)
@@ -95,7 +93,7 @@ class Partitions(Mapping[str, Binding]):
         return iter(self._keys)
 
     def facts(self) -> Mapping[str, int]:
-        """By partition, the number of the fact that bound it."""
+        """The number of the fact that bound each partition."""
         with self._reading() as connection:
             found: dict[str, int] = self._laid(connection, "partitions")
         return found
@@ -107,11 +105,11 @@ class Partitions(Mapping[str, Binding]):
             return int(connection.execute(queries()["count_bindings"], self._where).fetchone()[0])
 
     def items(self) -> ItemsView[str, Binding]:
-        """Every partition with what is bound."""
+        """Every partition with its binding."""
         return self._all().items()
 
     def values(self) -> ValuesView[Binding]:
-        """What is bound, of every partition."""
+        """The binding of every partition."""
         return self._all().values()
 
     def _all(self) -> dict[str, Binding]:
@@ -121,7 +119,7 @@ class Partitions(Mapping[str, Binding]):
         return self._found
 
     def _laid(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:
-        """What a query says of each partition, the layers laid one over the other."""
+        """A query's value for each partition, nearer layers overriding farther ones."""
         own, *ancestors = self._layers
         found: dict[str, Any] = {}
         for layer in reversed(ancestors):
@@ -131,7 +129,7 @@ class Partitions(Mapping[str, Binding]):
         return dict(sorted(found.items())) if ancestors else found
 
     def _nearest(self, connection: sqlite3.Connection, partition: str) -> str | None:
-        """The body of the fact that bound a partition, in the nearest layer that knows of it."""
+        """The fact that bound a partition, as JSON, from the nearest layer that mentions it."""
         for environment, before in self._layers:
             where = (environment, self._where[1], before, partition)
             row = connection.execute(queries()["binding"], where).fetchone()
@@ -145,20 +143,20 @@ class Partitions(Mapping[str, Binding]):
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A snapshot in which the head is as it was."""
+        """Open a snapshot; ConflictError when the head moved since it was first read."""
         with self._connections.reading() as connection:
             row = connection.execute(queries()["head"], self._where).fetchone()
             found, moved = row or (0, 0)
-            # An environment that was dropped and made again may have come to the same version.
+            # An environment that was dropped and recreated may have reached the same version.
             if moved != self._moved:
                 raise refusals.head_passed(*self._where, self._version, found)
             yield connection
 
 
 def _lay(found: dict[str, Any], rows: Iterable[tuple[str, int, Any]]) -> None:
-    """Lay rows of partition, whether it is gone, and what is said of it, over those below."""
-    for partition, gone, said in rows:
+    """Apply one layer's rows (partition, gone, value) on top of the layers below."""
+    for partition, gone, value in rows:
         if gone:
             found.pop(partition, None)
         else:
-            found[partition] = said
+            found[partition] = value

@@ -1,4 +1,4 @@
-"""Leases, and what must hold when facts are appended: both inside a transaction that writes."""
+"""Lease operations and append guards, run inside a write transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.ports.ledger import Guard, Lease
 
 
 class Held(NamedTuple):
-    """A lease's row; `holder` is None when it is free."""
+    """A row of the table `leases`; `holder` is None when the lease is free."""
 
     token: int
     holder: dict[str, str] | None
@@ -23,9 +23,9 @@ class Held(NamedTuple):
 
 
 def check(connection: sqlite3.Connection, guard: Guard, events: Sequence[Event]) -> None:
-    """ConflictError when the lease is no longer ours, or a head isn't what it was planned on.
+    """Check a guard; ConflictError when its lease is lost or a head has another version.
 
-    A lease that expired is still ours until another takes it.
+    An expired lease stays valid until another holder takes it.
     """
     if guard.lease is not None:
         _require(connection, guard.lease)
@@ -48,7 +48,7 @@ def acquire(
     ttl: float,
     dead: Callable[[Mapping[str, str]], bool],
 ) -> Lease:
-    """Take the lease with the next token, unless somebody alive holds it."""
+    """Take the lease under the next token; ConflictError when a live holder has it."""
     held = _held(connection, name)
     if held.holder is not None and held.expires > now and not dead(held.holder):
         raise refusals.lease_held(name, held.holder, held.expires - now)
@@ -58,14 +58,14 @@ def acquire(
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, *, now: float, ttl: float) -> Lease:
-    """Move the lease's end; ConflictError when it is no longer ours."""
+    """Extend the lease to `now + ttl`; ConflictError when it is no longer ours."""
     _require(connection, lease)
     connection.execute(queries()["renew_lease"], (now, now + ttl, lease.name, lease.token))
     return replace(lease, expires=now + ttl)
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:
-    """Free the lease if it is ours; its token is never given again."""
+    """Free the lease if it is ours; its token is never reused."""
     connection.execute(queries()["release_lease"], (lease.name, lease.token))
 
 

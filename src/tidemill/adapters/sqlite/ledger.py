@@ -1,4 +1,4 @@
-"""The ledger in one SQLite file: what a single machine needs, and nothing to install."""
+"""The ledger in one SQLite file, for a single machine and without a server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tidemill.adapters.codec.events import address, decode_event, encode, encode_event
 from tidemill.adapters.codec.refusals import check_present
-from tidemill.adapters.sqlite import leases as sqlite_guard
-from tidemill.adapters.sqlite import state_reader as sqlite_read
+from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.heads import Layer, Partitions
 from tidemill.adapters.sqlite.projections import Derivation
@@ -24,10 +23,10 @@ _PAGE = 500
 
 
 class SqliteLedger:
-    """The ledger in the file `path`, created when it is missing; for any number of threads.
+    """Store the ledger in the file `path`, created when it is missing; safe to share between threads.
 
-    Opening raises StorageError when the file is damaged, something else, or of a newer Tidemill.
-    A writer waits up to `busy_s` seconds for another; then ConflictError says who that is.
+    Opening raises StorageError when the file is damaged, not a ledger, or from a newer Tidemill.
+    A writer waits up to `busy_timeout_s` seconds for another; then ConflictError names the other.
     """
 
     def __init__(self, path: Path, *, busy_s: float = BUSY_S) -> None:
@@ -43,8 +42,8 @@ class SqliteLedger:
         rows = [(type(e).__name__, *address(e), encode_event(e)) for e in events]
         with self._connections.writing() as connection:
             if guard is not None:
-                sqlite_guard.check(connection, guard, events)
-            batch, view = sqlite_read.last_seq(connection) + 1, Derivation(connection=connection)
+                leases.check(connection, guard, events)
+            batch, view = state_reader.last_seq(connection) + 1, Derivation(connection=connection)
             for seq, (event, row) in enumerate(zip(events, rows, strict=True), batch):
                 connection.execute(queries()["insert_event"], (seq, batch, now, *row))
                 view.apply(seq, now, event)
@@ -63,17 +62,17 @@ class SqliteLedger:
     ) -> Lease:
         """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
         with self._connections.writing() as connection:
-            return sqlite_guard.acquire(connection, name, holder, now=now, ttl=ttl, dead=dead)
+            return leases.acquire(connection, name, holder, now=now, ttl=ttl, dead=dead)
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
         """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
         with self._connections.writing() as connection:
-            return sqlite_guard.renew(connection, lease, now=now, ttl=ttl)
+            return leases.renew(connection, lease, now=now, ttl=ttl)
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing happens when it is no longer ours."""
         with self._connections.writing() as connection:
-            sqlite_guard.release(connection, lease)
+            leases.release(connection, lease)
 
     def state(self, environment: str, *, whole: bool = False) -> State:
         """The view of now, from one snapshot; an environment that doesn't exist is empty.
@@ -82,16 +81,18 @@ class SqliteLedger:
         moved; with `whole` they are all read at once.
         """
 
-        def opened(layers: tuple[Layer, ...], stage: str, version: int, moved: int) -> Partitions:
+        def open_head(
+            layers: tuple[Layer, ...], stage: str, version: int, moved: int
+        ) -> Partitions:
             return Partitions(self._connections, layers, stage, version, moved)
 
         with self._connections.reading() as connection:
-            return sqlite_read.state(connection, environment, opened, whole=whole)
+            return state_reader.state(connection, environment, open_head, whole=whole)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """What was first bound under these keys, in any environment."""
         with self._connections.reading() as connection:
-            return sqlite_read.traces(connection, encode(list(keys)))
+            return state_reader.traces(connection, encode(list(keys)))
 
     def events(
         self,
@@ -103,11 +104,11 @@ class SqliteLedger:
     ) -> Iterable[Recorded]:
         """The facts in order up to now, read in pages: no snapshot is held open meanwhile."""
         with self._connections.reading() as connection:
-            until = sqlite_read.last_seq(connection)
+            until = state_reader.last_seq(connection)
         wanted = sorted(set(kinds))
         if run:
-            sifted = encode(wanted) if wanted else None
-            found = self._pages("events_page_of_run", after, until, run, sifted)
+            filtered = encode(wanted) if wanted else None
+            found = self._pages("events_page_of_run", after, until, run, filtered)
         elif wanted:
             each = [self._pages("events_page_of_kind", after, until, kind) for kind in wanted]
             found = heapq.merge(*each, key=lambda fact: fact.seq)
@@ -125,24 +126,24 @@ class SqliteLedger:
                 rows = connection.execute(
                     queries()[query], (after, until, *where, _PAGE)
                 ).fetchall()
-            yield from sqlite_read.recorded(rows)
+            yield from state_reader.recorded(rows)
             if len(rows) < _PAGE:
                 return
             after = rows[-1][0]
 
 
 def rebuild(ledger: Path, copy: Path) -> None:
-    """Make the ledger `copy` of the facts in `ledger` alone: all is derived anew, but no leases."""
+    """Rebuild a ledger's projections from its facts, in the new file `copy`; leases aren't copied."""
     source, target = Connections(ledger, BUSY_S), Connections(copy, BUSY_S)
     try:
-        with source.reading() as facts, target.writing() as made:
-            derivation, current = Derivation(connection=made), 0
+        with source.reading() as facts, target.writing() as rebuilt:
+            derivation, current = Derivation(connection=rebuilt), 0
             for seq, batch, at, body in facts.execute(queries()["events_of_batches"]):
                 if batch != current:
-                    derivation, current = Derivation(connection=made), batch
+                    derivation, current = Derivation(connection=rebuilt), batch
                 event = decode_event(body)
                 row = (seq, batch, at, type(event).__name__, *address(event), body)
-                made.execute(queries()["insert_event"], row)
+                rebuilt.execute(queries()["insert_event"], row)
                 derivation.apply(seq, at, event)
     finally:
         source.close()

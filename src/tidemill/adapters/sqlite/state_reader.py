@@ -1,4 +1,4 @@
-"""The view of now, and the facts, as records."""
+"""Read the current state and the facts as records."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from tidemill.workflow.source import SourceFile
 
 T = TypeVar("T")
 
-# The partitions that a stage's head has: of layers, the stage, its version, the fact that moved it.
+# Opens a head's partitions from its layers, stage, version and the fact that moved it.
 Open = Callable[[tuple[Layer, ...], str, int, int], Partitions]
 
 
-def state(connection: sqlite3.Connection, environment: str, opened: Open, *, whole: bool) -> State:
-    """Everything of one environment, from one snapshot; partitions are read later unless `whole`."""
+def state(
+    connection: sqlite3.Connection, environment: str, open_head: Open, *, whole: bool
+) -> State:
+    """Read an environment's state from one snapshot; partitions are read lazily unless `whole`."""
     effects = _rows(connection, "pending_effects", environment)
     layers = lineage(connection, environment)
     return State(
         environment=environment,
         seq=last_seq(connection),
-        heads=_heads(connection, layers, opened, whole=whole),
+        heads=_heads(connection, layers, open_head, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_sources(connection, layers),
         settled=_settled(connection, environment),
@@ -53,22 +55,22 @@ def last_seq(connection: sqlite3.Connection) -> int:
 
 
 def traces(connection: sqlite3.Connection, keys: str) -> dict[str, Binding]:
-    """The first results under `keys` (a JSON list)."""
+    """The first binding recorded under each of `keys` (a JSON list)."""
     rows = connection.execute(queries()["traces"], (keys,))
     return {key: decode_binding(body) for key, body in rows}
 
 
 def recorded(rows: Iterable[tuple[int, float, str]]) -> list[Recorded]:
-    """The facts of rows of seq, at and body."""
+    """Decode rows of (seq, at, body) to facts."""
     return [Recorded(seq=seq, at=at, event=decode_event(body)) for seq, at, body in rows]
 
 
 def _heads(
-    connection: sqlite3.Connection, layers: tuple[Layer, ...], opened: Open, *, whole: bool
+    connection: sqlite3.Connection, layers: tuple[Layer, ...], open_head: Open, *, whole: bool
 ) -> dict[str, Head]:
     found: dict[str, Head] = {}
     for stage, version, moved in _rows(connection, "heads", layers[0].environment).fetchall():
-        partitions = opened(layers, stage, version, moved)
+        partitions = open_head(layers, stage, version, moved)
         if whole:
             partitions.load(connection)
         found[stage] = Head(version=version, moved=moved, partitions=partitions)

@@ -1,45 +1,33 @@
-"""The SQL files, as the statements that they hold."""
+"""The named SQL statements of the ledger, read from `queries.sql`."""
 
 from __future__ import annotations
 
 import os
 import re
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 
-_FOLDER = os.path.join(os.path.dirname(__file__), "sql")
-_NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+FOLDER = os.path.join(os.path.dirname(__file__), "sql")
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 
 @cache
 def queries() -> Mapping[str, str]:
-    """The statements of `queries.sql` by their names, without comments."""
-    _, *parts = _NAMED.split(_read("queries.sql"))
+    """The statements of `queries.sql` by name, without comments."""
+    _, *parts = _NAME.split(read_script("queries.sql"))
     return {
-        name: _COMMENT.sub("", text).strip().rstrip(";")
+        name: without_comments(text).strip().rstrip(";")
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }
 
 
-def migrations(after: int) -> Iterator[tuple[int, list[str]]]:
-    """The schema versions above `after` in order, with the statements that lead to each."""
-    for file in sorted(name for name in os.listdir(_FOLDER) if name[:4].isdigit()):
-        if int(file[:4]) > after:
-            yield int(file[:4]), list(_statements(_read(file)))
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; a trigger holds semicolons, so SQLite says where each ends."""
-    pending = ""
-    for line in _COMMENT.sub("", script).splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending.strip()
-            pending = ""
-
-
-def _read(name: str) -> str:
-    with open(os.path.join(_FOLDER, name), encoding="utf-8") as file:
+def read_script(name: str) -> str:
+    """Read one file of the `sql` folder."""
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
         return file.read()
+
+
+def without_comments(script: str) -> str:
+    """Remove the comment lines of a script."""
+    return _COMMENT.sub("", script)

@@ -1,10 +1,10 @@
-"""Turn a column as it came into the type that a contract says, without changing what it means.
+"""Cast a column of input data to the type of its contract, without changing the meaning of values.
 
-A value that can't be turned into the type unchanged becomes null and is a violation of `X.type`:
-1.5 is no integer, 2013-03-07 05:00 no day, "x" no number. What is a matter of opinion isn't turned
-at all: numbers are no times, and a time without a zone is no moment. Text is read as ISO 8601
-dates, times and moments. A double may be rounded to the nearest float. NaN in a column that is to
-hold anything but floats is a missing value.
+A value that can't be cast unchanged becomes null and violates `X.type`: 1.5 isn't an integer,
+2013-03-07 05:00 isn't a day, "x" isn't a number. Ambiguous casts aren't done at all: numbers don't
+become times, and a time without a zone doesn't become one with a zone. Text is parsed as ISO 8601
+dates, times and timestamps. A double may be rounded to the nearest float. NaN counts as missing if
+the column's type isn't a float.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import polars as pl
 from tidemill.contracts.checks.schema import dtype_of
 
 _TEXT = (pl.String, pl.Enum, pl.Categorical)
-# Polars has no text for a length of time; bytes and objects have none of their own.
+# Polars doesn't format durations as text; bytes and objects have no canonical text.
 _TEXTLESS = (pl.Binary, pl.Object, pl.Duration)
 _ISO: dict[type[pl.DataType], tuple[str, ...]] = {
     pl.Date: ("%Y-%m-%d",),
@@ -25,7 +25,7 @@ _ISO_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
 
 
 def fit(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
-    """`series` with its missing values as null, and as `dtype`, null where a value can't be."""
+    """Return `series` with missing values as null, and its cast to `dtype`, null where the cast fails."""
     if series.dtype == dtype:
         return series, series
     if series.dtype.is_float() and not dtype.is_float():
@@ -37,8 +37,14 @@ def fit(series: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series]:
     if isinstance(dtype, _TEXT):
         return series, _to_text(series, dtype)
     if _family(series.dtype) != _family(dtype):
-        return series, _none(series, dtype)
-    return series, _unchanged(series, dtype)
+        return series, _nulls(series, dtype)
+    return series, _lossless(series, dtype)
+
+
+def has_value(series: pl.Series) -> pl.Series:
+    """Mark the values that aren't missing: not null and, in a float column, not NaN."""
+    present = series.is_not_null()
+    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
 
 
 def _from_text(text: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -48,7 +54,7 @@ def _from_text(text: pl.Series, dtype: pl.DataType) -> pl.Series:
         words = {"true": True, "false": False}
         return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
     if not isinstance(dtype, (pl.Date, pl.Time, pl.Datetime)):
-        return _none(text, dtype)
+        return _nulls(text, dtype)
     formats = _ISO[type(dtype)]
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         formats = _ISO_ZONED
@@ -58,12 +64,12 @@ def _from_text(text: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 def _to_text(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     if series.dtype.is_nested() or isinstance(series.dtype, _TEXTLESS):
-        return _none(series, dtype)
+        return _nulls(series, dtype)
     return series.cast(pl.String).cast(dtype, strict=False)
 
 
 def _family(dtype: pl.DataType) -> str:
-    """Types of one family have values in common; other pairs mean different things."""
+    """Name the family of a type; only values of the same family can be cast."""
     if dtype.is_numeric() or isinstance(dtype, pl.Boolean):
         return "number"
     if isinstance(dtype, pl.Datetime):
@@ -71,17 +77,17 @@ def _family(dtype: pl.DataType) -> str:
     return type(dtype).__name__
 
 
-def _unchanged(series: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The values that are the same when they are turned back."""
+def _lossless(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Cast the values that survive a cast there and back; others become null."""
     if series.dtype.is_nested() or {type(series.dtype), type(dtype)} == {pl.Boolean, pl.Decimal}:
-        return _none(series, dtype)
-    there = series.cast(dtype, strict=False)
+        return _nulls(series, dtype)
+    cast = series.cast(dtype, strict=False)
     if series.dtype.is_float() and dtype.is_float():
-        same = there.is_finite() | ~series.is_finite()
+        same = cast.is_finite() | ~series.is_finite()
     else:
-        same = there.cast(series.dtype, strict=False) == series
-    return there.zip_with(same.fill_null(False), _none(series, dtype))
+        same = cast.cast(series.dtype, strict=False) == series
+    return cast.zip_with(same.fill_null(False), _nulls(series, dtype))
 
 
-def _none(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _nulls(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     return pl.Series(series.name, [None], dtype=dtype).new_from_index(0, series.len())

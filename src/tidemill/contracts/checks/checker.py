@@ -1,19 +1,18 @@
-"""Check a partition's rows against their contract: those that pass, those that don't, and why.
+"""Check the rows of a partition against their contract: split good rows from bad ones, with reasons.
 
-A clean partition takes one look at each column and no second pass: the number of nulls, the least
-and the greatest value settle most rules, the rest is one fused query, and whether the rows are in
-order is seen before anything is sorted. Only broken rules are looked at row by row.
+A clean partition needs a single pass: the null count, minimum and maximum of a column decide most of its
+rules, one fused query decides the rest, and rows are only sorted if they aren't in order. Only broken
+rules are evaluated row by row.
 
-What must be unique is judged last, among the rows that no rule before rejects: columns in their
-order, then the key. A broken row never costs a good one with the same key its place, and one that
-somebody ruled to be good all the same comes after all others. An optional
-column that didn't come is filled first, and is then a column like the others. A rule that looks at
-other rows (a mean, a rank) sees all rows at hand.
+Uniqueness is checked last, among the rows that no earlier rule rejects: columns in their order, then the
+key. So a bad row never displaces a good one with the same key, and released rows come after all others. A
+missing optional column is filled first and then checked like the others. A rule that aggregates over rows
+(a mean, a rank) sees all rows of the input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial, reduce
 from operator import and_, or_
@@ -23,7 +22,14 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.partitionwise import row_by_row
-from tidemill.contracts.checks.casts import fit
+from tidemill.contracts.checks.broken_rules import (
+    BrokenRule,
+    quarantined_rows,
+    rejected_rows,
+    without_cleared,
+    without_rows,
+)
+from tidemill.contracts.checks.casts import fit, has_value
 from tidemill.contracts.checks.findings import (
     budget_findings,
     row_finding,
@@ -51,18 +57,18 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE, Partitioning
 
-# A column as it came, and in the contract's type; one and the same where it came in that type.
+# An unconverted column and its cast to the contract's type; the same object if nothing was cast.
 _Fitted = tuple[pl.Series, pl.Series]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A partition's rows by verdict.
+    """The good and the bad rows of a partition.
 
     `good` has the contract's columns (and unknown ones that are kept) in the contract's types and
-    order, sorted by key. `bad` has the quarantined rows as they came and in their order, and a
-    column `_reasons` (List(String)) of the rules that rejected them; None when there are none.
-    A finding with severity "fail" says that the partition must not be published.
+    order, sorted by key. `bad` has the quarantined rows, unconverted and in their original order, and a
+    column `_reasons` (List(String)) of the rules that rejected them; None if there are none. A finding
+    with severity "fail" means that the partition must not be published.
     """
 
     good: pl.DataFrame
@@ -71,21 +77,13 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Broken:
-    """A rule that is broken, and by which rows."""
-
-    rule: RowRule
-    rows: pl.Series
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
-    """Rows as they came and in the contract's types, what they break, and those that are good."""
+    """The rows unconverted and cast, the rules that they break, and the good rows."""
 
     frame: pl.DataFrame
     table: pl.DataFrame
     rows: pl.DataFrame
-    broken: list[_Broken]
+    broken: list[BrokenRule]
     good: pl.DataFrame
 
 
@@ -93,12 +91,12 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 class Checker:
-    """A contract made ready to judge many partitions; ContractError when it can't be checked."""
+    """A compiled contract that checks many partitions; ContractError if it can't be compiled."""
 
     def __init__(self, spec: ContractSpec) -> None:
         self.spec = spec
         self._names = list(spec.names)
-        self._cut = spec.partitioning
+        self._partitioning = spec.partitioning
         self.columns = column_rules(spec)
         self._key = key_rule(spec)
         self._unique = [(column.name, column.unique) for column in self.columns if column.unique]
@@ -121,106 +119,112 @@ class Checker:
         partition: str | None = None,
         rulings: Sequence[Said] = (),
     ) -> Judged:
-        """Judge all rows of one partition, by the rules that look no further.
+        """Check all rows of one partition against every rule except table rules.
 
-        `partition` is its key (None: rows may belong to any), `rulings` what was said of its rows,
-        newest last. ContractError when columns are missing or a rule raises.
+        `partition` is its key (None: rows may belong to any), `rulings` the rulings on its rows, newest
+        last. ContractError if columns are missing or a rule raises.
         """
         if self._defaults:
             frame = self.completed(frame, frame.columns)
         unknown = self.unknown(frame.columns)
-        found = self._found(frame, unknown, partition)
-        told: list[Finding] = []
+        found = self._check(frame, unknown, partition)
+        ruled: list[Finding] = []
         if rulings:
-            found, told = self._ruled(found, unknown, partition, Docket(rulings, frame.height))
+            found, ruled = self._apply_rulings(
+                found, unknown, partition, Docket(rulings, frame.height)
+            )
         frame, good = found.frame, found.good
-        bad = _quarantined(frame, found.broken)
+        bad = quarantined_rows(frame, found.broken)
         findings = [row_finding(item.rule, frame, item.rows) for item in found.broken]
         findings += unknown_finding(self.spec, unknown, frame.height)
-        # Rows without a place are no partition: all of them are bad, and any number may come.
+        # Rows without a partition are all bad, and any number of them is allowed.
         if partition != UNPLACED:
             findings += budget_findings(self.spec, frame.height, 0 if bad is None else bad.height)
             findings += rows_findings(self.spec, good.height)
-        return Judged(good=good, bad=bad, findings=(*findings, *told))
+        return Judged(good=good, bad=bad, findings=(*findings, *ruled))
 
     def clean(self, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-        """The rows of those partitions, of many, of which nothing is to be said but `findings`, by key.
+        """Return the partitions in a frame whose rows all pass, by key.
 
-        Others have to be judged alone, and so have all of them by a contract that looks at rows together.
+        Their only findings are `row_count_findings`. Other partitions must be checked one by one, and so
+        must all partitions if a rule compares rows of different partitions.
         """
         frame = self.completed(frame, frame.columns)
-        if not self._apart or self.unknown(frame.columns):
+        if not self._is_partitionwise or self.unknown(frame.columns):
             return {}
-        found = self._found(frame, (), None)
-        parts = split(found.good, self._cut)
+        found = self._check(frame, (), None)
+        parts = split(found.good, self._partitioning)
         if found.broken:
             broken = reduce(or_, (item.rows for item in found.broken))
-            keys = keys_of(found.table.get_column(self._cut.column), self._cut)
+            keys = keys_of(found.table.get_column(self._partitioning.column), self._partitioning)
             for key in keys.filter(broken).unique():
                 parts.pop(key, None)
         return parts
 
     def has_places(self, rows: Mapping[str, pl.DataFrame]) -> bool:
-        """Whether frames of partitions are alike, and each holds rows of its own partition alone."""
-        cut, first = self._cut, next(iter(rows.values()))
-        if not self._apart or first.schema.get(cut.column) != self._place.dtype:
+        """Whether frames of partitions have the same schema, and each has only rows of its partition."""
+        partitioning, first = self._partitioning, next(iter(rows.values()))
+        if (
+            not self._is_partitionwise
+            or first.schema.get(partitioning.column) != self._partition_column.dtype
+        ):
             return False
         return all(
             frame.schema == first.schema
-            and not frame.get_column(cut.column).null_count()
-            and all_inside(frame.get_column(cut.column), cut, partition)
+            and not frame.get_column(partitioning.column).null_count()
+            and all_inside(frame.get_column(partitioning.column), partitioning, partition)
             for partition, frame in rows.items()
         )
 
     def findings(self, rows: int) -> tuple[Finding, ...]:
-        """What is to be said of a partition of so many rows that all pass."""
+        """Return the findings of a partition with this many rows that all pass."""
         return tuple(rows_findings(self.spec, rows))
 
     @cached_property
-    def _apart(self) -> bool:
-        """Whether what a row is said to be depends on no row of another partition."""
+    def _is_partitionwise(self) -> bool:
+        """Whether the result for a row is independent of rows of other partitions."""
         schema = {column.name: column.dtype for column in self.columns}
         kept = self.spec.unknown_columns == "keep"
-        keyed = self._cut.column in self.spec.key
+        keyed = self._partitioning.column in self.spec.key
         alone = kept or not keyed or self._unique
         return not alone and all(row_by_row(query.passes, schema) for query in self._queries)
 
-    def _found(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
-        fitted, table = self._fitted(frame)
+    def _check(self, frame: pl.DataFrame, unknown: Sequence[str], partition: str | None) -> _Found:
+        fitted, table = self._cast(frame)
         broken = [*self._broken_columns(fitted, table, partition), *self._broken_queries(table)]
         for name, rule in self._unique:
-            broken += _repeated_values(table, name, rule, _rejected(broken))
+            broken += _repeated_values(table, name, rule, rejected_rows(broken))
         rows = table
         if unknown and self.spec.unknown_columns == "keep":
             rows = table.hstack(frame.select(unknown))
-        good, unique = by_key(_without(rows, _rejected(broken)), self.spec.key)
+        good, unique = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         if not unique:
-            repeated = self._repeated(table, _rejected(broken))
+            repeated = self._repeated_keys(table, rejected_rows(broken))
             broken += repeated
-            good, _ = by_key(_without(rows, _rejected(broken)), self.spec.key)
+            good, _ = by_key(without_rows(rows, rejected_rows(broken)), self.spec.key)
         return _Found(frame, table, rows, broken, good)
 
-    def _ruled(
+    def _apply_rulings(
         self, found: _Found, unknown: Sequence[str], partition: str | None, docket: Docket
     ) -> tuple[_Found, list[Finding]]:
-        """The rows with what was said of them done, and what that was."""
+        """Apply rulings to the rows, and report what they did."""
         taken = self._match(found, docket)
         while replaced := [
             t for t in taken if docket.rulings[t.ruling].disposition is Disposition.REPLACE
         ]:
             frame = docket.replace(found.frame, replaced, self.spec)
-            found = self._found(frame, unknown, partition)
+            found = self._check(frame, unknown, partition)
             taken = self._match(found, docket)
         dropped = {t.row for t in taken if docket.rulings[t.ruling].disposition is Disposition.DROP}
         never = unwaivable(self.spec)
         released = {t.row: docket.waived(t) - never for t in taken if t.row not in dropped}
-        lost = [*self._unkept(found, released)]
-        for item in lost:
+        conflicts = [*self._release_conflicts(found, released)]
+        for item in conflicts:
             for row in item.rows.arg_true() if item.rule.on_fail == "quarantine" else ():
                 released.pop(row, None)
         cleared = marked({*dropped, *released}, found.frame.height)
-        broken = _cleared([*found.broken, *lost], cleared)
-        rejected = _rejected(broken)
+        broken = without_cleared([*found.broken, *conflicts], cleared)
+        rejected = rejected_rows(broken)
         gone = marked(dropped, found.frame.height)
         good = found.rows.filter(~gone if rejected is None else ~(gone | rejected))
         done = [t for t in taken if t.row in dropped or t.row in released]
@@ -228,7 +232,7 @@ class Checker:
         return _Found(found.frame, found.table, found.rows, broken, good), [docket.finding(done)]
 
     def _match(self, found: _Found, docket: Docket) -> list[Taken]:
-        rejected, bad = _rejected(found.broken), _quarantined(found.frame, found.broken)
+        rejected, bad = rejected_rows(found.broken), quarantined_rows(found.frame, found.broken)
         if bad is None or rejected is None:
             return []
         never, numbers = unwaivable(self.spec), rejected.arg_true().to_list()
@@ -240,46 +244,49 @@ class Checker:
             or never.isdisjoint(reasons[item.row])
         ]
 
-    def _unkept(self, found: _Found, released: Mapping[int, frozenset[str]]) -> Iterator[_Broken]:
-        """The released rows that can't be kept beside the good ones, and beside those before them."""
-        kept, rejected = dict(released), _rejected(found.broken)
+    def _release_conflicts(
+        self, found: _Found, released: Mapping[int, frozenset[str]]
+    ) -> Iterator[BrokenRule]:
+        """Yield the uniqueness rules broken by released rows that repeat a good or earlier released row."""
+        kept, rejected = dict(released), rejected_rows(found.broken)
         if rejected is None or not kept:
             return
         rules = [((name,), rule) for name, rule in self._unique]
         for columns, rule in [*rules, *([(self.spec.key, self._key)] if self.spec.key else [])]:
-            again = _again(found.table.select(columns), ~rejected, sorted(kept))
-            rows = {row for row in again if rule.id not in kept[row]}
+            repeats = _repeating_rows(found.table.select(columns), ~rejected, sorted(kept))
+            rows = {row for row in repeats if rule.id not in kept[row]}
             if rows:
-                yield _Broken(rule, marked(rows, found.frame.height))
+                yield BrokenRule(rule, marked(rows, found.frame.height))
             if rule.on_fail == "quarantine":
                 kept = {row: waived for row, waived in kept.items() if row not in rows}
 
     def completed(self, frame: Frame, columns: Sequence[str]) -> Frame:
-        """`frame`, which has these columns, with the optional ones that it lacks as their defaults."""
+        """Add missing optional columns, with their defaults, to a frame that has these columns."""
         missing = [default for name, default in self._defaults.items() if name not in columns]
         return frame.with_columns(missing) if missing else frame
 
     def partition_keys(self) -> pl.Expr:
-        """The partition key of each row of a file as it came, as text; null where it has none."""
-        if self._cut.is_whole:
+        """Return an expression for the partition key of each row of a file, as text; null if it has none."""
+        if self._partitioning.is_whole:
             return pl.lit(WHOLE)
-        keys = partial(raw_keys, dtype=self._place.dtype, cut=self._cut)
-        # Not marked as element-wise: Polars would call it for every chunk, that is for every file.
-        return pl.col(self._place.name).map_batches(keys, return_dtype=pl.String)
+        keys = partial(
+            raw_keys, dtype=self._partition_column.dtype, partitioning=self._partitioning
+        )
+        # Not marked as element-wise, or Polars would call it for every chunk, that is for every file.
+        return pl.col(self._partition_column.name).map_batches(keys, return_dtype=pl.String)
 
     @property
-    def _place(self) -> ColumnRules:
-        """The column that tells the partition of a row."""
-        return next(item for item in self.columns if item.name == self._cut.column)
+    def _partition_column(self) -> ColumnRules:
+        return next(item for item in self.columns if item.name == self._partitioning.column)
 
     def masks(
         self, schema: Mapping[str, pl.DataType], partition: str | None
     ) -> tuple[list[Mask], list[OneOf]]:
-        """The rules as masks over a `fitted` frame that came with a schema, in the order of `judge`."""
+        """Return the rules as masks over a cast frame with this input schema, in the order of `check`."""
         masks = [
             mask
             for column in self.columns
-            for mask in masks_of(column, schema[column.name], self._cut, partition)
+            for mask in masks_of(column, schema[column.name], self._partitioning, partition)
         ]
         masks += [Mask(rule=query.rule, breaks=breaks_of(query.passes)) for query in self._queries]
         types = {column.name: column.dtype for column in self.columns}
@@ -289,10 +296,10 @@ class Checker:
         return masks, ones
 
     def unknown(self, given: list[str]) -> list[str]:
-        """The columns that the contract doesn't name; ContractError when one that it names is missing."""
+        """Return the undeclared columns; ContractError if a declared column is missing."""
         if REASONS in given:
             raise ContractError(
-                f"column {REASONS!r} is for the reasons of quarantined rows; rename or drop it"
+                f"column name {REASONS!r} is reserved for the reasons of quarantined rows; rename or drop it"
             )
         if given == self._names:
             return []
@@ -305,8 +312,8 @@ class Checker:
                 )
         return [name for name in given if name not in known]
 
-    def _fitted(self, frame: pl.DataFrame) -> tuple[list[_Fitted], pl.DataFrame]:
-        """The contract's columns as they came (missing values are null) and in its types; and a table."""
+    def _cast(self, frame: pl.DataFrame) -> tuple[list[_Fitted], pl.DataFrame]:
+        """Return the columns unconverted (missing values are null) and cast, and the cast table."""
         shaped = frame.columns == self._names
         columns = frame.get_columns() if shaped else map(frame.get_column, self._names)
         fitted = [
@@ -318,23 +325,23 @@ class Checker:
 
     def _broken_columns(
         self, fitted: list[_Fitted], table: pl.DataFrame, partition: str | None
-    ) -> Iterator[_Broken]:
+    ) -> Iterator[BrokenRule]:
         for column, (source, values) in zip(self.columns, fitted, strict=True):
             if source is not values or not column.nullable:
-                yield from _missing(column, source, values)
+                yield from _broken_missing(column, source, values)
             if column.least is not None or column.most is not None:
-                for query in _beyond(column, values):
+                for query in _broken_bounds(column, values):
                     yield from self._broken(table, query)
-            if partition is not None and column.name == self._cut.column:
-                yield from _misplaced(column, values, self._cut, partition)
+            if partition is not None and column.name == self._partitioning.column:
+                yield from _broken_partition(column, values, self._partitioning, partition)
 
-    def _broken_queries(self, table: pl.DataFrame) -> Iterator[_Broken]:
+    def _broken_queries(self, table: pl.DataFrame) -> Iterator[BrokenRule]:
         if not self._queries:
             return
         try:
             verdicts = table.select(self._all_pass).row(0)
         except PolarsError:
-            # Looked at one by one, the rule that raises is named.
+            # Evaluate the rules one by one, so that the error names the rule that raises.
             for query in self._queries:
                 self._rows(table, query)
             raise
@@ -342,25 +349,27 @@ class Checker:
             if not passed:
                 yield from self._broken(table, query)
 
-    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[_Broken]:
+    def _broken(self, table: pl.DataFrame, query: Query) -> Iterator[BrokenRule]:
         rows = self._rows(table, query)
         if rows.any():
-            yield _Broken(query.rule, rows)
+            yield BrokenRule(query.rule, rows)
 
     def _rows(self, table: pl.DataFrame, query: Query) -> pl.Series:
-        """Which rows break a rule; a verdict on all rows at once (a mean) is one on each."""
+        """Mark the rows that break a rule; an aggregate (a mean) applies to every row."""
         breaks = breaks_of(query.passes).alias("\0breaks")
         try:
             return table.with_columns(breaks).get_column("\0breaks")
         except PolarsError as error:
             raise broken_rule(self.spec, query.rule.id, error) from error
 
-    def _repeated(self, table: pl.DataFrame, rejected: pl.Series | None) -> Iterator[_Broken]:
-        identified = [_present(table.get_column(name)) for name in self.spec.key]
+    def _repeated_keys(
+        self, table: pl.DataFrame, rejected: pl.Series | None
+    ) -> Iterator[BrokenRule]:
+        identified = [has_value(table.get_column(name)) for name in self.spec.key]
         among = reduce(and_, identified if rejected is None else [*identified, ~rejected])
         rows = repeats(table, self.spec.key, among)
         if rows.any():
-            yield _Broken(self._key, rows)
+            yield BrokenRule(self._key, rows)
 
 
 @lru_cache(maxsize=256)
@@ -369,7 +378,7 @@ def _checker(spec: _Same) -> Checker:
 
 
 class _Same:
-    """A contract by its identity: comparing two contracts part by part costs more than a check."""
+    """A contract compared by identity: comparing two contracts by value costs more than a check."""
 
     __slots__ = ("value",)
 
@@ -390,30 +399,32 @@ def judge(
     partition: str | None = None,
     rulings: Sequence[Said] = (),
 ) -> Judged:
-    """`Checker(spec).judge(...)` with the checker kept for the next call."""
+    """Check rows with the cached checker of a contract; see `Checker.check`."""
     return checker_of(spec).judge(frame, partition=partition, rulings=rulings)
 
 
 def checker_of(spec: ContractSpec) -> Checker:
-    """The checker of a contract, made once and kept for the next call."""
+    """Return the cached checker of a contract."""
     return _checker(_Same(spec))
 
 
-def _missing(column: ColumnRules, source: pl.Series, values: pl.Series) -> Iterator[_Broken]:
+def _broken_missing(
+    column: ColumnRules, source: pl.Series, values: pl.Series
+) -> Iterator[BrokenRule]:
     nulls = source.null_count()
     if values.null_count() > nulls:
-        yield _Broken(column.type, values.is_null() & source.is_not_null())
+        yield BrokenRule(column.type, values.is_null() & source.is_not_null())
     if column.nullable:
         return
     if nulls:
-        yield _Broken(column.null, source.is_null())
-    # The sum of a column without NaN is NaN only when it has infinities of both signs.
+        yield BrokenRule(column.null, source.is_null())
+    # The sum is NaN if a value is; without one only if there are infinities of both signs.
     if column.is_float and values.sum() != values.sum() and values.is_nan().any():
-        yield _Broken(column.nan, values.is_nan().fill_null(False))
+        yield BrokenRule(column.nan, values.is_nan().fill_null(False))
 
 
-def _beyond(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
-    """The bounds that some value breaks; of a column without values the least is None."""
+def _broken_bounds(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
+    """Yield the bounds that some value breaks; the minimum of a column without values is None."""
     if column.least is not None:
         bound, query, beyond = column.least
         least: Any = values.min()
@@ -426,73 +437,32 @@ def _beyond(column: ColumnRules, values: pl.Series) -> Iterator[Query]:
             yield query
 
 
-def _misplaced(
-    column: ColumnRules, values: pl.Series, cut: Partitioning, partition: str
-) -> Iterator[_Broken]:
-    if not all_inside(values, cut, partition):
-        yield _Broken(column.partition, outside(values, cut, partition).fill_null(False))
+def _broken_partition(
+    column: ColumnRules, values: pl.Series, partitioning: Partitioning, partition: str
+) -> Iterator[BrokenRule]:
+    if not all_inside(values, partitioning, partition):
+        yield BrokenRule(
+            column.partition, outside(values, partitioning, partition).fill_null(False)
+        )
 
 
 def _repeated_values(
     table: pl.DataFrame, name: str, rule: RowRule, rejected: pl.Series | None
-) -> Iterator[_Broken]:
-    """The rows whose value an earlier row has; rows that are rejected already take no value away."""
+) -> Iterator[BrokenRule]:
+    """Yield the rule if rows repeat the value of an earlier row; rejected rows don't count as earlier."""
     values = table.get_column(name)
-    # Nulls are one of the different values, if there are any.
+    # All nulls together count as one distinct value.
     if values.n_unique() >= values.len() - max(values.null_count() - 1, 0):
         return
-    among = _present(values) if rejected is None else _present(values) & ~rejected
+    among = has_value(values) if rejected is None else has_value(values) & ~rejected
     rows = repeats(table, (name,), among)
     if rows.any():
-        yield _Broken(rule, rows)
+        yield BrokenRule(rule, rows)
 
 
-def _present(series: pl.Series) -> pl.Series:
-    present = series.is_not_null()
-    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
-
-
-def _rejected(broken: Iterable[_Broken]) -> pl.Series | None:
-    masks = [item.rows for item in broken if item.rule.on_fail == "quarantine"]
-    return reduce(or_, masks) if masks else None
-
-
-def _without(rows: pl.DataFrame, rejected: pl.Series | None) -> pl.DataFrame:
-    return rows if rejected is None else rows.filter(~rejected)
-
-
-def _again(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -> list[int]:
-    """Those of `rows` whose values a good row has, or one of them before it."""
+def _repeating_rows(table: pl.DataFrame, good: pl.Series, rows: Sequence[int]) -> list[int]:
+    """Return the members of `rows` that repeat the values of a good row or of an earlier member."""
     ordered = pl.concat([table.filter(good), table[rows]])
-    among = reduce(and_, map(_present, ordered.get_columns()))
+    among = reduce(and_, map(has_value, ordered.get_columns()))
     repeated = repeats(ordered, table.columns, among)[-len(rows) :]
     return [row for row, is_so in zip(rows, repeated, strict=True) if is_so]
-
-
-def _cleared(broken: Sequence[_Broken], cleared: pl.Series) -> list[_Broken]:
-    """What is broken still by the rows that nobody cleared, each rule once."""
-    rules = {item.rule.id: item.rule for item in broken}
-    found: dict[str, pl.Series] = {}
-    for item in broken:
-        rows = item.rows & ~cleared if item.rule.on_fail == "quarantine" else item.rows
-        known = found.get(item.rule.id)
-        found[item.rule.id] = rows if known is None else known | rows
-    return [_Broken(rules[name], rows) for name, rows in found.items() if rows.any()]
-
-
-def _quarantined(frame: pl.DataFrame, broken: Sequence[_Broken]) -> pl.DataFrame | None:
-    rejected = _rejected(broken)
-    if rejected is None:
-        return None
-    reasons = reasons_of(
-        (item.rule.id, item.rows.filter(rejected))
-        for item in broken
-        if item.rule.on_fail == "quarantine"
-    )
-    return frame.filter(rejected).with_columns(reasons)
-
-
-def reasons_of(broken: Iterable[tuple[str, pl.Series]]) -> pl.Series:
-    """The rules that each row breaks, in their order, of rules with the rows that break them."""
-    rules = [pl.when(rows).then(pl.lit(rule)) for rule, rows in broken]
-    return pl.select(pl.concat_list(rules).list.drop_nulls().alias(REASONS)).to_series()

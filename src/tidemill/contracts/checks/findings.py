@@ -1,4 +1,4 @@
-"""What is said about a partition that breaks its contract."""
+"""Describe the violations of a contract in a partition."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ _SHOWN = 3
 _LONGEST = 60
 
 
-# So many of the rows that break a rule are looked at for different values.
+# The most rows of a broken rule that are searched for distinct sample values.
 LOOKED_AT = 100
 
 
 def row_finding(rule: RowRule, frame: pl.DataFrame, rows: pl.Series) -> Finding:
-    """How many rows of `frame` (as it came) break `rule`, and the first different values of it."""
+    """Count the rows of `frame` (unconverted) that break `rule`, with the first distinct values."""
     # A frame without columns has no rows either.
     shown = frame.select(rule.shows).filter(rows).head(LOOKED_AT) if rule.shows else pl.DataFrame()
     return counted_finding(rule, int(rows.sum()), frame.height, shown)
 
 
 def counted_finding(rule: RowRule, count: int, height: int, shown: pl.DataFrame) -> Finding:
-    """That `count` of `height` rows break `rule`; `shown` are its columns of the first of them."""
+    """Report that `count` of `height` rows break `rule`; `shown` has its columns in the first of them."""
     sample = sample_of(shown) if shown.width else ""
-    such = f", such as {sample}" if sample else ""
+    example = f", such as {sample}" if sample else ""
     return Finding(
         rule=rule.id,
         severity=rule.on_fail,
         rows=count,
         sample=sample,
-        message=f"{rule.id}: {count} of {height} {rule.says}{such}; {rule.advice}",
+        message=f"{rule.id}: {count} of {height} {rule.says}{example}; {rule.advice}",
     )
 
 
 def unknown_finding(spec: ContractSpec, unknown: Sequence[str], rows: int) -> list[Finding]:
-    """That columns came which the contract doesn't name."""
+    """Report columns that the contract doesn't declare."""
     if not unknown or spec.unknown_columns == "keep":
         return []
     names = ", ".join(map(repr, unknown[:12])) + (", ..." if len(unknown) > 12 else "")
     fails = spec.unknown_columns == "fail"
-    what = 'declare them, or say unknown_columns="drop" or "keep"' if fails else "they were dropped"
+    advice = (
+        'declare them, or set unknown_columns="drop" or "keep"' if fails else "they were dropped"
+    )
     return [
         Finding(
             rule="unknown_columns",
             severity="fail" if fails else "info",
             rows=rows,
-            message=f"unknown_columns: {spec.name} doesn't name {names}; {what}",
+            message=f"unknown_columns: {spec.name} doesn't declare {names}; {advice}",
         )
     ]
 
 
 def budget_findings(spec: ContractSpec, rows: int, bad: int) -> list[Finding]:
-    """That more rows are quarantined than the contract's budget allows."""
+    """Report more quarantined rows than the budget of the contract allows."""
     if spec.budget is None or bad <= spec.budget.max_bad * rows:
         return []
     message = (
@@ -68,7 +70,7 @@ def budget_findings(spec: ContractSpec, rows: int, bad: int) -> list[Finding]:
 
 
 def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
-    """That a partition has too few or too many rows."""
+    """Report a partition with too few or too many rows."""
     if spec.rows is None:
         return []
     return [
@@ -76,13 +78,13 @@ def rows_findings(spec: ContractSpec, rows: int) -> list[Finding]:
             rule="rows",
             severity=spec.rows.on_fail,
             rows=rows,
-            message=f"rows: {rows} rows {problem}; find out where they went or came from",
+            message=f"rows: {rows} rows {problem}; check the source",
         )
-        for problem in _sizes(spec.rows, rows)
+        for problem in _size_problems(spec.rows, rows)
     ]
 
 
-def _sizes(rule: Rows, rows: int) -> Iterable[str]:
+def _size_problems(rule: Rows, rows: int) -> Iterable[str]:
     if rule.min is not None and rows < rule.min:
         yield f"are fewer than min={rule.min}"
     if rule.max is not None and rows > rule.max:
@@ -90,7 +92,7 @@ def _sizes(rule: Rows, rows: int) -> Iterable[str]:
 
 
 def sample_of(rows: pl.DataFrame) -> str:
-    """The first different rows, as text."""
+    """Format the first distinct rows as text."""
     single = rows.width == 1
     texts = (
         _text(row[0])

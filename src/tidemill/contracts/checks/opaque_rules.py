@@ -1,7 +1,8 @@
-"""Rules of a contract whose expressions hide what they do.
+"""Find rules of a contract whose serialised expressions don't determine their result.
 
-Rules are told apart by what Polars writes of them. It writes a function of a module by its name only,
-so no edit of it would ever be seen; and what is drawn without a seed judges the same rows otherwise.
+A rule is identified by its serialised expression. Polars serialises a function of a module by name only,
+so an edit of it would go unnoticed; and random numbers without a seed judge the same rows differently
+each time.
 """
 
 from __future__ import annotations
@@ -17,38 +18,38 @@ from tidemill.core.errors import Fault
 
 _COMPUTE = "compute a column in the stage and put a rule on that"
 _SAYS = {
-    "python": "holds a Python function, and an edit of that isn't seen",
-    "plugin": "calls a plugin, and another build of that isn't seen",
+    "python": "holds a Python function, whose edits can't be detected",
+    "plugin": "calls a plugin, whose new builds can't be detected",
     "unseeded": "draws random numbers without a seed",
 }
 
 
 def rule_faults(spec: ContractSpec) -> Iterator[Fault]:
-    """A fault for each rule of a contract that does what its expression doesn't tell."""
+    """Yield a fault for each rule of a contract whose expression is opaque."""
     for rule in spec.rules:
-        hidden = _hidden(rule.expr)
-        if hidden is not None:
-            seed = hidden == _SAYS["unseeded"]
+        opaque = _opaque_reason(rule.expr)
+        if opaque is not None:
+            seed = opaque == _SAYS["unseeded"]
             yield Fault(
-                message=f"rule {rule.name} of contract {spec.name} {hidden}",
+                message=f"rule {rule.name} of contract {spec.name} {opaque}",
                 where=spec.place,
-                hint=f"{'give it a seed' if seed else 'say it as an expression'}, or {_COMPUTE}",
+                hint=f"{'give it a seed' if seed else 'write it as an expression'}, or {_COMPUTE}",
             )
 
 
-def _hidden(expr: Any) -> str | None:
-    """What an expression does that it doesn't tell; None if it tells all."""
-    # Whoever has an expression has imported Polars; to import it for every workflow takes long.
+def _opaque_reason(expr: Any) -> str | None:
+    """Say what is opaque in an expression; None if its text determines its result."""
+    # An expression exists only if Polars is imported; importing it here would slow every workflow.
     failed = sys.modules["polars"].exceptions.PolarsError
     try:
         text = expr.meta.serialize(format="json")
         hits = hits_in(text, json.loads(text)) if is_suspect(text) else ()
     except (failed, TypeError, ValueError, AttributeError, RecursionError) as error:
-        # Where cloudpickle isn't installed, Polars can't write functions at all.
+        # Without cloudpickle, Polars can't serialise functions at all.
         reason = str(error).strip().rpartition("\n")[2]
-        return _SAYS["python"] if "pickle" in reason else f"can't be written down: {reason}"
-    return _said(hits[0]) if hits else None
+        return _SAYS["python"] if "pickle" in reason else f"can't be serialised: {reason}"
+    return _describe_part(hits[0]) if hits else None
 
 
-def _said(hit: Hit) -> str:
-    return _SAYS.get(hit.kind, f"reads something that isn't its row ({hit.name})")
+def _describe_part(hit: Hit) -> str:
+    return _SAYS.get(hit.kind, f"reads something other than the row ({hit.name})")

@@ -1,4 +1,4 @@
-"""The canonical order of rows: by key, checked before anything is sorted."""
+"""Sort rows by key, the canonical order, and find repeated keys."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tidemill.contracts.spec import ContractSpec
 
 
 def by_key(frame: pl.DataFrame, key: Sequence[str]) -> tuple[pl.DataFrame, bool]:
-    """`frame` sorted by `key` (rows that share one in any order), and whether none repeats."""
+    """Return `frame` sorted by `key` (equal keys in any order), and whether all keys are unique."""
     if not key or frame.height < 2:
         return frame, True
     columns = list(map(frame.get_column, key))
-    # Neighbours tell nothing across a null that isn't in its place.
+    # Comparing neighbours doesn't work across nulls.
     if not any(series.null_count() for series in columns):
-        # A column with one value decides nothing; which do is looked at only as far as it matters.
-        rising, unique = _compare(series for series in columns if not _constant(series))
+        # A constant column doesn't affect the order; test each only if it is needed.
+        rising, unique = _is_sorted(series for series in columns if not _is_constant(series))
         if rising:
             return frame, unique
-    deciding = [name for name in key if not _constant(frame.get_column(name))]
+    deciding = [name for name in key if not _is_constant(frame.get_column(name))]
     ordered = frame.sort(deciding)
-    return ordered, _compare(map(ordered.get_column, deciding))[1]
+    return ordered, _is_sorted(map(ordered.get_column, deciding))[1]
 
 
-def _compare(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
-    """Whether the rows never fall, and if so whether no two neighbours are equal."""
+def _is_sorted(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
+    """Whether the rows are sorted, and if so, whether all are different."""
     tied: pl.Series | None = None
     for series in columns:
         this, following = series.slice(0, series.len() - 1), series.slice(1)
@@ -44,25 +44,25 @@ def _compare(columns: Iterable[pl.Series]) -> tuple[bool, bool]:
     return True, False
 
 
-def _constant(series: pl.Series) -> bool:
+def _is_constant(series: pl.Series) -> bool:
     return series.null_count() == 0 and bool(series.min() == series.max())
 
 
 def repeats(frame: pl.DataFrame, key: Sequence[str], among: pl.Series) -> pl.Series:
-    """Which rows have the key of an earlier row, counting only the rows of `among`."""
+    """Mark the rows that have the key of an earlier row, considering only the rows in `among`."""
     rows = frame.select(key).with_row_index("\0row").filter(among)
-    again = rows.get_column("\0row").filter(later(rows.select(key)))
-    return pl.repeat(False, frame.height, eager=True).scatter(again, True)
+    repeated = rows.get_column("\0row").filter(later(rows.select(key)))
+    return pl.repeat(False, frame.height, eager=True).scatter(repeated, True)
 
 
 def later(keys: pl.DataFrame) -> pl.Series:
-    """Which rows have the values of an earlier row."""
+    """Mark the rows that have the values of an earlier row."""
     return ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
 
 
 def depends_on_order(spec: ContractSpec) -> bool:
-    """Whether some rule may say otherwise of the same rows in another order; what can't be read may."""
-    # Rows of which the order is open: whatever then is open in the verdict depends on it.
+    """Whether a rule may give another result for the same rows in another order, or can't be analysed."""
+    # Declare the order of rows as undefined: a result that becomes unstable depends on it.
     rows = pl.LazyFrame(schema=schema_of(spec)).unique(maintain_order=False)
     try:
         return any(numbered(rows.select(rule.expr)).unstable for rule in spec.rules)

@@ -1,10 +1,9 @@
-"""A contract's rules about rows, compiled once: how each is told, and what is said when it breaks.
+"""Compile a contract's rules about rows to Polars expressions, with the messages of their violations.
 
-What holds for every rule: a missing value (null, or NaN in a float column) breaks `X.null` or
-`X.nan` unless X is nullable, and breaks nothing else that a column says; infinities are ordinary
-numbers. A key or partition column never only warns about values that are missing, of another type
-or of another partition: rows without an identity or a place can't be kept, so there `warn` means
-`quarantine`.
+For every rule: a missing value (null, or NaN in a float column) breaks `X.null` or `X.nan` unless X is
+nullable, and breaks no other rule of the column; infinities are ordinary numbers. In a key or partition
+column, `warn` means `quarantine` for values that are missing, of another type or of another partition,
+because rows without a key or a partition can't be kept.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from tidemill.core.errors import ContractError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRule:
-    """One rule about rows: its name, what follows, and what is said when rows break it.
+    """A rule about rows: its name, its severity, and the message for rows that break it.
 
-    `shows` are the columns whose values identify the rows in a finding.
+    `sample_columns` are the columns that a finding shows of these rows.
     """
 
     id: str
@@ -42,20 +41,20 @@ class RowRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A rule that an expression over the contract's columns tells; null is passed."""
+    """A rule as an expression over the contract's columns; null passes."""
 
     rule: RowRule
     passes: pl.Expr
 
 
-# What the least or the greatest value is compared with, the query that tells which rows break it,
-# and whether that value does: NaN doesn't.
+# The bound for the minimum or maximum, the query that finds the rows that break it, and the comparison
+# that decides whether a value breaks it: NaN doesn't.
 Bounded: TypeAlias = tuple[Any, Query, Callable[[Any, Any], bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRules:
-    """The rules of one column; the least and the greatest value settle `least` and `most`."""
+    """The rules of one column; its minimum and maximum decide `lower` and `upper`."""
 
     name: str
     dtype: pl.DataType
@@ -72,7 +71,7 @@ class ColumnRules:
 
 
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
-    """The rules of every column; ContractError for what Polars can't do, such as a look-ahead."""
+    """Compile the rules of every column; ContractError for unsupported ones, such as a look-ahead."""
     schema, empty = _schema(spec)
     fixed = {*spec.key, spec.partitioning.column}
     compiled = tuple(
@@ -87,9 +86,9 @@ def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
 
 
 def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[Query]) -> None:
-    """ContractError with the first query that Polars refuses."""
+    """Raise ContractError for the first query that Polars refuses."""
     try:
-        # Together they are tried in a tenth of the time.
+        # Trying all of them at once takes a tenth of the time.
         empty.select(query.passes.alias(str(index)) for index, query in enumerate(queries))
     except PolarsError:
         for query in queries:
@@ -101,7 +100,7 @@ def _try(spec: ContractSpec, empty: pl.DataFrame, queries: Sequence[Query]) -> N
 
 
 def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> None:
-    """ContractError when a default breaks a rule that only Polars can tell, such as a pattern."""
+    """Raise ContractError if a default breaks a rule that needs Polars, such as a pattern."""
     value = default_of(column, rules.dtype).to_frame()
     bounds = [bound[1] for bound in (rules.least, rules.most) if bound]
     for query in (*bounds, *rules.others):
@@ -113,12 +112,12 @@ def _refuse_default(spec: ContractSpec, column: Column, rules: ColumnRules) -> N
 
 
 def default_of(column: Column, dtype: pl.DataType) -> pl.Series:
-    """What an optional column is filled with when it is missing, as one value."""
+    """Return the default of an optional column as a series of one value."""
     return pl.Series(column.name, [column.default], dtype=dtype)
 
 
 def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
-    """The rules over several columns; ContractError for one that can't be told from the columns."""
+    """Compile the rules over several columns; ContractError for one that the columns don't determine."""
     for fault in rule_faults(spec):
         raise ContractError(str(fault))
     if not spec.rules:
@@ -128,18 +127,18 @@ def expression_rules(spec: ContractSpec) -> tuple[Query, ...]:
 
 
 def key_rule(spec: ContractSpec) -> RowRule:
-    """The rule that the key repeats in no partition; the first row of each key passes."""
+    """Return the rule that keys are unique in a partition; the first row of each key passes."""
     return RowRule(
         id="key",
         on_fail="quarantine",
         says=f"rows repeat the key ({', '.join(spec.key)}) of an earlier row",
-        advice="fix the source, or name the columns in key= that tell the rows apart",
+        advice="fix the source, or add columns to key= that make it unique",
         shows=spec.key,
     )
 
 
 def broken_rule(spec: ContractSpec, rule: str, error: Exception) -> ContractError:
-    """The error for a rule that can't be evaluated: which one, where it stands, and why."""
+    """Return the error for a rule that can't be evaluated: which rule, where it is declared, and why."""
     return ContractError(
         f"{spec.place}: rule {rule} of contract {spec.name} can't be evaluated: "
         f"{type(error).__name__}: {_brief(error)}"
@@ -147,7 +146,7 @@ def broken_rule(spec: ContractSpec, rule: str, error: Exception) -> ContractErro
 
 
 def _brief(error: Exception) -> str:
-    """What an error says, without the query that Polars prints below it."""
+    """Return the message of an error without the query plan that Polars appends."""
     text = str(error)
     for tail in ("This error occurred", "Resolved plan"):
         text = text.partition(tail)[0]
@@ -155,7 +154,7 @@ def _brief(error: Exception) -> str:
 
 
 def _schema(spec: ContractSpec) -> tuple[dict[str, pl.DataType], pl.DataFrame]:
-    """The types of a contract, and a frame without rows that has them."""
+    """Return the types of a contract, and an empty frame with them."""
     schema = schema_of(spec)
     try:
         return schema, pl.DataFrame(schema=schema)
@@ -177,7 +176,7 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
     def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
         return RowRule(id=f"{name}.{kind}", on_fail=strict, says=says, advice=advice, shows=shows)
 
-    if not _told_by_python(column, dtype):
+    if not _compares_in_python(column, dtype):
         others += [bound[1] for bound in (least, most) if bound]
         least = most = None
     return ColumnRules(
@@ -185,7 +184,9 @@ def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bo
         dtype=dtype,
         is_float=dtype.is_float(),
         nullable=column.nullable,
-        type=rule("type", f"values can't be read as {column.dtype}", _OR + "declare its type"),
+        type=rule(
+            "type", f"values can't be cast to {column.dtype}", _OR + "change the declared type"
+        ),
         null=rule("null", "values are missing", _OR + "declare nullable=True", missing),
         nan=rule("nan", "values are NaN, which is missing", _OR + "declare nullable=True", missing),
         partition=rule("partition", "rows belong to another partition", _KEEP),
@@ -202,7 +203,7 @@ _OR = "fix the source, or "
 _KEEP = "a partition's rows must carry its own value"
 _TWICE = "values repeat that of an earlier row"
 _FEW = 8
-# The names of a column's bounds on one side: how a value passes each, and how it breaks it.
+# By bound, for one side of a column: the comparison that passes it, and the one that breaks it.
 _Compares: TypeAlias = Callable[[Any, Any], Any]
 _Side: TypeAlias = Mapping[str, tuple[_Compares, _Compares]]
 _LEAST: _Side = {"min": (operator.ge, operator.lt), "min_exclusive": (operator.gt, operator.le)}
@@ -215,12 +216,12 @@ _BEYOND = {
 }
 
 
-def _told_by_python(column: Column, dtype: pl.DataType) -> bool:
-    """Whether a bound is to a value of Python what it is to the column."""
+def _compares_in_python(column: Column, dtype: pl.DataType) -> bool:
+    """Whether Python compares a value with a bound as Polars does."""
     if isinstance(dtype, pl.Datetime):
-        # Python's datetime has no nanoseconds, and compares within one zone by the wall clock.
+        # Python's datetime has no nanoseconds, and compares by the wall clock within one zone.
         return not (dtype.time_unit == "ns" or dtype.time_zone)
-    # In few digits a value is equal to a bound that it isn't equal to in all of them.
+    # A value rounded to a narrow float may equal a bound that the exact value doesn't equal.
     rounded = dtype.is_float() and dtype != pl.Float64
     return not rounded or (column.min_exclusive is None and column.max_exclusive is None)
 
@@ -235,7 +236,7 @@ def _bound(column: Column, side: _Side) -> Bounded | None:
         limit = limit.dt.convert_time_zone(str(column.dtype.args[1]))
     passes = within(value, limit)
     if column.dtype.name.startswith("Float") and side is _MOST:
-        # Polars orders NaN above everything; here it is missing.
+        # Polars orders NaN above all numbers; here it counts as missing.
         passes |= value.is_nan()
     rule = _value_rule(
         column, kind, f"values are {_BEYOND[kind]} {kind}={bound}", _OR + f"change {kind}="
@@ -262,7 +263,7 @@ def _others(spec: ContractSpec, column: Column) -> Iterable[Query]:
 
 
 def _among(value: pl.Expr, allowed: pl.Series) -> pl.Expr:
-    """Whether a value is one of some; a few texts are told faster one by one than by their hashes."""
+    """Test membership in a set of values; for a few texts, comparing one by one is faster than hashing."""
     if allowed.dtype == pl.String and 0 < allowed.len() <= _FEW:
         return pl.any_horizontal(value == text for text in allowed)
     return value.is_in(allowed.implode())
@@ -305,8 +306,8 @@ def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Seri
 
 
 def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
-    """ContractError for a rule on the codes of a Categorical: the same value has others elsewhere."""
-    # Any type may hold one, or the rule may make it; only few rules name codes at all.
+    """Raise ContractError for a rule on the codes of a Categorical, which differ between processes."""
+    # A Categorical may be nested, or the rule may make one; few rules use codes at all.
     if "Physical" not in rule.expr.meta.serialize(format="json"):
         return
     try:
@@ -316,9 +317,9 @@ def _refuse_codes(spec: ContractSpec, rule: Rule, query: pl.LazyFrame) -> None:
         raise broken_rule(spec, rule.name, error) from error
     for hit in hits:
         raise ContractError(
-            f"{spec.place}: rule {rule.name} of contract {spec.name} takes the codes of a Categorical "
-            f"({hit.name}): the same value has another one in another process; declare the column as "
-            "tm.Enum([...]), whose codes are fixed"
+            f"{spec.place}: rule {rule.name} of contract {spec.name} uses the codes of a Categorical "
+            f"({hit.name}), which differ between processes; declare the column as tm.Enum([...]), whose "
+            "codes are fixed"
         )
 
 
@@ -334,7 +335,7 @@ def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
     _refuse_codes(spec, rule, query)
     try:
         given = query.collect_schema()
-        # Polars sees most type errors only when it runs.
+        # Polars finds most type errors only when it evaluates a query.
         query.collect()
     except PolarsError as error:
         raise broken_rule(spec, rule.name, error) from error
@@ -351,6 +352,6 @@ def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> Query:
         advice=_OR + f"change the rule ({spec.place})",
         shows=spec.key or roots,
     )
-    # An expression may stand for several columns (pl.all() > 0): a row passes when all of them do.
+    # An expression may expand to several columns (pl.all() > 0): a row passes if all of them do.
     passes = rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr)
     return Query(rule=compiled, passes=passes)

@@ -1,4 +1,4 @@
-"""What only Polars can tell of a contract, told without data: that its rules can be evaluated."""
+"""Check without data that Polars can evaluate the rules of a contract."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from tidemill.core.errors import ContractError, Fault
 
 
 def compile_faults(spec: ContractSpec) -> list[Fault]:
-    """Every rule of a contract that can't be evaluated: a pattern, a set, a missing column, a type."""
+    """Return a fault for every rule that Polars can't evaluate, such as a pattern or a missing column."""
     try:
         column_rules(spec)
         expression_rules(spec)
     except ContractError:
-        return [fault for one in _alone(spec) for fault in _tried(spec, one)]
+        return [
+            fault for compile_part in _parts(spec) for fault in _compile_fault(spec, compile_part)
+        ]
     return []
 
 
-def _alone(spec: ContractSpec) -> Iterator[Callable[[], object]]:
-    """Each column and each rule tried by itself, so that none hides another."""
+def _parts(spec: ContractSpec) -> Iterator[Callable[[], object]]:
+    """Yield the compilation of each column and each rule, so that no fault hides another."""
     for column in spec.columns:
         yield partial(column_rules, replace(spec, columns=(column,), key=()))
     for rule in spec.rules:
         yield partial(expression_rules, replace(spec, rules=(rule,)))
 
 
-def _tried(spec: ContractSpec, one: Callable[[], object]) -> Iterator[Fault]:
+def _compile_fault(spec: ContractSpec, compile_part: Callable[[], object]) -> Iterator[Fault]:
     try:
-        one()
+        compile_part()
     except ContractError as error:
         yield Fault(message=str(error).removeprefix(f"{spec.place}: "), where=spec.place)

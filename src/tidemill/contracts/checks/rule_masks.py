@@ -1,7 +1,7 @@
-"""The rules of a contract as one column of bits each, so that one streaming pass tells all of them.
+"""Evaluate the rules of a contract as bit columns in one streaming pass.
 
-The rules, their order and their meaning are those of `check`; this is the form of them for tables that
-don't fit into memory, where values are looked at once and only bits are kept.
+The rules have the order and the meaning that they have in `checker`. This form suits tables that don't
+fit into memory: values are read once, and only bits are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tidemill.contracts.checks.partition_column import outside
 from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
 from tidemill.core.partition import Partitioning
 
-# A column as it came, beside the one of its name that has the contract's type.
+# The unconverted column, next to the one that has the contract's type.
 _CAME = "\0came "
 _HERE = "\0here "
 EVERY = "\0every"
@@ -34,7 +34,7 @@ class Mask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneOf:
-    """A rule that no row repeats the values of these columns: what stands for them, and who has any."""
+    """A rule that the values of these columns are unique: their codes, and which rows have values."""
 
     rule: RowRule
     columns: tuple[str, ...]
@@ -43,7 +43,7 @@ class OneOf:
 
 
 def fitted(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
-    """The contract's columns in its types; what came in another is kept beside, missing values as null."""
+    """Cast the contract's columns to its types; columns that change keep their original next to them."""
     schema = frame.collect_schema()
     parts: list[pl.Expr] = []
     for column in columns:
@@ -51,22 +51,22 @@ def fitted(frame: pl.LazyFrame, columns: Sequence[ColumnRules]) -> pl.LazyFrame:
         if dtype == column.dtype:
             parts.append(came)
             continue
-        turned = partial(_turned, dtype=column.dtype)
-        parts.append(came.map_batches(turned, return_dtype=column.dtype, is_elementwise=True))
+        cast = partial(_cast, dtype=column.dtype)
+        parts.append(came.map_batches(cast, return_dtype=column.dtype, is_elementwise=True))
         if dtype.is_float() and not column.is_float:
             came = came.fill_nan(None)
         parts.append(came.alias(_CAME + column.name))
     return frame.select(parts)
 
 
-def _turned(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     return fit(series, dtype)[1]
 
 
 def masks_of(
-    column: ColumnRules, given: pl.DataType, cut: Partitioning, partition: str | None
+    column: ColumnRules, given: pl.DataType, partitioning: Partitioning, partition: str | None
 ) -> Iterator[Mask]:
-    """The rules of a column that came as `given`, over a `fitted` frame, in the order of `check`."""
+    """Yield the masks of a column that has `input_type`, over a cast frame, in the checker's order."""
     values = pl.col(column.name)
     came = values if given == column.dtype else pl.col(_CAME + column.name)
     if given != column.dtype:
@@ -77,23 +77,23 @@ def masks_of(
             yield Mask(rule=column.nan, breaks=values.is_nan().fill_null(False))
     for bound in filter(None, (column.least, column.most)):
         yield Mask(rule=bound[1].rule, breaks=breaks_of(bound[1].passes))
-    if partition is not None and column.name == cut.column:
-        beyond = partial(_outside, cut=cut, partition=partition)
+    if partition is not None and column.name == partitioning.column:
+        beyond = partial(_is_outside, partitioning=partitioning, partition=partition)
         breaks = values.map_batches(beyond, return_dtype=pl.Boolean, is_elementwise=True)
         yield Mask(rule=column.partition, breaks=breaks)
 
 
-def _outside(series: pl.Series, cut: Partitioning, partition: str) -> pl.Series:
-    return outside(series, cut, partition).fill_null(False)
+def _is_outside(series: pl.Series, partitioning: Partitioning, partition: str) -> pl.Series:
+    return outside(series, partitioning, partition).fill_null(False)
 
 
 def breaks_of(passes: pl.Expr) -> pl.Expr:
-    """Whether a row breaks what an expression tells; null is passed."""
+    """Negate an expression that rows pass; null passes."""
     return passes.not_().fill_null(False)
 
 
 def one_of(rule: RowRule, names: Sequence[str], schema: Mapping[str, pl.DataType]) -> OneOf:
-    """The rule that rows differ in some columns of a `fitted` frame."""
+    """Return the uniqueness rule of some columns of a cast frame."""
     here = [pl.col(name).is_not_null() for name in names]
     here += [
         pl.col(name).is_not_nan().fill_null(False) for name in names if schema[name].is_float()
@@ -107,8 +107,8 @@ def one_of(rule: RowRule, names: Sequence[str], schema: Mapping[str, pl.DataType
 
 
 def selection(masks: Sequence[Mask], ones: Sequence[OneOf]) -> list[pl.Expr]:
-    """One pass: a bit for each rule and row, and for what must differ its codes and a bit."""
-    # Whatever the rules give (one verdict on all rows may be all), this has a value for each row.
+    """Return the expressions of one pass: a bit per rule, and the codes and a bit per uniqueness rule."""
+    # Rules may aggregate to one value for all rows, so add a column that has a value for each row.
     bits = [pl.first().is_null().alias(EVERY)]
     bits += [mask.breaks.alias(str(index)) for index, mask in enumerate(masks)]
     for index, one in enumerate(ones):
@@ -118,10 +118,10 @@ def selection(masks: Sequence[Mask], ones: Sequence[OneOf]) -> list[pl.Expr]:
 
 
 def code_name(index: int, part: int) -> str:
-    """The column of a `selection` that holds a part of the codes of a rule."""
+    """Name the column of `pass_expressions` that holds a part of the codes of a rule."""
     return f"\0code {index} {part}"
 
 
 def here_name(index: int) -> str:
-    """The column of a `selection` that says which rows have values to compare."""
+    """Name the column of `pass_expressions` that marks the rows with values to compare."""
     return f"{_HERE}{index}"

@@ -1,9 +1,9 @@
-"""Find the rows again that somebody ruled on: by all their values, whatever file they come in.
+"""Match bad rows with the rulings on them: by all their values, whatever file they come from.
 
-A row is one that was ruled on when it equals it in every column and breaks no rule but those that
-rejected it then. Values are compared, no hashes of them: null equals null and NaN equals NaN, inside
-lists and structs too. Equal rows are counted: a ruling on one of them is one on one of them, the first
-that comes. Of rulings on the same row the last counts.
+A bad row matches a ruled row if it equals it in every column and breaks only rules that rejected the
+ruled row. Values are compared, not hashes: null equals null and NaN equals NaN, also inside lists and
+structs. Equal rows are counted: a ruling on one row applies to one row, the first that matches. If
+several rulings match a row, the last one applies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError
 
 REASONS = "_reasons"
-# The number of a row in its quarantine, where rows are shown or exported.
+# The column with a row's number in its quarantine, in displays and exports.
 ROW = "_row"
 RULED = "rulings"
 Reasons = frozenset[str]
@@ -37,9 +37,9 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A ruling with its rows at hand: those that no later ruling on the same quarantine speaks of.
+    """A ruling with its rows, except those that a later ruling on the same quarantine covers.
 
-    `rows` are as they came, `waived` the rules that rejected each, `fixed` what takes their place.
+    `rows` are the unconverted rows, `waived` the rules that rejected each.
     """
 
     disposition: Disposition
@@ -50,7 +50,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A bad row that is one that was ruled on: its number, and the row of which ruling it is."""
+    """A bad row that matches a ruling: its row number, the ruling, and the row's index in the ruling."""
 
     row: int
     ruling: int
@@ -58,32 +58,32 @@ class Taken:
 
 
 def spoken(rulings: Sequence[Ruling], load: Callable[[str], pl.DataFrame]) -> tuple[Said, ...]:
-    """Rulings in their order with their rows, which `load` gives for the name of an object."""
+    """Resolve rulings, in their order, to their rows; `load` returns the rows of an object."""
     later: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     found: list[Said] = []
     for ruling in reversed(rulings):
         whole, passed = load(ruling.object), later[ruling.object, ruling.key]
         numbers = ruling.rows or range(whole.height)
-        own = [(at, number) for at, number in enumerate(numbers) if number not in passed]
+        current = [(at, number) for at, number in enumerate(numbers) if number not in passed]
         passed.update(numbers)
-        if ruling.disposition is Disposition.HOLD or not own:
+        if ruling.disposition is Disposition.HOLD or not current:
             continue
-        rows = whole[[number for _, number in own]]
+        rows = whole[[number for _, number in current]]
         found.append(
             Said(
                 disposition=ruling.disposition,
                 rows=rows.drop(REASONS),
                 waived=tuple(map(frozenset, rows.get_column(REASONS).to_list())),
-                fixed=load(ruling.fixed)[[at for at, _ in own]] if ruling.fixed else None,
+                fixed=load(ruling.fixed)[[at for at, _ in current]] if ruling.fixed else None,
             )
         )
     return tuple(reversed(found))
 
 
 class Docket:
-    """The rulings on one partition while its rows are judged.
+    """Matches the rows of one partition with its rulings.
 
-    Rows that took the place of others are only subject to what was said after them.
+    Replacement rows only match rulings that are newer than the one that added them.
     """
 
     def __init__(self, rulings: Sequence[Said], height: int) -> None:
@@ -92,19 +92,19 @@ class Docket:
         self._spent: set[tuple[int, int]] = set()
 
     def match(self, bad: pl.DataFrame, numbers: Sequence[int]) -> list[Taken]:
-        """Which of the bad rows (as they came, with `_reasons`), whose `numbers` these are, were ruled on."""
-        ids, ruled = _alike(bad.drop(REASONS), [item.rows for item in self.rulings])
+        """Match bad rows (unconverted, with `_reasons`) with these `numbers` to the rulings on them."""
+        ids, ruled = _number_equal_rows(bad.drop(REASONS), [item.rows for item in self.rulings])
         wanted = {number for each in ruled for number in each if number is not None}
         reasons = bad.get_column(REASONS).to_list()
-        # By row value: the rows that are still free, in their order, of each set of reasons and age.
+        # By row value: the unmatched rows, in order, for each set of reasons and age.
         free: defaultdict[int, dict[tuple[Reasons, int], deque[int]]] = defaultdict(dict)
         for number, name, why in zip(numbers, ids, reasons, strict=True):
             if name in wanted:
                 kind = (frozenset(why), self._since[number])
                 free[name].setdefault(kind, deque()).append(number)
-        return [*self._taken(free, ruled)]
+        return [*self._match_rows(free, ruled)]
 
-    def _taken(
+    def _match_rows(
         self,
         free: dict[int, dict[tuple[Reasons, int], deque[int]]],
         ruled: Sequence[Sequence[int | None]],
@@ -117,11 +117,11 @@ class Docket:
                 if name is None:
                     continue
                 kind = (name, waived[of])
-                # Who ruled again on a row because it broke more rules spoke of this very row.
-                if passed[kind] < _wider(newer[name], waived[of]):
+                # A newer ruling with more waived rules is about the same row.
+                if passed[kind] < _count_broader(newer[name], waived[of]):
                     passed[kind] += 1
                 elif (ruling, of) not in self._spent:
-                    row = _first(free[name], waived[of], ruling)
+                    row = _pop_first(free[name], waived[of], ruling)
                     if row is not None:
                         yield Taken(row=row, ruling=ruling, of=of)
             for of, name in enumerate(own):
@@ -131,7 +131,7 @@ class Docket:
     def replace(
         self, frame: pl.DataFrame, taken: Sequence[Taken], spec: ContractSpec
     ) -> pl.DataFrame:
-        """`frame` without some rows, and at its end those that take their place."""
+        """Remove matched rows from `frame` and append their replacements."""
         gone = {item.row for item in taken}
         self._since = [since for row, since in enumerate(self._since) if row not in gone]
         frame = frame.filter(~marked(gone, frame.height))
@@ -145,21 +145,21 @@ class Docket:
         return frame
 
     def waived(self, item: Taken) -> Reasons:
-        """The rules that are waived for a row that was ruled on."""
+        """Return the rules that are waived for a matched row."""
         return self.rulings[item.ruling].waived[item.of]
 
     def finding(self, taken: Sequence[Taken]) -> Finding:
-        """How many rows became what; `taken` are those that were released or dropped."""
+        """Count the rows by disposition; `matched` are the released and the dropped rows."""
         counts = Counter(self.rulings[item.ruling].disposition for item in taken)
         counts[Disposition.REPLACE] += len(self._spent)
-        told = ", ".join(f"{counts[v]} {does}" for v, does in _DONE.items() if counts[v])
+        done = ", ".join(f"{counts[v]} {word}" for v, word in _DONE.items() if counts[v])
         rows = sum(counts.values())
-        message = f"{RULED}: of the rows that were ruled on {told or 'none came'}"
+        message = f"{RULED}: {done or 'no rows matched'}"
         return Finding(rule=RULED, severity="info", rows=rows, message=message)
 
 
 def unwaivable(spec: ContractSpec) -> frozenset[str]:
-    """The rules that no ruling waives: rows that break them can't be kept."""
+    """Return the rules that no ruling can waive: rows that break them can't be kept."""
     placed = [name for name in (*spec.key, spec.partitioning.column) if name]
     missing = {f"{name}.{rule}" for name in placed for rule in ("null", "nan", "partition")}
     return frozenset({"key", *missing, *(f"{name}.type" for name in spec.names)})
@@ -168,10 +168,10 @@ def unwaivable(spec: ContractSpec) -> frozenset[str]:
 def beside(
     rows: pl.DataFrame, frame: pl.DataFrame, spec: ContractSpec
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`frame`, and `rows` with its columns and types.
+    """Return `frame`, and `rows` with its columns and types, so that they can be concatenated.
 
-    Where a value of `rows` has no such type, both come in that of the contract: 9.9 beside integers of a
-    column of floats. ContractError when that changes a value.
+    If a value of `rows` doesn't fit the type in `frame`, both get the contract's type, such as 9.9 next
+    to integers of a float column. ContractError if that would change a value.
     """
     columns, others = [], []
     for name, dtype in frame.schema.items():
@@ -190,7 +190,7 @@ def beside(
         if lost.any():
             raise ContractError(
                 f"corrected rows of {spec.name}: {name} came as {dtype}, and "
-                f"{series.filter(lost)[0]!r} is no such value; correct it, or rule anew"
+                f"{series.filter(lost)[0]!r} doesn't fit; correct it, or rule on the rows again"
             )
         columns.append(own)
         others.append(fitted.alias(name))
@@ -198,18 +198,20 @@ def beside(
 
 
 def marked(rows: Collection[int], height: int) -> pl.Series:
-    """A column of bits in which these rows are set."""
+    """Return a boolean series that is true for these rows."""
     return pl.repeat(False, height, eager=True).scatter(
         pl.Series(sorted(rows), dtype=pl.UInt32), True
     )
 
 
-def _wider(newer: Counter[Reasons], waived: Reasons) -> int:
+def _count_broader(newer: Counter[Reasons], waived: Reasons) -> int:
     return sum(count for other, count in newer.items() if not other <= waived)
 
 
-def _first(free: dict[tuple[Reasons, int], deque[int]], waived: Reasons, ruling: int) -> int | None:
-    """The first free row that breaks no more than what is waived, and is older than the ruling."""
+def _pop_first(
+    free: dict[tuple[Reasons, int], deque[int]], waived: Reasons, ruling: int
+) -> int | None:
+    """Take the first unmatched row that breaks only waived rules and is older than the ruling."""
     open_ = [
         rows
         for (reasons, since), rows in free.items()
@@ -218,10 +220,10 @@ def _first(free: dict[tuple[Reasons, int], deque[int]], waived: Reasons, ruling:
     return min(open_, key=lambda rows: rows[0]).popleft() if open_ else None
 
 
-def _alike(
+def _number_equal_rows(
     bad: pl.DataFrame, ruled: Sequence[pl.DataFrame]
 ) -> tuple[list[int], list[list[int | None]]]:
-    """A number for each row, equal for equal rows; None for one that can't be equal to any bad row."""
+    """Number the rows so that equal rows have equal numbers; None for rows that can't equal a bad row."""
     parts, sound = [bad], []
     for rows in ruled:
         aligned, comparable = _aligned(rows, bad)
@@ -232,16 +234,16 @@ def _alike(
     rows = grouped.with_row_index("\0name").select("\0name", "\0row").explode("\0row")
     names = rows.sort("\0row").get_column("\0name")
     found, start = names.to_list(), bad.height
-    told: list[list[int | None]] = []
+    numbers: list[list[int | None]] = []
     for comparable in sound:
-        own = found[start : start + len(comparable)]
-        told.append([n if ok else None for n, ok in zip(own, comparable, strict=True)])
+        part = found[start : start + len(comparable)]
+        numbers.append([n if ok else None for n, ok in zip(part, comparable, strict=True)])
         start += len(comparable)
-    return found[: bad.height], told
+    return found[: bad.height], numbers
 
 
 def _aligned(rows: pl.DataFrame, bad: pl.DataFrame) -> tuple[pl.DataFrame, list[bool]]:
-    """`rows` in the types of `bad`, and which of them are unchanged by that."""
+    """Cast `rows` to the types of `bad`, and mark the rows that the cast doesn't change."""
     none = bad.clear(rows.height)
     if sorted(rows.columns) != sorted(bad.columns):
         return none, [False] * rows.height
@@ -249,7 +251,7 @@ def _aligned(rows: pl.DataFrame, bad: pl.DataFrame) -> tuple[pl.DataFrame, list[
     for name, dtype in bad.schema.items():
         series = rows.get_column(name)
         if series.dtype != dtype:
-            if not _akin(series.dtype, dtype):
+            if not _is_castable(series.dtype, dtype):
                 return none, [False] * rows.height
             cast = series.cast(dtype, strict=False)
             sound &= cast.cast(series.dtype, strict=False).eq_missing(series)
@@ -258,8 +260,8 @@ def _aligned(rows: pl.DataFrame, bad: pl.DataFrame) -> tuple[pl.DataFrame, list[
     return pl.DataFrame(columns), sound.to_list()
 
 
-def _akin(one: pl.DataType, other: pl.DataType) -> bool:
-    """Whether two types hold the same values in another form: the same feed isn't always read alike."""
+def _is_castable(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether two types can hold the same values: readers don't always infer the same type."""
     return (
         (one.is_numeric() and other.is_numeric())
         or (isinstance(one, _TEXT) and isinstance(other, _TEXT))

@@ -1,4 +1,4 @@
-"""Contracts and schemas: what can be said about columns before any data moves."""
+"""Convert between contract types and Polars types, and check schemas without data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLAIN: Mapping[str, type[pl.DataType]] = {
 
 
 def polars_type(dtype: DType) -> pl.DataType:
-    """The Polars type of a contracted type; ContractError for a name that Polars doesn't have."""
+    """Return the Polars type of a contract type; ContractError for an unknown name."""
     args = dtype.args
     match dtype.name:
         case "Decimal":
@@ -50,7 +50,7 @@ def polars_type(dtype: DType) -> pl.DataType:
 
 
 def dtype_of(actual: pl.DataType) -> DType:
-    """The contracted type that stands for a Polars type; the way back of `polars_type`."""
+    """Return the contract type of a Polars type; the inverse of `polars_type`."""
     name = type(actual).__name__
     match actual:
         case pl.Decimal():
@@ -72,14 +72,14 @@ def dtype_of(actual: pl.DataType) -> DType:
 
 
 def schema_of(spec: ContractSpec) -> dict[str, pl.DataType]:
-    """The Polars type of every contracted column, in the contract's order."""
+    """Return the Polars type of every column of a contract, in its order."""
     return {column.name: polars_type(column.dtype) for column in spec.columns}
 
 
 def schema_faults(
     spec: ContractSpec, actual: Mapping[str, pl.DataType], *, where: str
 ) -> list[Fault]:
-    """What keeps an output with the schema `actual` from ever passing its contract."""
+    """Return the faults of an output schema that can never pass its contract."""
     faults = [
         fault for column in spec.columns if (fault := _output_fault(spec, column, actual, where))
     ]
@@ -97,16 +97,16 @@ def _output_fault(
         return Fault(
             message=f"the output has no column {column.name!r} of contract {spec.name}",
             where=where,
-            # A column that the contract names can't be the one that is missing under another name.
+            # A declared column can't be the missing one under another name.
             hint=did_you_mean(column.name, set(actual).difference(spec.names) or actual),
         )
     found = dtype_of(actual[column.name])
     if column.dtype.holds(found):
         return None
     return Fault(
-        message=f"column {column.name!r} is {found}, but contract {spec.name} says {column.dtype}",
+        message=f"column {column.name!r} is {found}, but contract {spec.name} declares {column.dtype}",
         where=where,
-        hint="cast it in the stage, or declare the type that it has",
+        hint="cast it in the stage, or change the declared type",
     )
 
 
@@ -117,9 +117,9 @@ def _unknown_faults(
     for name in actual:
         if name not in known:
             yield Fault(
-                message=f"the output has a column {name!r} that contract {spec.name} doesn't name",
+                message=f"the output has a column {name!r} that contract {spec.name} doesn't declare",
                 where=where,
-                hint='declare it, leave it out, or say unknown_columns="drop" or "keep"',
+                hint='declare it, leave it out, or set unknown_columns="drop" or "keep"',
             )
 
 
@@ -134,5 +134,5 @@ def _inner(arg: object) -> pl.DataType:
 
 
 def _instance(actual: PolarsDataType) -> pl.DataType:
-    # Polars takes `List(Int64)` for `List(Int64())`: the inner type may be the class.
+    # Polars accepts `List(Int64)` for `List(Int64())`: the inner type may be a class.
     return actual if isinstance(actual, pl.DataType) else actual()

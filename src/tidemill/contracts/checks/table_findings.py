@@ -1,4 +1,4 @@
-"""What the rules that look beyond a partition find in one, held against what is published now."""
+"""Check a partition against table rules, compared with the published partitions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tidemill.contracts.table_rules import DriftRule, ReferenceRule, UniqueRule
 
 
 def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> list[Finding]:
-    """That a partition has far more or fewer rows than those before it, of which the last are newest."""
+    """Report a row count far from the median of `history`, whose last entries are the newest."""
     rule = spec.rows
     if rule is None or rule.vs_last is None or rule.within is None:
         return []
     last = history[-rule.vs_last :]
-    # One partition is no habit.
+    # The median of a single partition means little.
     if len(last) < 2:
         return []
     usual = median(last)
@@ -31,54 +31,55 @@ def median_findings(spec: ContractSpec, rows: int, history: Sequence[int]) -> li
         return []
     message = (
         f"rows: {rows} rows are not within {rule.within:.0%} of {usual:g}, the median of the last "
-        f"{len(last)}; find out where they went or came from"
+        f"{len(last)}; check the source"
     )
     return [Finding(rule="rows", severity=rule.on_fail, rows=rows, message=message)]
 
 
 def apart(spec: ContractSpec, rule: UniqueRule) -> bool:
-    """Whether no two partitions can have the same values: the partition follows from them."""
+    """Whether partitions can't share values of the rule's columns, as these determine the partition."""
     return spec.partitioning.is_whole or spec.partitioning.column in rule.columns
 
 
 def unique_findings(
     spec: ContractSpec, rule: UniqueRule, keys: pl.DataFrame, others: Mapping[int, str]
 ) -> list[Finding]:
-    """That rows repeat values: of rows before in the partition, or in others.
+    """Report rows that repeat the values of an earlier row of the partition or of another partition.
 
-    `others` maps the rows (of `keys`, which have a value in every column) that another partition has to
-    the name of that partition.
+    `keys` has the rows with a value in every column. `others` maps the rows that another partition has
+    to the name of that partition.
     """
-    broken = _at(list(others), keys.height)
-    # The rows of a partition have different keys already.
+    broken = _mask(list(others), keys.height)
+    # Keys are unique in a partition already.
     if not spec.key or not {*spec.key} <= {*rule.columns}:
         broken |= ~keys.select(pl.struct(pl.all()).is_first_distinct()).to_series()
     if not broken.any():
         return []
     first = next(iter(others.values()), "")
     place = f", also in {first}" if first else ""
-    says = f"repeat {' and '.join(rule.columns)}{_such(keys.filter(broken))}{place}"
-    hint = f"remove the repetition at the source, or change the rule ({spec.place})"
+    says = f"repeat {' and '.join(rule.columns)}{_sample(keys.filter(broken))}{place}"
+    hint = f"remove the duplicates at the source, or change the rule ({spec.place})"
     return [_finding(rule, int(broken.sum()), keys.height, says, hint)]
 
 
 def reference_findings(
     spec: ContractSpec, rule: ReferenceRule, keys: pl.DataFrame, known: Index, stage: str
 ) -> list[Finding]:
-    """That rows have values which are not `known` in the table of `stage`."""
-    strange = keys.filter(~_at(known.matches(keys)["row"].to_numpy(), keys.height))
-    if not strange.height:
+    """Report rows whose values are not in the `index` of the table of `stage`."""
+    unknown = keys.filter(~_mask(known.matches(keys)["row"].to_numpy(), keys.height))
+    if not unknown.height:
         return []
     named = " and ".join(rule.columns)
-    says = f"have a value of {named} that is not among {' and '.join(rule.to)} of {stage}{_such(strange)}"
+    there = f"{' and '.join(rule.to)} of {stage}"
+    says = f"have a value of {named} that is not among {there}{_sample(unknown)}"
     hint = f"add it there, fix the source, or change the rule ({spec.place})"
-    return [_finding(rule, strange.height, keys.height, says, hint)]
+    return [_finding(rule, unknown.height, keys.height, says, hint)]
 
 
 def drift_findings(
     spec: ContractSpec, rule: DriftRule, before: Sequence[Profile], own: Profile
 ) -> list[Finding]:
-    """That columns are further from the partitions `before`, taken together, than they may be."""
+    """Report columns whose distance from the merged partitions `before` is above the limit."""
     if not own.rows or not before:
         return []
     past, count = merge(before), len(before)
@@ -92,30 +93,30 @@ def drift_findings(
             message=f"{rule.name}: {problem}; {hint}",
         )
         for found in compare(past, own)
-        if (problem := _drifted(rule, found, past[found.name], own[found.name], then))
+        if (problem := _drift_problem(rule, found, past[found.name], own[found.name], then))
     ]
 
 
-def _drifted(
+def _drift_problem(
     rule: DriftRule, found: Distance, old: ColumnProfile, new: ColumnProfile, then: str
 ) -> str:
-    # Without any value there is no distribution, and so no distance that would tell.
+    # Without values there is no distribution, and so no distance.
     if old.present and not new.present:
-        return f"{found.name} has no values any more, it had some in {then}"
+        return f"{found.name} has no values, but had some in {then}"
     distance: float | None = getattr(found, rule.by)
     if distance is None or distance <= rule.limit:
         return ""
     return f"{rule.by} of {found.name} to {then} is {distance:.3g}, above {rule.limit:g}"
 
 
-def _at(rows: Sequence[int] | np.ndarray, height: int) -> pl.Series:
-    """A mask that is true at some rows."""
+def _mask(rows: Sequence[int] | np.ndarray, height: int) -> pl.Series:
+    """Return a mask that is true at some rows."""
     mask = np.zeros(height, dtype=bool)
     mask[np.asarray(rows, dtype=np.intp)] = True
     return pl.Series(mask)
 
 
-def _such(rows: pl.DataFrame) -> str:
+def _sample(rows: pl.DataFrame) -> str:
     return f", such as {sample_of(rows.head(100))}"
 
 
@@ -129,9 +130,9 @@ def _finding(rule: UniqueRule | ReferenceRule, rows: int, of: int, says: str, hi
 
 
 def newest(series: pl.Series) -> float | None:
-    """The newest moment of a Date or Datetime column, in Unix seconds; None without any value.
+    """Return the newest time of a Date or Datetime column, in Unix seconds; None without values.
 
-    A day counts from its midnight, and a time without a zone is read as UTC.
+    A date counts as its midnight, and a time without a zone as UTC.
     """
     value = series.cast(pl.Datetime("us")).dt.timestamp("us").max() if series.len() else None
     return None if value is None else float(value) / 1e6  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Values of some columns in many partitions, kept so that others are found among them quickly.
+"""Index the values of some columns across many partitions, for fast lookup.
 
-Hashes of the rows are kept in sorted runs, of which a new one is merged with those of its size: to add
-many partitions costs no more than to go through their hashes a few times. What has the hash of a kept
-row is compared with it value by value, so that no collision is taken for a match.
+Hashes of the rows are kept in sorted runs; a new run is merged with older ones of its size, so that adding
+many partitions costs only a few passes over their hashes. Rows with the same hash are compared by value,
+so a collision is never taken for a match.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
+from tidemill.contracts.checks.casts import has_value
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.dtype import DType
 
-# Hashes in their order, and the places of the rows that have them.
+# Sorted hashes, and the places of their rows.
 _Run: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 _OWNER = "\0owner"
@@ -26,7 +27,7 @@ _TEXTS = frozenset({"String", "Enum", "Categorical"})
 
 
 class Index:
-    """The rows that were added, each of an owner (a number), in columns of these types."""
+    """An index of rows with these column types; each row has an owner (a number)."""
 
     def __init__(self, types: Mapping[str, pl.DataType]) -> None:
         self._types = dict(types)
@@ -34,17 +35,17 @@ class Index:
         self._runs: list[_Run] = []
 
     def fitted(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The rows of a frame that have a value in every column, in the types of these keys.
+        """Cast the rows of a frame to the index's types, and keep those with a value in every column.
 
-        The frame has the columns in this order, under any names. NaN is a missing value.
+        The frame has the columns in this order, under any names. NaN counts as missing.
         """
         table = self._cast(frame)
         return table.filter(_complete(table))
 
     def add(self, frame: pl.DataFrame, owners: pl.Series | int) -> None:
-        """Keep the rows of a frame as `fitted` gives them.
+        """Add the complete rows of a frame to the index.
 
-        `owners` has a number for each row of the frame, or is that of all.
+        `owners` has a number for each row of the frame, or is one number for all.
         """
         table = self._cast(frame)
         owner = pl.lit(owners, dtype=pl.UInt32) if isinstance(owners, int) else owners
@@ -67,10 +68,10 @@ class Index:
         )
 
     def matches(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """Each row that is kept already: its index in `row`, and the `owner` of the kept one."""
-        # In their order neighbours are sought near each other.
+        """Find the rows that are in the index: their number in `row`, and the `owner` of each match."""
+        # In sorted order, neighbouring lookups touch neighbouring memory.
         hashes, rows = _sorted(_hashes(keys), np.arange(keys.height, dtype=np.uint32))
-        found = [_alike(hashes, run) for run in self._runs]
+        found = [_lookup(hashes, run) for run in self._runs]
         if not any(len(at) for at, _ in found):
             return pl.DataFrame(schema={"row": pl.UInt32, "owner": pl.UInt32})
         asked = np.concatenate([rows[at] for at, _ in found])
@@ -80,8 +81,8 @@ class Index:
         return pl.DataFrame({"row": asked, "owner": there[_OWNER]}).filter(same)
 
 
-def _alike(hashes: np.ndarray, run: _Run) -> tuple[np.ndarray, np.ndarray]:
-    """Which of some sorted hashes a run has, and where it has them; as often as it does."""
+def _lookup(hashes: np.ndarray, run: _Run) -> tuple[np.ndarray, np.ndarray]:
+    """Find sorted hashes in a run: pairs of their index and the place of each match."""
     kept, places = run
     first = np.searchsorted(kept, hashes)
     hit = np.flatnonzero(kept[np.minimum(first, len(kept) - 1)] == hashes)
@@ -92,7 +93,7 @@ def _alike(hashes: np.ndarray, run: _Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def common_type(one: DType, other: DType) -> pl.DataType:
-    """The type in which values of two types are compared."""
+    """Return the type in which to compare values of two types."""
     if one.name in _TEXTS:
         return pl.String()
     return polars_type(one if one.holds(other) else other)
@@ -103,20 +104,15 @@ def _hashes(keys: pl.DataFrame) -> np.ndarray:
 
 
 def _sorted(hashes: np.ndarray, places: np.ndarray) -> _Run:
-    # A stable sort takes what is sorted in parts already, such as two runs, in one go.
+    # A stable sort is fast on partly sorted input, such as two runs.
     order = np.argsort(hashes, kind="stable")
     return hashes[order], places[order]
 
 
 def _comparable(series: pl.Series) -> pl.Series:
-    """Zero is one value, though floats write two."""
+    """Turn -0.0 into 0.0, so that they hash alike."""
     return series + 0.0 if series.dtype.is_float() else series
 
 
 def _complete(table: pl.DataFrame) -> pl.Series:
-    return reduce(and_, map(_present, table.get_columns()))
-
-
-def _present(series: pl.Series) -> pl.Series:
-    present = series.is_not_null()
-    return present & series.is_not_nan().fill_null(False) if series.dtype.is_float() else present
+    return reduce(and_, map(has_value, table.get_columns()))

@@ -1,1 +1,1 @@
-"""The review of a changed contract: what differs, whom it concerns, and whether its version says so."""
+"""Compare versions of a contract: the changes, and the producers and consumers that they affect."""

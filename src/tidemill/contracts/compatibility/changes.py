@@ -1,21 +1,21 @@
-"""What differs between two versions of a contract, and whom each difference concerns.
+"""Represent the changes between two versions of a contract, and whether producers or consumers can break.
 
-The words, once and exactly. A contract allows a set of tables. A change *tightens* when a table that
-the old contract allows is refused by the new one; it *loosens* when the new one allows a table that
-the old one refuses; it does *both*, or it is *neutral* because no table tells the two apart.
+Definitions: a contract allows a set of tables. A change *tightens* the contract if the new version refuses
+a table that the old one allows, and *loosens* it if the new version allows a table that the old one refuses.
+It can do *both*, or be *neutral* because both versions allow the same tables.
 
-- For the **producer**, the stage or the system that makes the table, what tightens can break: it has
-  to keep a promise that it didn't give before.
-- For a **consumer**, a stage that reads the table, what loosens can break: values may come that it was
-  promised never to see. A loosening that every reader survives (an integer in a wider integer, one
-  more column that nobody asked for) is marked as such.
-- A column that goes loosens, because its readers lose it; that a producer who still sends it may be
-  refused is said beside it. A column that comes tightens, unless the data may be without it.
-- What only warns promises nothing, so changing it is neutral.
+- A **producer**, the stage or system that makes the table, can break when the contract tightens: it must
+  keep a new promise.
+- A **consumer**, a stage that reads the table, can break when the contract loosens: it may see values that
+  the old version ruled out. A loosening that no reader notices (a wider integer type, an additional
+  column) is marked as such.
+- Removing a column loosens, because its readers lose it; a note says if a producer who still sends it is
+  refused. Adding a column tightens, unless the column is optional.
+- Rules that only warn promise nothing, so changing them is neutral.
 
-The named modes are those of schema registries: *backward*, readers with the new contract can read data
-of the old one (nothing tightens, consumers go first); *forward*, readers with the old contract can read
-data of the new one (nothing loosens that not all survive, producers go first); *full*, both.
+The compatibility modes are those of schema registries: *backward*, readers with the new contract can read
+data of the old one (nothing tightens; upgrade consumers first); *forward*, readers with the old contract can
+read data of the new one (nothing loosens that a reader notices; upgrade producers first); *full*, both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from html import escape
 
 
 class Direction(StrEnum):
-    """What a change does to the tables that a contract allows."""
+    """The effect of a change on the set of tables that a contract allows."""
 
     TIGHTENS = "tightens"
     LOOSENS = "loosens"
@@ -37,12 +37,12 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference: `words` say it, `note` says what the direction doesn't tell.
+    """One change: `words` describe it, and `note` adds what its direction doesn't say.
 
-    `column` is empty for what is about the table, `term` names what the contract says of either (min,
-    key); `survived` marks a loosening that breaks no reader,
-    `gone` a column that is no more, `told` what only people read (a description, a mark),
-    `felt` what no check tells and readers may feel all the same (the unit of the same numbers).
+    `column` is empty for a change of the table, `term` names the changed term (min, key). Flags: `survived`
+    for a loosening that breaks no reader, `gone` for a removed column, `told` for documentation only (text
+    and marks), `felt` for a change of meaning that no check detects (a unit). JSON documents have these
+    fields, so their names stay.
     """
 
     about: str
@@ -61,18 +61,18 @@ class Change:
 
     @property
     def for_producers(self) -> bool:
-        """Whether it can break who makes the table."""
+        """Whether it can break the producer of the table."""
         return self.direction in (Direction.TIGHTENS, Direction.BOTH)
 
     @property
     def for_consumers(self) -> bool:
-        """Whether it can break who reads the table."""
+        """Whether it can break a consumer of the table."""
         return self.direction in (Direction.LOOSENS, Direction.BOTH) and not self.survived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """All that differs between an old and a new contract; `print` draws it."""
+    """All changes between an old and a new contract; printable."""
 
     old: str
     new: str
@@ -87,30 +87,30 @@ class Diff:
         return "\n".join((self.head, *(_line(change, width) for change in self.changes)))
 
     def _repr_html_(self) -> str:
-        """The same as a table, which notebooks show."""
+        """Render the changes as an HTML table for notebooks."""
         cells = [
             (change.about, change.words, str(change.direction), remarks(change).strip(" ()"))
             for change in self.changes
         ]
-        told = "".join(_html_row(row, "td") for row in cells)
+        body = "".join(_html_row(row, "td") for row in cells)
         head = _html_row(("what", "change", "direction", "remark"), "th") if cells else ""
         caption = f"<caption>{escape(str(self).partition(chr(10))[0])}</caption>"
-        return f"<table>{caption}<thead>{head}</thead><tbody>{told}</tbody></table>"
+        return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
 
     @property
     def head(self) -> str:
-        """`Orders 1.0.0 -> 2.0.0`."""
+        """The heading, such as `Orders 1.0.0 -> 2.0.0`."""
         renamed = f"{self.old} {self.old_version} -> {self.new} {self.new_version}"
         return renamed.replace(f"-> {self.old} ", "-> ", 1)
 
     @property
     def for_producers(self) -> tuple[Change, ...]:
-        """The changes that can break who makes the table."""
+        """The changes that can break the producer of the table."""
         return tuple(change for change in self.changes if change.for_producers)
 
     @property
     def for_consumers(self) -> tuple[Change, ...]:
-        """The changes that can break who reads the table."""
+        """The changes that can break consumers of the table."""
         return tuple(change for change in self.changes if change.for_consumers)
 
 
@@ -123,8 +123,8 @@ def _line(change: Change, width: int) -> str:
 
 
 def remarks(change: Change) -> str:
-    """What stands in brackets behind a change; nothing if its direction says it all."""
-    return _bracketed(("every reader survives it" if change.survived else "", change.note))
+    """Return the remark in brackets after a change; empty if its direction says everything."""
+    return _bracketed(("no reader is affected" if change.survived else "", change.note))
 
 
 def _bracketed(words: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
-"""What differs between two contracts: every change in words, with the direction in which it went.
+"""Compare two versions of a contract: describe every change, with its direction.
 
-A column's terms stand in one table, those of the contract itself in another; a term that is in neither
-fails a test. What the directions mean is written in `domain/diff.py`.
+The terms of a column are listed in one table, those of the contract in another; a test fails for a term
+that is in neither. `compatibility/changes.py` defines the directions.
 """
 
 from __future__ import annotations
@@ -48,41 +48,41 @@ _ORDER = ("warn", "quarantine", "fail")
 _TABLE = "the table"
 
 
-def _types_told(old: Any, new: Any) -> str:
+def _describe_types(old: Any, new: Any) -> str:
     if old.name == new.name == "Enum":
         return f"Enum {listed(old.args, new.args)}"
     return f"{old} -> {new}"
 
 
-def _values_told(old: Any, new: Any) -> str:
+def _describe_values(old: Any, new: Any) -> str:
     if old is None or new is None:
         return f"{said(old)} -> {said(new)}"
     return listed(old, new)
 
 
-def _text_told(old: str, new: str) -> str:
+def _describe_text(old: str, new: str) -> str:
     if old and new:
         return "changed"
     return "added" if new else "removed"
 
 
-_UNIT = moved("the same numbers mean something else")
+_UNIT = moved("the same numbers have another meaning")
 COLUMN_TERMS = (
-    Term(label="type", field="dtype", judge=types, words=_types_told),
+    Term(label="type", field="dtype", judge=types, words=_describe_types),
     term("nullable", when_eased),
     term("min", lower_end, exclusive="min_exclusive", checked=True),
     term("max", upper_end, exclusive="max_exclusive", checked=True),
     term("min_length", least, checked=True),
     term("max_length", greatest, checked=True),
     term("regex", pattern, checked=True),
-    term("isin", allowed, words=_values_told, checked=True),
+    term("isin", allowed, words=_describe_values, checked=True),
     term("unique", when_set, checked=True),
     term("on_fail", severity(_ORDER)),
     term("partition", always(BOTH)),
     term("optional", when_eased),
-    term("default", moved("rows without it get another value")),
+    term("default", moved("rows without the column get another value")),
     term("unit", _UNIT),
-    term("description", always(TOLD), words=_text_told),
+    term("description", always(TOLD), words=_describe_text),
     term("role", always(TOLD)),
     term("pii", always(TOLD)),
 )
@@ -90,7 +90,7 @@ TABLE_TERMS = (
     term("key", keys),
     term("unknown_columns", unknown),
     term("compatibility", always(TOLD)),
-    term("description", always(TOLD), words=_text_told),
+    term("description", always(TOLD), words=_describe_text),
 )
 _ROWS_TERMS = (
     term("min", least, checked=True),
@@ -99,12 +99,12 @@ _ROWS_TERMS = (
     term("within", greatest, checked=True),
     term("on_fail", severity(_ORDER)),
 )
-# What is compared by functions of its own, and what only says who is speaking.
+# Fields that have functions of their own, and those that only identify the contract.
 OTHERS = frozenset({"name", "version", "place", "columns", "rules", "rows", "budget", "wider"})
 
 
 def diff(old: type[Contract] | ContractSpec, new: type[Contract] | ContractSpec) -> Diff:
-    """What changes for producers and consumers from the contract `old` to `new`; print it to read it."""
+    """Compare the contract `old` with `new`, for producers and consumers; the result is printable."""
     before, after = _spec(old), _spec(new)
     return Diff(
         old=before.name,
@@ -122,13 +122,13 @@ def _spec(contract: type[Contract] | ContractSpec) -> ContractSpec:
 def _changes(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
     for column in old.columns:
         if column.name not in new.names:
-            yield _gone(column, new)
+            yield _removed_column(column, new)
     for column in new.columns:
         if column.name in old.names:
             yield from _column(old.column(column.name), column)
         else:
-            yield _came(column)
-    yield from _moved(old, new)
+            yield _added_column(column)
+    yield from _column_order(old, new)
     yield from judged(_TABLE, TABLE_TERMS, old, new)
     yield from _rules(old, new)
     yield from _rows(old.rows, new.rows)
@@ -136,16 +136,16 @@ def _changes(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
     yield from wider(old, new)
 
 
-def _gone(column: Column, new: ContractSpec) -> Change:
-    note = "who still sends it is refused" if new.unknown_columns == "fail" else ""
-    # Who reads an optional column has to do without it already.
+def _removed_column(column: Column, new: ContractSpec) -> Change:
+    note = "data that still has it is refused" if new.unknown_columns == "fail" else ""
+    # Readers of an optional column must already cope without it.
     verdict = replace(SURVIVED if column.optional else LOOSENS, note=note)
     return replace(change(column.name, "column removed", verdict, column.name), gone=True)
 
 
-def _came(column: Column) -> Change:
+def _added_column(column: Column) -> Change:
     more = f"{', nullable' * column.nullable}{', optional' * column.optional}"
-    # Data that is without an optional column passes as before.
+    # Data without an optional column still passes.
     verdict = NEUTRAL if column.optional else TIGHTENS
     return change(column.name, f"column added: {column.dtype}{more}", verdict, column.name)
 
@@ -159,10 +159,10 @@ def _column(old: Column, new: Column) -> Iterator[Change]:
     yield from judged(new.name, COLUMN_TERMS, old, new, column=new.name, warns=warns)
 
 
-def _moved(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
+def _column_order(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
     both = [name for name in old.names if name in new.names]
     if both != [name for name in new.names if name in old.names]:
-        note = "for who reads by position"
+        note = "affects readers by position"
         verdict = Verdict(direction=Direction.NEUTRAL, note=note)
         yield change(_TABLE, "columns in another order", verdict)
 
@@ -186,7 +186,7 @@ def _rules(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
 
 
 def _renamed(before: Mapping[str, Rule], after: Mapping[str, Rule]) -> dict[str, str]:
-    """New names of rules that ask the same as one that is gone."""
+    """Map each removed rule to the new name of an added rule with the same expression."""
     came = {rule.digest: name for name, rule in after.items() if name not in before}
     gone = {rule.digest: name for name, rule in before.items() if name not in after}
     return {name: came[digest] for digest, name in gone.items() if digest in came}
@@ -198,7 +198,7 @@ def _rule(old: Rule, new: Rule) -> Iterator[Change]:
         yield change(new.name, _expressions(old, new), WATCHED if warns else BOTH)
     terms = (
         term("on_fail", severity(_ORDER)),
-        term("description", always(TOLD), words=_text_told),
+        term("description", always(TOLD), words=_describe_text),
     )
     yield from judged(new.name, terms, old, new)
 
@@ -206,12 +206,12 @@ def _rule(old: Rule, new: Rule) -> Iterator[Change]:
 def _expressions(old: Rule, new: Rule) -> str:
     before, after = str(old.expr), str(new.expr)
     if before == after:
-        return f"rule changed, in a part that its text leaves out: {after}"
+        return f"rule changed in a part that its text doesn't show: {after}"
     return f"rule {before} -> {after}"
 
 
 def _rows(old: Rows | None, new: Rows | None) -> Iterator[Change]:
-    # None says nothing, which is what a record without any bound says.
+    # None means the same as a record without any bounds.
     before = old or Rows(on_fail=new.on_fail if new else "warn")
     after = new or Rows(on_fail=before.on_fail)
     warns = before.on_fail == after.on_fail == "warn"
@@ -219,7 +219,7 @@ def _rows(old: Rows | None, new: Rows | None) -> Iterator[Change]:
 
 
 def _budget(old: Budget | None, new: Budget | None) -> Iterator[Change]:
-    # A larger share lets more rows be missing.
+    # A larger share lets more rows be quarantined.
     before, after = (budget and budget.max_bad for budget in (old, new))
     if before != after:
         yield change("budget", f"max_bad {said(before)} -> {said(after)}", greatest(before, after))

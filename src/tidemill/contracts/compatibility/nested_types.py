@@ -1,7 +1,7 @@
-"""What differs inside of a type that has fields: one verdict a field, told by its path.
+"""Compare nested types field by field, with a path and a direction for each change.
 
-A field is to a struct what a column is to a table: one that goes loosens, because its readers lose it,
-one that comes tightens.
+A field of a struct is like a column of a table: removing it loosens, because its readers lose it, and
+adding it tightens.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from tidemill.contracts.compatibility.directions import (
 from tidemill.contracts.dtype import DType
 
 _NESTED = ("Struct", "List", "Array")
-_ORDER = Verdict(direction=NEUTRAL.direction, felt=True, note="for who reads by position")
+_ORDER = Verdict(direction=NEUTRAL.direction, felt=True, note="affects readers by position")
 
 
 def has_fields(old: DType, new: DType) -> bool:
-    """Whether two types are alike down to a struct, so that its fields can be compared."""
+    """Whether two types have the same nesting down to a struct, so that its fields can be compared."""
     if old.name != new.name or old.name not in _NESTED:
         return False
     return old.name == "Struct" or has_fields(_item(old), _item(new))
 
 
 def inside(old: DType, new: DType, path: str = "") -> Iterator[tuple[str, Verdict]]:
-    """Each difference between two types in words, and which way it goes."""
+    """Yield each change between two types: its description and its direction."""
     if old == new:
         return
     if old.name != new.name or old.name not in _NESTED:

@@ -1,4 +1,4 @@
-"""What differs between two contracts' rules that look beyond the partition."""
+"""Compare the table rules of two versions of a contract."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tidemill.contracts.table_rules import (
 )
 from tidemill.core.partition import Span, parse_span
 
-# Any moment will do that isn't at an end of the calendar; months are compared as of then.
+# Compare durations at a fixed date, because months differ in length.
 _MOMENT = datetime(2000, 1, 1)
 
 
-def _within(old: str, new: str) -> Verdict:
-    """A shorter age is tighter."""
+def _judge_age(old: str, new: str) -> Verdict:
+    """Judge a maximal age: a shorter one is tighter."""
     return greatest(_length(parse_span(old)), _length(parse_span(new)))
 
 
@@ -44,33 +44,32 @@ def _length(span: Span) -> timedelta:
     return _MOMENT - span.before(_MOMENT)
 
 
-def _added(old: Any, new: Any) -> Verdict:
-    """Columns that are judged each by itself: one more is tighter."""
+def _judge_added_columns(old: Any, new: Any) -> Verdict:
+    """Judge columns that are checked one by one: adding one is tighter."""
     return allowed(new, old)
 
 
 _TERMS: Mapping[type[object], tuple[Term, ...]] = {
     FreshnessRule: (
         term("column", always(BOTH), checked=True),
-        term("within", _within, checked=True),
+        term("within", _judge_age, checked=True),
     ),
     UniqueRule: (term("columns", keys, checked=True),),
     ReferenceRule: tuple(
         term(name, always(BOTH), checked=True) for name in ("columns", "contract", "to", "stage")
     ),
     DriftRule: (
-        term("columns", _added, checked=True),
+        term("columns", _judge_added_columns, checked=True),
         term("by", always(BOTH), checked=True),
         term("limit", greatest, checked=True),
         term("vs_last", always(BOTH), checked=True),
     ),
 }
-_ALL = (term("on_fail", severity(("warn", "fail"))),)
-_SAID = (term("description", always(TOLD)),)
+_COMMON = (term("on_fail", severity(("warn", "fail"))), term("description", always(TOLD)))
 
 
 def wider(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
-    """Every change of a rule that looks beyond the partition."""
+    """Yield every change of a table rule."""
     before = {rule.name: rule for rule in old.wider}
     after = {rule.name: rule for rule in new.wider}
     for name, rule in before.items():
@@ -82,7 +81,7 @@ def wider(old: ContractSpec, new: ContractSpec) -> Iterator[Change]:
             yield change(name, f"rule added: {rule}", _unless_it_warns(rule, TIGHTENS))
             continue
         warns = earlier.on_fail == rule.on_fail == "warn"
-        terms = (*_TERMS[type(rule)], *_ALL, *_SAID)
+        terms = (*_TERMS[type(rule)], *_COMMON)
         yield from judged(name, terms, earlier, rule, warns=warns)
 
 

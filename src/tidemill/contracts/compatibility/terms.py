@@ -1,4 +1,4 @@
-"""One thing that a contract says, and how a change of it is judged and told."""
+"""Define the comparable terms of a contract: how to judge and to describe a change of each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Words: TypeAlias = Callable[[Any, Any], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """One thing that a contract says: its field, who judges a change of it, and how it is told.
+    """A term of a contract: its field, the judge of its changes, and their description.
 
-    `exclusive` is the field that says the same and leaves the value itself out. `checked` terms are
-    held against values; where a break only warns, they promise nothing.
+    `exclusive` is the field with the exclusive form of the bound. `checked` terms are checked against
+    values; if a violation only warns, they promise nothing.
     """
 
     label: str
@@ -28,26 +28,28 @@ class Term:
     checked: bool = False
 
     def value(self, record: object) -> Any:
-        """What a record says of it; of an end both forms, of which one is None."""
+        """Return the term's value in a record; for a bound, the pair (inclusive, exclusive)."""
         if self.exclusive:
             return getattr(record, self.field), getattr(record, self.exclusive)
         return getattr(record, self.field)
 
     def told(self, old: object, new: object) -> str:
-        """`min 0 -> 5`."""
+        """Describe the change between two records, such as `min 0 -> 5`."""
         if self.words is not None:
             return f"{self.label} {self.words(self.value(old), self.value(new))}"
         if self.exclusive:
-            return f"{self.label} {_end_said(self.value(old))} -> {_end_said(self.value(new))}"
+            return (
+                f"{self.label} {_format_bound(self.value(old))} -> {_format_bound(self.value(new))}"
+            )
         return f"{self.label} {said(self.value(old))} -> {said(self.value(new))}"
 
 
 def term(name: str, judge: Judge, **more: Any) -> Term:
-    """A term that is told by the name of its field."""
+    """Return a term that is labelled with the name of its field."""
     return Term(label=name, field=name, judge=judge, **more)
 
 
-def _end_said(ends: tuple[object, object]) -> str:
+def _format_bound(ends: tuple[object, object]) -> str:
     inclusive, exclusive = ends
     parts = [said(inclusive)] if inclusive is not None else []
     parts += [f"{said(exclusive)} (exclusive)"] if exclusive is not None else []
@@ -55,7 +57,7 @@ def _end_said(ends: tuple[object, object]) -> str:
 
 
 def said(value: object) -> str:
-    """A term's value as people say it."""
+    """Format the value of a term for people."""
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):
@@ -66,7 +68,7 @@ def said(value: object) -> str:
 
 
 def change(about: str, words: str, verdict: Verdict, column: str = "", term: str = "") -> Change:
-    """A difference with what was found about it."""
+    """Return a change with the given effect."""
     return Change(
         about=about,
         words=words,
@@ -89,7 +91,7 @@ def judged(
     column: str = "",
     warns: bool = False,
 ) -> Iterator[Change]:
-    """A change for each term in which two records differ; `warns` when both only warn."""
+    """Yield a change for each term in which two records differ; `warns` if both only warn."""
     for item in terms:
         before, after = item.value(old), item.value(new)
         if before != after:

@@ -1,7 +1,7 @@
-"""What a contract promises to who reads its table, and which of a reader's demands it doesn't meet.
+"""Find the demands of a consumer that the contract of a table doesn't guarantee.
 
-A contract promises what no published row can break: what only warns promises nothing. Demands are
-written as a contract, too, so that both sides speak the same words.
+A contract guarantees what no published row can break; rules that only warn guarantee nothing. Demands are
+expressed as a contract, too, so that both sides have the same form.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SILENT: dict[str, Any] = {field: None for fields in VALUE_TERMS.values() for fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmet:
-    """A demand that isn't met: of which column (or rule), by which term, and what either side says."""
+    """An unmet demand: the column or rule, the term, and what each side says."""
 
     about: str
     term: str
@@ -32,12 +32,12 @@ class Unmet:
 
     @property
     def name(self) -> str:
-        """`weight.min`, as findings name it; a rule by its own name."""
+        """The name as in findings, such as `weight.min`; a rule by its own name."""
         return f"{self.about}.{self.term}" if self.term else self.about
 
 
 def unmet(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
-    """The demands of `wanted` that tables which `given` allows may break."""
+    """Yield the demands of `wanted` that a table allowed by `given` may break."""
     for column in wanted.columns:
         if column.name not in given.names:
             hint = did_you_mean(column.name, given.names)
@@ -49,7 +49,7 @@ def unmet(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
 
 def _column(wanted: Column, spec: ContractSpec) -> Iterator[Unmet]:
     declared = spec.column(wanted.name)
-    given = _promised(declared, spec)
+    given = _guaranteed(declared, spec)
     name, warns = wanted.name, declared.on_fail == "warn"
     if not wanted.dtype.holds(given.dtype):
         yield Unmet(about=name, term="type", asked=str(wanted.dtype), given=str(given.dtype))
@@ -60,24 +60,24 @@ def _column(wanted: Column, spec: ContractSpec) -> Iterator[Unmet]:
         words = "it may be null" + _only_warns(warns and not declared.nullable)
         yield Unmet(about=name, term="null", asked="never null", given=words)
     for term in value_faults(wanted, given):
-        words = _told(declared, term) + _only_warns(warns)
-        yield Unmet(about=name, term=term, asked=_told(wanted, term), given=words)
+        words = _describe_term(declared, term) + _only_warns(warns)
+        yield Unmet(about=name, term=term, asked=_describe_term(wanted, term), given=words)
     if wanted.unique and not _is_unique((name,), spec):
         words = "it may repeat" + _only_warns(warns and declared.unique)
         yield Unmet(about=name, term="unique", asked="unique", given=words)
 
 
-def _promised(column: Column, spec: ContractSpec) -> Column:
-    """A column with what no published value of it can break."""
+def _guaranteed(column: Column, spec: ContractSpec) -> Column:
+    """Return a column with only the terms that no published value can break."""
     if column.on_fail != "warn":
         return column
-    # Rows without an identity or a place are never kept.
+    # Rows without a key or a partition are never kept.
     fixed = column.name in spec.key or column.partition is not None
     return replace(column, **_SILENT, unique=False, nullable=column.nullable or not fixed)
 
 
-def _told(column: Column, term: str) -> str:
-    """`min 0`, `min 0 (exclusive)`, `no min`."""
+def _describe_term(column: Column, term: str) -> str:
+    """Describe a term, such as `min 0`, `min 0 (exclusive)`, `no min`."""
     for field in VALUE_TERMS[term]:
         value = getattr(column, field)
         if value is not None:
@@ -86,11 +86,11 @@ def _told(column: Column, term: str) -> str:
 
 
 def _only_warns(warns: bool) -> str:
-    return ", where a break only warns" if warns else ""
+    return ", but violations only warn" if warns else ""
 
 
 def _is_unique(columns: tuple[str, ...], spec: ContractSpec) -> bool:
-    """Whether no combination of some columns comes twice in a partition."""
+    """Whether combinations of some columns are unique in a partition."""
     within = set(columns)
     if spec.key and set(spec.key) <= within:
         return True
@@ -106,12 +106,12 @@ def _is_unique(columns: tuple[str, ...], spec: ContractSpec) -> bool:
 
 
 def _distinct(column: Column, spec: ContractSpec, *, alone: bool) -> bool:
-    # Missing values don't count as repeated, but beside others they tell no rows apart.
-    return _promised(column, spec).unique and (alone or not column.nullable)
+    # Nulls never count as repeated, but in a combination they don't distinguish rows.
+    return _guaranteed(column, spec).unique and (alone or not column.nullable)
 
 
 def _may_be_null(columns: tuple[str, ...], spec: ContractSpec) -> bool:
-    return any(_promised(spec.column(name), spec).nullable for name in columns)
+    return any(_guaranteed(spec.column(name), spec).nullable for name in columns)
 
 
 def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
@@ -121,7 +121,7 @@ def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
             about="key", term="", asked=f"key {said(wanted.key)}", given=f"key {said(given.key)}"
         )
     yield from _rules(wanted, given)
-    yield from _wider(wanted, given)
+    yield from _table_rules(wanted, given)
     yield from _rows(wanted.rows, given.rows)
     if wanted.budget is not None:
         share = given.budget.max_bad if given.budget is not None else None
@@ -144,7 +144,7 @@ def _rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
         yield Unmet(about=rule.name, term="", asked=str(rule.expr), given=words, hint=hint)
 
 
-def _wider(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
+def _table_rules(wanted: ContractSpec, given: ContractSpec) -> Iterator[Unmet]:
     kept = {_plain(rule): rule.on_fail for rule in given.wider}
     for rule in wanted.wider:
         found = kept.get(_plain(rule))
@@ -167,12 +167,12 @@ def _rows(wanted: Rows | None, given: Rows | None) -> Iterator[Unmet]:
         wanted.vs_last is None or (held.vs_last, held.within) == (wanted.vs_last, wanted.within),
     )
     if not all(ends):
-        words = "none" if given is None else _rows_told(given)
+        words = "none" if given is None else _describe_rows(given)
         words += _only_warns(given is not None and given.on_fail == "warn")
-        yield Unmet(about="rows", term="", asked=_rows_told(wanted), given=words)
+        yield Unmet(about="rows", term="", asked=_describe_rows(wanted), given=words)
 
 
-def _rows_told(rows: Rows) -> str:
+def _describe_rows(rows: Rows) -> str:
     fields = ("min", "max", "vs_last", "within")
-    told = ((name, getattr(rows, name)) for name in fields)
-    return ", ".join(f"{name} {value}" for name, value in told if value is not None)
+    bounds = ((name, getattr(rows, name)) for name in fields)
+    return ", ".join(f"{name} {value}" for name, value in bounds if value is not None)

@@ -1,7 +1,7 @@
-"""Whether every value that one contracted column allows is allowed by another, told without data.
+"""Decide without data whether every value that one column allows is allowed by another.
 
-The answer is never yes by mistake. It may be no where only the values themselves could tell: of two
-regular expressions, say, equal ones are the same and all others are not.
+A yes is always right. A no may be wrong if only the values could decide it: two regular expressions, for
+example, count as the same only if they are equal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.default_value import broken_terms
 from tidemill.contracts.dtype import DType
 
-# What a column says of each of its values, and the fields that say it.
+# The terms about single values, and the fields that define them.
 VALUE_TERMS: Mapping[str, tuple[str, ...]] = {
     "min": ("min", "min_exclusive"),
     "max": ("max", "max_exclusive"),
@@ -30,14 +30,14 @@ _ROUNDED = {"Float16": "e", "Float32": "f"}
 
 
 def value_faults(wanted: Column, given: Column) -> Iterator[str]:
-    """The terms of `wanted` that values may break which `given` allows; the types fit already."""
+    """Yield the terms of `wanted` that a value allowed by `given` may break; the types are compatible."""
     finite = _values(given, wanted)
     for term, fields in VALUE_TERMS.items():
-        asked = {name: getattr(wanted, name) for name in fields}
-        if all(value is None for value in asked.values()):
+        required = {name: getattr(wanted, name) for name in fields}
+        if all(value is None for value in required.values()):
             continue
         if finite is not None and term != "regex":
-            alone = replace(Column(dtype=wanted.dtype), **asked)
+            alone = replace(Column(dtype=wanted.dtype), **required)
             if any(list(broken_terms(alone, value)) for value in finite):
                 yield term
         elif not _implied(term, wanted, given):
@@ -47,11 +47,11 @@ def value_faults(wanted: Column, given: Column) -> Iterator[str]:
 def _implied(term: str, wanted: Column, given: Column) -> bool:
     match term:
         case "min":
-            asked, has = _lower(wanted), _lower(given)
-            return asked is None or (has is not None and has >= asked)
+            required, actual = _lower(wanted), _lower(given)
+            return required is None or (actual is not None and actual >= required)
         case "max":
-            asked, has = _upper(wanted), _upper(given)
-            return asked is None or (has is not None and has <= asked)
+            required, actual = _upper(wanted), _upper(given)
+            return required is None or (actual is not None and actual <= required)
         case "min_length":
             return (given.min_length or 0) >= (wanted.min_length or 0)
         case "max_length":
@@ -60,7 +60,7 @@ def _implied(term: str, wanted: Column, given: Column) -> bool:
 
 
 def _values(given: Column, wanted: Column) -> list[Any] | None:
-    """All values that a column allows, where they can be counted up."""
+    """Return all values that a column allows, if they can be listed."""
     if given.isin is not None:
         values: list[Any] = [value for value in given.isin if value is not None]
     elif given.dtype.name == "Enum":
@@ -74,7 +74,7 @@ def _values(given: Column, wanted: Column) -> list[Any] | None:
 
 
 def _few_integers(column: Column, most: int) -> list[Any]:
-    """The integers of a range that isn't wider than `most`; none if it is."""
+    """Return the integers of a column's range; none if there are more than `most`."""
     low, high = _lower(column), _upper(column)
     if not is_integer(column.dtype) or low is None or high is None:
         return []
@@ -83,7 +83,7 @@ def _few_integers(column: Column, most: int) -> list[Any]:
 
 
 def _lower(column: Column) -> tuple[Any, int] | None:
-    """The least value and 0, or the value that all are above and 1; None without any."""
+    """Return the lower bound and 0 if it is inclusive, 1 if exclusive; None without a bound."""
     value, above = column.min, 0
     if column.min_exclusive is not None:
         value, above = column.min_exclusive, 1
@@ -97,7 +97,7 @@ def _lower(column: Column) -> tuple[Any, int] | None:
 
 
 def _upper(column: Column) -> tuple[Any, int] | None:
-    """The greatest value and 0, or the value that all are below and -1."""
+    """Return the upper bound and 0 if it is inclusive, -1 if exclusive; None without a bound."""
     value, below = column.max, 0
     if column.max_exclusive is not None:
         value, below = column.max_exclusive, -1
@@ -136,6 +136,6 @@ def _bits(dtype: DType) -> int:
 
 
 def _rounded(value: Any, dtype: DType) -> Any:
-    """A bound as values of few digits are compared with it."""
+    """Round a bound to the precision of the type, as comparisons do."""
     form = _ROUNDED.get(dtype.name)
     return value if form is None else struct.unpack(form, struct.pack(form, value))[0]

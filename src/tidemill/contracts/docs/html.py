@@ -1,6 +1,6 @@
-"""Contracts as HTML: the same for the page of a workflow and for a notebook.
+"""Render contracts as HTML, for notebooks and for the page of a workflow.
 
-Every text of the user is escaped. Nothing is loaded from anywhere.
+User text is escaped, and the HTML loads no external resources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tidemill.contracts.docs.phrases import (
 from tidemill.contracts.spec import ContractSpec
 
 PERSONAL = "personal"
-# A notebook has colours of its own: only what tells things apart is said, and grey is see-through.
+# Notebooks bring their own colours: set only borders and spacing, with a translucent grey.
 NOTEBOOK_STYLE = (
     ".tidemill table{border-collapse:collapse;margin:.5em 0}"
     ".tidemill caption{text-align:left;font-weight:600;padding:.3em 0}"
@@ -34,12 +34,12 @@ NOTEBOOK_STYLE = (
 
 
 def contract_html(spec: ContractSpec) -> str:
-    """A contract as a piece of HTML that stands alone in a notebook."""
+    """Render a contract as a self-contained HTML fragment for a notebook."""
     return _framed(
         f"<p><strong>{escape(spec.name)}</strong> {escape(spec.version)} "
         f'<span class="where">{escape(spec.place)}</span></p>'
         + paragraphs(spec.description)
-        + f"<p>{'; '.join(f'{name}: {escape(said)}' for name, said in head_terms(spec))}</p>"
+        + f"<p>{'; '.join(f'{name}: {escape(text)}' for name, text in head_terms(spec))}</p>"
         + columns_table(spec)
         + rule_tables(spec)
     )
@@ -50,21 +50,21 @@ def _framed(inside: str) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """A text of the user: its paragraphs, parted by empty lines."""
+    """Render user text as paragraphs, separated at empty lines."""
     parts = [" ".join(part.split()) for part in text.split("\n\n")]
     return "".join(f'<p class="about">{escape(part)}</p>' for part in parts if part)
 
 
 def mark(text: str) -> str:
-    """A word that stands out; personal data more than others."""
+    """Render a word as a badge; personal data stands out."""
     more = " personal" if text.startswith(PERSONAL) else ""
     return f'<span class="mark{more}">{escape(text)}</span>'
 
 
 def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; the first cell of a row heads it."""
+    """Render a table whose cells are HTML; the first cell of a row is its header."""
     lines = [list(row) for row in rows]
-    # A column that says nothing anywhere is left out.
+    # Leave out columns that are empty in every row.
     kept = [n for n in range(len(headers)) if n == 0 or any(line[n] for line in lines)]
     head = "".join(f'<th scope="col">{escape(headers[n])}</th>' for n in kept)
     body = "\n".join(
@@ -74,7 +74,7 @@ def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str
         + "</tr>"
         for line in lines
     )
-    # Who has no mouse scrolls a wide table by the keys, once it has the focus.
+    # Make a wide table focusable, so that the keyboard can scroll it.
     return (
         f'<div class="wide" role="group" aria-label="{escape(caption)}" tabindex="0">'
         f"<table><caption>{escape(caption)}</caption>"
@@ -86,12 +86,12 @@ COLUMN_HEADERS = ("column", "type", "must be", "if not", "marks", "description")
 
 
 def columns_table(spec: ContractSpec) -> str:
-    """The columns of a contract: type, what values must satisfy, what follows, what is known."""
+    """Render the columns of a contract: type, conditions, consequence, marks, description."""
     return html_table("Columns", COLUMN_HEADERS, (column_cells(spec, c) for c in spec.columns))
 
 
 def column_cells(spec: ContractSpec, column: Column) -> list[str]:
-    """The cells of a column's row under `COLUMN_HEADERS`."""
+    """Return the HTML cells of a column under `COLUMN_HEADERS`."""
     must = conditions(column)
     return [
         f"<code>{escape(column.name)}</code>",
@@ -104,7 +104,7 @@ def column_cells(spec: ContractSpec, column: Column) -> list[str]:
 
 
 def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
-    """What a column is, besides its values: key, partition, unit, role, personal."""
+    """Yield the badges of a column: key, partition, unit, role, personal data."""
     if column.name in spec.key:
         yield "key"
     if column.partition:
@@ -118,7 +118,7 @@ def marks_of(spec: ContractSpec, column: Column) -> Iterator[str]:
 
 
 def rule_tables(spec: ContractSpec) -> str:
-    """The rules over rows and over the table, each a table; nothing where there are none."""
+    """Render the rules over rows and over the table, one table for each kind that exists."""
     return _rules("Rules over rows", row_rules(spec), code=True) + _rules(
         "Rules over the table", table_rules(spec), code=False
     )

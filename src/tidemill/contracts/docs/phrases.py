@@ -1,4 +1,4 @@
-"""What a contract asks, in words: said once, for tables, pages and notebooks alike."""
+"""Phrase the terms of a contract in English, for tables, pages and notebooks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
 
-# What becomes of what breaks a rule.
+# The consequence of a broken rule.
 OUTCOMES = {
     "fail": "partition fails",
     "quarantine": "row is quarantined",
     "warn": "warns",
 }
 UNKNOWN = {
-    "fail": "columns that aren't named here fail the partition",
-    "drop": "columns that aren't named here are dropped",
-    "keep": "columns that aren't named here are kept",
+    "fail": "undeclared columns fail the partition",
+    "drop": "undeclared columns are dropped",
+    "keep": "undeclared columns are kept",
 }
 _LENGTHS = {"Binary": "byte", "List": "item"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A rule about rows, a partition or a table: what must hold, in words or as an expression."""
+    """A rule about rows, a partition or a table, phrased in words or as an expression."""
 
     name: str
     says: str
@@ -34,12 +34,12 @@ class Condition:
 
 
 def conditions(column: Column) -> tuple[str, ...]:
-    """What every value of a column must satisfy."""
+    """Phrase what every value of a column must satisfy."""
     return tuple(filter(None, (*_bounds(column), *_values(column), _optional(column))))
 
 
 def terms(column: Column) -> str:
-    """All that is said of a column besides its type, in one line."""
+    """Phrase all terms of a column except its type, in one line."""
     marks = (
         column.unit and f"in {column.unit}",
         column.role and f"role {column.role}",
@@ -68,23 +68,23 @@ def _values(column: Column) -> Iterator[str]:
     allowed = column.isin or (column.dtype.args if column.dtype.name == "Enum" else ())
     yield f"matches {column.regex}" if column.regex is not None else ""
     yield f"one of {', '.join(map(str, allowed))}" if allowed else ""
-    yield "unique in a partition" if column.unique else ""
+    yield "unique within a partition" if column.unique else ""
 
 
 def _optional(column: Column) -> str:
     if not column.optional:
         return ""
     filled = "null" if column.default is None else column.default
-    return f"optional, {filled} where it is missing"
+    return f"optional, {filled} if missing"
 
 
 def type_name(column: Column) -> str:
-    """The type, but for the values of an Enum, which are among the conditions."""
+    """Return the type, without the values of an Enum, which are among the conditions."""
     return "Enum" if column.dtype.name == "Enum" else str(column.dtype)
 
 
 def row_rules(spec: ContractSpec) -> tuple[Condition, ...]:
-    """The rules that a single row can break."""
+    """Return the rules about single rows."""
     return tuple(
         Condition(name=r.name, says=str(r.expr), on_fail=r.on_fail, description=r.description)
         for r in spec.rules
@@ -92,12 +92,14 @@ def row_rules(spec: ContractSpec) -> tuple[Condition, ...]:
 
 
 def table_rules(spec: ContractSpec) -> tuple[Condition, ...]:
-    """The rules that no single row can break: of a partition, and of more than one."""
+    """Return the rules about a partition or the whole table."""
     found = []
     if spec.rows is not None:
-        found.append(Condition(name="rows", says=_counted(spec.rows), on_fail=spec.rows.on_fail))
+        found.append(
+            Condition(name="rows", says=_rows_phrase(spec.rows), on_fail=spec.rows.on_fail)
+        )
     if spec.budget is not None:
-        found.append(Condition(name="budget", says=_spent(spec.budget), on_fail="fail"))
+        found.append(Condition(name="budget", says=_budget_phrase(spec.budget), on_fail="fail"))
     found += [
         Condition(name=r.name, says=str(r), on_fail=r.on_fail, description=r.description)
         for r in spec.wider
@@ -105,7 +107,7 @@ def table_rules(spec: ContractSpec) -> tuple[Condition, ...]:
     return tuple(found)
 
 
-def _counted(rows: Rows) -> str:
+def _rows_phrase(rows: Rows) -> str:
     words = [
         f"at least {_number(rows.min, 'row')}" if rows.min is not None else "",
         f"at most {_number(rows.max, 'row')}" if rows.max is not None else "",
@@ -116,12 +118,12 @@ def _counted(rows: Rows) -> str:
     return ", ".join(filter(None, words)) or "any number of rows"
 
 
-def _spent(budget: Budget) -> str:
+def _budget_phrase(budget: Budget) -> str:
     return f"at most {budget.max_bad * 100:.6g} % of the rows are quarantined"
 
 
 def head_terms(spec: ContractSpec) -> tuple[tuple[str, str], ...]:
-    """What is said of the whole table, each under its name."""
+    """Return the terms of the whole table as pairs of a name and a phrase."""
     return (
         ("key", ", ".join(spec.key) or "none"),
         ("partition", str(spec.partitioning)),

@@ -1,4 +1,4 @@
-"""A contract as people read it: a table as text, and the same for a notebook."""
+"""Render a contract as text tables, and as HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tidemill.core.text_table import table, without_empty
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Description:
-    """A contract that shows itself: `print` draws it, and so does a notebook."""
+    """A description of a contract: text when printed, HTML in a notebook."""
 
     spec: ContractSpec
 
@@ -34,15 +34,15 @@ class Description:
 
 
 def contract_text(spec: ContractSpec) -> str:
-    """Head, columns and rules of a contract, as blocks of text."""
+    """Render head, columns and rules of a contract as blocks of text."""
     return "\n\n".join([head(spec), _columns(spec), *_rules(spec)])
 
 
 def head(spec: ContractSpec) -> str:
-    """What is said of the whole contract, a line each."""
+    """Render name, version, description and table terms, one per line."""
     about = [f"  {' '.join(line.split())}" for line in spec.description.split("\n") if line.strip()]
-    said = [f"  {name}: {words}" for name, words in head_terms(spec)]
-    return "\n".join((f"{spec.name} {spec.version} ({spec.place})", *about, *said))
+    terms = [f"  {name}: {words}" for name, words in head_terms(spec)]
+    return "\n".join((f"{spec.name} {spec.version} ({spec.place})", *about, *terms))
 
 
 def _columns(spec: ContractSpec) -> str:
@@ -55,11 +55,11 @@ def _columns(spec: ContractSpec) -> str:
 
 
 def _rules(spec: ContractSpec) -> Iterator[str]:
-    yield from _asked("rule over rows", row_rules(spec))
-    yield from _asked("rule over the table", table_rules(spec))
+    yield from _rules_table("rule over rows", row_rules(spec))
+    yield from _rules_table("rule over the table", table_rules(spec))
 
 
-def _asked(title: str, rules: Sequence[Condition]) -> Iterator[str]:
+def _rules_table(title: str, rules: Sequence[Condition]) -> Iterator[str]:
     if rules:
         rows = [(rule.name, rule.says, rule.on_fail, rule.description or "-") for rule in rules]
         headers = (title, "must hold", "on_fail", "description")

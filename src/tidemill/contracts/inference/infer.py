@@ -1,7 +1,7 @@
-"""Scaffold a contract from data: what the rows show, to be read and tightened by a person.
+"""Scaffold a contract from data, for a person to review and tighten.
 
-Only what holds for the data is said, so that the same data passes. What looks likely but is a
-decision (how to cut partitions, whether a range is a rule) is left as a comment.
+The contract only states what holds for the data, so that the same data passes. Likely terms that are a
+decision (the partitioning, whether a range is a rule) become comments.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tidemill.core.errors import ContractError, UsageError
 
 _WIDTH = 100
 _GRAINS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}
-# A whole number of which so few values came, far apart and each so often, is taken for a code.
+# An integer column with at most this many distinct values, sparse and this frequent, holds codes.
 _CODES, _OFTEN = 8, 20
 _CATEGORIES = 20
 _KEY_COLUMNS = 4
-# More candidates than this would make the search for a key slow; the most distinct ones are kept.
+# The most candidate columns in the search for a key; the ones with the most distinct values are kept.
 _CANDIDATES = 12
-# So many candidates that the first rows don't refute are held against all rows.
+# The most candidate keys that are checked against all rows, after the first rows didn't rule them out.
 _TRIES = 20
 _PROBE_ROWS = 2_000
-# Names that a class body needs for itself, or that quarantined rows carry.
-_TAKEN = frozenset({"tm", "_reasons"}) | RESERVED
+# Names that the class body uses, or that quarantined rows have.
+_RESERVED = frozenset({"tm", "_reasons"}) | RESERVED
 _SIMPLE = frozenset(
     {
         *("Int8", "Int16", "Int32", "Int64", "Int128"),
@@ -49,7 +49,7 @@ _SIMPLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One declared column: the call that makes it, and what was seen.
+    """A line of source that declares a column, with a remark on its values.
 
     An argument that is a tuple is written as a list of its items.
     """
@@ -91,14 +91,14 @@ def infer(
     known: Mapping[str, Column] = MappingProxyType({}),
     remarks: Sequence[str] = (),
 ) -> str:
-    """The source text of a contract class `name` that the rows of `frame` pass.
+    """Return the source of a contract class `name` that the rows of `frame` pass.
 
-    `about` is its docstring, instead of how many rows were seen; `known` are declared columns, of which
-    it keeps what no data shows (unit, description, role, pii, partition); `remarks` stand at the end.
-    UsageError when `name` can't name a class, ContractError when no column can be declared.
+    `about` is its docstring (default: the number of rows). `known` are declared columns, whose terms that
+    data can't show are kept (unit, description, role, pii, partition). `remarks` are comments at the end.
+    UsageError if `name` isn't a valid class name, ContractError if no column can be declared.
     """
     if not declarable(name):
-        raise UsageError(f"{name!r} can't name a class; use letters, such as Flights")
+        raise UsageError(f"{name!r} isn't a valid class name; use letters, such as Flights")
     lines = {
         series.name: line
         for series in frame
@@ -115,11 +115,11 @@ def infer(
         arguments.append('unknown_columns="drop"')
     body = "\n".join(
         [
-            f'    """{about or _seen_in(frame)}"""',
+            f'    """{about or _default_docstring(frame)}"""',
             "",
             *(line.text() for line in lines.values()),
-            *_remark(left_out),
-            *(line for remark in remarks for line in ("", *_commented(remark))),
+            *_left_out_remark(left_out),
+            *(line for remark in remarks for line in ("", *_comment_lines(remark))),
         ]
     )
     return f"import tidemill as tm\n\n\n{head(name, arguments)}\n{body}\n"
@@ -133,30 +133,30 @@ def head(name: str, arguments: list[str]) -> str:
 
 
 def declarable(name: str) -> bool:
-    # Names with two leading underscores are mangled in a class body; Python normalises the rest.
+    # Python mangles names with two leading underscores in a class body, and normalises others (NFKC).
     plain = name.isidentifier() and not iskeyword(name) and normalize("NFKC", name) == name
-    return plain and not name.startswith("__") and name not in _TAKEN
+    return plain and not name.startswith("__") and name not in _RESERVED
 
 
-def _remark(left_out: list[str]) -> Iterable[str]:
+def _left_out_remark(left_out: list[str]) -> Iterable[str]:
     if not left_out:
         return
     count = f"{len(left_out)} column{'s' if len(left_out) > 1 else ''}"
     names = ", ".join(map(quoted, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
     yield ""
-    yield from _commented(
+    yield from _comment_lines(
         f"{count} can't be declared and {'are' if len(left_out) > 1 else 'is'} dropped: {names}. "
-        "A column's name must be a Python name, and its type one that contracts have: rename or "
-        "convert at the source, or by the options of its reader."
+        "A column needs a valid Python name and a type that contracts support: rename or "
+        "convert it at the source, or by options of the reader."
     )
 
 
-def _seen_in(frame: pl.DataFrame) -> str:
+def _default_docstring(frame: pl.DataFrame) -> str:
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
-    return f"Inferred from {count}: say here what one row is."
+    return f"Inferred from {count}: describe here what one row is."
 
 
-def _commented(text: str) -> list[str]:
+def _comment_lines(text: str) -> list[str]:
     return textwrap.wrap(
         text,
         width=_WIDTH,
@@ -167,7 +167,7 @@ def _commented(text: str) -> list[str]:
 
 
 def _line(series: pl.Series, known: Mapping[str, Column]) -> Line | None:
-    """The declaration of a column; None when contracts have no such type."""
+    """Return the declaration of a column; None if contracts don't support its type."""
     categories = _categories(series)
     dtype = DType("Enum", categories) if categories else dtype_of(series.dtype)
     made = call_of(dtype)
@@ -180,13 +180,13 @@ def _line(series: pl.Series, known: Mapping[str, Column]) -> Line | None:
     if not categories and series.dtype == pl.String and (pattern := pattern_of(series)):
         arguments.append(f'regex=r"{pattern}"')
     if series.name in known:
-        arguments += _kept(known[series.name], dtype)
+        arguments += _known_arguments(known[series.name], dtype)
         seen = seen.partition(";")[0] if known[series.name].partition else seen
     return Line(name=series.name, type=made[0], arguments=tuple(arguments), seen=seen)
 
 
-def _kept(column: Column, dtype: DType) -> Iterator[str]:
-    """What was declared and no data shows; how it is cut only if its type is still that."""
+def _known_arguments(column: Column, dtype: DType) -> Iterator[str]:
+    """Yield declared terms that data can't show; the partitioning only if the type is the same."""
     if column.partition and column.dtype == dtype:
         yield f"partition={quoted(_GRAINS.get(str(column.partition), str(column.partition)))}"
     for name in ("unit", "description", "role", "pii"):
@@ -195,7 +195,7 @@ def _kept(column: Column, dtype: DType) -> Iterator[str]:
 
 
 def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
-    """The function and the arguments that declare a type."""
+    """Return the function and the arguments that declare a type; None for an unsupported one."""
     match dtype.name:
         case "Boolean":
             return "tm.Bool", []
@@ -224,13 +224,13 @@ def call_of(dtype: DType) -> tuple[str, list[str | tuple[str, ...]]] | None:
 
 
 def _part(dtype: object) -> str:
-    """The call that declares the type of items or of a field; empty when there is none."""
+    """Return the call that declares the type of items or of a field; empty for an unsupported type."""
     made = call_of(dtype) if isinstance(dtype, DType) and dtype.name != "Null" else None
     return f"{made[0]}({', '.join(map(_flat, made[1]))})" if made else ""
 
 
 def _categories(series: pl.Series) -> tuple[str, ...]:
-    """The values of a text column that has few different ones, each of them often."""
+    """Return the distinct values of a text column that has few, each frequent; else nothing."""
     if series.dtype != pl.String:
         return ()
     values = series.drop_nulls()
@@ -241,32 +241,32 @@ def _categories(series: pl.Series) -> tuple[str, ...]:
 
 
 def _limits(series: pl.Series) -> tuple[Mapping[str, object], str]:
-    """Bounds that look like rules, and what was seen as a remark."""
+    """Return bounds that look like rules, and a remark on the values."""
     dtype = series.dtype
     if series.null_count() == series.len():
-        return {}, "no value was seen" if series.len() else ""
+        return {}, "no values" if series.len() else ""
     if not (dtype.is_numeric() or isinstance(dtype, (pl.Date, pl.Datetime))):
         return {}, ""
     least: Any = series.min()
     most: Any = series.max()
-    # Of nothing but NaN, the least is NaN.
-    seen = f"{least} to {most}" if least == least else "no value was seen"
+    # The minimum is NaN if all values are.
+    seen = f"{least} to {most}" if least == least else "no values"
     if isinstance(dtype, (pl.Date, pl.Datetime)):
-        return {}, seen + _cut(series)
+        return {}, seen + _partition_remark(series)
     if isinstance(dtype, pl.Decimal) or not (isfinite(least) and isfinite(most)):
         return {}, seen
-    return (_whole if dtype.is_integer() else _fractions)(series, least, most), seen
+    return (_integer_limits if dtype.is_integer() else _float_limits)(series, least, most), seen
 
 
-def _cut(series: pl.Series) -> str:
+def _partition_remark(series: pl.Series) -> str:
     days = series if series.dtype == pl.Date else series.dt.date()
     if series.null_count() or series.len() < 2 * days.n_unique():
         return ""
-    return '; partition="1d" would cut by it'
+    return '; could be partition="1d"'
 
 
-def _whole(series: pl.Series, least: int, most: int) -> dict[str, object]:
-    # A short range of which every value occurs is taken for the rule: hours, months, grades.
+def _integer_limits(series: pl.Series, least: int, most: int) -> dict[str, object]:
+    # A short range in which every value occurs counts as a rule: hours, months, grades.
     if 2 < most - least < 100 and series.drop_nulls().n_unique() == most - least + 1:
         return {"min": least, "max": most}
     values = series.drop_nulls().unique().sort()
@@ -277,14 +277,14 @@ def _whole(series: pl.Series, least: int, most: int) -> dict[str, object]:
     return {"min": min(least, 1)} if least >= 0 else {}
 
 
-def _fractions(series: pl.Series, least: float, most: float) -> dict[str, object]:
+def _float_limits(series: pl.Series, least: float, most: float) -> dict[str, object]:
     if least < 0:
         return {}
     return {"min": 0, "max": 1} if most <= 1 else {"min": 0}
 
 
 def _key(frame: pl.DataFrame) -> tuple[str, ...]:
-    """The smallest set of columns, at most 4, that tells all rows apart; the first such set."""
+    """Return the smallest set of at most 4 columns that is unique in all rows; the first such set."""
     if frame.height < 2:
         return ()
     counts = {
@@ -292,8 +292,8 @@ def _key(frame: pl.DataFrame) -> tuple[str, ...]:
         for series in frame
         if not (series.null_count() or series.dtype.is_float() or series.dtype.is_nested())
     }
-    telling = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
-    candidates = [name for name in frame.columns if name in telling[:_CANDIDATES]]
+    varying = sorted((name for name in counts if counts[name] > 1), key=lambda name: -counts[name])
+    candidates = [name for name in frame.columns if name in varying[:_CANDIDATES]]
     probe, tries = frame.head(_PROBE_ROWS), 0
     for size in range(1, _KEY_COLUMNS + 1):
         for names in combinations(candidates, size):
@@ -313,5 +313,6 @@ def _unique(frame: pl.DataFrame, names: tuple[str, ...]) -> bool:
 
 
 def quoted(text: str) -> str:
-    written = repr(text)
-    return written if '"' in text or written[0] == '"' else f'"{written[1:-1]}"'
+    """Return a Python string literal, with double quotes if possible."""
+    literal = repr(text)
+    return literal if '"' in text or literal[0] == '"' else f'"{literal[1:-1]}"'

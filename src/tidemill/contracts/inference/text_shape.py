@@ -1,4 +1,4 @@
-"""What the values of a text column look like: codes of one shape, numbers that are codes."""
+"""Recognise codes in text columns: values of one shape, and numbers with leading zeros."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import groupby
 
 import polars as pl
 
-# Of fewer different values, what they have in common may be chance.
+# With fewer distinct values, a common shape may be chance.
 _ENOUGH = 10
 _LONGEST = 40
 _CLASSES = {"0": "[0-9]", "A": "[A-Z]", "a": "[a-z]"}
@@ -16,9 +16,9 @@ _LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 
 
 def pattern_of(series: pl.Series) -> str:
-    """The pattern of codes that all have one shape, such as `^[A-Z]{2}-[0-9]{4}$`; empty if they don't.
+    """Return the pattern of codes that all have one shape, such as `^[A-Z]{2}-[0-9]{4}$`; else "".
 
-    Lower-case words that happen to be equally long are no codes.
+    Lower-case words of the same length don't count as codes.
     """
     values = series.drop_nulls()
     lengths = values.str.len_chars()
@@ -48,7 +48,7 @@ def _pattern(shape: str) -> str:
 
 
 def codes_among(text: pl.LazyFrame, numbers: list[str]) -> list[str]:
-    """The columns, read as text, of which some value is a number that begins with a zero: no number."""
+    """Return the columns, read as text, that have a number with a leading zero, which is a code."""
     if not numbers:
         return []
     found = text.select(

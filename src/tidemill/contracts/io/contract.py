@@ -1,7 +1,7 @@
-"""The base class of users' contracts: what a contract says, and what can be done with it.
+"""The base class of users' contracts: the declaration, and methods that work with data.
 
-The declaration is the domain's. What works with data is imported when it is first used, so that
-declaring a workflow loads no more than its words.
+The modules that work with data are imported on first use, so that declaring a workflow doesn't load
+Polars.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Contract(contract.Contract, base=True):
 
     @classmethod
     def describe(cls) -> Description:
-        """The contract as a table: `print` it, or end a cell of a notebook with it."""
+        """Describe the contract as a table, to print or to show in a notebook."""
         module = import_module("tidemill.contracts.docs.text")
         found: Description = module.Description(spec=cls.__tidemill_contract__)
         return found
@@ -41,12 +41,13 @@ class Contract(contract.Contract, base=True):
         partition: str | None = None,
         given: Mapping[type[contract.Contract], pl.DataFrame] | None = None,
     ) -> pl.DataFrame:
-        """`rows` synthetic rows that the contract allows, always the same for a `seed`.
+        """Generate `rows` synthetic rows that the contract allows, always the same for a `seed`.
 
-        The share `bad` of them, at the end, breaks a rule each, of all kinds in turn. `partition` is the
-        one that all are of; else there are a few. `given` has rows of the contracts that `tm.References`
-        refer to. Rules are kept by drawing anew what breaks them: ContractError names one that hardly
-        any row passes. `tm.Rows`, freshness and drift are left out.
+        The share `bad` of them, at the end, breaks one rule each, with all kinds of rules in turn. All
+        rows belong to `partition`; by default there are a few partitions. `given` maps the contracts
+        that `tm.References` name to rows of their tables. Rows that break a rule are redrawn;
+        ContractError names a rule that hardly any row passes. `tm.Rows`, freshness and drift are
+        ignored.
         """
         found: pl.DataFrame = import_module("tidemill.contracts.io.synthetic").sample(
             cls, rows, seed=seed, bad=bad, partition=partition, given=given
@@ -55,13 +56,13 @@ class Contract(contract.Contract, base=True):
 
     @classmethod
     def validate(cls, data: Data, *, partition: str | None = None) -> Validated:
-        """Hold a frame, or Parquet files by their paths, against the contract: see `tm.validate`."""
+        """Check a frame or Parquet files against the contract; see `tm.validate`."""
         found: Validated = import_module("tidemill.contracts.io.validate").validate(
             cls, data, partition=partition
         )
         return found
 
 
-# A notebook that has begun shows contracts by themselves; nothing else pays for it.
+# In a notebook, contracts show themselves as tables; other programs skip the import.
 if "IPython" in sys.modules:
     import_module("tidemill.contracts.io.notebooks").draw_contracts()

@@ -1,8 +1,7 @@
-"""Have IPython show a contract, which is a class, as a table where a cell ends with it.
+"""Show a contract, which is a class, as a table in IPython when a cell ends with it.
 
-IPython asks no class for `_repr_html_`, only its instances; and a metaclass would be part of what
-every contract is. So its formatters are told what to do with classes, and do with all others what
-they did before.
+IPython looks for `_repr_html_` on instances only, and a metaclass would change every contract. So
+register formatters for classes; classes that aren't contracts keep the formatters that they had.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tidemill.contracts.spec import ContractSpec
 
 
 def draw_contracts() -> bool:
-    """Register with the running shell, once; False where none runs."""
+    """Register the formatters with the running shell, once; False if no shell is running."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is None:
@@ -32,7 +31,7 @@ def draw_contracts() -> bool:
 
 
 def _spec(value: type) -> ContractSpec | None:
-    # `vars`: the base class of all contracts says nothing.
+    # `vars`, not `getattr`: a plain subclass of a contract isn't the contract itself.
     return vars(value).get("__tidemill_contract__")
 
 
@@ -49,7 +48,7 @@ def _html(before: Callable[[type], str | None] | None) -> Callable[[type], str |
 def _plain(before: Callable[[type, Any, bool], None]) -> Callable[[type, Any, bool], None]:
     def draw(value: type, printer: Any, cycle: bool) -> None:
         spec = _spec(value)
-        # Within a list or a dict a name says enough.
+        # Inside a list or a dict, show the name only.
         if spec is None or len(printer.stack) > 1:
             before(value, printer, cycle)
         else:

@@ -1,4 +1,4 @@
-"""Contracts in files of the Open Data Contract Standard (ODCS) 3; needs the extra `odcs`."""
+"""Read and write contracts as files of the Open Data Contract Standard (ODCS) 3 (extra `odcs`)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from tidemill.core.errors import SourceError
 
 
 def read_odcs(file: str | Path) -> Imported:
-    """The contracts in a YAML file of ODCS 3, one for each table, and what they don't represent.
+    """Read the contracts in an ODCS 3 YAML file, one per table, and list the parts they don't represent.
 
-    SourceError when it isn't such a file, with lines and paths; ContractError when a table contradicts
-    itself. Nothing of the file is run.
+    SourceError, with lines and paths, if the file isn't valid; ContractError if the declaration of a
+    table is inconsistent. Nothing in the file is executed.
     """
     found = files.read(Path(file))
     return imported(found.fields, file=str(file), unknown=found.unknown)
 
 
 def write_odcs(contract: type[Contract] | ContractSpec, file: str | Path | None = None) -> str:
-    """A contract as YAML of ODCS 3.1, also written to `file`; `read_odcs` gives an equal contract.
+    """Return a contract as ODCS 3.1 YAML, and write it to `file` if given.
 
-    ContractError for a rule that can't be written, such as one with a literal infinity.
+    `read_odcs` returns an equal contract. ContractError for a rule that can't be written, such as one
+    with a literal infinity.
     """
     spec = contract if isinstance(contract, ContractSpec) else contract.__tidemill_contract__
     text = files.text_of(document(spec))
@@ -33,5 +34,5 @@ def write_odcs(contract: type[Contract] | ContractSpec, file: str | Path | None 
         try:
             Path(file).write_text(text, encoding="utf-8")
         except OSError as error:
-            raise SourceError(f"{file} can't be written: {error.strerror}") from error
+            raise SourceError(f"can't write {file}: {error.strerror}") from error
     return text

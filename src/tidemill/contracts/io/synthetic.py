@@ -1,4 +1,4 @@
-"""Synthetic rows of a contract, by a seed."""
+"""Generate synthetic rows of a contract from a seed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def sample(
     partition: str | None = None,
     given: Mapping[type[Contract], pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
-    """`rows` rows that a contract allows, but for the share `bad`; see `Contract.sample`."""
+    """Generate `rows` rows of a contract, of which the share `bad` breaks a rule; see `Contract.sample`."""
     spec = contract if isinstance(contract, ContractSpec) else contract.__tidemill_contract__
     tables = {other.__tidemill_contract__.name: frame for other, frame in (given or {}).items()}
-    # The generator is named: numpy's default may become another one.
+    # Name the bit generator: NumPy's default may change.
     chance = np.random.Generator(np.random.PCG64(seed))
     return sampled(spec, rows, chance, bad=bad, partition=partition, given=tables)

@@ -1,8 +1,8 @@
-"""Hold data that isn't part of a workflow against a contract: in one streaming pass, of any size.
+"""Check data of any size outside a workflow against a contract, in one streaming pass.
 
-The pass keeps a bit for each rule and row, and for what must be unique an integer for each row. Rows are
-looked at again only where some break a rule: a few of each rule for its finding, and those that are bad
-when they are asked for. Good rows are never rewritten: they are the data without the bad rows' numbers.
+The pass keeps a bit per rule and row, and an integer per row for each uniqueness rule. Only broken rules
+need a second read: a few rows each for the finding, and the bad rows when `bad` is accessed. Good rows
+are never copied: they are the data filtered by row number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.serialized import Unreadable, parsed, written
-from tidemill.contracts.checks.checker import REASONS, Checker, checker_of, reasons_of
+from tidemill.contracts.checks.broken_rules import reasons_of
+from tidemill.contracts.checks.checker import REASONS, Checker, checker_of
 from tidemill.contracts.checks.duplicate_keys import candidates
 from tidemill.contracts.checks.findings import (
     LOOKED_AT,
@@ -51,10 +52,10 @@ _REJECTS = ("fail", "quarantine")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """Data held against a contract; `counts` are the rows that break each rule that is broken.
+    """The result of checking data against a contract.
 
-    Rows are good or bad: bad are those that break a rule which fails or quarantines. `bad_rows` are
-    their numbers in the data, from 0.
+    A row is bad if it breaks a rule that fails or quarantines. `counts` maps each broken rule to the
+    number of rows that break it; `bad_rows` are the numbers of the bad rows in the data, from 0.
     """
 
     contract: ContractSpec
@@ -67,28 +68,28 @@ class Validated:
 
     @property
     def passed(self) -> bool:
-        """Whether no rule is broken but such as only warn."""
+        """Whether every broken rule only warns."""
         return not any(finding.severity in _REJECTS for finding in self.findings)
 
     @property
     def good(self) -> pl.LazyFrame:
-        """The rows that pass, in their order, with the contract's columns in its types."""
+        """The rows that pass, in their original order, with the contract's columns and types."""
         checker, data = checker_of(self.contract), self._data
         if len(self.bad_rows):
             bad = pl.Series(self.bad_rows).implode()
             data = data.with_row_index(_ROW).filter(~pl.col(_ROW).is_in(bad)).drop(_ROW)
         rows = fitted(data, checker.columns).select(self.contract.names)
-        kept = self._kept(data)
+        kept = self._unknown_columns(data)
         return pl.concat([rows, data.select(kept)], how="horizontal") if kept else rows
 
-    def _kept(self, data: pl.LazyFrame) -> list[str]:
+    def _unknown_columns(self, data: pl.LazyFrame) -> list[str]:
         if self.contract.unknown_columns != "keep":
             return []
         return [n for n in data.collect_schema().names() if n not in self.contract.names]
 
     @property
     def bad(self) -> pl.DataFrame:
-        """The bad rows as they came, in their order, with `_reasons`: the rules that each breaks."""
+        """The bad rows, unconverted and in their original order, with the rules they break in `_reasons`."""
         return self._bad().collect(engine="streaming")
 
     def _bad(self) -> pl.LazyFrame:
@@ -101,15 +102,15 @@ class Validated:
         return pl.concat([data.drop(_ROW), reasons.to_frame().lazy()], how="horizontal")
 
     def raise_for_findings(self) -> None:
-        """ContractError with every finding, unless the data passed."""
+        """Raise ContractError with every finding unless the data passed."""
         if not self.passed:
-            told = "; ".join(f.message for f in self.findings if f.severity in _REJECTS)
-            raise ContractError(f"{self.contract.name} {self.contract.version}: {told}")
+            messages = "; ".join(f.message for f in self.findings if f.severity in _REJECTS)
+            raise ContractError(f"{self.contract.name} {self.contract.version}: {messages}")
 
     def write(self, folder: str | Path) -> Path:
-        """Write `bad.parquet` (the bad rows, with reasons and number) and nothing of the good rows.
+        """Write the bad rows, with reasons and row numbers, to `bad.parquet`.
 
-        The column `_row` numbers the rows in the data: who leaves these out has the good ones.
+        The column `_row` has the row numbers in the data; filter them out to get the good rows.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -121,11 +122,11 @@ class Validated:
 def validate(
     contract: type[Contract] | ContractSpec, data: Data, *, partition: str | None = None
 ) -> Validated:
-    """Hold data against a contract: a frame, a scan of Parquet files, or their paths.
+    """Check data against a contract: a frame, a scan of Parquet files, or their paths.
 
-    With `partition` its rows must be of that partition. What is larger than memory must be Parquet
-    files: the rows of any other query are collected first. Raises ContractError when columns are
-    missing or a rule can't be evaluated, SourceError for files that can't be read.
+    With `partition`, all rows must belong to that partition. Data larger than memory must be Parquet
+    files: any other query is collected first. Raises ContractError if columns are missing or a rule
+    can't be evaluated, SourceError for files that can't be read.
     """
     spec = contract if isinstance(contract, ContractSpec) else contract.__tidemill_contract__
     checker = checker_of(spec)
@@ -133,7 +134,7 @@ def validate(
     try:
         names = source.collect_schema().names()
     except (PolarsError, OSError) as error:
-        raise SourceError(f"the data can't be read: {error}") from error
+        raise SourceError(f"can't read the data: {error}") from error
     source = checker.completed(source, names)
     unknown = checker.unknown(source.collect_schema().names())
     return _Pass(checker, source, partition).result(unknown)
@@ -143,11 +144,11 @@ def _source(data: Data) -> pl.LazyFrame:
     if isinstance(data, pl.DataFrame):
         return data.lazy()
     if isinstance(data, pl.LazyFrame):
-        # The rows are asked for more than once, and only files give them in the same order each time.
+        # The rows are read more than once, and only files return them in the same order each time.
         return data if _is_scan(data) else data.collect(engine="streaming").lazy()
     paths = list(data) if isinstance(data, Sequence) and not isinstance(data, str) else [data]
     if not paths or not all(isinstance(path, (str, Path)) for path in paths):
-        raise UsageError(f"validate: {data!r} is no frame and no path of a Parquet file")
+        raise UsageError(f"validate: {data!r} is neither a frame nor a path of a Parquet file")
     return pl.scan_parquet([Path(path) for path in paths], glob=False)
 
 
@@ -163,15 +164,15 @@ def _is_scan(frame: pl.LazyFrame) -> bool:
 
 
 class _Pass:
-    """One pass over data, and what it found."""
+    """One pass over the data, and its findings."""
 
     def __init__(self, checker: Checker, source: pl.LazyFrame, partition: str | None) -> None:
         self._checker, self._source, self._spec = checker, source, checker.spec
         self._masks, self._ones = checker.masks(source.collect_schema(), partition)
         self._partition = partition
-        found = self._collected()
+        found = self._collect()
         self._height = found.height
-        # Taken out one by one: the codes of many rows are most of what is held.
+        # Drop each column once it is used: the codes of many rows take most of the memory.
         self._broken: list[tuple[RowRule, pl.Series]] = []
         for index, mask in enumerate(self._masks):
             bits = found.drop_in_place(str(index))
@@ -179,14 +180,14 @@ class _Pass:
                 self._broken.append((mask.rule, bits))
         for index, one in enumerate(self._ones):
             codes = [found.drop_in_place(code_name(index, i)) for i in range(len(one.codes))]
-            self._compare(one, codes, found.drop_in_place(here_name(index)))
+            self._find_repeats(one, codes, found.drop_in_place(here_name(index)))
 
-    def _collected(self) -> pl.DataFrame:
+    def _collect(self) -> pl.DataFrame:
         prepared = fitted(self._source, self._checker.columns)
         try:
             return prepared.select(selection(self._masks, self._ones)).collect(engine="streaming")
         except PolarsError:
-            # Looked at one by one, the rule that raises is named.
+            # Evaluate the rules one by one, so that the error names the rule that raises.
             for mask in self._masks:
                 self._try(prepared, mask)
             raise
@@ -197,40 +198,40 @@ class _Pass:
         except PolarsError as error:
             raise broken_rule(self._spec, mask.rule.id, error) from error
 
-    def _compare(self, one: OneOf, codes: list[pl.Series], here: pl.Series) -> None:
-        """Note which rows repeat the values of an earlier one, of those that no rule before rejects."""
-        rejected = self._marked(("quarantine",))
+    def _find_repeats(self, one: OneOf, codes: list[pl.Series], here: pl.Series) -> None:
+        """Find the rows that repeat an earlier row's values, among rows that earlier rules don't reject."""
+        rejected = self._broken_rows(("quarantine",))
         among = here if rejected is None else here & ~rejected
         rows = candidates(codes, among)
         if not len(rows):
             return
-        # Codes of one key are equal; whether values are is told by them.
-        again = rows[later(self._at(rows, one.columns, typed=True)).to_numpy()]
+        # Equal keys have equal codes, but not conversely: compare the values.
+        repeats = rows[later(self._read_rows(rows, one.columns, typed=True)).to_numpy()]
         bits = np.zeros(self._height, dtype=bool)
-        bits[again] = True
-        if len(again):
+        bits[repeats] = True
+        if len(repeats):
             self._broken.append((one.rule, pl.Series(bits)))
 
-    def _marked(self, severities: Iterable[str]) -> pl.Series | None:
+    def _broken_rows(self, severities: Iterable[str]) -> pl.Series | None:
         bits = [rows for rule, rows in self._broken if rule.on_fail in severities]
         return reduce(or_, bits) if bits else None
 
-    def _at(
+    def _read_rows(
         self, rows: np.ndarray[Any, Any], columns: Sequence[str], *, typed: bool = False
     ) -> pl.DataFrame:
-        """Some columns of the rows with these numbers, which rise."""
+        """Read some columns of the rows with these ascending numbers."""
         frame = self._source
         if typed:
             frame = fitted(frame, self._checker.columns)
-        # No further than the last of them: the first broken rows are mostly near the start.
+        # Read no further than the last one: the first broken rows are mostly near the start.
         frame = frame.select(columns).head(int(rows[-1]) + 1).with_row_index(_ROW)
         wanted = frame.filter(pl.col(_ROW).is_in(pl.Series(rows).implode()))
         return wanted.drop(_ROW).collect(engine="streaming")
 
     def result(self, unknown: list[str]) -> Validated:
-        """All findings, in the order of those of a partition in a run."""
+        """Return all findings, in the same order as for a partition in a run."""
         spec = self._spec
-        rejected, quarantined = self._marked(_REJECTS), self._marked(("quarantine",))
+        rejected, quarantined = self._broken_rows(_REJECTS), self._broken_rows(("quarantine",))
         none = np.empty(0, dtype=np.int64)
         bad = none if rejected is None else rejected.arg_true().to_numpy()
         lost = 0 if quarantined is None else int(quarantined.sum())
@@ -249,13 +250,13 @@ class _Pass:
         )
 
     def _findings(self) -> Iterator[Finding]:
-        """A finding for each broken rule; the rows that they show are read together."""
+        """Yield a finding for each broken rule; read the sample rows of all of them together."""
         firsts = [rows.arg_true().head(LOOKED_AT).to_numpy() for _, rows in self._broken]
         if not firsts:
             return
         numbers = np.unique(np.concatenate(firsts))
         columns = list(dict.fromkeys(name for rule, _ in self._broken for name in rule.shows))
-        shown = self._at(numbers, columns) if columns else pl.DataFrame()
+        shown = self._read_rows(numbers, columns) if columns else pl.DataFrame()
         for (rule, rows), first in zip(self._broken, firsts, strict=True):
             at = np.searchsorted(numbers, first)
             part = shown.select(rule.shows)[at] if rule.shows else pl.DataFrame()

@@ -1,1 +1,1 @@
-"""Contracts as documents of the Open Data Contract Standard (ODCS) 3, and back."""
+"""Convert contracts to documents of the Open Data Contract Standard (ODCS) 3, and back."""

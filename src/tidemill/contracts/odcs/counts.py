@@ -1,7 +1,7 @@
-"""What a check's operator allows a count to be: a closed range, as the standard's words have it.
+"""Translate the operator of a quality check to the closed range of counts that it allows.
 
-`mustBeBetween: [a, b]` allows both a and b. The standard also likens it to greater than a and less than
-b; its own text, "in the range", and every tool that runs it include the ends.
+`mustBeBetween: [a, b]` includes a and b. The standard also compares it to greater than a and less than b,
+but its text ("in the range") and all tools that run it include the ends.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _NOTHING: tuple[tuple[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """The counts from `least` to `most` that are allowed; None is no limit."""
+    """A range of allowed counts, from `least` to `most`; None means no limit."""
 
     least: int | None = None
     most: int | None = None
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing may be counted at all."""
+        """Whether only a count of 0 is allowed."""
         return self.most == 0
 
 
 def count_of(check: Node) -> Count | None:
-    """What the one operator of a check allows; None when that is no range."""
-    told = {name: check.peek(name) for name in OPERATORS if name in check}
-    if len(told) != 1:
+    """Return the range that the single operator of a check allows; None if there is no such range."""
+    operators = {name: check.peek(name) for name in OPERATORS if name in check}
+    if len(operators) != 1:
         return None
-    ((name, value),) = told.items()
+    ((name, value),) = operators.items()
     if check.peek("unit") not in (None, "rows"):
-        # Less than one percent is some rows; only nothing at all is the same in every unit.
+        # A percentage depends on the number of rows; only 0 is the same in every unit.
         return Count(least=0, most=0) if (name, value) in _NOTHING else None
     if name == "mustBeBetween":
         least, most = value
@@ -78,7 +78,7 @@ def _is_number(value: Any) -> bool:
 
 
 def said(check: Node) -> str:
-    """`mustBeLessThan 5 percent`, for what is listed."""
-    told = [f"{name} {check.peek(name)}" for name in OPERATORS if name in check]
+    """Format the operators of a check for a message, such as `mustBeLessThan 5 percent`."""
+    operators = [f"{name} {check.peek(name)}" for name in OPERATORS if name in check]
     unit = check.peek("unit")
-    return " and ".join(told) + (f" {unit}" if unit else "")
+    return " and ".join(operators) + (f" {unit}" if unit else "")

@@ -1,7 +1,7 @@
-"""A document that is read so that nothing of it is passed over in silence.
+"""Read a document so that no field is silently ignored.
 
-Whoever reads a field takes it. What nobody took at the end isn't represented, and is listed with its
-path: so a field that this version of the standard doesn't have yet is listed, too.
+Readers take the fields that they represent. Fields that nobody took are listed with their paths at the end,
+including fields from later versions of the standard.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _BRIEF = 60
 
 
 class Node:
-    """One object of a document: what it says, where it stands, and what of it has been read."""
+    """An object of a document: its fields, its path, and which fields have been taken."""
 
     __slots__ = ("_notes", "_parts", "_refused", "_taken", "_value", "path")
 
@@ -29,60 +29,60 @@ class Node:
         return self._value.get(key) is not None
 
     def peek(self, key: str) -> Any:
-        """The value of a field, which stays untaken."""
+        """Return the value of a field without taking it."""
         return self._value.get(key)
 
     def take(self, key: str) -> Any:
-        """The value of a field, which is represented from now on; None when there is none."""
+        """Take a field: return its value, None if absent, and count it as represented."""
         self._taken.add(key)
         return self._value.get(key)
 
     def take_if(self, key: str, *values: object) -> None:
-        """Take a field when it says one of `values`; whatever else it says stays untaken."""
+        """Take a field only if its value is one of `values`."""
         if self._value.get(key) in values:
             self._taken.add(key)
 
     def part(self, key: str) -> Node:
-        """The object in a field, read by itself; an empty one when there is none."""
-        return self._inside(key, self.take(key) or {}, self.at(key))
+        """Take the object in a field as a node; an empty one if absent."""
+        return self._child(self.take(key) or {}, self.at(key))
 
     def parts(self, key: str) -> list[Node]:
-        """The objects in the list of a field, each read by itself."""
+        """Take the objects in the list of a field as nodes."""
         items = self.take(key) or []
-        return [self._inside(key, item, f"{self.at(key)}[{i}]") for i, item in enumerate(items)]
+        return [self._child(item, f"{self.at(key)}[{i}]") for i, item in enumerate(items)]
 
-    def _inside(self, key: str, value: Any, path: str) -> Node:
+    def _child(self, value: Any, path: str) -> Node:
         node = Node(value if isinstance(value, Mapping) else {}, path)
         if not isinstance(value, Mapping):
-            node.refuse(f"{_brief(value)} is no object with fields")
+            node.refuse(f"{_brief(value)} is not an object with fields")
         self._parts.append(node)
         return node
 
     def at(self, key: str) -> str:
-        """The path of a field."""
+        """Return the path of a field."""
         return f"{self.path}.{key}" if self.path else key
 
     def note(self, key: str, why: str) -> None:
-        """List a field that was read, but says more than can be represented."""
+        """Take a field that is only partly represented, and list the reason."""
         self._taken.add(key)
         self._notes.append(f"{self.at(key)}: {why}")
 
     def refuse(self, why: str) -> None:
-        """List the whole object by one line, whatever was taken of it."""
+        """List the whole object with one reason, even if some of its fields were taken."""
         self._refused = why
 
     def accept(self) -> None:
-        """Take the whole object."""
+        """Take all fields of the object."""
         self._refused = ""
         self._taken.update(self._value)
 
     def whole(self) -> None:
-        """List the object by one line, if nothing of it has been taken."""
+        """List the object on one line if none of its fields have been taken."""
         if not self._taken and not self._refused:
             self.refuse(", ".join(f"{key} {_brief(value)}" for key, value in self._value.items()))
 
     def left(self) -> Iterator[str]:
-        """What isn't represented: a line for each field, with its path."""
+        """Yield a line, with its path, for each part that isn't represented."""
         if self._refused:
             yield f"{self.path}: {self._refused}"
             return
@@ -95,7 +95,7 @@ class Node:
 
 
 def _brief(value: Any) -> str:
-    """What a value is, on one line."""
+    """Summarise a value on one line."""
     if isinstance(value, list):
         return f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Expressions of rules as text that comes back, and is never run as Python."""
+"""Serialise expressions of rules as JSON text that can be read back without running Python."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from polars.exceptions import PolarsError
 
 from tidemill.analysis.query.opaque_parts import hits_in
 
-# What Polars writes before a function of Python. To read such a function would run code of the
-# document's author, so it is refused before Polars sees it.
+# Marks a Python function in serialised expressions. Deserialising it would run code of the document's
+# author, so it is refused before Polars sees it.
 _PYTHON = "PLPY"
 
 
 def written(expr: pl.Expr) -> dict[str, str]:
-    """An expression for people (`text`, which shortens lists), and whole for machines.
+    """Serialise an expression, with a readable `text` that shortens lists.
 
-    ValueError when JSON can't say it: a literal infinity or NaN, a function of Python.
+    ValueError if JSON can't represent it: a literal infinity or NaN, a Python function.
     """
     try:
-        told = {"expression": expr.meta.serialize(format="json"), "polars": pl.__version__}
+        whole = {"expression": expr.meta.serialize(format="json"), "polars": pl.__version__}
     except PolarsError as error:
         raise ValueError(str(error).strip().rpartition("\n")[2]) from None
     same = False
     with contextlib.suppress(ValueError):
-        same = read(told).meta.serialize() == expr.meta.serialize()
+        same = read(whole).meta.serialize() == expr.meta.serialize()
     if not same:
-        raise ValueError("JSON can't say all of it, such as a literal infinity or NaN")
-    return {"text": str(expr), **told}
+        raise ValueError("JSON can't represent all of it, such as a literal infinity or NaN")
+    return {"text": str(expr), **whole}
 
 
-def read(told: Mapping[str, Any]) -> pl.Expr:
-    """What `written` wrote; ValueError when it holds code, or this Polars can't read it."""
+def read(document: Mapping[str, Any]) -> pl.Expr:
+    """Deserialise an expression; ValueError if it holds code, or this version of Polars can't read it."""
     try:
-        tree = json.loads(str(told.get("expression", "")))
+        tree = json.loads(str(document.get("expression", "")))
     except (ValueError, RecursionError):
-        raise ValueError("its expression is no JSON that Polars writes") from None
-    # Written again, so that no other spelling of the same JSON hides a name.
+        raise ValueError("its expression is not JSON from Polars") from None
+    # Serialise again, so that no other spelling of the same JSON hides a name.
     text = json.dumps(tree, separators=(",", ":"))
     if _PYTHON in text or hits_in(text, tree):
-        raise ValueError("its expression holds code, or draws random numbers")
+        raise ValueError("its expression holds code or draws random numbers")
     try:
         return pl.Expr.deserialize(io.StringIO(text), format="json")
     except PolarsError:
-        by = told.get("polars", "of unknown version")
+        by = document.get("polars", "of unknown version")
         raise ValueError(
             f"its expression was written by Polars {by}, and Polars {pl.__version__} can't read it"
         ) from None

@@ -1,4 +1,4 @@
-"""Physical types: those of this package by their own names, those of databases by what they hold."""
+"""Map physical types of documents, Tidemill's own and those of databases, to column types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = re.compile(r"\s*([A-Za-z_][\w ]*?)\s*(?:\((.*)\)\s*([\w ]*))?\s*", re.D
 _INTEGERS = ("Int8", "Int16", "Int32", "Int64", "Int128")
 _UNSIGNED = ("UInt8", "UInt16", "UInt32", "UInt64", "UInt128")
 _FLOATS = ("Float16", "Float32", "Float64", "Decimal")
-# The logical type of every type of columns; lengths of time are text, as in JSON Schema.
+# The logical type of every column type; durations are text, as in JSON Schema.
 FAMILIES: Mapping[str, str] = {
     **dict.fromkeys((*_INTEGERS, *_UNSIGNED), "integer"),
     **dict.fromkeys(_FLOATS, "number"),
@@ -20,7 +20,7 @@ FAMILIES: Mapping[str, str] = {
     **{"Boolean": "boolean", "Date": "date", "Datetime": "timestamp", "Time": "time"},
     **{"List": "array", "Array": "array", "Struct": "object"},
 }
-# Integers are numbers; before version 3.1 moments and times of day were dates.
+# Integers are numbers; before version 3.1, timestamps and times of day were dates.
 _ALSO = {"number": ("integer",), "date": ("timestamp", "time")}
 _OUTER = frozenset({"List", "Array", "Struct", "Enum"})
 _PARAMETRIC = frozenset({"Decimal", "Datetime", "Duration"})
@@ -49,7 +49,7 @@ _DIGITS = 38
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Physical:
-    """What a physical type says: a type, or the `outer` of one with parts; and what it says `more`."""
+    """A parsed physical type: the column type, the `outer` type if it is nested, and a remark."""
 
     dtype: DType
     outer: str = ""
@@ -57,7 +57,7 @@ class Physical:
 
 
 def physical_type(text: str, logical: str | None) -> Physical | None:
-    """The type of columns that a physical type stands for, if it agrees with the logical one."""
+    """Return the column type of a physical type; None if unknown or in conflict with the logical type."""
     found = _own(text) or _of_databases(text)
     if found is None:
         return None
@@ -67,7 +67,7 @@ def physical_type(text: str, logical: str | None) -> Physical | None:
 
 
 def _own(text: str) -> Physical | None:
-    """A type by the name that it has in this package, in its own letters."""
+    """Parse one of Tidemill's own types by its exact name."""
     found = _WORDS.fullmatch(text)
     name, inside = (found[1], found[2]) if found else ("", None)
     if name in _OUTER and inside is None:

@@ -1,4 +1,4 @@
-"""A property of a document as a column: what columns can say is taken, the rest is listed."""
+"""Read a property of a document as a column; parts that columns can't express are listed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tidemill.core.partition import GRAINS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A column as its property says it, and what the property says about the table."""
+    """A column read from a property, with its positions in the key and the partitioning."""
 
     column: Column
     node: Node
@@ -31,7 +31,7 @@ class Property:
 
 
 def property_of(node: Node) -> Property | None:
-    """The column of a property; None, with the reason listed, when there is no such column."""
+    """Read the column of a property; None, with the reason listed, if contracts can't express it."""
     name = node.take("name")
     if not name:
         node.refuse("a property without a name")
@@ -52,7 +52,7 @@ def property_of(node: Node) -> Property | None:
         **_own(customs, dtype),
     )
     column = column_checks(node, enum_values(node, column))
-    # What is so anyway needs no words.
+    # These values are the defaults of a contract.
     node.take_if("criticalDataElement", False)
     node.take_if("deprecated", False)
     key = _position(node, "primaryKey", "primaryKeyPosition")
@@ -66,7 +66,7 @@ def property_of(node: Node) -> Property | None:
 
 
 def _position(node: Node, mark: str, position: str) -> int | None:
-    """The place of a column in a key; after all others when it has none, None when it isn't in it."""
+    """Return the position of a column in a key, last if unspecified; None if it isn't in the key."""
     marked, at = node.take(mark), node.peek(position)
     if not marked:
         node.take_if(position, -1)
@@ -83,7 +83,7 @@ def _unique(node: Node, dtype: DType) -> bool:
 
 
 def _pii(node: Node, customs: Customs) -> str:
-    """Only a class that says so is personal data; `restricted` or `public` are listed."""
+    """Return the kind of personal data if the classification is `pii`; other classifications are listed."""
     if str(node.peek("classification")).lower() != "pii":
         return ""
     node.take("classification")
@@ -91,17 +91,17 @@ def _pii(node: Node, customs: Customs) -> str:
 
 
 def _own(customs: Customs, dtype: DType) -> dict[str, Any]:
-    told = {
+    found = {
         "on_fail": customs.take("onFail", lambda value: value in ON_FAIL),
         "optional": customs.take("optional", lambda value: isinstance(value, bool)),
-        "default": _decoded(customs, "default", dtype),
+        "default": _decode_custom(customs, "default", dtype),
         "unit": customs.take("unit", lambda value: isinstance(value, str)),
         "role": customs.take("role", lambda value: value in ROLES),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _decoded(customs: Customs, name: str, dtype: DType) -> Any:
+def _decode_custom(customs: Customs, name: str, dtype: DType) -> Any:
     value = customs.take(name)
     try:
         return decoded(value, dtype)
@@ -111,14 +111,14 @@ def _decoded(customs: Customs, name: str, dtype: DType) -> Any:
 
 
 def _limits(options: Node, customs: Customs, dtype: DType) -> dict[str, Any]:
-    told = {}
+    limits = {}
     if dtype.is_number or dtype.is_time:
-        told = _bounds(options, _exact(customs), dtype)
+        limits = _bounds(options, _exact(customs), dtype)
     lengths = _LENGTHS.get(dtype.name, {})
-    told |= {name: options.take(key) for key, name in lengths.items() if key in options}
+    limits |= {name: options.take(key) for key, name in lengths.items() if key in options}
     if dtype.name == "String" and "pattern" in options:
-        told["regex"] = _pattern(options)
-    return told
+        limits["regex"] = _pattern(options)
+    return limits
 
 
 _LENGTHS: Mapping[str, Mapping[str, str]] = {
@@ -141,24 +141,24 @@ def _bounds(options: Node, exact: Mapping[str, Any], dtype: DType) -> dict[str, 
             found[name] = _bound(options.peek(key), exact.get(name), dtype)
             options.take(key)
         except ValueError as error:
-            options.note(key, f"{options.peek(key)} is no bound of a {dtype}: {error}")
+            options.note(key, f"{options.peek(key)} is not a bound of a {dtype}: {error}")
     return found
 
 
 def _bound(value: Any, exact: Any, dtype: DType) -> Any:
-    # The exact text only says more about the number that stands there; an edit of that wins.
+    # The exact text only refines the number; if somebody edited the number, the edit wins.
     if exact is not None and float(str(exact)) == value:
         return decoded(str(exact), dtype) if dtype.name == "Decimal" else Decimal(str(exact))
     return decoded(value, dtype)
 
 
 def _pattern(options: Node) -> str | None:
-    """The pattern, unless Polars or Python can't do it, as for a look-ahead."""
+    """Return the pattern; None, with the reason listed, if Polars doesn't support it (a look-ahead)."""
     pattern = options.take("pattern")
     try:
         pl.Series([""]).str.contains(str(pattern))
     except PolarsError as error:
         reason = str(error).strip().splitlines()[-1]
-        options.note("pattern", f"{pattern!r} is no pattern for Polars: {reason}")
+        options.note("pattern", f"Polars doesn't support the pattern {pattern!r}: {reason}")
         return None
     return str(pattern)

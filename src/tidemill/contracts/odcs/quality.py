@@ -1,6 +1,6 @@
-"""The checks of a document as what a column, the number of rows, or a rule says.
+"""Read the quality checks of a document as terms of a column, bounds on rows, or rules.
 
-A check is taken when it says the same as one of these, with the same severity; any other is listed.
+A check is represented if a contract can express it with the same severity; any other check is listed.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ _METRICS = {
 
 
 def metric_of(check: Node) -> str:
-    """The metric of a check of the library; empty, and the check listed, for any other check."""
+    """Return the metric of a library check; "", with the check listed, for any other check."""
     kind = check.take("type") or "library"
-    told = check.take("metric") or check.take("rule")
+    metric = check.take("metric") or check.take("rule")
     if kind != "library":
         engine = check.peek("engine")
         check.refuse(f"type {kind}{f', engine {engine}' if engine else ''}")
         return ""
-    if told not in _METRICS:
-        check.refuse(f"metric {told}" if told else "no metric")
+    if str(metric) not in _METRICS:
+        check.refuse(f"metric {metric}" if metric else "no metric")
         return ""
-    check.refuse(f"{told} {said(check)}".strip())
-    return _METRICS[str(told)]
+    check.refuse(f"{metric} {said(check)}".strip())
+    return _METRICS[str(metric)]
 
 
 def enum_values(node: Node, column: Column) -> Column:
-    """A column with the allowed values that version 3.2 has a field for; their labels are listed."""
-    told = node.peek("enum")
-    if not told or column.dtype.is_nested:
+    """Add the allowed values from the field `enum` (version 3.2) to a column; their labels are listed."""
+    if not node.peek("enum") or column.dtype.is_nested:
         return column
     try:
         isin = tuple(decoded(item.take("value"), column.dtype) for item in node.parts("enum"))
@@ -57,11 +56,11 @@ def enum_values(node: Node, column: Column) -> Column:
 
 
 def column_checks(node: Node, column: Column) -> Column:
-    """A column with what its checks say."""
+    """Add the terms of its checks to a column."""
     for check in node.parts("quality"):
         metric = metric_of(check)
         if metric and _is_severity(check, column):
-            found = _said_by(metric, check, column)
+            found = _apply_check(metric, check, column)
             if found is not None:
                 column = found
                 _accept(check)
@@ -69,11 +68,11 @@ def column_checks(node: Node, column: Column) -> Column:
 
 
 def _is_severity(check: Node, column: Column) -> bool:
-    """Whether a check is as severe as its column: a column has one severity for all that it says."""
-    told = check.peek("severity")
-    if told is None or (told == "warning") == (column.on_fail == "warn"):
+    """Whether a check has the severity of its column, which has only one for all of its terms."""
+    severity = check.peek("severity")
+    if severity is None or (severity == "warning") == (column.on_fail == "warn"):
         return True
-    check.refuse(f"{check.peek('metric') or 'a check'} with a severity of its own, {told}")
+    check.refuse(f"{check.peek('metric') or 'a check'} with another severity, {severity}")
     return False
 
 
@@ -86,7 +85,7 @@ def _accept(check: Node) -> None:
         check.take(name)
 
 
-def _said_by(metric: str, check: Node, column: Column) -> Column | None:
+def _apply_check(metric: str, check: Node, column: Column) -> Column | None:
     count = count_of(check)
     if count is None or not count.is_none:
         return None
@@ -143,7 +142,7 @@ _COLUMN_CHECKS: Mapping[str, Callable[[Node, Column], Column | None]] = {
 
 @dataclass(slots=True, kw_only=True)
 class TableChecks:
-    """What the checks of a table say about its rows, alone and together."""
+    """The row bounds and rules that are read from the checks of a table."""
 
     rows: Rows | None = None
     rules: dict[str, Rule] = field(default_factory=dict)
@@ -151,29 +150,29 @@ class TableChecks:
 
 
 def table_checks(node: Node, columns: Columns) -> TableChecks:
-    """What the checks of a table say about the number of its rows, and its rules."""
+    """Read the bounds on the number of rows, and the rules, from the checks of a table."""
     found = TableChecks()
     for check in node.parts("quality"):
         match _own_kind(check) or metric_of(check):
             case "rule":
-                _add(_rule(check), check, found.rules)
+                _add_rule(_rule(check), check, found.rules)
             case "rows" | "rowCount":
                 found.rows = _rows(check) if found.rows is None else found.rows
             case "drift" | "references":
                 found.wider += filter(None, [own_of(check, columns)])
             case "duplicateValues":
-                found.wider += filter(None, [_once(check, columns)])
+                found.wider += filter(None, [_unique_rule(check, columns)])
     return found
 
 
-def _add(rule: Rule | None, check: Node, rules: dict[str, Rule]) -> None:
+def _add_rule(rule: Rule | None, check: Node, rules: dict[str, Rule]) -> None:
     if rule is not None and rule.name in rules:
         check.refuse(f"a second rule {rule.name!r}")
     elif rule is not None:
         rules[rule.name] = rule
 
 
-def _once(check: Node, columns: Columns) -> WideRule | None:
+def _unique_rule(check: Node, columns: Columns) -> WideRule | None:
     count = count_of(check)
     if count is None or not count.is_none:
         return None
@@ -184,11 +183,11 @@ def _once(check: Node, columns: Columns) -> WideRule | None:
 
 
 def _own_kind(check: Node) -> str:
-    """What kind of our own check it is; empty when it is none."""
-    told = check.peek("implementation")
-    if check.peek("engine") != ENGINE or not isinstance(told, Mapping):
+    """Return the kind of a check with Tidemill as its engine; "" for other checks."""
+    implementation = check.peek("implementation")
+    if check.peek("engine") != ENGINE or not isinstance(implementation, Mapping):
         return ""
-    kind = str(told.get("check"))
+    kind = str(implementation.get("check"))
     return kind if kind in ("rule", "rows", "drift", "references") else ""
 
 
@@ -209,20 +208,20 @@ def _rule(check: Node) -> Rule | None:
 
 
 def _on_fail(check: Node) -> OnFail:
-    """What follows for a row: an error fails, unless it says that it quarantines."""
-    told: OnFail | None = Customs(check).take("onFail", lambda value: value == "quarantine")
+    """Return the consequence of a rule: an error fails, unless a custom property says quarantine."""
+    custom: OnFail | None = Customs(check).take("onFail", lambda value: value == "quarantine")
     by_severity: OnFail = severity_of(check)
-    return told if told and by_severity == "fail" else by_severity
+    return custom if custom and by_severity == "fail" else by_severity
 
 
 def _rows(check: Node) -> Rows | None:
-    told, customs = count_of(check), Customs(check)
+    allowed, customs = count_of(check), Customs(check)
     last = customs.take("vsLast", lambda value: isinstance(value, int))
     within = customs.take("within", lambda value: isinstance(value, int | float))
     bounded = check.peek("metric") or check.peek("rule")
-    if bounded and told is None:
+    if bounded and allowed is None:
         return None
-    count = told or Count()
+    count = allowed or Count()
     try:
         rows = Rows(
             min=count.least,

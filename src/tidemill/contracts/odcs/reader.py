@@ -1,4 +1,4 @@
-"""Contracts from a document of the Open Data Contract Standard, and what of it they don't represent."""
+"""Read contracts from a document of the Open Data Contract Standard, and list what they can't express."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VERSION = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """The contracts of a document, one for each table, and every part that they don't represent.
+    """The contracts of a document, one per table, and every part that they don't represent.
 
     Each line of `unrepresented` begins with its path, such as `schema[0].properties[3].quality[1]`.
     """
@@ -42,9 +42,9 @@ class Imported:
 def imported(
     document: Mapping[str, Any], *, file: str = "", unknown: Iterable[str] = ()
 ) -> Imported:
-    """The contracts of a document; `unknown` are the paths of fields that the standard doesn't have.
+    """Read the contracts of a document; `unknown` are the paths of fields that the standard doesn't define.
 
-    ContractError when the document isn't of version 3, or a table contradicts itself; all at once.
+    ContractError if the document isn't of version 3, or with all inconsistencies of its tables.
     """
     node = Node(document)
     _refuse_versions(node, file)
@@ -52,15 +52,15 @@ def imported(
     tables = node.parts("schema")
     _envelope(node, tables)
     levels = node.parts("slaProperties")
-    begun = [table for item in tables if (table := _begun(item)) is not None]
-    known = {table.name: {n: c.dtype for n, c in table.by_name.items()} for table in begun}
-    found = [_contract(table, version, file, levels, known) for table in begun]
+    read = [table for item in tables if (table := _read_table(item)) is not None]
+    known = {table.name: {n: c.dtype for n, c in table.by_name.items()} for table in read}
+    found = [_contract(table, version, file, levels, known) for table in read]
     for level in levels:
         level.whole()
     problems = [f"{spec.place}: {problem}" for spec in found for problem in contradictions(spec)]
     if problems:
         raise ContractError("\n".join(problems))
-    fields = (f"{path}: no field of the standard" for path in unknown)
+    fields = (f"{path}: not a field of the standard" for path in unknown)
     return Imported(contracts=tuple(found), unrepresented=(*node.left(), *fields))
 
 
@@ -74,19 +74,19 @@ def _refuse_versions(node: Node, file: str) -> None:
 
 
 def _version(node: Node) -> str:
-    told = str(node.take("version"))
-    found = _VERSION.fullmatch(told)
+    text = str(node.take("version"))
+    found = _VERSION.fullmatch(text)
     if found is None:
-        node.note("version", f"{told!r} is not MAJOR.MINOR.PATCH; 1.0.0 is taken")
+        node.note("version", f"{text!r} is not MAJOR.MINOR.PATCH; it is read as 1.0.0")
         return "1.0.0"
     version = ".".join(part or "0" for part in found.groups())
-    if version != told:
-        node.note("version", f"{told} is read as {version}")
+    if version != text:
+        node.note("version", f"{text} is read as {version}")
     return version
 
 
 def _envelope(node: Node, tables: Sequence[Node]) -> None:
-    """What a document says about itself, where that is what an export says."""
+    """Take the document's own fields if they have the values that the writer produces."""
     names = [str(table.peek("name")) for table in tables]
     node.take_if("status", "active")
     node.take_if("name", *names[:1])
@@ -95,7 +95,7 @@ def _envelope(node: Node, tables: Sequence[Node]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """A table of which the columns have been read."""
+    """A table whose columns have been read."""
 
     node: Node
     name: str
@@ -106,12 +106,12 @@ class _Table:
         return {item.column.name: item.column for item in self.columns}
 
 
-def _begun(node: Node) -> _Table | None:
-    """The columns of a table; None, and the table listed, when a contract can have none of them."""
+def _read_table(node: Node) -> _Table | None:
+    """Read the columns of a table; None, with the table listed, if a contract can't express any."""
     name = node.take("name")
     found = _properties(node)
     if not name or not found:
-        node.refuse("no columns that a contract can have" if name else "a table without a name")
+        node.refuse("no columns that a contract can express" if name else "a table without a name")
         return None
     return _Table(node=node, name=str(name), columns=tuple(_partitioned(found)))
 
@@ -139,7 +139,7 @@ def _contract(
         rows=checks.rows,
         wider=ordered(wider, customs),
         budget=_budget(customs),
-        # The standard lets a table have more columns than are described.
+        # The standard allows columns that the document doesn't describe.
         unknown_columns=customs.take("unknownColumns", UNKNOWN_COLUMNS.__contains__) or "keep",
         compatibility=customs.take("compatibility", COMPATIBILITY.__contains__) or "none",
         description=node.take("description") or "",
@@ -148,7 +148,7 @@ def _contract(
 
 
 def _properties(table: Node) -> list[Property]:
-    """The columns of a table; a second one of the same name is listed."""
+    """Read the columns of a table; a second one with the same name is listed."""
     found: dict[str, Property] = {}
     for node in table.parts("properties"):
         item = property_of(node)
@@ -160,7 +160,7 @@ def _properties(table: Node) -> list[Property]:
 
 
 def _references_of(table: _Table, known: Known) -> Iterator[WideRule]:
-    """The relationships that stand at a property."""
+    """Read the relationships of properties."""
     for item in table.columns:
         for node in item.node.parts("relationships"):
             rule = reference_of(node, item.column, table.name, known)
@@ -177,35 +177,35 @@ def _key(found: Sequence[Property]) -> tuple[str, ...]:
 
 
 def _partitioned(found: Sequence[Property]) -> list[Property]:
-    """The columns, of which the first that can be the partition is."""
-    able = [item for item in found if item.partitioned is not None and not _unfit(item)]
+    """Return the columns, with the first suitable one as the partition column."""
+    able = [item for item in found if item.partitioned is not None and not _partition_problem(item)]
     first = min(able, key=lambda item: item.partitioned or 0, default=None)
-    return list(_cut(found, first))
+    return list(_with_one_partition(found, first))
 
 
-def _cut(found: Sequence[Property], first: Property | None) -> Iterator[Property]:
+def _with_one_partition(found: Sequence[Property], first: Property | None) -> Iterator[Property]:
     for item in found:
         if item.partitioned is None or item is first:
             yield item
             continue
-        why = _unfit(item) or "a table is partitioned by one column"
+        why = _partition_problem(item) or "a table is partitioned by one column only"
         item.node.note("partitioned", why)
         yield replace(item, column=replace(item.column, partition=None))
 
 
-def _unfit(item: Property) -> str:
+def _partition_problem(item: Property) -> str:
     column = item.column
     if column.nullable:
-        return "a column that may be null can't be the partition"
+        return "a nullable column can't be the partition column"
     if column.dtype.is_nested or column.dtype.name.startswith("Float"):
-        return f"a {column.dtype} can't be the partition"
+        return f"a {column.dtype} can't be the partition column"
     return ""
 
 
 def _budget(customs: Customs) -> Budget | None:
-    told = customs.take("budget", lambda value: isinstance(value, Mapping))
+    budget = customs.take("budget", lambda value: isinstance(value, Mapping))
     try:
-        return Budget(max_bad=told["maxBad"]) if told else None
+        return Budget(max_bad=budget["maxBad"]) if budget else None
     except (ContractError, KeyError, TypeError) as error:
         customs.refuse("budget", f"the custom property tidemillBudget: {error}")
         return None

@@ -1,7 +1,7 @@
-"""Rules that look beyond the partition, as checks, relationships and service levels of a document.
+"""Write table rules as checks, relationships and service levels of a document.
 
-Uniqueness is a check of the library, references are relationships, freshness is a service level. Drift
-is a check of this package: the standard has no word for it.
+Uniqueness becomes a library check, references become relationships, freshness a service level. Drift becomes
+a custom check of Tidemill, because the standard has no term for it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from tidemill.contracts.table_rules import (
 )
 from tidemill.core.partition import parse_span
 
-# The standard's own pattern for `table.column`; other names are told in a check of this package.
+# The standard's pattern for `table.column`; references with other names become custom checks.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
 def checks(spec: ContractSpec) -> Iterator[dict[str, Any]]:
-    """The rules that are checks of the table."""
+    """Yield the table rules that are checks of the table."""
     for rule in spec.wider:
-        said = _said(spec, rule)
-        if said is not None:
-            own = {"type": "custom", "engine": ENGINE} if "implementation" in said else {}
-            told = {"description": rule.description} if rule.description else {}
+        fields = _check_fields(spec, rule)
+        if fields is not None:
+            custom_type = {"type": "custom", "engine": ENGINE} if "implementation" in fields else {}
+            about = {"description": rule.description} if rule.description else {}
             severity = SEVERITIES[rule.on_fail]
-            yield {"name": rule.name, **told, **own, **said, "severity": severity}
+            yield {"name": rule.name, **about, **custom_type, **fields, "severity": severity}
 
 
-def _said(spec: ContractSpec, rule: WideRule) -> dict[str, Any] | None:
+def _check_fields(spec: ContractSpec, rule: WideRule) -> dict[str, Any] | None:
     match rule:
         case UniqueRule():
             arguments = {"properties": list(rule.columns)}
@@ -45,23 +45,23 @@ def _said(spec: ContractSpec, rule: WideRule) -> dict[str, Any] | None:
         case DriftRule():
             how = {"by": rule.by, "limit": rule.limit, "vsLast": rule.vs_last}
             return {"implementation": {"check": "drift", "columns": list(rule.columns), **how}}
-        case ReferenceRule() if not _is_plain(spec.name, rule):
+        case ReferenceRule() if not _has_plain_names(spec.name, rule):
             table = {"contract": rule.contract, "to": list(rule.to), "stage": rule.stage}
             columns = list(rule.columns)
             return {"implementation": {"check": "references", "columns": columns, **table}}
     return None
 
 
-def _is_plain(table: str, rule: ReferenceRule) -> bool:
+def _has_plain_names(table: str, rule: ReferenceRule) -> bool:
     names = (table, rule.contract, *rule.columns, *rule.to)
     return all(_NAME.fullmatch(name) for name in names)
 
 
 def relationships(spec: ContractSpec) -> Iterator[dict[str, Any]]:
-    """The references, as relationships of the table."""
+    """Yield the references as relationships of the table."""
     for rule in spec.wider:
-        if isinstance(rule, ReferenceRule) and _is_plain(spec.name, rule):
-            said = {
+        if isinstance(rule, ReferenceRule) and _has_plain_names(spec.name, rule):
+            properties = {
                 "name": rule.name,
                 "onFail": rule.on_fail,
                 "stage": rule.stage or None,
@@ -71,17 +71,17 @@ def relationships(spec: ContractSpec) -> Iterator[dict[str, Any]]:
                 "type": "foreignKey",
                 "from": _columns(spec.name, rule.columns),
                 "to": _columns(rule.contract, rule.to),
-                "customProperties": custom(**said),
+                "customProperties": custom(**properties),
             }
 
 
 def _columns(table: str, names: Sequence[str]) -> str | list[str]:
-    told = [f"{table}.{name}" for name in names]
-    return told[0] if len(told) == 1 else told
+    paths = [f"{table}.{name}" for name in names]
+    return paths[0] if len(paths) == 1 else paths
 
 
 def service_levels(spec: ContractSpec) -> Iterator[dict[str, Any]]:
-    """The freshness of columns."""
+    """Yield the freshness rules as service levels."""
     for rule in spec.wider:
         if isinstance(rule, FreshnessRule):
             span = parse_span(rule.within)
@@ -95,12 +95,11 @@ def service_levels(spec: ContractSpec) -> Iterator[dict[str, Any]]:
 
 
 def freshness(spec: ContractSpec) -> list[dict[str, str]] | None:
-    """What a service level has no place for: how a rule is called, and what follows from it."""
-    found = [rule for rule in spec.wider if isinstance(rule, FreshnessRule)]
-    said = [{"column": r.column, "name": r.name, "onFail": r.on_fail} for r in found]
-    return said or None
+    """Return what a service level can't express: the name of a rule and its consequence."""
+    rules = [rule for rule in spec.wider if isinstance(rule, FreshnessRule)]
+    return [{"column": r.column, "name": r.name, "onFail": r.on_fail} for r in rules] or None
 
 
 def order(spec: ContractSpec) -> list[str] | None:
-    """The names of these rules in their order, where there are several."""
+    """Return the names of the table rules in order, if there are several."""
     return [rule.name for rule in spec.wider] if len(spec.wider) > 1 else None

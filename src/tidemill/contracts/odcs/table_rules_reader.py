@@ -1,4 +1,4 @@
-"""Relationships, service levels and checks of a document as rules that look beyond the partition."""
+"""Read table rules from the relationships, service levels and checks of a document."""
 
 from __future__ import annotations
 
@@ -36,50 +36,50 @@ _REFERENCE = re.compile(r"([^./#]+)\.([^./#]+)")
 
 
 def severity_of(check: Node) -> Consequence:
-    """What follows from a check: an error fails, and so does one that doesn't say."""
+    """Return the consequence of a check: an error fails, and so does a missing severity."""
     check.take_if("severity", *SEVERITIES.values(), "info")
     return "warn" if check.peek("severity") in ("warning", "info") else "fail"
 
 
 def unique_of(check: Node, columns: Columns) -> UniqueRule | None:
-    """The rule of a check that columns together come only once; None when it is another check."""
+    """Read a uniqueness rule over several columns; None if it is another check."""
     arguments = check.part("arguments")
-    named = arguments.take("properties")
-    if not isinstance(named, list) or not named:
+    properties = arguments.take("properties")
+    if not isinstance(properties, list) or not properties:
         return None
-    names = tuple(map(str, named))
-    called = check.take("name") or f"unique_{'_'.join(names)}"
-    rule = UniqueRule(columns=names, **_told(check, str(called)))
-    return rule if _stands(rule, columns, check) else None
+    names = tuple(map(str, properties))
+    name = check.take("name") or f"unique_{'_'.join(names)}"
+    rule = UniqueRule(columns=names, **_common_fields(check, str(name)))
+    return rule if _is_valid(rule, columns, check) else None
 
 
 def own_of(check: Node, columns: Columns) -> WideRule | None:
-    """A rule that has a check of this package; None, with the reason listed, when it is none."""
-    told: Mapping[str, Any] = check.peek("implementation")
-    named = told.get("columns")
-    names = tuple(map(str, named)) if isinstance(named, list) else ()
-    said = _told(check, str(check.take("name")))
+    """Read a rule from a custom check of Tidemill; None, with the reason listed, if it is invalid."""
+    given: Mapping[str, Any] = check.peek("implementation")
+    listed = given.get("columns")
+    names = tuple(map(str, listed)) if isinstance(listed, list) else ()
+    common = _common_fields(check, str(check.take("name")))
     rule: WideRule
-    if told.get("check") == "drift":
-        how = {"by": told.get("by"), "limit": told.get("limit"), "vs_last": told.get("vsLast")}
-        rule = DriftRule(columns=names, **how, **said)  # type: ignore[arg-type]
+    if given.get("check") == "drift":
+        how = {"by": given.get("by"), "limit": given.get("limit"), "vs_last": given.get("vsLast")}
+        rule = DriftRule(columns=names, **how, **common)  # type: ignore[arg-type]
     else:
-        to = told.get("to")
+        to = given.get("to")
         there = tuple(map(str, to)) if isinstance(to, list) else ()
-        contract, stage = str(told.get("contract")), str(told.get("stage", ""))
-        rule = ReferenceRule(columns=names, to=there, contract=contract, stage=stage, **said)
+        contract, stage = str(given.get("contract")), str(given.get("stage", ""))
+        rule = ReferenceRule(columns=names, to=there, contract=contract, stage=stage, **common)
     for key in ("type", "engine", "implementation"):
         check.take(key)
-    return rule if _stands(rule, columns, check) else None
+    return rule if _is_valid(rule, columns, check) else None
 
 
-def _told(check: Node, name: str) -> dict[str, Any]:
+def _common_fields(check: Node, name: str) -> dict[str, Any]:
     description = check.take("description") or ""
     return {"name": name, "description": description, "on_fail": severity_of(check)}
 
 
-def _stands(rule: WideRule, columns: Columns, node: Node) -> bool:
-    """Whether a rule fits the columns; if not, why is listed."""
+def _is_valid(rule: WideRule, columns: Columns, node: Node) -> bool:
+    """Whether a rule is consistent with the columns; if not, the reason is listed."""
     problem = next(iter(wide_problems(rule, columns)), None)
     if problem is not None:
         node.refuse(problem)
@@ -87,7 +87,7 @@ def _stands(rule: WideRule, columns: Columns, node: Node) -> bool:
 
 
 def references(table: Node, name: str, columns: Columns, known: Known) -> Iterator[ReferenceRule]:
-    """The relationships of a table and of its properties, by the names of tables and columns."""
+    """Read the relationships of a table as references."""
     for node in table.parts("relationships"):
         rule = _reference(node, node.peek("from"), name, columns, known)
         if rule is not None:
@@ -96,14 +96,14 @@ def references(table: Node, name: str, columns: Columns, known: Known) -> Iterat
 
 
 def reference_of(node: Node, column: Column, table: str, known: Known) -> ReferenceRule | None:
-    """The relationship of one property."""
+    """Read the relationship of a property as a reference."""
     return _reference(node, f"{table}.{column.name}", table, {column.name: column}, known)
 
 
 def _reference(
     node: Node, own: Any, table: str, columns: Columns, known: Known
 ) -> ReferenceRule | None:
-    here, there = _parted(own), _parted(node.peek("to"))
+    here, there = _split_reference(own), _split_reference(node.peek("to"))
     if node.peek("type") not in (None, "foreignKey") or not here or not there:
         node.refuse(f"from {own} to {node.peek('to')}")
         return None
@@ -123,12 +123,12 @@ def _reference(
     )
     node.take("type")
     node.take("to")
-    return rule if _stands(rule, columns, node) else None
+    return rule if _is_valid(rule, columns, node) else None
 
 
-def _parted(told: Any) -> tuple[str, tuple[str, ...]] | None:
-    """The table and its columns that `table.column`, or several of one table, name."""
-    items = told if isinstance(told, list) else [told]
+def _split_reference(value: Any) -> tuple[str, tuple[str, ...]] | None:
+    """Split `table.column`, or a list of them for one table, into the table and its columns."""
+    items = value if isinstance(value, list) else [value]
     found = [_REFERENCE.fullmatch(str(item)) for item in items]
     tables = {match[1] for match in found if match}
     if None in found or len(tables) != 1:
@@ -139,7 +139,7 @@ def _parted(told: Any) -> tuple[str, tuple[str, ...]] | None:
 def freshness(
     levels: Sequence[Node], customs: Customs, table: str, columns: Columns
 ) -> Iterator[FreshnessRule]:
-    """The service levels that say how fresh a column of the table is."""
+    """Read the service levels about the freshness of a table's columns."""
     elements = {f"{table}.{name}": name for name in columns}
     known = [*(customs.take("freshness", lambda value: isinstance(value, list)) or [])]
     for level in levels:
@@ -148,39 +148,39 @@ def freshness(
         is_fresh = str(level.peek("property")).lower() == "freshness"
         if column is None or not is_fresh or not isinstance(count, int):
             continue
-        said = _next(known, column) or {"name": f"{column}_fresh", "onFail": "warn"}
+        extra = _pop_column(known, column) or {"name": f"{column}_fresh", "onFail": "warn"}
         rule = FreshnessRule(
             column=column,
             within=f"{count}{unit}",
-            name=str(said.get("name")),
-            on_fail=said.get("onFail", "warn"),
+            name=str(extra.get("name")),
+            on_fail=extra.get("onFail", "warn"),
             description=level.peek("description") or "",
         )
-        if _stands(rule, columns, level):
+        if _is_valid(rule, columns, level):
             for key in ("property", "value", "unit", "element", "description"):
                 level.take(key)
             yield rule
     if known:
-        customs.refuse("freshness", "the custom property tidemillFreshness: of no service level")
+        customs.refuse("freshness", "the custom property tidemillFreshness: no such service level")
 
 
-def _next(known: list[Any], column: str) -> Mapping[str, Any] | None:
-    """What is said of the next rule of a column; each is given once."""
-    for said in known:
-        if isinstance(said, Mapping) and said.get("column") == column:
-            known.remove(said)
-            return said
+def _pop_column(known: list[Any], column: str) -> Mapping[str, Any] | None:
+    """Remove and return the first entry for a column."""
+    for entry in known:
+        if isinstance(entry, Mapping) and entry.get("column") == column:
+            known.remove(entry)
+            return entry
     return None
 
 
 def ordered(rules: Sequence[WideRule], customs: Customs) -> tuple[WideRule, ...]:
-    """In the order that the table says; a name that comes again is told apart by a number."""
-    told = customs.take("order", lambda value: isinstance(value, list)) or []
-    place = {name: at for at, name in enumerate(told) if isinstance(name, str)}
+    """Sort rules in the order that the table declares; number repeated names."""
+    declared = customs.take("order", lambda value: isinstance(value, list)) or []
+    place = {name: at for at, name in enumerate(declared) if isinstance(name, str)}
     named: dict[str, WideRule] = {}
     for rule in rules:
-        name, again = rule.name, 2
+        name, number = rule.name, 2
         while name in named:
-            name, again = f"{rule.name}_{again}", again + 1
+            name, number = f"{rule.name}_{number}", number + 1
         named[name] = replace(rule, name=name)
-    return tuple(sorted(named.values(), key=lambda rule: place.get(rule.name, len(told))))
+    return tuple(sorted(named.values(), key=lambda rule: place.get(rule.name, len(declared))))

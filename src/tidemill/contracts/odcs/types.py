@@ -1,4 +1,4 @@
-"""Types of columns as the logical and physical types of a document, and back."""
+"""Convert column types to the logical and physical types of a document, and back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _FORMATS = {
     **{f"u{bits}": f"UInt{bits}" for bits in (8, 16, 32, 64, 128)},
     **{"f32": "Float32", "f64": "Float64"},
 }
-_FORMAT_OF = {name: told for told, name in _FORMATS.items()}
-# What a logical type alone stands for; the widest of its kind.
+_FORMAT_OF = {name: form for form, name in _FORMATS.items()}
+# The column type of a logical type without a physical one: the widest of its kind.
 _PLAIN = {
     "string": "String",
     "date": "Date",
@@ -38,35 +38,35 @@ _ELEMENTS = {
 
 
 def typed(dtype: DType) -> dict[str, Any]:
-    """The fields of a document's property that say a type."""
-    told: dict[str, Any] = {"logicalType": FAMILIES[dtype.name]}
+    """Return the fields of a property that declare a column type."""
+    logical: dict[str, Any] = {"logicalType": FAMILIES[dtype.name]}
     match dtype.name:
         case "List":
-            return {**told, "physicalType": "List", "items": _inner(dtype.args[0])}
+            return {**logical, "physicalType": "List", "items": _inner(dtype.args[0])}
         case "Array":
             width = {"minItems": dtype.args[1], "maxItems": dtype.args[1]}
             inner = _inner(dtype.args[0])
-            return {**told, "physicalType": "Array", "logicalTypeOptions": width, "items": inner}
+            return {**logical, "physicalType": "Array", "logicalTypeOptions": width, "items": inner}
         case "Struct":
             pairs = zip(dtype.args[::2], dtype.args[1::2], strict=True)
             fields = [{"name": str(name), **_inner(field)} for name, field in pairs]
-            return {**told, "physicalType": "Struct", "properties": fields}
+            return {**logical, "physicalType": "Struct", "properties": fields}
         case "Enum":
-            return {**told, "physicalType": "Enum"}
+            return {**logical, "physicalType": "Enum"}
     options = _options(dtype)
     more = {"logicalTypeOptions": options} if options else {}
-    return {**told, "physicalType": str(dtype), **more}
+    return {**logical, "physicalType": str(dtype), **more}
 
 
 def _inner(dtype: Any) -> dict[str, Any]:
-    told = typed(dtype)
+    fields = typed(dtype)
     if dtype.name == "Enum":
-        told["quality"] = [categories(dtype)]
-    return told
+        fields["quality"] = [categories(dtype)]
+    return fields
 
 
 def categories(dtype: DType) -> dict[str, Any]:
-    """The check of a document that says the categories of an Enum."""
+    """Return the check of a document that lists the categories of an Enum."""
     return {
         "name": "categories",
         "type": "library",
@@ -88,24 +88,24 @@ def _options(dtype: DType) -> dict[str, Any]:
 
 
 def type_of(node: Node, options: Node) -> DType | None:
-    """The type that a property says; None, with the reason noted, when columns have no such type."""
+    """Read the type of a property; None, with the reason listed, if there is no such column type."""
     logical, physical = node.take("logicalType"), node.take("physicalType")
     if logical not in (None, *_LOGICAL):
         node.note("logicalType", f"{logical} is none of {', '.join(_LOGICAL)}")
         logical = None
     if logical is None and physical is None:
-        # Records and lists show by their parts.
+        # Infer objects and arrays from their parts.
         logical = "object" if "properties" in node else "array" if "items" in node else None
     found = physical_type(physical, logical) if physical else None
     if found is None and logical is None:
-        said = f"the physical type {physical}" if physical else "it has no type; it"
-        node.refuse(f"{said} can't be read as a type of columns")
+        untyped = "the property has no type"
+        node.refuse(f"unknown physical type {physical}" if physical else untyped)
         return None
     if physical and physical != logical and (found is None or found.more):
         node.note("physicalType", f"{physical}{f' ({found.more})' if found else ''}")
     if found is not None and not found.outer:
         _format(options, found.dtype)
-        return _zoned(options, found.dtype)
+        return _with_zone(options, found.dtype)
     outer = found.outer if found is not None else ""
     return _logical(logical or FAMILIES[outer], node, options, outer)
 
@@ -121,14 +121,14 @@ def _logical(logical: str, node: Node, options: Node, outer: str) -> DType | Non
         case "vector":
             return _vector(node, options)
         case "timestamp":
-            return _zoned(options, DType("Datetime", ("us", None)))
+            return _with_zone(options, DType("Datetime", ("us", None)))
         case "string" if outer == "Enum":
             return _enum(node)
         case "string" if options.peek("format") == "binary":
             options.take("format")
             return DType("Binary")
-    told = options.peek("format")
-    dtype = DType(_FORMATS.get(told, "") if logical in ("integer", "number") else "")
+    form = options.peek("format")
+    dtype = DType(_FORMATS.get(str(form), "") if logical in ("integer", "number") else "")
     dtype = dtype if dtype.name else DType(_PLAIN[logical])
     _format(options, dtype)
     return dtype
@@ -138,15 +138,15 @@ def _format(options: Node, dtype: DType) -> None:
     options.take_if("format", *_options(dtype).values())
 
 
-def _zoned(options: Node, dtype: DType) -> DType:
-    """A moment with the zone that the options say, unless its own type says one."""
+def _with_zone(options: Node, dtype: DType) -> DType:
+    """Add the time zone of the options to a Datetime without one."""
     if dtype.name != "Datetime":
         return dtype
     zone = dtype.args[1]
     if zone is None and options.peek("timezone"):
         zone = options.peek("defaultTimezone") or "UTC"
     if zone is not None and not _is_zone(str(zone)):
-        options.note("defaultTimezone", f"{zone} is no time zone; UTC is taken")
+        options.note("defaultTimezone", f"{zone} is not a time zone; UTC is used")
         zone = "UTC"
     if options.peek("timezone") is (zone is not None):
         options.take("timezone")
@@ -164,7 +164,7 @@ def _is_zone(name: str) -> bool:
 
 def _array(node: Node, options: Node, outer: str) -> DType | None:
     if "items" not in node:
-        node.refuse("an array without items has no type")
+        node.refuse("an array without items has no item type")
         return None
     inner = _part(node.part("items"))
     if inner is None:
@@ -177,8 +177,8 @@ def _array(node: Node, options: Node, outer: str) -> DType | None:
     return DType("List", (inner,))
 
 
-def _is_width(told: Any) -> bool:
-    return isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 1 << 32
+def _is_width(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
 
 
 def _struct(node: Node) -> DType | None:
@@ -190,7 +190,7 @@ def _struct(node: Node) -> DType | None:
         elif dtype is not None:
             args += [str(name), dtype]
     if not args:
-        node.refuse("an object without properties that have a type")
+        node.refuse("an object without typed properties")
         return None
     return DType("Struct", tuple(args))
 
@@ -199,14 +199,14 @@ def _map(node: Node) -> DType | None:
     both = node.part("map")
     key, value = _part(both.part("key")), _part(both.part("value"))
     if key is None or value is None:
-        node.refuse("a map without types of its keys and values")
+        node.refuse("a map without types for its keys and values")
         return None
-    node.note("logicalType", "map is read as a list of records with key and value")
+    node.note("logicalType", "map is read as a list of structs with key and value")
     return DType("List", (DType("Struct", ("key", key, "value", value)),))
 
 
 def _vector(node: Node, options: Node) -> DType | None:
-    element, width = options.peek("elementType") or "float32", options.peek("dimensions")
+    element, width = str(options.peek("elementType") or "float32"), options.peek("dimensions")
     if element not in _ELEMENTS or not _is_width(width):
         node.refuse(f"a vector of {element} with {width or 'unknown'} dimensions")
         return None
@@ -216,7 +216,7 @@ def _vector(node: Node, options: Node) -> DType | None:
 
 
 def _enum(node: Node) -> DType:
-    """An Enum with the categories that its first check says; text, if there is no such check."""
+    """Return an Enum with the categories of its first such check; String without one."""
     for check in node.peek("quality") or ():
         values = (check.get("arguments") or {}).get("validValues")
         if check.get("name") == "categories" and isinstance(values, list):
@@ -225,7 +225,7 @@ def _enum(node: Node) -> DType:
 
 
 def _part(node: Node) -> DType | None:
-    """The type of items or of a field; what else its property says stays untaken."""
+    """Read the type of items or of a field; its other fields stay untaken."""
     dtype = type_of(node, node.part("logicalTypeOptions"))
     if dtype is not None and dtype.name == "Enum":
         take_categories(node.parts("quality"))
@@ -233,7 +233,7 @@ def _part(node: Node) -> DType | None:
 
 
 def take_categories(checks: list[Node]) -> None:
-    """Take the check that says the categories of an Enum."""
-    said = next(check for check in checks if check.peek("name") == "categories")
+    """Take the check that lists the categories of an Enum."""
+    check = next(check for check in checks if check.peek("name") == "categories")
     for key in ("name", "type", "metric", "arguments", "mustBe"):
-        said.take(key)
+        check.take(key)

@@ -1,4 +1,4 @@
-"""Values of columns as a document has them, and back; exact, but for what says otherwise."""
+"""Encode values of columns for a document, and decode them; exact unless a function says otherwise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = re.compile(r"(-?)PT(\d+)(?:\.(\d{1,6}))?S")
 
 
 def encoded(value: Any) -> Any:
-    """A value of a column as text, unless the document has its kind."""
+    """Encode a value; kinds that documents don't have become text."""
     match value:
         case bytes():
             return base64.b64encode(value).decode("ascii")
@@ -36,7 +36,7 @@ def encoded(value: Any) -> Any:
 
 
 def decoded(value: Any, dtype: DType) -> Any:
-    """What a document's value means in a column of a type; ValueError when it means none."""
+    """Decode a document's value for a column type; ValueError if it doesn't fit."""
     if value is None:
         return None
     read = _READ.get(dtype.name)
@@ -45,20 +45,20 @@ def decoded(value: Any, dtype: DType) -> Any:
     if dtype.is_number:
         return _number(value)
     if dtype.name in _TEXT and isinstance(value, date | datetime):
-        # Text such as 2026-01-01 without quotes is a day to YAML.
+        # YAML reads unquoted text such as 2026-01-01 as a date.
         return value.isoformat()
     return value
 
 
 def number_of(value: Any) -> Any:
-    """A bound as the number that a document needs; a decimal becomes the nearest float."""
+    """Encode a bound as a number; a decimal becomes the nearest float."""
     return float(value) if isinstance(value, Decimal) else encoded(value)
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
-    raise ValueError(f"{value!r} is no number")
+    raise ValueError(f"{value!r} is not a number")
 
 
 def _decimal(value: Any, dtype: DType) -> Any:
@@ -67,12 +67,12 @@ def _decimal(value: Any, dtype: DType) -> Any:
     try:
         return Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"{value!r} is no decimal") from None
+        raise ValueError(f"{value!r} is not a decimal") from None
 
 
 def _date(value: Any, dtype: DType) -> date:
     if isinstance(value, datetime):
-        raise ValueError(f"{value} is a moment, not a day")
+        raise ValueError(f"{value} is a timestamp, not a date")
     return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
@@ -83,7 +83,7 @@ def _datetime(value: Any, dtype: DType) -> datetime:
     zone = dtype.args[1]
     if zone is None:
         if moment.tzinfo is not None:
-            raise ValueError(f"{value} has a time zone, and the column has none")
+            raise ValueError(f"{value} has a time zone, but the column has none")
         return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=_zone(str(zone)))
@@ -102,7 +102,7 @@ def _time(value: Any, dtype: DType) -> time:
 def _duration(value: Any, dtype: DType) -> timedelta:
     found = _SECONDS.fullmatch(str(value))
     if found is None:
-        raise ValueError(f"{value!r} is no duration such as PT90S")
+        raise ValueError(f"{value!r} is not a duration such as PT90S")
     sign, seconds, rest = found.groups()
     length = timedelta(seconds=int(seconds), microseconds=int((rest or "").ljust(6, "0")))
     return -length if sign else length
@@ -112,7 +112,7 @@ def _binary(value: Any, dtype: DType) -> bytes:
     try:
         return base64.b64decode(str(value), validate=True)
     except ValueError:
-        raise ValueError(f"{value!r} is no Base64") from None
+        raise ValueError(f"{value!r} is not Base64") from None
 
 
 _READ: Mapping[str, Callable[[Any, DType], Any]] = {

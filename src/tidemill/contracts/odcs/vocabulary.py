@@ -1,4 +1,4 @@
-"""What the standard has no place for: the custom properties whose names begin with `tidemill`."""
+"""Read and write custom properties, named `tidemill...`, for terms that the standard doesn't have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tidemill.contracts.odcs.document import Node
 
 
 class Customs:
-    """The custom properties of an object; those of others, and those not taken, stay listed."""
+    """The custom properties of an object; those of other tools, and those not taken, are listed."""
 
     __slots__ = ("_found",)
 
@@ -22,7 +22,7 @@ class Customs:
                 self._found[name.removeprefix(ENGINE)] = item
 
     def take(self, name: str, valid: Callable[[Any], bool] = lambda value: True) -> Any:
-        """The value of `tidemillName`; None when there is none, or none that is valid."""
+        """Take the value of `tidemillName`; None if absent or invalid."""
         item = self._found.get(name[0].upper() + name[1:])
         if item is None:
             return None
@@ -34,11 +34,11 @@ class Customs:
         return value
 
     def refuse(self, name: str, why: str) -> None:
-        """List a property that was taken after all."""
+        """List a property that was taken, with a reason."""
         self._found[name[0].upper() + name[1:]].refuse(why)
 
 
-# Approved, and read by tools that don't know 3.2 yet.
+# An approved version that tools without support for 3.2 can read.
 API_VERSION = "v3.1.0"
 ENGINE = "tidemill"
 SEVERITIES = {"fail": "error", "quarantine": "error", "warn": "warning"}
@@ -51,7 +51,7 @@ BOUNDS = {
 
 
 def custom(**fields: Any) -> list[dict[str, Any]]:
-    """Custom properties, `tidemillOnFail` for `onFail`, of the fields that aren't None."""
+    """Return custom properties, `tidemillOnFail` for `onFail`, for the fields that aren't None."""
     return [
         {"property": f"{ENGINE}{name[0].upper()}{name[1:]}", "value": value}
         for name, value in fields.items()

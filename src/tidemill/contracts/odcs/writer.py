@@ -1,7 +1,7 @@
-"""A contract as a document of the Open Data Contract Standard.
+"""Write a contract as a document of the Open Data Contract Standard.
 
-What the standard has a place for stands there; the rest stands in `customProperties` whose names begin
-with `tidemill`. Nothing is said twice, so that an edit of the document has one place to be made.
+Terms that the standard has go to its fields, all others to `customProperties` named `tidemill...`. Each term
+is written once, so that an edit of the document needs one change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tidemill.core.partition import GRAINS, Grain
 
 
 def document(spec: ContractSpec) -> dict[str, Any]:
-    """The whole document; ContractError for a rule that can't be written."""
+    """Return the document of a contract; ContractError for a rule that can't be written."""
     levels = [*wider.service_levels(spec)]
     return {
         "apiVersion": API_VERSION,
@@ -39,14 +39,14 @@ def document(spec: ContractSpec) -> dict[str, Any]:
 
 
 def identifier(name: str) -> str:
-    """`DailySales` is daily-sales: an id that stays the same."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
-    return re.sub(r"[^a-z0-9]+", "-", parted.lower()).strip("-") or "contract"
+    """Derive a stable id from a name: `DailySales` becomes daily-sales."""
+    hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    return re.sub(r"[^a-z0-9]+", "-", hyphenated.lower()).strip("-") or "contract"
 
 
 def _table(spec: ContractSpec) -> dict[str, Any]:
     checks = [*_rows(spec.rows), *(_rule(spec, rule) for rule in spec.rules), *wider.checks(spec)]
-    return _told(
+    return _without_empty(
         name=spec.name,
         physicalType="table",
         description=spec.description,
@@ -63,23 +63,23 @@ def _table(spec: ContractSpec) -> dict[str, Any]:
     )
 
 
-def _told(**fields: Any) -> dict[str, Any]:
-    """The fields that say something."""
-    silent: tuple[Any, ...] = ("", [], {})
-    told = ((n, v) for n, v in fields.items() if v is not None and v is not False)
-    return {name: value for name, value in told if value not in silent}
+def _without_empty(**fields: Any) -> dict[str, Any]:
+    """Return the fields that aren't None, False or empty."""
+    empty: tuple[Any, ...] = ("", [], {})
+    present = ((n, v) for n, v in fields.items() if v is not None and v is not False)
+    return {name: value for name, value in present if value not in empty}
 
 
 def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
     keyed = column.name in spec.key
-    said = typed(column.dtype)
-    return _told(
+    types = typed(column.dtype)
+    return _without_empty(
         name=column.name,
         primaryKey=keyed,
         primaryKeyPosition=spec.key.index(column.name) + 1 if keyed else None,
-        logicalType=said["logicalType"],
-        physicalType=said["physicalType"],
-        logicalTypeOptions={**said.get("logicalTypeOptions", {}), **_options(column)},
+        logicalType=types["logicalType"],
+        physicalType=types["physicalType"],
+        logicalTypeOptions={**types.get("logicalTypeOptions", {}), **_options(column)},
         description=column.description,
         required=not column.nullable,
         unique=column.unique,
@@ -87,8 +87,8 @@ def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
         partitionKeyPosition=1 if column.partition is not None else None,
         classification="pii" if column.pii else None,
         quality=[*_values(column)],
-        properties=said.get("properties"),
-        items=said.get("items"),
+        properties=types.get("properties"),
+        items=types.get("items"),
         customProperties=custom(
             onFail=column.on_fail if column.on_fail != "quarantine" else None,
             partition=grain_said(column.partition),
@@ -103,27 +103,27 @@ def _property(spec: ContractSpec, column: Column) -> dict[str, Any]:
 
 
 def grain_said(partition: Grain | str | None) -> str | None:
-    """`1d` of a day; None for what isn't a length of time."""
-    said = {grain: text for text, grain in GRAINS.items()}
-    return said.get(partition) if isinstance(partition, Grain) else None
+    """Return the text of a grain, such as `1d`; None for a partitioning without one."""
+    texts = {grain: text for text, grain in GRAINS.items()}
+    return texts.get(partition) if isinstance(partition, Grain) else None
 
 
 def _options(column: Column) -> dict[str, Any]:
     lengths = ("minItems", "maxItems") if column.dtype.is_nested else ("minLength", "maxLength")
-    bounds = {told: number_of(getattr(column, name)) for name, told in BOUNDS.items()}
-    told = {
+    bounds = {field: number_of(getattr(column, name)) for name, field in BOUNDS.items()}
+    options = {
         lengths[0]: column.min_length,
         lengths[1]: column.max_length,
         "pattern": column.regex,
         **bounds,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _exact(column: Column) -> dict[str, str]:
-    """Bounds that are decimals, by their field: a document's numbers may be read as floats."""
-    told = {name: getattr(column, name) for name in BOUNDS}
-    return {name: str(value) for name, value in told.items() if isinstance(value, Decimal)}
+    """Return decimal bounds as text by field, because tools may read a document's numbers as floats."""
+    bounds = {name: getattr(column, name) for name in BOUNDS}
+    return {name: str(value) for name, value in bounds.items() if isinstance(value, Decimal)}
 
 
 def _values(column: Column) -> Iterator[dict[str, Any]]:
@@ -143,38 +143,38 @@ def _values(column: Column) -> Iterator[dict[str, Any]]:
 
 def _rule(spec: ContractSpec, rule: Rule) -> dict[str, Any]:
     try:
-        told = expressions.written(rule.expr)
+        expression = expressions.written(rule.expr)
     except ValueError as error:
         raise ContractError(
             f"{spec.place}: rule {rule.name} of contract {spec.name} can't be written: {error}"
         ) from None
-    return _told(
+    return _without_empty(
         name=rule.name,
         description=rule.description,
         type="custom",
         engine=ENGINE,
-        implementation={"check": "rule", **told},
+        implementation={"check": "rule", **expression},
         severity=SEVERITIES[rule.on_fail],
         customProperties=custom(onFail="quarantine" if rule.on_fail == "quarantine" else None),
     )
 
 
 def _rows(rows: Rows | None) -> Iterator[dict[str, Any]]:
-    """The number of rows: its bounds in the standard's words, the comparison with others in ours."""
+    """Write bounds on the rows in the standard's fields, the comparison with history in custom ones."""
     if rows is None:
         return
     severity = SEVERITIES[rows.on_fail]
     compared = custom(vsLast=rows.vs_last, within=rows.within)
     if rows.min is None and rows.max is None:
-        told = {"type": "custom", "engine": ENGINE, "implementation": {"check": "rows"}}
+        kind = {"type": "custom", "engine": ENGINE, "implementation": {"check": "rows"}}
     else:
-        told = {"type": "library", "metric": "rowCount", **_between(rows)}
-    yield _told(name="rows", **told, severity=severity, customProperties=compared)
+        kind = {"type": "library", "metric": "rowCount", **_between(rows)}
+    yield _without_empty(name="rows", **kind, severity=severity, customProperties=compared)
 
 
 def _between(rows: Rows) -> dict[str, Any]:
-    # The standard says of mustBeBetween that its ends are allowed, as they are here, and wants two
-    # different ones.
+    # The ends of mustBeBetween are included, as in `Rows`, and must be different.
+
     if rows.min is None:
         return {"mustBeLessOrEqualTo": rows.max}
     if rows.max is None:

@@ -1,1 +1,1 @@
-"""What is in the columns of a partition, in a few kilobytes: made, merged and compared without the rows."""
+"""Profile the columns of partitions in a few kilobytes, mergeable and comparable without the rows."""

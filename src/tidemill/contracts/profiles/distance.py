@@ -1,4 +1,4 @@
-"""How far two profiled columns are apart: exact up to the bins of their histograms."""
+"""Compute the distance between two profiled columns, exact up to the bins of their histograms."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tidemill.contracts.profiles.histogram import Floats, counts_of, edges_of
 from tidemill.contracts.profiles.record import Categories, ColumnProfile, Distance
 
 _GROUPS = 10
-# A group that is empty on one side counts as this share of it, or its index would be infinite.
+# The share of a group that is empty on one side; with 0 the stability index would be infinite.
 _LEAST_SHARE = 1e-4
 _DENSE = 1_000
 
 
 def distance(old: ColumnProfile, new: ColumnProfile) -> Distance:
-    """Compare a column with what it was; what can't be compared (no values, other types) is None."""
+    """Compare a column with an earlier profile; distances without values or a common type are None."""
     ks = error = moved = psi = None
     both = bool(old.present and new.present)
     if both and old.histogram is not None and new.histogram is not None:
         with np.errstate(over="ignore"):
             ks, error, moved, psi = _of_numbers(old, new)
     elif both and old.categories is not None and new.categories is not None:
-        psi = _index(*_listed(old.categories, new.categories))
+        psi = _index(*_category_shares(old.categories, new.categories))
     return Distance(
         name=new.name,
         missing=_share(new) - _share(old),
@@ -38,17 +38,17 @@ def distance(old: ColumnProfile, new: ColumnProfile) -> Distance:
 def _of_numbers(old: ColumnProfile, new: ColumnProfile) -> tuple[float, float, float, float]:
     one, other = _shares(old), _shares(new)
     points = _points(one, other)
-    ks, (least, most) = _apart(one, other, points), _bounds(one, other)
+    ks, (least, most) = _ks(one, other, points), _ks_bounds(one, other)
     if _is_dense(old) and _is_dense(new):
-        # Where one begins or ends inside a bin, they may be farthest apart.
+        # The maximum may lie where the values of one begin or end inside a bin.
         one, other = _clipped(one, old), _clipped(other, new)
-        ks = max(ks, _apart(one, other, np.concatenate([one.ends, other.ends])))
+        ks = max(ks, _ks(one, other, np.concatenate([one.ends, other.ends])))
     psi = _index(*_groups(one, other, points))
     return ks, max(most - ks, ks - least), _wasserstein(one, other), psi
 
 
 def _is_dense(column: ColumnProfile) -> bool:
-    """Whether there are so many values that hardly any bin holds just one of them."""
+    """Whether a column has so many distinct values that hardly any bin holds just one."""
     return not column.is_exact and (column.distinct or 0) > _DENSE
 
 
@@ -58,7 +58,7 @@ def _share(column: ColumnProfile) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """The shares of the finite values by bin, and what is below and above all of them.
+    """The shares of the finite values by bin, and the shares of -inf (`below`) and inf (`above`).
 
     `blur` is the share that may be on the wrong side of an edge.
     """
@@ -75,17 +75,17 @@ class _Shares:
         return np.concatenate([self.low[:1], self.high[-1:]])
 
     def surely(self, points: Floats) -> Floats:
-        """The share that lies in bins that end at or before each point."""
+        """Return the share in bins that end at or before each point: a lower bound."""
         sums = np.concatenate([[0.0], np.cumsum(self.shares)])
         return self.below + sums[np.searchsorted(self.high, points, side="right")]
 
     def maybe(self, points: Floats) -> Floats:
-        """The share that lies in bins that begin before each point."""
+        """Return the share in bins that begin before each point: an upper bound."""
         sums = np.concatenate([[0.0], np.cumsum(self.shares)])
         return self.below + sums[np.searchsorted(self.low, points, side="left")]
 
     def share_below(self, points: Floats) -> Floats:
-        """The share below each point, as if bins were filled evenly."""
+        """Return the share below each point, interpolated within bins."""
         surely, maybe = self.surely(points), self.maybe(points)
         if not self.shares.size:
             return surely
@@ -114,12 +114,12 @@ def _shares(column: ColumnProfile) -> _Shares:
 
 
 def _clipped(shares: _Shares, column: ColumnProfile) -> _Shares:
-    """The first bin from the least value on, the last one up to the greatest."""
+    """Clip the first bin to the minimum and the last bin to the maximum."""
     low, high = shares.low.copy(), shares.high.copy()
     assert column.least is not None
     assert column.most is not None
     least, most = float(column.least), float(column.most)
-    # Bins that came from another grid may lie beyond.
+    # Bins from another grid may lie beyond.
     low[0] = min(max(low[0], least), high[0])
     high[-1] = max(min(high[-1], most), low[-1])
     return replace(shares, low=low, high=high)
@@ -130,12 +130,12 @@ def _points(one: _Shares, other: _Shares) -> Floats:
     return points if points.size else np.zeros(1)
 
 
-def _bounds(one: _Shares, other: _Shares) -> tuple[float, float]:
-    """What the KS statistic of the values is at least, and at most."""
+def _ks_bounds(one: _Shares, other: _Shares) -> tuple[float, float]:
+    """Return a lower and an upper bound of the KS statistic of the values."""
     points = _points(one, other)
     surely = [side.surely(points) for side in (one, other)]
     maybe = [side.maybe(points) for side in (one, other)]
-    # Between two points the shares are at least what is sure at the one, at most what may be at the next.
+    # Between two points a share lies between its lower bound at the first and its upper bound at the next.
     most = max(
         float((maybe[0][1:] - surely[1][:-1]).max(initial=0)),
         float((maybe[1][1:] - surely[0][:-1]).max(initial=0)),
@@ -149,19 +149,19 @@ def _bounds(one: _Shares, other: _Shares) -> tuple[float, float]:
     return least - blur, most + blur
 
 
-def _apart(one: _Shares, other: _Shares, points: Floats) -> float:
+def _ks(one: _Shares, other: _Shares, points: Floats) -> float:
     return float(np.abs(one.share_below(points) - other.share_below(points)).max(initial=0))
 
 
 def _wasserstein(one: _Shares, other: _Shares) -> float:
-    """The area between the two; infinite when they differ in how much of them is infinite."""
+    """Return the area between the distributions; infinite if their shares of infinities differ."""
     if (one.below, one.above) != (other.below, other.above):
         return math.inf
     points = _points(one, other)
-    apart = one.share_below(points) - other.share_below(points)
-    start, end = apart[:-1], apart[1:]
+    gap = one.share_below(points) - other.share_below(points)
+    start, end = gap[:-1], gap[1:]
     size = np.abs(start) + np.abs(end)
-    # Where they cross inside a piece, it is two triangles.
+    # A segment in which they cross consists of two triangles.
     crossed = start * end < 0
     height = np.where(crossed, (start**2 + end**2) / (2 * np.where(size > 0, size, 1)), size / 2)
     with np.errstate(over="ignore"):
@@ -169,7 +169,7 @@ def _wasserstein(one: _Shares, other: _Shares) -> float:
 
 
 def _groups(one: _Shares, other: _Shares, points: Floats) -> tuple[Floats, Floats]:
-    """The shares of both between the deciles of the first."""
+    """Return the shares of both between the deciles of the first."""
     below = one.share_below(points)
     wanted = np.arange(1, _GROUPS) / _GROUPS
     cuts = np.unique(points[np.minimum(np.searchsorted(below, wanted), points.size - 1)])
@@ -177,8 +177,8 @@ def _groups(one: _Shares, other: _Shares, points: Floats) -> tuple[Floats, Float
     return np.diff(sides[0]), np.diff(sides[1])
 
 
-def _listed(old: Categories, new: Categories) -> tuple[Floats, Floats]:
-    """The shares of the categories whose counts both know, and of all others together."""
+def _category_shares(old: Categories, new: Categories) -> tuple[Floats, Floats]:
+    """Return the shares of the categories with known counts on both sides, and of the rest together."""
     known = [
         name
         for name in dict.fromkeys((*old.counts, *new.counts))
@@ -193,7 +193,7 @@ def _listed(old: Categories, new: Categories) -> tuple[Floats, Floats]:
 
 
 def _index(old: Floats, new: Floats) -> float:
-    """The population stability index of two lists of shares."""
+    """Return the population stability index of two lists of shares."""
     either = np.maximum(old, new) > 0
     one, other = (np.maximum(side[either], _LEAST_SHARE) for side in (old, new))
     return float(((other - one) * np.log(other / one)).sum())

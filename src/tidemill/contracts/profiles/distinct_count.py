@@ -1,9 +1,9 @@
-"""How many different values a sketch has seen.
+"""Estimate the number of distinct values from a sketch.
 
-A sketch is the 32-bit hashes of its values while those are few (`f`), else the registers of a
-HyperLogLog (`m`): by the first bits of the hashes, the longest run of zeros after them, and one.
-Source: Ertl, New cardinality estimation algorithms for HyperLogLog sketches, 2017, whose estimator
-needs no correction of bias.
+A sketch holds the 32-bit hashes of its values if they are few (`f`), else the registers of a HyperLogLog
+(`m`): for each prefix of the hashes, the longest run of zeros after it, plus one.
+Source: Ertl, New cardinality estimation algorithms for HyperLogLog sketches, 2017; the estimator needs no
+bias correction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-# So many values are counted exactly.
+# The most values that are counted exactly.
 EXACT = 64
 FEW, MANY = b"f", b"m"
 BITS = 9
@@ -20,7 +20,7 @@ RANKS = 32 - BITS
 
 
 def distinct(sketch: bytes) -> int:
-    """The number of different values: exact up to 64, else estimated, with a standard error of 4.6 %."""
+    """Return the number of distinct values: exact up to 64, then with a standard error of 4.6 %."""
     if sketch[:1] != MANY:
         return len(sketch) // 4
     counts = Counter(sketch[1:])
@@ -29,7 +29,7 @@ def distinct(sketch: bytes) -> int:
         total = (total + counts[rank]) / 2
     total += REGISTERS * _sigma(counts[0] / REGISTERS)
     estimate = REGISTERS**2 / (2 * math.log(2) * total)
-    # Among so many, some share a hash.
+    # Correct for hash collisions.
     return round(-(2.0**32) * math.log1p(-min(estimate / 2.0**32, 0.999)))
 
 

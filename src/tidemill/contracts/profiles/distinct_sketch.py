@@ -1,7 +1,7 @@
-"""Sketches that tell how many different values there are (see `domain/distinct.py`).
+"""Build and merge sketches of distinct values; `distinct_count` evaluates them.
 
-What is merged is what the whole would have given. Values are told apart by a hash of 32 bits, which
-is the same with every version of Polars.
+A merged sketch equals the sketch of all values together. Values are identified by a 32-bit hash that
+doesn't depend on the version of Polars.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FACTORS = tuple(map(np.uint64, (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x9E377
 
 
 def mixed(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
-    """64-bit patterns, in an order that has nothing to do with theirs."""
+    """Mix the bits of 64-bit patterns (the first step of their hash)."""
     found: npt.NDArray[np.uint64] = bits.view(np.uint64) * _FACTORS[0]
     for factor in _FACTORS[1:]:
         found ^= found >> _SHIFT
@@ -34,7 +34,7 @@ def mixed(bits: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
 
 
 def hashed(bits: npt.NDArray[Any]) -> Hashes:
-    """A hash of each 64-bit pattern."""
+    """Hash each 64-bit pattern to 32 bits."""
     found: Hashes = (mixed(bits) >> _SHIFT).astype(np.uint32)
     return found
 
@@ -42,11 +42,11 @@ def hashed(bits: npt.NDArray[Any]) -> Hashes:
 def raise_registers(
     registers: Registers, hashes: Hashes, missing: npt.NDArray[np.bool_] | None = None
 ) -> None:
-    """Take hashes in, a row of them for each row of registers; those of missing values don't count."""
+    """Add hashes to registers, one row of hashes per row of registers, except those of missing values."""
     at = (hashes >> np.uint32(RANKS)).astype(np.intp)
     at += np.arange(0, registers.size, REGISTERS)[:, None]
     rest = (hashes & _REST).astype(np.float32).view(np.uint32) >> np.uint32(23)
-    # The longest run of zeros after the bits that choose the register, and one; all zeros are 0.0.
+    # The run of zeros after the bits that choose the register, plus one; if all are zeros, the float is 0.0.
     ranks = np.minimum(np.uint32(_FIRST) - rest, np.uint32(RANKS + 1)).astype(np.uint8)
     if missing is not None:
         ranks[missing] = 0
@@ -54,7 +54,7 @@ def raise_registers(
 
 
 def different(hashes: Hashes) -> Hashes:
-    """The hashes in rising order, each once."""
+    """Return the distinct hashes in ascending order."""
     ordered = np.sort(hashes)
     if ordered.size < 2:
         return ordered
@@ -63,14 +63,14 @@ def different(hashes: Hashes) -> Hashes:
 
 
 def sketch_of(hashes: Hashes) -> bytes:
-    """The sketch of values by their hashes; each may come any number of times."""
+    """Return the sketch of hashed values; duplicates are allowed."""
     registers = np.zeros((1, REGISTERS), np.uint8)
     raise_registers(registers, hashes[None, :])
     return sketch(registers[0], hashes)
 
 
 def sketch(registers: Registers, hashes: Hashes) -> bytes:
-    """The sketch of values by their registers, and their hashes if those fill no more than 64."""
+    """Encode a sketch: the distinct hashes if they are at most 64, else the registers."""
     if np.count_nonzero(registers) <= EXACT:
         few = different(hashes)
         if few.size <= EXACT:
@@ -79,7 +79,7 @@ def sketch(registers: Registers, hashes: Hashes) -> bytes:
 
 
 def merge_sketches(sketches: Sequence[bytes]) -> bytes:
-    """The sketch of all values together; of none it is empty."""
+    """Merge sketches; the result is empty without any."""
     if not sketches:
         return b""
     few = [

@@ -1,7 +1,7 @@
-"""Histograms with asinh-spaced bins: mergeable, and fine enough to compare distributions by.
+"""Histograms with asinh-spaced bins: mergeable, and fine enough to compare distributions.
 
-Fixed quantile bins get the Wasserstein distance wrong by tens of per cent when a distribution moves
-out of them; these bins are everywhere, and as narrow as what they hold is near.
+With fixed quantile bins, the Wasserstein distance is wrong by tens of per cent when a distribution moves out
+of them. These bins cover all numbers, and are narrower the nearer they are to the centre.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 FINENESS = 50
-# The bin of the greatest float, and beyond it those of the infinities.
+# The bin of the greatest float; the infinities have the bins beyond it.
 LAST = math.floor(FINENESS * math.asinh(np.finfo(np.float64).max))
 INFINITE = LAST + 1
 _IQR_TO_SD = 1.349
 _GREATEST = float(np.finfo(np.float64).max)
-# Lengths have a grid of their own, the same everywhere: each length up to 50 has its bin.
+# All lengths share this grid: each length up to 50 has its own bin.
 LENGTHS = Grid(center=0.0, scale=1.0)
 
 
 def grid_of(values: Floats) -> Grid | None:
-    """The grid for values like these; None if all are missing.
+    """Choose a grid for values like these; None if all are missing.
 
-    Median and IQR / 1.349; where half of them are equal, the standard deviation; where all are, a
-    thousandth of the value.
+    The centre is the median. The scale is IQR / 1.349; if that is 0, the standard deviation; if that is 0
+    too, a thousandth of the value.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -46,14 +46,14 @@ def grid_of(values: Floats) -> Grid | None:
             float(finite.std()),
             abs(center) / 1000,
         ):
-            # A scale so small that dividing by it overflows tells nothing apart.
+            # Dividing by a smaller scale would overflow.
             if 1e-290 < scale < math.inf:
                 return Grid(center=center, scale=scale)
     return Grid(center=center, scale=1.0)
 
 
 def binned(values: Floats, grid: Grid) -> Ints:
-    """The bin of each value; none is NaN."""
+    """Return the bin of each value; values must not be NaN."""
     with np.errstate(over="ignore"):
         spread = (values - grid.center) / grid.scale
     bins = np.floor(FINENESS * np.arcsinh(np.clip(spread, -_GREATEST, _GREATEST)))
@@ -64,16 +64,16 @@ def binned(values: Floats, grid: Grid) -> Ints:
 
 
 def histogram_of(values: Floats, grid: Grid) -> Histogram:
-    """How the values, none of them NaN, fall into the bins of `grid`."""
+    """Count values, none of them NaN, in the bins of `grid`."""
     bins = binned(values, grid)
     return summed(grid, bins, np.ones(bins.size, dtype=np.int64))
 
 
 def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
-    """All values of all parts on the grid of the first.
+    """Merge histograms on the grid of the first.
 
-    A part with another grid is moved bin by bin; where a bin lies across an edge of the grid, its
-    values go to the side of its middle, and `blur` grows by how many those are at most.
+    A part with another grid is moved bin by bin. If a bin crosses an edge of the grid, its values go to the
+    side of its middle, and `blur` grows by their number.
     """
     grid = parts[0].grid
     moved = [moved_to(part, grid) for part in parts]
@@ -86,7 +86,7 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
 
 
 def moved_to(part: Histogram, grid: Grid) -> Histogram:
-    """The histogram on another grid."""
+    """Move a histogram to another grid."""
     if part.grid == grid:
         return part
     low, high = edges_of(part)
@@ -109,7 +109,7 @@ def counts_of(part: Histogram) -> Ints:
 
 
 def edges_of(part: Histogram) -> tuple[Floats, Floats]:
-    """Where each bin begins and where it ends; those of the infinities are infinite."""
+    """Return the lower and upper edges of the bins; those of the infinities are infinite."""
     bins = bins_of(part)
     low, high = _edges(bins, part.grid), _edges(bins + 1, part.grid)
     for sign in (-1, 1):
@@ -118,7 +118,7 @@ def edges_of(part: Histogram) -> tuple[Floats, Floats]:
 
 
 def quantile(part: Histogram, share: float) -> float | None:
-    """The value below which this share of the values is, to within its bin; None without values."""
+    """Return a quantile to within its bin; None without values."""
     counts = counts_of(part)
     if not counts.size:
         return None
@@ -135,7 +135,7 @@ def _edges(bins: Ints, grid: Grid) -> Floats:
 
 
 def summed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
-    """The histogram of counts by bin, in any order; a bin may come several times."""
+    """Build a histogram from bins, in any order and possibly repeated, and their counts."""
     held, where = np.unique(bins, return_inverse=True)
     sums = np.zeros(held.size, dtype=np.int64)
     np.add.at(sums, where, counts)
@@ -143,7 +143,7 @@ def summed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
 
 
 def packed(grid: Grid, bins: Ints, counts: Ints, *, blur: int = 0) -> Histogram:
-    """The histogram of counts by bin, in rising order; each as narrow as all of its kind can be."""
+    """Encode a histogram from bins in ascending order and their counts, as narrowly as possible."""
     size = bins.size
     if not size:
         return Histogram(grid=grid, size=0, bins=b"", counts=b"", blur=blur)

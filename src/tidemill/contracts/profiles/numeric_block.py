@@ -1,8 +1,8 @@
-"""What a block of numeric columns holds: one pass over all of them, a few rows at a time.
+"""Compute statistics of a block of numeric columns in one pass, a few rows at a time.
 
-For partitions of some hundred rows a call of NumPy costs more than what it does. So the columns lie
-side by side in a matrix, and each step is taken for all of them at once; a step for what only some
-columns have (missing values, infinities, integers beyond 2**53) is taken only when one has it.
+For partitions of some hundred rows, the overhead of NumPy calls dominates. So the columns form a matrix, and
+each step processes all of them at once. Steps for special cases (missing values, infinities, integers beyond
+2**53) run only if a column needs them.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from tidemill.contracts.profiles.histogram import (
 )
 from tidemill.contracts.profiles.record import Grid, Histogram
 
-# So many rows stay in the cache between two steps.
+# Rows per step, so that they stay in the cache between two steps.
 BLOCK = 1 << 13
 EXACT_FLOATS = 2.0**53
-# So many cells are looked at together.
+# Cells per block.
 CELLS = 1 << 17
-# Counting by position beats sorting until there are so many more places than values.
+# Counting by position beats sorting up to this many places per value.
 _SPARSE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A column of numbers: as floats, NaN where one is missing; beyond 2**53 also as integers."""
+    """A column of numbers as floats, with NaN for missing ones; beyond 2**53 also as integers."""
 
     floats: npt.NDArray[Any]
     integers: npt.NDArray[Any] | None = None
@@ -54,7 +54,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """What the values of one column come to; see `ColumnProfile`."""
+    """The statistics of one column; see `ColumnProfile`."""
 
     missing: int
     least: float
@@ -68,7 +68,7 @@ class Spread:
 
 @dataclass(slots=True)
 class _Totals:
-    """What was taken in so far; a row for each column."""
+    """The running statistics, one row per column."""
 
     rows: int
     registers: Registers = field(init=False)
@@ -87,24 +87,24 @@ class _Totals:
 
 
 def spreads(columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> list[Spread]:
-    """What each column holds, on its grid or, where that is None, on the one of its own values.
+    """Compute the statistics of columns, each on its grid or, if that is None, on one for its values.
 
-    The columns may be of many frames.
+    The columns may be of different frames.
     """
     used = [grid or grid_of(column.floats) for column, grid in zip(columns, grids, strict=True)]
     found: dict[int, Spread] = {}
     with np.errstate(all="ignore"):
         for group in _groups([len(column.floats) for column in columns]):
             block = _Block([columns[n] for n in group], [used[n] for n in group])
-            block.take_all()
+            block.process()
             found.update(zip(group, block.spreads(), strict=True))
     return [found[n] for n in range(len(columns))]
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions of columns of one length each, so many that their block stays in the cache.
+    """Group columns of the same length into blocks that fit in the cache; yield their positions.
 
-    Shorter ones filled up would be summed in another order, and have other last digits.
+    Padding shorter columns would change the order of summation, and so their last digits.
     """
     by_length: dict[int, list[int]] = {}
     for n, length in enumerate(lengths):
@@ -115,7 +115,7 @@ def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 class _Block:
-    """Some columns of one length side by side."""
+    """Columns of the same length as rows of a matrix."""
 
     def __init__(self, columns: Sequence[Numbers], grids: Sequence[Grid | None]) -> None:
         self._columns = columns
@@ -128,35 +128,37 @@ class _Block:
         self._few: list[list[Hashes] | None] = [[] for _ in columns]
         self._wide = [n for n, column in enumerate(columns) if column.integers is not None]
 
-    def take_all(self) -> None:
-        """Take in all rows."""
+    def process(self) -> None:
+        """Process all rows."""
         for start in range(0, self._length, BLOCK):
-            self._take(start)
+            self._process_rows(start)
 
-    def _take(self, start: int) -> None:
+    def _process_rows(self, start: int) -> None:
         stop = min(start + BLOCK, self._length)
         values = np.empty((len(self._columns), stop - start))
         for row, column in zip(values, self._columns, strict=True):
             row[:] = column.floats[start:stop]
-        # -0.0 and 0.0 are one value.
+        # -0.0 and 0.0 are the same value.
         values += 0.0
         missing = finite = None
         sums = values.sum(axis=1)
         if not np.isfinite(sums).all():
             missing, finite = np.isnan(values), np.isfinite(values)
-        self._ends(values, missing)
-        self._moments(values, sums, finite)
-        self._histograms(self._binned(values, finite, start, stop), values.size)
-        self._hashes(values, missing, start, stop)
+        self._add_extremes(values, missing)
+        self._add_moments(values, sums, finite)
+        self._add_histograms(self._bins(values, finite, start, stop), values.size)
+        self._add_hashes(values, missing, start, stop)
 
-    def _ends(self, values: Floats, missing: npt.NDArray[np.bool_] | None) -> None:
+    def _add_extremes(self, values: Floats, missing: npt.NDArray[np.bool_] | None) -> None:
         totals = self._totals
         totals.least = np.fmin(totals.least, np.fmin.reduce(values, axis=1))
         totals.most = np.fmax(totals.most, np.fmax.reduce(values, axis=1))
         if missing is not None:
             totals.missing += np.count_nonzero(missing, axis=1)
 
-    def _moments(self, values: Floats, sums: Floats, finite: npt.NDArray[np.bool_] | None) -> None:
+    def _add_moments(
+        self, values: Floats, sums: Floats, finite: npt.NDArray[np.bool_] | None
+    ) -> None:
         """Add mean and squared deviations of the finite values (Chan's formula)."""
         totals = self._totals
         count = np.full(len(values), float(values.shape[1]))
@@ -164,29 +166,29 @@ class _Block:
             count = np.count_nonzero(finite, axis=1).astype(np.float64)
             sums = np.where(finite, values, 0.0).sum(axis=1)
         mean = sums / np.maximum(count, 1)
-        apart = values - mean[:, None]
+        deviations = values - mean[:, None]
         if finite is not None:
-            apart[~finite] = 0.0
-        m2 = np.einsum("ij,ij->i", apart, apart)
+            deviations[~finite] = 0.0
+        m2 = np.einsum("ij,ij->i", deviations, deviations)
         both = np.maximum(totals.finite + count, 1)
         step = mean - totals.mean
         totals.m2 += m2 + step * step * (totals.finite * count / both)
         totals.mean += step * (count / both)
         totals.finite += count
 
-    def _binned(
+    def _bins(
         self, values: Floats, finite: npt.NDArray[np.bool_] | None, start: int, stop: int
     ) -> Floats:
-        """The bin of each value, as a float; NaN where it is missing."""
+        """Return the bin of each value as a float; NaN for missing values."""
         bins: Floats = values - self._center
         for row in self._wide:
             integers = self._columns[row].integers
             assert integers is not None
             center = float(self._center[row, 0])
-            bins[row] = _apart(integers[start:stop], values[row], center)
+            bins[row] = _offsets(integers[start:stop], values[row], center)
         bins /= self._scale
         if not np.isfinite(bins.sum(axis=1)).all():
-            # What overflows is finite all the same, and infinities have bins of their own.
+            # Finite values that overflow go to the last bin; infinities have their own bins.
             inner = np.isfinite(values) if finite is None else finite
             over = inner & np.isinf(bins)
             bins = np.arcsinh(bins)
@@ -199,11 +201,11 @@ class _Block:
         np.floor(bins, out=bins)
         return bins
 
-    def _histograms(self, bins: Floats, size: int) -> None:
+    def _add_histograms(self, bins: Floats, size: int) -> None:
         first, last = np.fmin.reduce(bins, axis=1), np.fmax.reduce(bins, axis=1)
         empty = np.isnan(first)
         first[empty] = last[empty] = 0.0
-        # Each column has a stretch of places, the first of which is for what is missing.
+        # Each column has a range of places, the first of which is for missing values.
         ends = np.cumsum(last - first + 2)
         starts = ends - (last - first + 2)
         bins += (1 - first)[:, None]
@@ -221,7 +223,7 @@ class _Block:
         for row, (low, high), offset in zip(self._counted, bounds, offsets, strict=True):
             row.append((held[low:high] + offset, counts[low:high]))
 
-    def _hashes(
+    def _add_hashes(
         self, values: Floats, missing: npt.NDArray[np.bool_] | None, start: int, stop: int
     ) -> None:
         bits = values.view(np.uint64)
@@ -243,10 +245,10 @@ class _Block:
             few.append(different(present))
 
     def spreads(self) -> list[Spread]:
-        """What was taken in."""
-        return list(self._spreads())
+        """Return the statistics of each column."""
+        return list(self._column_spreads())
 
-    def _spreads(self) -> Iterator[Spread]:
+    def _column_spreads(self) -> Iterator[Spread]:
         totals = self._totals
         figures = zip(
             totals.missing.tolist(),
@@ -272,15 +274,15 @@ class _Block:
             )
 
 
-def _apart(integers: npt.NDArray[Any], values: Floats, center: float) -> Floats:
-    """How far integers are from the center: exactly, unless it is no integer or 2**62 away."""
+def _offsets(integers: npt.NDArray[Any], values: Floats, center: float) -> Floats:
+    """Return the offsets of integers from the centre: exact if it is an integer less than 2**62 away."""
     if center != int(center):
         return values - center
     whole = integers.view(np.uint64) - np.uint64(int(center) % 2**64)
-    apart = values - center
-    near = np.abs(apart) < 2.0**62
-    apart[near] = whole.view(np.int64)[near]
-    return apart
+    offsets = values - center
+    near = np.abs(offsets) < 2.0**62
+    offsets[near] = whole.view(np.int64)[near]
+    return offsets
 
 
 def _joined(few: list[Hashes] | None) -> Hashes:

@@ -1,4 +1,4 @@
-"""The profile of numbers and times: what of them is made a matrix, and what is told in their own type."""
+"""Profile columns of numbers and times: as floats in blocks, with extremes in their own type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from tidemill.contracts.profiles.numeric_block import EXACT_FLOATS, Numbers, Spread, spreads
 from tidemill.contracts.profiles.record import Grid, Scalar
 
-# Types whose values no integer and no float of 64 bits holds: their extremes are told as text.
+# Types whose values don't fit into 64 bits: their extremes are stored as text.
 _WIDE = (pl.Decimal, pl.Int128, pl.UInt128)
 _LARGE = (pl.Int64, pl.UInt64, pl.Datetime, pl.Duration)
 
@@ -22,7 +22,7 @@ def is_numeric(dtype: pl.DataType) -> bool:
 
 
 def numbers_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[dict[str, Any]]:
-    """The parts of the profiles of these columns, on these grids or on their own."""
+    """Return the fields of the profiles of columns, on the given grids or on ones of their own."""
     numbers = [_numbers(series) for series, _ in wanted]
     found = spreads(numbers, [grid for _, grid in wanted])
     return [
@@ -53,15 +53,15 @@ def _is_large(least: Any, most: Any) -> bool:
 def _times(values: Any) -> Numbers:
     integers = values.view(np.int64) if values.dtype.itemsize == 8 else values.astype(np.int64)
     floats = integers.astype(np.float64)
-    gone = np.isnat(values)
-    if gone.any():
-        floats[gone] = np.nan
+    missing = np.isnat(values)
+    if missing.any():
+        floats[missing] = np.nan
     large = bool((np.abs(floats) >= EXACT_FLOATS).any())
     return Numbers(floats, integers if large else None)
 
 
 def _parts(series: pl.Series, held: Numbers, spread: Spread) -> dict[str, Any]:
-    least, most = _ends(series, held, spread)
+    least, most = _extremes(series, held, spread)
     return {
         "nans": spread.missing - series.null_count(),
         "least": least,
@@ -74,7 +74,9 @@ def _parts(series: pl.Series, held: Numbers, spread: Spread) -> dict[str, Any]:
     }
 
 
-def _ends(series: pl.Series, held: Numbers, spread: Spread) -> tuple[Scalar | None, Scalar | None]:
+def _extremes(
+    series: pl.Series, held: Numbers, spread: Spread
+) -> tuple[Scalar | None, Scalar | None]:
     if spread.least != spread.least:
         return None, None
     if series.dtype.is_float():

@@ -1,8 +1,8 @@
-"""Profiles of partitions: made from the rows once, then merged and compared without them.
+"""Profile the rows of partitions once, then merge and compare the profiles without the rows.
 
-Equal columns have equal profiles, byte for byte. What is merged is what the whole would have given:
-counts, extremes, sketches and histograms on one grid exactly, moments up to rounding, categories up to
-what `missed` says.
+Equal columns have equal profiles, byte for byte. Merging gives the profile of all rows together: exactly for
+counts, extremes, sketches and histograms on the same grid, up to rounding for moments, and up to `missed` for
+categories.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tidemill.contracts.profiles.text_columns import binaries, booleans, hashes_
 
 
 def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> Profile:
-    """The profile of all columns; one that has no grid gets that of its own values."""
+    """Profile all columns of a frame; a column without a given grid gets one for its values."""
     known = grids or {}
     series = frame.get_columns()
     columns = columns_of([(column, known.get(column.name)) for column in series])
@@ -38,7 +38,7 @@ def profile_of(frame: pl.DataFrame, grids: Mapping[str, Grid] | None = None) -> 
 
 
 def columns_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnProfile]:
-    """The profiles of columns, which may be of many frames."""
+    """Profile columns, which may be of different frames."""
     numeric = [n for n, (series, _) in enumerate(wanted) if is_numeric(series.dtype)]
     parts = dict(zip(numeric, numbers_of([wanted[n] for n in numeric]), strict=True))
     return [
@@ -48,10 +48,10 @@ def columns_of(wanted: Sequence[tuple[pl.Series, Grid | None]]) -> list[ColumnPr
 
 
 def merge(profiles: Sequence[Profile]) -> Profile:
-    """The profile of the rows of all partitions together; at least one is given.
+    """Merge the profiles of partitions, at least one.
 
-    Columns that some parts lack are merged of those that have them. Histograms go to the grid of the
-    first part that has one; from another grid they are moved bin by bin, which `blur` tells.
+    A column is merged from the parts that have it. Histograms use the grid of the first part that has one;
+    from another grid they are moved bin by bin, which increases `blur`.
     """
     parts: dict[str, list[ColumnProfile]] = {}
     for profile in profiles:
@@ -59,14 +59,14 @@ def merge(profiles: Sequence[Profile]) -> Profile:
             parts.setdefault(column.name, []).append(column)
     return Profile(
         rows=sum(profile.rows for profile in profiles),
-        columns=tuple(map(_merged, parts.values())),
+        columns=tuple(map(_merge_columns, parts.values())),
     )
 
 
 def compare(old: Profile, new: Profile) -> tuple[Distance, ...]:
-    """How far each column that both have is from what it was, in the order of the new ones.
+    """Compare the columns that both profiles have, in the order of the new profile.
 
-    Two grids are compared as they are; then the error that `ks_error` tells is that of both.
+    Histograms on different grids are compared as they are; `ks_error` then covers the error of both.
     """
     before = {column.name: column for column in old.columns}
     return tuple(
@@ -78,7 +78,7 @@ def _column(series: pl.Series, parts: Mapping[str, Any]) -> ColumnProfile:
     dtype = series.dtype
     return ColumnProfile(
         name=series.name,
-        # The categories of an Enum are its contract's matter.
+        # The contract already records the categories of an Enum.
         dtype="Enum" if isinstance(dtype, pl.Enum) else str(dtype),
         rows=series.len(),
         nulls=series.null_count(),
@@ -87,9 +87,9 @@ def _column(series: pl.Series, parts: Mapping[str, Any]) -> ColumnProfile:
 
 
 def _other(series: pl.Series) -> Mapping[str, Any]:
-    """What is told of values that are no numbers; of some types only how many there are."""
-    tell = _OTHERS.get(series.dtype.base_type())
-    return tell(series) if tell else {}
+    """Return the fields for a column that isn't numeric; for some types there are only counts."""
+    profile = _OTHERS.get(series.dtype.base_type())
+    return profile(series) if profile else {}
 
 
 _OTHERS: Mapping[Any, Callable[[pl.Series], Mapping[str, Any]]] = {
@@ -102,45 +102,45 @@ _OTHERS: Mapping[Any, Callable[[pl.Series], Mapping[str, Any]]] = {
 }
 
 
-def _merged(parts: Sequence[ColumnProfile]) -> ColumnProfile:
+def _merge_columns(parts: Sequence[ColumnProfile]) -> ColumnProfile:
     last = parts[-1]
     filled = [part for part in parts if part.present]
-    finite, mean, m2 = _moments(filled)
+    finite, mean, m2 = _merge_moments(filled)
     return ColumnProfile(
         name=last.name,
         dtype=last.dtype,
         rows=sum(part.rows for part in parts),
         nulls=sum(part.nulls for part in parts),
         nans=sum(part.nans for part in parts),
-        least=_end(min, filled, [part.least for part in filled]),
-        most=_end(max, filled, [part.most for part in filled]),
+        least=_extreme(min, filled, [part.least for part in filled]),
+        most=_extreme(max, filled, [part.most for part in filled]),
         finite=finite,
         mean=mean,
         m2=m2,
-        sketch=_merged_sketch(filled),
-        histogram=_merged_histogram([part.histogram for part in filled]),
-        categories=_merged_categories([part.categories for part in filled or parts]),
-        lengths=_merged_histogram([part.lengths for part in filled or parts]),
+        sketch=_merge_column_sketches(filled),
+        histogram=_merge_if_complete([part.histogram for part in filled]),
+        categories=_merge_categories([part.categories for part in filled or parts]),
+        lengths=_merge_if_complete([part.lengths for part in filled or parts]),
     )
 
 
-def _moments(parts: Iterable[ColumnProfile]) -> tuple[int, float, float]:
-    """Number, mean and squared deviations of the values of all parts (Chan's formula)."""
+def _merge_moments(parts: Iterable[ColumnProfile]) -> tuple[int, float, float]:
+    """Merge counts, means and sums of squared deviations (Chan's formula)."""
     total, mean, m2 = 0, 0.0, 0.0
     for part in parts:
         if part.finite:
-            apart = part.mean - mean
+            step = part.mean - mean
             both = total + part.finite
-            m2 += part.m2 + apart * apart * (total * part.finite / both)
-            mean += apart * (part.finite / both)
+            m2 += part.m2 + step * step * (total * part.finite / both)
+            mean += step * (part.finite / both)
             total = both
     return total, mean, m2
 
 
-def _end(
+def _extreme(
     choose: Any, parts: Sequence[ColumnProfile], ends: Sequence[Scalar | None]
 ) -> Scalar | None:
-    """The outermost of the parts' ends; None when one has none, or they are of several types."""
+    """Return the minimum or maximum of the parts' extremes; None if one is missing or types differ."""
     kinds = {_kind(part.dtype, end) for part, end in zip(parts, ends, strict=True)}
     if len(kinds) != 1 or None in ends:
         return None
@@ -154,8 +154,8 @@ def _kind(dtype: str, end: Scalar | None) -> type:
     return float
 
 
-def _merged_sketch(parts: Sequence[ColumnProfile]) -> bytes:
-    """Where one part lists its categories, and another has more than it can list, those are hashed."""
+def _merge_column_sketches(parts: Sequence[ColumnProfile]) -> bytes:
+    """Merge sketches; if some parts list their categories instead, hash these."""
     if not any(part.sketch for part in parts):
         return b""
     sketches = [part.sketch or _sketch_of_categories(part) for part in parts]
@@ -168,12 +168,12 @@ def _sketch_of_categories(column: ColumnProfile) -> bytes:
     return sketch_of(hashes_of(pl.Series([*column.categories.counts], dtype=pl.String))[0])
 
 
-def _merged_histogram(parts: Sequence[Histogram | None]) -> Histogram | None:
+def _merge_if_complete(parts: Sequence[Histogram | None]) -> Histogram | None:
     held = [part for part in parts if part is not None]
     return merge_histograms(held) if held and len(held) == len(parts) else None
 
 
-def _merged_categories(parts: Sequence[Categories | None]) -> Categories | None:
+def _merge_categories(parts: Sequence[Categories | None]) -> Categories | None:
     held = [part for part in parts if part is not None]
     if not held or len(held) < len(parts):
         return None

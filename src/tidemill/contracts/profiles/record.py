@@ -1,8 +1,8 @@
-"""What is in the columns of a partition, small enough to be kept with it and made to be merged.
+"""Records of column statistics, small enough to store with a partition, and mergeable.
 
-Figures of times are in the type's own unit: days of a Date since 1970, ns of a Time, and the time unit
-of a Datetime (since 1970, UTC) or a Duration. Arrays are kept as bytes, so that equal profiles are
-equal byte for byte.
+Times are in the unit of their type: days since 1970 for a Date, nanoseconds for a Time, and the time unit
+of a Datetime (since 1970, UTC) or a Duration. Arrays are stored as bytes, so that equal profiles are equal
+byte for byte.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Scalar: TypeAlias = bool | int | float | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Where the bins of a column are: bin n holds the x with `floor(50 * asinh((x - center) / scale))` n.
+    """The bins of a column: bin n holds the x with `floor(50 * asinh((x - center) / scale)) == n`.
 
-    Around the center they are `scale / 50` wide, far from it 2 % of the distance.
+    Bins near the centre are `scale / 50` wide; far from it, 2 % of the distance.
     """
 
     center: float
@@ -29,11 +29,11 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """How many values are in each bin that has any.
+    """The counts of values in the bins that have any.
 
-    `size` bins in rising order, signed, those of -inf and inf at the ends; and as many unsigned
-    counts. Both are little-endian, as narrow (1, 2, 4 or 8 bytes) as the largest allows. `blur` is by
-    how many values a count below an edge may be off, because parts came from another grid.
+    `bins` holds `size` signed bin numbers in ascending order, with -inf and inf at the ends; `counts` holds
+    as many unsigned counts. Both are little-endian, as narrow (1, 2, 4 or 8 bytes) as the largest allows.
+    `blur` is the largest error of a cumulative count at an edge, from parts that had another grid.
     """
 
     grid: Grid
@@ -47,8 +47,8 @@ class Histogram:
 class Categories:
     """The most frequent values with their counts, most frequent first.
 
-    `others` counts the values that aren't listed. No category occurs more than `missed` times more
-    than it is listed with (unlisted: than 0 times); 0 means that all is listed exactly.
+    `others` counts the values that aren't listed. No listed count is more than `missed` too low, and no
+    unlisted category occurs more than `missed` times; 0 means that the list is complete and exact.
     """
 
     counts: dict[str, int]
@@ -60,11 +60,10 @@ class Categories:
 class ColumnProfile:
     """One column: counts, extremes and moments, and sketches of its values.
 
-    `nans` are no nulls, but missing all the same. `least` and `most` are text for decimals and
-    128-bit integers, and the start of a text; None without values and for nested types. `mean` and
-    `m2` (the sum of squared deviations from it) are over the finite values. `sketch` tells the
-    number of distinct values where `categories` doesn't list them all. `lengths` is of the bytes of a
-    text and the items of a list.
+    Nulls and `nans` both count as missing. `least` and `most` are text for decimals and 128-bit integers,
+    and the first bytes of a text; None without values and for nested types. `mean` and `m2` (the sum of
+    squared deviations from it) cover the finite values. `sketch` gives the number of distinct values if
+    `categories` doesn't list them all. `lengths` is in bytes for texts and in items for lists.
     """
 
     name: str
@@ -92,26 +91,26 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int | None:
-        """The number of different values; None for values of nested types, which aren't compared."""
+        """The number of distinct values; None for nested types, which aren't compared."""
         if self.categories is not None and not self.categories.missed:
             return len(self.categories.counts)
         return distinct(self.sketch) if self.sketch or not self.present else None
 
     @property
     def is_exact(self) -> bool:
-        """Whether `distinct` is; else its standard error is 4.6 %."""
+        """Whether `distinct` is exact; if not, its standard error is 4.6 %."""
         listed = self.categories is not None and not self.categories.missed
         return listed or not self.sketch.startswith(MANY)
 
     @property
     def variance(self) -> float | None:
-        """Over the finite values, divided by their number less one; None for fewer than two."""
+        """The sample variance of the finite values; None for fewer than two."""
         return self.m2 / (self.finite - 1) if self.finite > 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The columns of one partition, or of several that were merged."""
+    """The column statistics of one partition, or of several merged ones."""
 
     rows: int
     columns: tuple[ColumnProfile, ...]
@@ -132,11 +131,11 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
-    """How far the values of a column are from those of an earlier time.
+    """The distance between the values of a column and those of an earlier profile.
 
-    `missing` is the new share of missing values less the old one. `ks` (the greatest difference of
-    the shares below a value) is off by at most `ks_error`; `wasserstein` is in the unit of the values.
-    `psi` is over ten groups, or the listed categories. Each is None where there is nothing to compare.
+    `missing` is the new share of missing values minus the old one. `ks` (the Kolmogorov-Smirnov statistic)
+    is off by at most `ks_error`; `wasserstein` is in the unit of the values. `psi` (the population stability
+    index) is over ten groups, or the listed categories. Each is None if it doesn't apply.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a column of texts, categories or booleans holds: the most frequent ones, and how many others."""
+"""Profile columns of texts, categories, booleans, binaries and lists: frequent values and lengths."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tidemill.contracts.profiles.distinct_sketch import Hashes, hashed, mixed, s
 from tidemill.contracts.profiles.histogram import LENGTHS, Ints, binned, packed
 from tidemill.contracts.profiles.record import Categories, Histogram
 
-# So many categories are listed, and none that is longer than this many bytes.
+# The most categories that are listed, and the longest one in bytes.
 LISTED = 32
 LONG = 100
-# Of few values it is quicker to get all than to choose.
+# For few values, converting all is faster than selecting first.
 _QUICK = 1000
-# Longer values, in bytes, are hashed one by one.
+# Values longer than this, in bytes, are hashed one by one.
 _WORDY = 64
 
 
 def booleans(series: pl.Series) -> dict[str, Any]:
-    """The parts of a profile of Booleans."""
+    """Return the profile fields of a boolean column."""
     true = int(series.sum() or 0)
     counts = {"false": series.len() - series.null_count() - true, "true": true}
     listed = sorted(((n, name) for name, n in counts.items() if n), key=lambda item: -item[0])
@@ -37,7 +37,7 @@ def booleans(series: pl.Series) -> dict[str, Any]:
 
 
 def texts(series: pl.Series) -> dict[str, Any]:
-    """The parts of a profile of texts, or of categories, which have neither order nor length."""
+    """Return the profile fields of a text column, or of categories, without extremes and lengths."""
     values = series.drop_nulls() if series.null_count() else series
     names, counted = values.value_counts(name="\0count").get_columns()
     found: dict[str, Any]
@@ -56,7 +56,7 @@ def texts(series: pl.Series) -> dict[str, Any]:
 
 
 def _few(counts: dict[str, int]) -> dict[str, Any]:
-    """What is told of so few texts that all are listed, unless one is too long."""
+    """Return the fields for texts that are few enough to list all, unless one is too long."""
     sizes = [len(name.encode()) for name in counts]
     if max(sizes, default=0) > LONG:
         names = pl.Series([*counts], dtype=pl.String)
@@ -75,14 +75,14 @@ def _many(names: pl.Series, counts: Ints) -> dict[str, Any]:
     categories = _categories(names, counts, lengths > LONG)
     return {
         "categories": categories,
-        # If none is missed, the categories tell how many there are.
+        # If none is missed, the categories give the number of distinct values.
         "sketch": sketch_of(hashes) if categories.missed else b"",
         "lengths": _lengths(lengths, counts),
     }
 
 
 def binaries(series: pl.Series) -> dict[str, Any]:
-    """The parts of a profile of binary values."""
+    """Return the profile fields of a binary column."""
     hashes, lengths = hashes_of(series.drop_nulls())
     return {
         "sketch": sketch_of(hashes),
@@ -91,13 +91,13 @@ def binaries(series: pl.Series) -> dict[str, Any]:
 
 
 def lists(series: pl.Series) -> dict[str, Any]:
-    """The parts of a profile of lists: how long they are."""
+    """Return the profile fields of a list column: the lengths."""
     lengths = series.drop_nulls().list.len().to_numpy()
     return {"lengths": _lengths(lengths, np.ones(lengths.size, np.int64))}
 
 
 def hashes_of(values: pl.Series) -> tuple[Hashes, npt.NDArray[Any]]:
-    """The hash and the length in bytes of each text or binary value; none is null."""
+    """Return the hash and the length in bytes of each text or binary value; none may be null."""
     hashes, lengths = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     with exported(values) as (_, chunks):
         for array in chunks:
@@ -108,13 +108,13 @@ def hashes_of(values: pl.Series) -> tuple[Hashes, npt.NDArray[Any]]:
     bits, sizes = np.concatenate(hashes), np.concatenate(lengths)
     long = sizes > INLINE
     if long.any():
-        # A view holds the first bytes only, and where the others are.
+        # A view holds only the first bytes and the address of the others.
         bits[long] = _long(values.filter(pl.Series(long)).cast(pl.Binary), sizes[long])
     return hashed(bits), sizes
 
 
 def _long(values: pl.Series, sizes: Ints) -> npt.NDArray[np.uint64]:
-    """What tells values apart that are longer than a view: of very long ones a hash."""
+    """Return bits that identify values longer than a view; for very long ones a hash."""
     bits = sizes.astype(np.uint64)
     wordy = sizes <= _WORDY
     if not wordy.all():
@@ -127,7 +127,7 @@ def _long(values: pl.Series, sizes: Ints) -> npt.NDArray[np.uint64]:
 
 
 def _words(values: pl.Series, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Take the bytes of the values in, eight of each at a time; `bits` are their lengths."""
+    """Mix the bytes of the values, eight at a time, into `bits`, which start as their lengths."""
     sizes = bits.astype(np.int64)
     starts = np.cumsum(sizes) - sizes
     packed = values.cast(pl.List(pl.UInt8)).explode().to_numpy()
@@ -136,14 +136,14 @@ def _words(values: pl.Series, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.ui
     for done in range(0, int(sizes.max()), 8):
         more = np.flatnonzero(sizes > done)
         left = np.minimum(sizes[more] - done, 8).astype(np.uint64)
-        # Bytes beyond the end are those of the next value.
+        # Shift out the bytes beyond the end, which belong to the next value.
         found = words[starts[more] + done] << (np.uint64(64) - left * np.uint64(8))
         bits[more] = mixed(bits[more]) ^ found
     return bits
 
 
 def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> Categories:
-    """The categories that are more frequent than all that aren't listed."""
+    """Return the categories that are more frequent than all unlisted ones."""
     missed = int(counts[long].max(initial=0))
     short = counts[~long]
     if short.size > LISTED:
@@ -163,7 +163,7 @@ def _categories(names: pl.Series, counts: Ints, long: npt.NDArray[np.bool_]) -> 
 
 def _lengths(lengths: npt.NDArray[Any], counts: Ints) -> Histogram:
     bins = binned(lengths.astype(np.float64), LENGTHS)
-    # As floats, which hold counts exactly up to 2**53.
+    # Weights are floats, which are exact up to 2**53.
     whole = np.bincount(bins, weights=counts)
     held = np.flatnonzero(whole)
     return packed(LENGTHS, held, whole[held].astype(np.int64))

@@ -1,1 +1,1 @@
-"""Synthetic rows that a contract allows: `rows` of them, made of `values` of each column."""
+"""Generate synthetic rows that a contract allows, from values of each column."""

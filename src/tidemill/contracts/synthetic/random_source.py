@@ -1,4 +1,4 @@
-"""What is drawn by: a generator of numpy, made by whoever knows the seed."""
+"""The interface of the random generator; the caller creates one from a seed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Protocol
 
 
 class Chance(Protocol):
-    """The methods of `numpy.random.Generator` that are used."""
+    """The methods of `numpy.random.Generator` that this package uses."""
 
     def integers(
         self, low: Any, high: Any = None, size: Any = None, *, endpoint: bool = False
     ) -> Any:
-        """Whole numbers from `low` to `high`, which is left out without `endpoint`."""
+        """Draw integers from `low` to `high`, which is excluded without `endpoint`."""
 
     def random(self, size: Any = None) -> Any:
-        """Numbers from 0 to 1, which is left out."""
+        """Draw floats from 0 (included) to 1 (excluded)."""
 
     def bytes(self, length: int) -> bytes:
-        """Bytes."""
+        """Draw `length` bytes."""

@@ -1,7 +1,7 @@
-"""Texts that match a regular expression, drawn at random.
+"""Generate random texts that match a regular expression.
 
-What an expression of Polars (of Rust) may say and Python's may not can't be read, and what both read may
-still mean different things: whoever draws a text holds it against the rule itself.
+Python's parser can't read every pattern of Polars (Rust), and may give some another meaning, so callers
+check each text against the rule itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from tidemill.contracts.synthetic.random_source import Chance
 from tidemill.core.errors import ContractError
 
-# The parser of Python's own regular expressions: it has no public name, and hasn't changed for years.
+# The parser of Python's `re`: it isn't public, but hasn't changed for years.
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _PRINTABLE = [chr(code) for code in range(32, 127)]
-# So many more than its least number of turns an open repeat takes at most.
+# The most repetitions beyond the minimum of an open repeat.
 _MORE = 3
 _CLASSES: dict[str, Callable[[str], bool]] = {
     "CATEGORY_DIGIT": str.isdigit,
@@ -29,19 +29,19 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 
 
 class Matching:
-    """Draws texts that match `pattern`; ContractError when it can't be read."""
+    """A generator of texts that match `pattern`; ContractError if it can't be parsed."""
 
     def __init__(self, pattern: str) -> None:
         try:
             self._tree = _parser.parse(pattern)
         except re.error as error:
             raise ContractError(
-                f"no texts can be drawn for the pattern {pattern!r}: {error}; say isin= as well"
+                f"can't generate text for the pattern {pattern!r}: {error}; add isin= to the column"
             ) from error
         self._groups: dict[int | None, str] = {}
 
     def draw(self, chance: Chance) -> str:
-        """One text."""
+        """Draw one text."""
         self._groups = {}
         return self._all(self._tree, chance)
 
@@ -64,7 +64,7 @@ class Matching:
                 return "".join(self._all(tree, chance) for _ in range(turns))
             case "ATOMIC_GROUP", tree:
                 return self._all(tree, chance)
-        # Anchors and looks take no room; whether they hold is told by the rule itself.
+        # Anchors and look-arounds add no text; the rule itself decides whether they hold.
         return ""
 
 
@@ -73,13 +73,13 @@ def _pick(among: Sequence[str], chance: Chance) -> str:
 
 
 def _allowed(parts: Any) -> list[str]:
-    """The characters of a class, of those that can be printed; what lies beyond if it says so."""
+    """Return the printable characters of a class; others only if it has no printable ones."""
     negated = str(parts[0][0]) == "NEGATE"
-    said = [part for part in parts if str(part[0]) != "NEGATE"]
+    ranges = [part for part in parts if str(part[0]) != "NEGATE"]
     if negated:
-        return [char for char in _PRINTABLE if not any(_in(char, *part) for part in said)]
-    found = [char for char in _PRINTABLE if any(_in(char, *part) for part in said)]
-    return found or [chr(_first(*part)) for part in said if str(part[0]) in ("LITERAL", "RANGE")]
+        return [char for char in _PRINTABLE if not any(_in(char, *part) for part in ranges)]
+    found = [char for char in _PRINTABLE if any(_in(char, *part) for part in ranges)]
+    return found or [chr(_first(*part)) for part in ranges if str(part[0]) in ("LITERAL", "RANGE")]
 
 
 def _in(char: str, kind: Any, content: Any) -> bool:
@@ -95,7 +95,7 @@ def _first(kind: Any, content: Any) -> int:
     return int(content if str(kind) == "LITERAL" else content[0])
 
 
-# What may stand in the place of one character.
+# The candidates for one character, by the kind of node.
 _CHARACTERS: Mapping[str, Callable[[Any], list[str]]] = {
     "LITERAL": lambda code: [chr(code)],
     "NOT_LITERAL": lambda code: [char for char in _PRINTABLE if char != chr(code)],

@@ -1,8 +1,7 @@
-"""Rows that a contract allows, and as many that it doesn't as are wanted: data for tests.
+"""Generate rows that a contract allows, and a share of rows that break it, for tests.
 
-Columns are drawn one by one, then all rows are judged by the contract itself, and those that some rule
-rejects are drawn anew. So whatever a rule says, what is given passes it; a rule that hardly any drawn row
-passes is told, and so is one that can't be passed at all.
+Columns are drawn one by one; then the contract itself checks all rows, and rejected rows are redrawn. So
+every returned row passes, whatever the rules are. An error names a rule that hardly any or no row passes.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
 from tidemill.core.errors import ContractError, UsageError
 from tidemill.core.partition import Grain, end_of, start_of
 
-# So many partitions rows are spread over, if none is asked for.
+# The number of partitions to spread rows over by default.
 _PARTITIONS = 3
-# Rounds of drawing anew, and how many rows each may draw for one that is wanted.
+# The most rounds of redrawing, and the most rows that a round draws per wanted row.
 _ROUNDS = 40
 _TIMES = 20
 _LEAST = 50
 _POOL = 500
 _NUMBER = "\0number"
 
-# Gives a row that breaks a rule for one that doesn't, or None where there is none.
+# Turns a good row into one that breaks a rule; None if it can't.
 _Way: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
 
 
 def strict(spec: ContractSpec) -> ContractSpec:
-    """A contract whose every rule counts, whatever follows in a run, and rejects its rows only."""
+    """Return the contract with every rule set to quarantine, and without rules about a partition."""
     return replace(
         spec,
         columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
@@ -59,17 +58,16 @@ def sampled(
     partition: str | None = None,
     given: Mapping[str, pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
-    """`rows` rows, of which the share `bad` breaks a rule each, in the contract's types and order.
+    """Generate `rows` rows in the contract's types and order, of which the share `bad` breaks a rule each.
 
-    `partition` is the one that all rows belong to. `given` has the tables that references refer to, by
-    the names of their contracts. UsageError for a number that is none, ContractError when too few rows
-    pass a rule.
+    All rows belong to `partition` if given. `given` has the tables that references refer to, by the names
+    of their contracts. UsageError for an invalid number, ContractError if too few rows pass a rule.
     """
     if rows < 0 or not 0 <= bad <= 1:
-        raise UsageError(f"sample(rows={rows}, bad={bad}): rows are from 0, bad is from 0 to 1")
-    maker = _Maker(spec, chance, partition, dict(given or {}))
+        raise UsageError(f"sample(rows={rows}, bad={bad}): rows must be >= 0, bad between 0 and 1")
+    maker = _RowGenerator(spec, chance, partition, dict(given or {}))
     wrong = round(rows * bad)
-    # Those that are to break a rule are good rows at first.
+    # Bad rows are made from good ones.
     good = maker.good(rows)
     if not wrong:
         return good
@@ -77,8 +75,8 @@ def sampled(
     return pl.concat([good.head(rows - wrong), spoiled])
 
 
-class _Maker:
-    """Draws rows for one contract."""
+class _RowGenerator:
+    """Generates rows for one contract."""
 
     def __init__(
         self,
@@ -94,10 +92,10 @@ class _Maker:
         self._strict = strict(spec)
         self._checker = checker_of(self._strict)
         self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
-        self._places = self._drawn_places()
+        self._places = self._draw_places()
 
     def good(self, rows: int) -> pl.DataFrame:
-        """Rows that pass every rule, in the order of the key."""
+        """Generate rows that pass every rule, in the order of the key."""
         found = self._judged(self._draw(rows, rows))
         for _ in range(_ROUNDS):
             lacking = rows - found.good.height
@@ -115,12 +113,12 @@ class _Maker:
         return 0 if found.bad is None else found.bad.height
 
     def _too_few(self, found: Judged, rows: int) -> ContractError:
-        told = max(found.findings, key=lambda item: item.rows, default=None)
-        rule = told.rule if told else "unique"
+        worst = max(found.findings, key=lambda item: item.rows, default=None)
+        rule = worst.rule if worst else "unique"
         return ContractError(
             f"{self._spec.place}: only {found.good.height} of {rows} rows of {self._spec.name} could "
-            f"be drawn: hardly any passes rule {rule}; ask for fewer, widen what the rule's columns may "
-            "be, or give the rows yourself"
+            f"be generated: hardly any random row passes rule {rule}; ask for fewer rows, relax the "
+            "rule's columns, or write the rows yourself"
         )
 
     def _judged(self, frame: pl.DataFrame) -> Judged:
@@ -146,22 +144,22 @@ class _Maker:
                 columns.append(places[self._chance.integers(len(places), size=rows)])
             else:
                 columns.append(drawn(column, rows, self._chance, spread=spread))
-        return self._referring(pl.DataFrame(columns))
+        return self._draw_references(pl.DataFrame(columns))
 
-    def _drawn_places(self) -> dict[str, pl.Series]:
-        """Values for the partition column: of one partition, or of a few."""
-        cut = self._spec.partitioning
-        if cut.is_whole:
+    def _draw_places(self) -> dict[str, pl.Series]:
+        """Draw values for the partition column: of one partition, or of a few."""
+        partitioning = self._spec.partitioning
+        if partitioning.is_whole:
             if self._partition is not None:
                 raise UsageError(f"{self._spec.name} has no partitions, so none can be sampled")
             return {}
-        column = self._spec.column(cut.column)
+        column = self._spec.column(partitioning.column)
         if self._partition is None:
-            return {cut.column: drawn(column, _PARTITIONS, self._chance)}
-        if cut.grain is None:
+            return {partitioning.column: drawn(column, _PARTITIONS, self._chance)}
+        if partitioning.grain is None:
             value = pl.Series(column.name, [self._partition])
-            return {cut.column: value.cast(polars_type(column.dtype))}
-        return {cut.column: self._within(column, self._partition, cut.grain)}
+            return {partitioning.column: value.cast(polars_type(column.dtype))}
+        return {partitioning.column: self._within(column, self._partition, partitioning.grain)}
 
     def _within(self, column: Column, partition: str, grain: Grain) -> pl.Series:
         start, end = start_of(partition, grain), end_of(partition, grain)
@@ -172,21 +170,21 @@ class _Maker:
         zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
         moments = pl.datetime_range(start, end, "15m", closed="left", eager=True)
         if zone:
-            # Hours are those of UTC, all longer partitions those of the zone's wall clock.
+            # Hours are in UTC, longer partitions follow the zone's wall clock.
             at = "UTC" if grain is Grain.HOUR else zone
             moments = moments.dt.replace_time_zone(at, ambiguous="earliest", non_existent="null")
             moments = moments.drop_nulls().dt.convert_time_zone(zone)
         return moments.cast(dtype).alias(column.name)
 
-    def _referring(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Values of a reference are those of a row of the table that it refers to."""
+    def _draw_references(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Fill the columns of references with values from random rows of the referenced tables."""
         for rule in self._spec.wider:
             if not isinstance(rule, ReferenceRule):
                 continue
             table = self._given.get(rule.contract)
             if table is None or not table.height:
                 raise UsageError(
-                    f"{self._spec.name}.{rule.name} refers to {rule.contract}: give rows of it, "
+                    f"{self._spec.name}.{rule.name} refers to {rule.contract}: pass rows of it, "
                     f"such as sample(..., given={{{rule.contract}: {rule.contract}.sample(100)}})"
                 )
             rows = self._chance.integers(table.height, size=frame.height)
@@ -196,44 +194,44 @@ class _Maker:
         return frame
 
     def spoiled(self, frame: pl.DataFrame, good: pl.DataFrame) -> pl.DataFrame:
-        """The rows of `frame`, each changed so that it breaks some rule, to come after those of `good`."""
+        """Change each row of `frame` so that it breaks a rule when it follows the rows of `good`."""
         ways = [*self._ways(good)]
         turns, found = dict.fromkeys(range(frame.height), 0), dict[int, pl.DataFrame]()
         while len(found) < frame.height:
             lacking = [n for n in turns if n not in found]
             if not ways or max(turns[n] for n in lacking) == len(ways):
                 raise ContractError(
-                    f"{self._spec.place}: no value that {self._spec.name} can hold breaks a rule of "
-                    "it, so no row can be bad: sample with bad=0"
+                    f"{self._spec.place}: no value of the declared types breaks a rule of "
+                    f"{self._spec.name}, so no row can be bad: sample with bad=0"
                 )
             changed = {n: ways[(n + turns[n]) % len(ways)](frame[n]) for n in lacking}
             rows = found | {n: row for n, row in changed.items() if row is not None}
-            # All at once: to judge them one by one takes a thousand times as long. A row that was bad
-            # only beside another that isn't kept is looked at again.
+            # Check all at once: one by one takes a thousand times as long. A row that was bad only next
+            # to a row that isn't kept is checked again.
             bad = self._bad([good, *rows.values()])
             found = {n: row for i, (n, row) in enumerate(rows.items()) if good.height + i in bad}
             turns.update({n: turns[n] + 1 for n in lacking})
         return pl.concat(found.values())
 
     def _bad(self, parts: list[pl.DataFrame]) -> set[int]:
-        """The numbers of the rows that break a rule."""
+        """Return the numbers of the rows that break a rule."""
         numbered = pl.concat(parts).with_row_index(_NUMBER)
         judged = self._numbering.judge(numbered, partition=self._partition)
         return set() if judged.bad is None else set(judged.bad[_NUMBER])
 
     def _ways(self, good: pl.DataFrame) -> Iterator[_Way]:
-        """How a row may be spoiled: by a value of a column, by a key that repeats, by each rule."""
+        """Yield the ways to spoil a row: a wrong value, a repeated key, each rule over columns."""
         for column in self._spec.columns:
             for value in _wrong_values(column):
-                yield _setting(column.name, value, polars_type(column.dtype))
+                yield _set_column(column.name, value, polars_type(column.dtype))
         if self._spec.key and good.height:
             key = good.tail(1).select(self._spec.key)
             yield lambda row: row.with_columns(key)
         for rule in self._spec.rules:
-            yield self._breaking(rule.name)
+            yield self._break_rule(rule.name)
 
-    def _breaking(self, rule: str) -> _Way:
-        """Gives rows that break one rule over several columns, and none else, if such are drawn soon."""
+    def _break_rule(self, rule: str) -> _Way:
+        """Return a way that replaces a row by a random one that breaks only this rule, if one is found."""
         pool: list[pl.DataFrame] = []
 
         def way(row: pl.DataFrame) -> pl.DataFrame | None:
@@ -250,15 +248,15 @@ class _Maker:
         return way
 
 
-def _setting(name: str, value: object, dtype: pl.DataType) -> _Way:
-    """Sets a column to a value, if its type can hold that."""
+def _set_column(name: str, value: object, dtype: pl.DataType) -> _Way:
+    """Return a way that sets a column to a value, if its type can hold it."""
     series = pl.Series(name, [value], dtype=dtype, strict=False)
     fits = value is None or series.null_count() == 0
     return lambda row: row.with_columns(series) if fits else None
 
 
 def _wrong_values(column: Column) -> Iterator[object]:
-    """Values that break some rule of a column, of the kinds that its type can hold."""
+    """Yield values of the column's type that may break one of its rules."""
     if not column.nullable:
         yield None
         if column.dtype.name.startswith("Float"):

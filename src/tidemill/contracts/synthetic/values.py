@@ -1,4 +1,4 @@
-"""Values of a contracted column drawn at random: within its own rules, and such as people would expect."""
+"""Draw random values of a column: within its own rules, and plausible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tidemill.core.errors import ContractError
 
 Numbers = np.ndarray[Any, Any]
 
-# Where days and moments lie if nothing says otherwise: no clock, so that a seed gives the same for good.
+# The default range of dates and timestamps; it is fixed, so that a seed always gives the same values.
 _FIRST_DAY = date(2024, 1, 1)
 _DAYS = 365
 _NULLS = 0.1
@@ -31,9 +31,9 @@ _DAY_S = 86_400
 
 
 def drawn(column: Column, rows: int, chance: Chance, *, spread: int = 0) -> pl.Series:
-    """`rows` values; nulls among them where the column is nullable.
+    """Draw `rows` values, with nulls if the column is nullable.
 
-    With `spread` there are at least so many different values to draw from, where nothing bounds them.
+    With `spread`, draw from at least that many different values, unless bounds prevent it.
     """
     dtype = polars_type(column.dtype)
     found = _values(column, rows, chance, spread)
@@ -54,7 +54,7 @@ def _values(column: Column, rows: int, chance: Chance, spread: int) -> Any:
     if column.dtype.is_number:
         return _numbers(column, rows, chance, spread)
     if name in _LONG:
-        # To draw a text takes long, and data repeat theirs anyway.
+        # Drawing text is slow, and real data repeats it anyway, so draw from a pool.
         pool = [_LONG[name](column, chance) for _ in range(rows if spread else min(rows, _POOL))]
         return pool if len(pool) == rows else [pool[i] for i in chance.integers(_POOL, size=rows)]
     return _OTHERS[name](column, rows, chance)
@@ -71,12 +71,12 @@ def _numbers(column: Column, rows: int, chance: Chance, spread: int) -> Any:
 
 
 def _between(least: int, most: int, rows: int, chance: Chance) -> Any:
-    """Whole numbers of any size, both ends included."""
+    """Draw integers of any size, both ends included."""
     if most < least:
-        raise ContractError(f"there is no whole number from {least} to {most}")
+        raise ContractError(f"there is no integer from {least} to {most}")
     if least >= -(1 << 63) and most < 1 << 63:
         return chance.integers(least, most, size=rows, endpoint=True)
-    # Wider than any of numpy's integers: the ends are kept away from.
+    # The range is wider than NumPy's integers: scale floats, which may miss the ends.
     return [least + int(share * (most - least)) for share in chance.random(rows)]
 
 
@@ -127,7 +127,7 @@ def _floats(column: Column, rows: int, chance: Chance) -> Numbers:
     low, high = max(low, -1e300), min(high, 1e300)
     values = low + (high - low) * chance.random(rows)
     plain = np.round(values, 2)
-    # Two digits look like data, where the bounds leave room for them.
+    # Two decimals look like real data, if the bounds leave room for them.
     found: Numbers = np.where((plain > low) & (plain < high), plain, values)
     return found
 
@@ -169,7 +169,7 @@ def _moments(column: Column, rows: int, chance: Chance) -> Any:
 
 
 def _span(least: Any, most: Any, first: Any, length: timedelta) -> tuple[Any, Any]:
-    """A stretch of time within bounds: the usual one, unless they leave no room for it."""
+    """Return a range of times within bounds: the default one, unless they exclude it."""
     if least is None and most is None:
         return first, first + length
     if least is None:
@@ -219,13 +219,13 @@ def _plain(dtype: object) -> Column:
 
 def _text(column: Column, chance: Chance) -> str:
     if column.regex is not None:
-        return _matching(column.regex).draw(chance)
+        return _text_generator(column.regex).draw(chance)
     length = int(_lengths(column, 1, chance, (3, 8))[0])
     return "".join(string.ascii_lowercase[i] for i in chance.integers(26, size=length))
 
 
 @lru_cache(maxsize=256)
-def _matching(pattern: str) -> Matching:
+def _text_generator(pattern: str) -> Matching:
     return Matching(pattern)
 
 

@@ -1,4 +1,4 @@
-"""Effects outside: queued with the publication that they belong to, carried out after it, exactly once."""
+"""Perform external effects, which are queued together with a publication, exactly once after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.ports.runtime import Tools
 
 
 def carry_out(tools: Tools, environment: str, effects: Sequence[Effect]) -> list[Event]:
-    """Do what is queued to be done outside; every effect is safe to do again after a crash."""
+    """Perform the queued effects; each is idempotent, so it can be repeated after a crash."""
     return [
         EffectDone(
             environment=environment,

@@ -1,4 +1,4 @@
-"""What two environments hold differently: by partition and the hashes of columns first, then by rows."""
+"""Compare two environments: by partitions and column hashes, and on request by rows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageApart:
-    """How a stage's partitions in one environment differ from those in another.
+    """The differences between the partitions of a stage in two environments.
 
-    `added` are only in the first, `removed` only in the second; `changed` are in both, each with the
-    columns whose values or whose rows differ (none where what differs has no columns, as a model).
-    `recipe` says what differs in what the stage does, as far as both are known.
+    `added` are only in the first, `removed` only in the second. `changed` are in both, each with the
+    columns whose values or rows differ (empty for a model, which has no columns). `recipe` describes the
+    differences between the recipes, if both are known.
     """
 
     stage: str
@@ -36,7 +36,7 @@ class StageApart:
 
     @property
     def columns(self) -> dict[str, int]:
-        """In how many partitions each column differs."""
+        """The number of partitions in which each column differs."""
         counts: dict[str, int] = {}
         for names in self.changed.values():
             for name in names:
@@ -45,25 +45,25 @@ class StageApart:
 
 
 def differ(tools: Tools, stages: Iterable[str], one: str, other: str) -> tuple[StageApart, ...]:
-    """The stages that two environments hold or make differently, without reading any rows."""
+    """Compare the partitions and recipes of stages in two environments, without reading rows."""
     ours, theirs = standing(tools.ledger, one), standing(tools.ledger, other)
     found: list[StageApart] = []
     for stage in stages:
         left, right = ours.heads.get(stage, Head()), theirs.heads.get(stage, Head())
         recipes = ours.recipes.get(stage, {}), theirs.recipes.get(stage, {})
-        told = changes(recipes[1], recipes[0]) if all(recipes) else ()
-        # Moved by the same fact, they are the same.
+        recipe = changes(recipes[1], recipes[0]) if all(recipes) else ()
+        # Heads that were moved by the same fact are equal.
         if left.moved != right.moved:
-            found.append(_apart(stage, left.partitions, right.partitions, told))
-        elif told:
-            found.append(StageApart(stage=stage, same=len(left.partitions), recipe=told))
+            found.append(_diff_stage(stage, left.partitions, right.partitions, recipe))
+        elif recipe:
+            found.append(StageApart(stage=stage, same=len(left.partitions), recipe=recipe))
     return tuple(
         item for item in found if item.added or item.removed or item.changed or item.recipe
     )
 
 
 def differ_in_rows(tools: Tools, stage: Stage, one: str, other: str, partition: str) -> RowsApart:
-    """How the rows of a partition differ; UsageError when it isn't in both environments."""
+    """Compare the rows of a partition in two environments; UsageError if one doesn't have it."""
     read, key = (
         import_module("tidemill.store.published").read,
         stage.output.key if stage.output else (),
@@ -76,7 +76,7 @@ def differ_in_rows(tools: Tools, stage: Stage, one: str, other: str, partition: 
     return found
 
 
-def _apart(
+def _diff_stage(
     stage: str,
     left: Mapping[str, Binding],
     right: Mapping[str, Binding],
@@ -93,7 +93,7 @@ def _apart(
         elif ours.product.content == theirs.product.content:
             same += 1
         else:
-            changed[key] = _columns(ours.product, theirs.product)
+            changed[key] = _differing_columns(ours.product, theirs.product)
     return StageApart(
         stage=stage,
         same=same,
@@ -105,7 +105,7 @@ def _apart(
 
 
 def _candidates(left: Mapping[str, Binding], right: Mapping[str, Binding]) -> tuple[list[str], int]:
-    """The partitions that have to be compared, and how many need not be: the same fact bound them."""
+    """The partitions to compare, and the number of those that the same fact bound, which are equal."""
     if not (isinstance(left, Noted) and isinstance(right, Noted)):
         return sorted({*left, *right}), 0
     ours, theirs = left.facts(), right.facts()
@@ -113,8 +113,8 @@ def _candidates(left: Mapping[str, Binding], right: Mapping[str, Binding]) -> tu
     return keys, len({*ours, *theirs}) - len(keys)
 
 
-def _columns(left: Product, right: Product) -> tuple[str, ...]:
-    """The columns that differ; where the rows are others, their keys do."""
+def _differing_columns(left: Product, right: Product) -> tuple[str, ...]:
+    """The columns whose hashes differ; if rows were added or removed, those of the key do."""
     return tuple(
         name
         for name in dict.fromkeys([*left.columns, *right.columns])

@@ -1,4 +1,4 @@
-"""Environments as they are told apart: which there are, how one begins as a branch, and how it ends."""
+"""List, create and drop environments, and drop the expired ones."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from tidemill.workflow.environment import PRODUCTION, Environment, environment_o
 
 
 def standing(ledger: Ledger, name: str, *, whole: bool = False) -> State:
-    """The state of an environment; UsageError when there is none of that name."""
+    """Load the state of an environment; UsageError if it doesn't exist."""
     state = ledger.state(name, whole=whole)
-    if not _is_there(state, name):
-        raise _unknown(name, state)
+    if not _exists(state, name):
+        raise _unknown_environment(name, state)
     return state
 
 
 def foreseen(ledger: Ledger, name: str, *, whole: bool = False) -> State:
-    """The same; where there is none yet, what its first run will find: what production has."""
+    """Load the state of an environment, or the one that its first run will start from: production's."""
     state = ledger.state(name, whole=whole)
-    if _is_there(state, name):
+    if _exists(state, name):
         return state
     origin = ledger.state(PRODUCTION, whole=whole)
     return replace(origin, environment=name, pending=(), open_runs=())
 
 
 def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
-    """Let an environment begin as a branch of production if it isn't there; that it did, in words.
+    """Create an environment as a branch of production unless it exists; return a note if it was created.
 
-    UsageError when it is there on other terms.
+    Raises UsageError if it exists with different options.
     """
     if name == PRODUCTION:
         return []
     state = tools.ledger.state(name)
     settled = terms.settled(state)
-    if _is_there(state, name):
+    if _exists(state, name):
         return []
-    event = _branch(state, settled, PRODUCTION)
+    event = _creation_event(state, settled, PRODUCTION)
     tools.ledger.append([event], now=tools.clock(), guard=Guard(lease=lease.lease))
     kind = f"a new branch of {event.parent}" if event.parent else "new and empty"
     return [f"{name} is {kind}{told(settled)}"]
@@ -54,8 +54,9 @@ def begin(tools: Tools, name: str, terms: Terms, lease: Heartbeat) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """Environments that were dropped, and of those that expired the ones that stay: with their branches,
-    or with none when something is at work in them.
+    """The environments that were dropped, and the expired ones that stay.
+
+    Those have branches, which are listed, or a run is active in them.
     """
 
     dropped: tuple[str, ...] = ()
@@ -63,14 +64,14 @@ class Dropped:
 
 
 class Environments:
-    """The environments of a project, which has the profiles that `terms` tells."""
+    """The environments of a project; `options` has its profiles."""
 
     def __init__(self, tools: Tools, terms: Terms) -> None:
         self._tools = tools
         self._terms = terms
 
     def list(self) -> tuple[Environment, ...]:
-        """All that there are, production first and then in the order in which they began."""
+        """List all environments: production first, the others in the order of their creation."""
         known = self._tools.ledger.state(PRODUCTION).environments
         others = sorted(known.values(), key=lambda found: found.since)
         production = known.get(PRODUCTION, Environment(name=PRODUCTION))
@@ -85,44 +86,44 @@ class Environments:
         sample: float | None = None,
         profile: str | None = None,
     ) -> Environment:
-        """Begin an environment with all that `parent` has now, or with nothing if that is ""; no copies.
+        """Create an environment as a branch of `parent`, or an empty one if that is ""; nothing is copied.
 
-        It expires after the time `ttl`, such as "14d". Its runs take a share of `sample` of the rows, and
-        work with a `profile` of the settings (default: as its parent's do). UsageError for a parent or a
-        profile that doesn't exist, ConflictError when there is such an environment.
+        It expires after `ttl`, such as "14d". Its runs read the share `sample` of the rows, and use a
+        `profile` of the settings (default for both: the parent's). Raises UsageError for a parent or a
+        profile that doesn't exist, ConflictError if the environment exists.
         """
         terms = replace(self._terms, sample=sample, profile=profile)
         state = self._tools.ledger.state(environment_of(name))
         if name == PRODUCTION:
-            raise UsageError(f"{PRODUCTION} is always there: nothing has to create it")
-        if parent and not _is_there(state, parent):
-            raise _unknown(parent, state)
+            raise UsageError(f"{PRODUCTION} always exists and can't be created")
+        if parent and not _exists(state, parent):
+            raise _unknown_environment(parent, state)
         given = state.environments.get(parent, Environment(name=parent))
         now = self._tools.clock()
-        expires = None if ttl is None else now + _length(ttl)
+        expires = None if ttl is None else now + _parse_ttl(ttl)
         began = replace(terms.begun(given), name=name, expires=expires)
-        event = _branch(state, began, parent)
+        event = _creation_event(state, began, parent)
         since = self._tools.ledger.append([event], now=now)
         return replace(began, parent=event.parent, since=since, at=now)
 
     def drop(self, names: Iterable[str] = (), *, expired: bool = False) -> Dropped:
-        """End environments: those that are named, with `expired` all whose time is over.
+        """Drop the named environments; with `expired` also all that expired.
 
-        What was computed in them stays known, and objects stay stored. Of those that expired one stays
-        whose branches live on, or in which a run is at work. UsageError for production and for what doesn't
-        exist, ConflictError for one that is named and would have to stay.
+        Their results stay known for reuse, and objects stay stored. An expired environment stays while it
+        has branches or an active run; a named one then raises ConflictError. Raises UsageError for
+        production and for an environment that doesn't exist.
         """
         known = self._tools.ledger.state(PRODUCTION).environments
         now, wanted = self._tools.clock(), dict.fromkeys(names)
         for name in wanted:
             if name == PRODUCTION:
-                raise UsageError(f"{PRODUCTION} can't be dropped: it is what users see")
+                raise UsageError(f"{PRODUCTION} can't be dropped: it is what users read")
             if name not in known:
-                raise _unknown(name, self._tools.ledger.state(PRODUCTION))
+                raise _unknown_environment(name, self._tools.ledger.state(PRODUCTION))
         over = [n for n, found in known.items() if expired and found.expired(now)]
         kept: dict[str, tuple[str, ...]] = {}
         dropped: list[str] = []
-        # Who branched off another began later.
+        # A branch was created after its parent, so this order drops branches first.
         for name in sorted({*wanted, *over}, key=lambda name: -known[name].since):
             branches = tuple(
                 other.name
@@ -148,7 +149,7 @@ class Environments:
         try:
             state = tools.ledger.state(name)
             if state.environments.get(name) != known:
-                raise ConflictError(f"somebody else dropped the environment {name!r} meanwhile")
+                raise ConflictError(f"another process dropped the environment {name!r} meanwhile")
             lost: list[Event] = [
                 RunEnded(run=run.id, status=Status.LOST) for run in state.open_runs
             ]
@@ -158,14 +159,14 @@ class Environments:
             lease.close()
 
 
-def _is_there(state: State, name: str) -> bool:
+def _exists(state: State, name: str) -> bool:
     return name == PRODUCTION or name in state.environments
 
 
-def _branch(state: State, began: Environment, parent: str) -> EnvironmentCreated:
+def _creation_event(state: State, began: Environment, parent: str) -> EnvironmentCreated:
     return EnvironmentCreated(
         environment=began.name,
-        # A production that never ran has nothing to hand down.
+        # A production that never ran has nothing to branch from.
         parent=parent if parent in state.environments else "",
         expires=began.expires,
         sample=began.sample,
@@ -173,45 +174,45 @@ def _branch(state: State, began: Environment, parent: str) -> EnvironmentCreated
     )
 
 
-def _length(ttl: str | float) -> float:
+def _parse_ttl(ttl: str | float) -> float:
     try:
         return seconds_of(ttl)
     except ValueError:
-        raise UsageError(f"{ttl!r} is no length of time; write such as '12h' or '14d'") from None
+        raise UsageError(f"{ttl!r} is not a duration; write for example '12h' or '14d'") from None
 
 
-def _unknown(name: str, state: State) -> UsageError:
+def _unknown_environment(name: str, state: State) -> UsageError:
     names: Collection[str] = {PRODUCTION, *state.environments}
     return UsageError(
-        f"there is no environment {name!r} ({did_you_mean(name, names)}); its first run makes one, and "
-        f"so does tidemill env create {name}"
+        f"there is no environment {name!r} ({did_you_mean(name, names)}); create it with its first run or "
+        f"with tidemill env create {name}"
     )
 
 
-# So long before its end (in seconds) the runs of an environment tell of it.
+# Runs announce the expiry of their environment this many seconds before.
 NOTICE = 86_400.0
 
 
 def refuse_over(state: State, name: str, now: float) -> None:
-    """UsageError when the time of an environment is over: it isn't run, nor promoted."""
+    """Raise UsageError if an environment expired: it can't be run or promoted any more."""
     found = state.environments.get(name)
     if found is not None and found.expires is not None and found.expired(now):
         raise UsageError(
-            f"the environment {name!r} expired {age(now - found.expires)} ago, and will be dropped: go on "
-            f"in a branch of it (tidemill env create NAME --from {name}), or drop it and begin anew"
+            f"the environment {name!r} expired {age(now - found.expires)} ago and will be dropped: continue "
+            f"in a branch of it (tidemill env create NAME --from {name}), or drop and recreate it"
         )
 
 
 def tend(environments: Environments, state: State, now: float) -> list[str]:
-    """Drop what expired, but for what is in use; that, and that the environment of `state` soon will."""
-    words = []
+    """Drop expired environments that aren't in use; return notes on those and on a coming expiry."""
+    notes = []
     own = state.environments.get(state.environment)
     if own is not None and own.expires is not None and own.expires - now < NOTICE:
-        words.append(
-            f"{own.name} expires in {age(own.expires - now)}; what goes on longer is a branch of it: "
+        notes.append(
+            f"{own.name} expires in {age(own.expires - now)}; to continue longer, create a branch of it: "
             f"tidemill env create NAME --from {own.name}"
         )
     if any(found.expired(now) for found in state.environments.values()):
         dropped = environments.drop(expired=True).dropped
-        words += [f"{name} expired and was dropped" for name in dropped]
-    return words
+        notes += [f"{name} expired and was dropped" for name in dropped]
+    return notes

@@ -1,4 +1,4 @@
-"""Take what an environment does into another: all of it is published there at once, or nothing."""
+"""Check that an environment can be promoted to another."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ def refuse_unlike(
     source: str,
     target: str,
 ) -> None:
-    """UsageError when an environment doesn't exist, or ran another code than that which is at hand.
+    """Raise UsageError if an environment doesn't exist, or didn't run the current code.
 
-    `tune` gives the workflow with the parameters that it has in an environment.
+    `tune` returns the workflow with the parameters that it has in an environment.
     """
     if source == target:
-        raise UsageError(f"{source} can't be promoted to itself; say tidemill promote FROM TO")
+        raise UsageError(f"{source} can't be promoted to itself; use tidemill promote FROM TO")
     state = standing(tools.ledger, source, whole=False)
     known = state.environments.get(source, Environment(name=source))
     refuse_over(state, source, tools.clock())
-    # The parameters of a profile stay behind, as a sample does: the recipes are taken without them.
+    # Neither the parameters of a profile nor a sample are promoted, so recipes are compared without them.
     differing = list(unlike(tune(known), recipes, state.heads, state.recipes, known.sample))
     if differing:
         listed = "\n  ".join(differing)
         raise UsageError(
-            f"the code at hand isn't what {source} ran:\n  {listed}\n"
-            f"check out what it ran, or run this there first: tidemill run --env {source}"
+            f"the current code isn't what {source} ran:\n  {listed}\n"
+            f"check out the code that it ran, or run the current code there first: "
+            f"tidemill run --env {source}"
         )

@@ -1,4 +1,4 @@
-"""On what terms the runs of an environment work: on which sample, and with which profile."""
+"""The options of an environment's runs: the sample and the profile."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tidemill.workflow.stage import Flow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is asked of an environment; `profiles` are those that there are, `place` is where they are said.
+    """The requested options of an environment; `profiles` are the defined ones, `place` names their file.
 
-    UsageError for a profile that doesn't exist, or that works on another sample than is asked for.
+    Raises UsageError for a profile that doesn't exist, or that has a different sample.
     """
 
     sample: float | None = None
@@ -27,73 +27,77 @@ class Terms:
     place: str = ""
 
     def __post_init__(self) -> None:
-        said = None if self.profile is None else self._named(self.profile).sample
-        if None not in (said, self.sample) and said != self.sample:
+        sample = None if self.profile is None else self._find_profile(self.profile).sample
+        if None not in (sample, self.sample) and sample != self.sample:
             raise UsageError(
-                f"the profile {self.profile!r} works on a sample of {said:g}, not of {self.sample:g}: "
-                "leave the sample out"
+                f"the profile {self.profile!r} uses a sample of {sample:g}, not {self.sample:g}: "
+                "omit the sample"
             )
 
     @property
-    def _share(self) -> float | None:
-        """The sample that is asked for, by itself or with the profile."""
-        said = None if self.profile is None else self.profiles[self.profile].sample
-        return self.sample if said is None else said
+    def _requested_sample(self) -> float | None:
+        """The requested sample, given directly or by the profile."""
+        sample = None if self.profile is None else self.profiles[self.profile].sample
+        return self.sample if sample is None else sample
 
     def refuse_in(self, environment: str) -> None:
-        """UsageError when production is to run otherwise than the workflow says."""
+        """Raise UsageError if production would run with a sample or a profile."""
         if environment == PRODUCTION and (self.sample, self.profile) != (None, None):
             kind = "on a sample" if self.profile is None else "with a profile"
             raise UsageError(
-                f"{PRODUCTION} never runs {kind}: say --env NAME, such as --env dev-{this_user()}"
+                f"{PRODUCTION} never runs {kind}: use --env NAME, such as --env dev-{this_user()}"
             )
 
-    def begun(self, given: Environment) -> Environment:
-        """A new environment on these terms, and where they say nothing, on those that it was given."""
+    def begun(self, base: Environment) -> Environment:
+        """A new environment with these options, and with those of `base` where they aren't set."""
         return replace(
-            given,
-            sample=given.sample if self._share is None else share_of(self._share),
-            profile=given.profile if self.profile is None else self.profile,
+            base,
+            sample=base.sample
+            if self._requested_sample is None
+            else share_of(self._requested_sample),
+            profile=base.profile if self.profile is None else self.profile,
         )
 
     def settled(self, state: State) -> Environment:
-        """The environment of a state as it began, or as it will; UsageError if it is on other terms."""
+        """The environment of a state, created or not yet; UsageError if its options differ."""
         found = state.environments.get(state.environment)
         if found is None:
             return self.begun(Environment(name=state.environment))
         if self.profile not in (None, found.profile):
             own = f"with the profile {found.profile!r}" if found.profile else "without a profile"
             other = f"{found.name}-{self.profile} --profile {self.profile}"
-        elif self._share not in (None, found.sample):
+        elif self._requested_sample not in (None, found.sample):
             own = "on all rows" if found.sample == 1.0 else f"on a sample of {found.sample:g}"
-            said = (
-                f"--sample {self._share:g}" if self.profile is None else f"--profile {self.profile}"
+            option = (
+                f"--sample {self._requested_sample:g}"
+                if self.profile is None
+                else f"--profile {self.profile}"
             )
-            other = f"{found.name}-{self._share:g} {said}"
+            other = f"{found.name}-{self._requested_sample:g} {option}"
         else:
             return found
         raise UsageError(
-            f"the environment {found.name!r} works {own}, which was settled when it began: "
-            f"take another one, such as --env {other}"
+            f"the environment {found.name!r} runs {own}, which was fixed when it was created: "
+            f"use another one, such as --env {other}"
         )
 
     def flow(self, declared: Flow, state: State) -> Flow:
-        """A workflow as it is run in the environment of a state."""
+        """The workflow as it runs in the environment of a state."""
         settled = self.settled(state)
         return sampled(self.tuned(declared, settled), settled.sample)
 
     def tuned(self, declared: Flow, environment: Environment) -> Flow:
-        """A workflow with the parameters of an environment's profile; UsageError if there is none such."""
+        """The workflow with the parameters of an environment's profile; UsageError if that doesn't exist."""
         name = environment.profile
         if name and name not in self.profiles:
             raise UsageError(
-                f"the environment {environment.name!r} works with the profile {name!r}, which isn't in "
-                f"{self.place} ({did_you_mean(name, self.profiles)}): put it back, or drop the environment "
+                f"the environment {environment.name!r} uses the profile {name!r}, which isn't in "
+                f"{self.place} ({did_you_mean(name, self.profiles)}): restore it, or drop the environment "
                 f"with tidemill env drop {environment.name}"
             )
         return tuned(declared, self.profiles[name]) if name else declared
 
-    def _named(self, name: str) -> RunProfile:
+    def _find_profile(self, name: str) -> RunProfile:
         if name not in self.profiles:
             advice = did_you_mean(name, self.profiles)
             raise UsageError(f"there is no profile {name!r} in {self.place} ({advice})")
@@ -101,6 +105,6 @@ class Terms:
 
 
 def told(environment: Environment) -> str:
-    """On what an environment works, in words that follow its name; nothing if on all as it is declared."""
+    """Describe the options of an environment, as a suffix of its name; "" if it has none."""
     share = "" if environment.sample == 1.0 else f", on a sample of {environment.sample:g}"
     return share + (f", with the profile {environment.profile}" if environment.profile else "")

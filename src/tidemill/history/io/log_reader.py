@@ -1,6 +1,6 @@
-"""The lines that the steps of a run printed and logged: read, and forgotten when they are old.
+"""Read the lines that the steps of a run printed and logged, and remove old ones.
 
-They lie in a folder of the run's name, in a file per process, as JSON.
+They are stored as JSON in a folder named after the run, in one file per process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.log_line import Line
 
-# Runs of which the lines are kept; those of older ones are kept for a day after the last line.
+# The lines of this many runs are kept; those of older runs for a day after the last line.
 KEPT = 200
 _DAY_S = 86_400.0
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
@@ -25,14 +25,14 @@ _DECODE = msgspec.json.Decoder(Line).decode
 
 
 class LogReader:
-    """Reads the lines in a folder, also while they are written."""
+    """Reads the lines in a folder, even while they are written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[Path, int] = {}
 
     def fresh(self) -> list[Line]:
-        """What came since it was asked last, in the order of time; StorageError if it can't be read."""
+        """Read the lines since the last call, sorted by time; StorageError if a file can't be read."""
         found = [line for file in sorted(self._folder.glob("*.jsonl")) for line in self._of(file)]
         return sorted(found, key=lambda line: line.at)
 
@@ -45,20 +45,20 @@ class LogReader:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"{file} can't be read: {error.strerror}") from error
-        # What stands after the last line end is still being written, or never was to its end.
+            raise StorageError(f"can't read {file}: {error.strerror}") from error
+        # The text after the last line end is still being written, or was never finished.
         end = body.rfind(b"\n") + 1
         self._read[file] = begin + end
         for line in body[:end].split(b"\n")[:-1]:
             try:
                 yield _DECODE(line)
             except msgspec.DecodeError:
-                # Half a line, of a process that died or a disk that was full.
+                # A partial line, because the process died or the disk was full.
                 continue
 
 
 def read_log(folder: Path, stage: str = "", partition: str = "") -> list[Line]:
-    """The lines of a run in the order of time; those of one stage or partition, if these are said."""
+    """Read the lines of a run sorted by time, of one stage or partition if given."""
     return [
         line
         for line in LogReader(folder).fresh()
@@ -67,14 +67,14 @@ def read_log(folder: Path, stage: str = "", partition: str = "") -> list[Line]:
 
 
 def forget_old(logs: Path, now: float) -> None:
-    """Remove the oldest runs' lines beyond the `KEPT` newest; a run's name begins with its time."""
+    """Remove the lines of all but the newest `MAX_RUNS` runs; a run's name begins with its time."""
     try:
         runs = sorted(name for name in os.listdir(logs) if _RUN.fullmatch(name))
     except OSError:
         return
     for run in runs[:-KEPT]:
         folder = logs / run
-        # What can't be looked at or removed now, can be the next time.
+        # A folder that can't be removed now is tried again next time.
         with suppress(OSError):
             if all(file.stat().st_mtime < now - _DAY_S for file in folder.iterdir()):
                 shutil.rmtree(folder)

@@ -1,6 +1,6 @@
-"""Keeps what the code of steps prints and logs with their run, each line with the step that it is of.
+"""Record what the code of steps prints and logs, each line with its step.
 
-The step is the one whose context the writing thread is in, so that several threads can be at work.
+The step is the one whose context the writing thread is in, so several threads can run steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tidemill.core.errors import UsageError
 from tidemill.history.io.log_reader import forget_old
 from tidemill.history.io.stream_capture import Taps
 
-# Of longer lines the rest is left out; of a step that says more than MOST bytes, all but the end.
+# Longer lines are truncated; of a step with more than MAX_BYTES bytes only the end is kept as well.
 LONGEST = 16_000
 MOST = 2_000_000
 _TAIL = 100_000
@@ -29,11 +29,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Recorder:
-    """Keeps what steps say in a file of this process in `folder`, made when there is a first line.
+    """Records the output of steps in a file of this process in `folder`, created at the first line.
 
-    What they say also goes where it went before, unless it is `quiet`. Open it with `with`, which also
-    removes the folders of old runs beside it; several can be open at once. When the folder can't be
-    written, that is said once, and nothing more is kept.
+    The output also goes to its original stream, unless the recorder is `quiet`. It is a context manager;
+    opening it also removes the folders of old runs beside it, and several can be open at once. If the
+    folder can't be written, it warns once and stops recording.
     """
 
     def __init__(self, folder: Path, *, quiet: bool = False) -> None:
@@ -45,14 +45,14 @@ class Recorder:
         self._apart: dict[str, Page] = {}
 
     def __enter__(self) -> Recorder:
-        _taps.open()
+        _capture.open()
         self.open = True
         forget_old(self._folder.parent, time.time())
         return self
 
     def __exit__(self, *_: object) -> None:
         with _lock:
-            # Also those that are still at work, such as one whose run was interrupted.
+            # Include steps that are still active, for example when their run was interrupted.
             for page in (*self._apart.values(), *_active):
                 if page.recorder is self:
                     page.end()
@@ -60,43 +60,43 @@ class Recorder:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
-        _taps.close()
+        _capture.close()
 
     def step(self, stage: str, partition: str, number: int) -> Page:
-        """A context: what this thread prints and logs in it is of the `number`-th try at a step."""
+        """A context in which the output of this thread belongs to the `number`-th attempt at a step."""
         if not self.open:
-            raise UsageError("a recorder keeps nothing before it is opened, in a `with`")
+            raise UsageError("open the recorder in a `with` statement before recording a step")
         return Page(self, stage, partition, number)
 
     def draft(self, stage: str) -> Draft:
-        """A context that keeps nothing of what this thread says in it but that it was said."""
+        """A context that discards the output of this thread, and only notes whether there was any."""
         return Draft(self, stage)
 
     def apart(self, stage: str) -> Page:
-        """Takes what threads say that may be at work for several steps, all of `stage` if it is named."""
+        """The log for output whose step isn't known; of steps of `stage`, unless that is ""."""
         return self._apart.setdefault(stage, Page(self, stage, "", 0))
 
     def keep(self, lines: bytes) -> None:
-        """Append lines to the file; whoever calls holds the lock."""
+        """Append lines to the file; the caller holds the lock."""
         if self._failed or not self.open:
             return
         try:
             if self._file is None:
-                self._file = _opened(self._folder)
-            # All at once, so that lines stay whole beside those of a process that was forked.
+                self._file = _open_file(self._folder)
+            # Write all at once, so that lines don't mix with those of a forked process.
             written = os.write(self._file, lines)
             if written < len(lines):
                 os.write(self._file, lines[written:])
         except OSError as error:
             self._failed = True
-            _taps.say(
-                f"tidemill: {self._folder} can't be written ({error.strerror}): the run goes on, but "
-                "what its steps print and log is not kept\n"
+            _capture.say(
+                f"tidemill: can't write {self._folder} ({error.strerror}): the run continues, but the "
+                "output of its steps isn't recorded\n"
             )
 
 
 class Page:
-    """What one try at a step says; as a context it is where the lines of this thread go."""
+    """The output of one attempt at a step; as a context manager it receives the output of this thread."""
 
     __slots__ = (
         "_about",
@@ -114,7 +114,7 @@ class Page:
         self.stage = stage
         self.recorder = recorder
         self._about = {"stage": stage, "partition": partition, "attempt": number}
-        # By stream, what was printed since the last line end.
+        # By stream, the text since the last line end.
         self._partial: dict[str, str] = {}
         self._size = self._held = self._left = 0
         self._tail: deque[tuple[float, bytes]] | None = None
@@ -139,35 +139,35 @@ class Page:
 
     @property
     def quiet(self) -> bool:
-        """Whether what is printed goes nowhere else."""
+        """Whether printed text isn't passed on to the original stream."""
         return self.recorder.quiet
 
     def write(self, stream: str, text: str) -> None:
-        """Take what was printed; what has no line end yet is kept until it has, or until the end."""
+        """Record printed text; an incomplete line is held back until its end."""
         with _lock:
             whole, end, rest = (self._partial.pop(stream, "") + text).rpartition("\n")
             lines = whole.split("\n") if end else []
-            rest = _shown(rest) + "\r" * rest.endswith("\r")
+            rest = _visible_text(rest) + "\r" * rest.endswith("\r")
             if len(rest) > LONGEST:
                 lines.append(rest)
             elif rest:
                 self._partial[stream] = rest
             if lines:
-                self._add({"stream": stream, "text": _shown(line)} for line in lines)
+                self._add({"stream": stream, "text": _visible_text(line)} for line in lines)
 
     def log(self, level: str, logger: str, text: str) -> None:
-        """Take what was logged."""
+        """Record a log message."""
         with _lock:
             self._add([{"stream": "log", "text": text, "level": level, "logger": logger}])
 
     def end(self) -> None:
-        """Keep what is still held back; whoever calls holds the lock."""
+        """Record the text that is still held back; the caller holds the lock."""
         held, self._partial = self._partial, {}
-        self._add({"stream": stream, "text": _shown(text)} for stream, text in held.items())
+        self._add({"stream": stream, "text": _visible_text(text)} for stream, text in held.items())
         if self._tail:
             note = b""
             if self._left:
-                note = self._line(self._tail[0][0], _note(f"... {self._left:,} lines are left out"))
+                note = self._line(self._tail[0][0], _note(f"... {self._left:,} lines omitted"))
             self.recorder.keep(note + b"".join(body for _, body in self._tail))
             self._tail = None
 
@@ -182,7 +182,7 @@ class Page:
             if self._tail is None:
                 self._tail = deque()
                 kept += self._line(
-                    at, _note(f"over {MOST:,} bytes: from here only the end is kept")
+                    at, _note(f"more than {MOST:,} bytes: from here only the end is kept")
                 )
             self._tail.append((at, line))
             self._held += len(line)
@@ -199,7 +199,7 @@ class Page:
         try:
             return _encode({"at": at, **self._about, **said}) + b"\n"
         except UnicodeEncodeError:
-            # Halves of a character, such as the name of a file that isn't valid Unicode.
+            # Lone surrogates, for example in a file name that isn't valid Unicode.
             safe = {
                 name: one.encode(errors="backslashreplace").decode() for name, one in said.items()
             }
@@ -207,7 +207,7 @@ class Page:
 
 
 class Draft(Page):
-    """Knows whether anything was said."""
+    """Discards output, and knows whether there was any."""
 
     __slots__ = ("said",)
 
@@ -217,7 +217,7 @@ class Draft(Page):
 
     @property
     def quiet(self) -> bool:
-        """What is printed goes nowhere."""
+        """True: printed text isn't passed on."""
         return True
 
     def write(self, stream: str, text: str) -> None:
@@ -233,32 +233,32 @@ def _note(text: str) -> dict[str, str]:
     return {"stream": "log", "level": "WARNING", "logger": "tidemill", "text": text}
 
 
-def _shown(line: str) -> str:
-    """What a terminal shows of a line: of a progress bar, what was written last."""
+def _visible_text(line: str) -> str:
+    """The text of a line that a terminal shows: the text after the last carriage return."""
     return line.rstrip("\r").rpartition("\r")[2]
 
 
-def _opened(folder: Path) -> int:
-    """This process's file in a folder, which is made if it isn't there."""
+def _open_file(folder: Path) -> int:
+    """Open the file of this process in a folder, and create both if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     return os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 _current: ContextVar[Page | None] = ContextVar("tidemill_page", default=None)
-# All pages that are in use in this process; a dict, because sets have no order.
+# All active attempts of this process; a dict, because sets aren't ordered.
 _active: dict[Page, None] = {}
 _lock = threading.RLock()
 
 
-def _page() -> Page | None:
-    """Where this thread's lines go."""
+def _find_page() -> Page | None:
+    """The log that receives the output of this thread."""
     page = _current.get()
     if page is not None and not page.recorder.open:
         return None
     if page is not None:
-        # A thread or a coroutine that the step left behind has its context still.
+        # A thread or a coroutine that outlives its step still has the step's context.
         return page if page in _active else page.recorder.apart(page.stage)
-    # A thread that isn't in the context of a step: the user's code started it, or Polars did.
+    # A thread outside the context of a step was started by user code or by Polars.
     pages = list(_active)
     if len(pages) < 2:
         return pages[0] if pages else None
@@ -268,11 +268,11 @@ def _page() -> Page | None:
     return recorders.pop().apart(stages.pop() if len(stages) == 1 else "")
 
 
-_taps = Taps(_page)
+_capture = Taps(_find_page)
 
 
 def _after_fork() -> None:
-    """A lock that another thread held when the process was forked would never be given back."""
+    """Replace the lock: if another thread held it at the fork it would never be released."""
     global _lock
     _lock = threading.RLock()
 

@@ -1,6 +1,6 @@
-"""What the ledger tells of runs, and of the versions of a contract that partitions passed.
+"""Read past runs from the ledger: attempts, logs, performance, and contract versions.
 
-What the steps of a run said isn't in the ledger, but beside it.
+The output of steps isn't in the ledger but in log files beside it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _POLL_S = 0.3
 
 
 class History:
-    """What was run in a project: runs and their attempts, what steps said, how stages perform.
+    """The past runs of a project: their attempts, the output of steps, the performance of stages.
 
-    A run is named by its id, by the beginning of it, or as "last"; UsageError names what there is.
+    A run is named by its id, by a prefix of it, or as "last"; UsageError for an unknown run lists
+    similar ones.
     """
 
     def __init__(self, ledger: Ledger, logs: Path) -> None:
@@ -57,34 +58,34 @@ class History:
         return (exact or found)[0]
 
     def attempts(self, run: str) -> list[Attempt]:
-        """All tries at the steps of a run, in the order in which they were recorded."""
+        """All attempts at the steps of a run, in the order in which they were recorded."""
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[Line]:
-        """What steps printed and logged, step by step, and how they ended; silent successes are left out.
+        """The output of steps, step by step, with the outcome of each attempt; silent successes are omitted.
 
-        UsageError when the run had no such step.
+        Raises UsageError if the run had no such step.
         """
         info = self.run(run)
-        told = _Told(self._ledger, self._logs, info.id)
-        lines = told.fresh()
-        _refuse_unknown(info.id, stage, partition, told.steps)
-        return [line for line in lines if _is_of(line, stage, partition)]
+        log = _RunLog(self._ledger, self._logs, info.id)
+        lines = log.fresh()
+        _refuse_unknown(info.id, stage, partition, log.steps)
+        return [line for line in lines if _belongs_to(line, stage, partition)]
 
     def follow(self, run: str = LAST, stage: str = "", partition: str = "") -> Iterator[list[Line]]:
-        """The lines so far, then new ones as they come, until the run ends; each batch is ordered by step."""
+        """Yield the lines so far, then new ones, until the run ends; each batch is ordered by step."""
         info = self.run(run)
-        told = _Told(self._ledger, self._logs, info.id)
+        log = _RunLog(self._ledger, self._logs, info.id)
         over = False
         while not over:
-            # Asked first: what was said before the end is then read after it.
+            # Check before reading, so that all lines from before the end are read after it.
             over = is_dead(info.holder) or _has_ended(self._ledger, info.id)
-            yield [line for line in told.fresh() if _is_of(line, stage, partition)]
+            yield [line for line in log.fresh() if _belongs_to(line, stage, partition)]
             if not over:
                 time.sleep(_POLL_S)
 
     def performance(self, last: int = 20) -> tuple[Performance, ...]:
-        """The figures of each stage over the last runs that had any of its steps to do."""
+        """The performance figures of each stage over the `last` runs that computed something."""
         tried: list[tuple[str, Attempt]] = []
         worked = 0
         for info in self.runs(limit=None):
@@ -96,8 +97,8 @@ class History:
         return performances(tried)
 
 
-class _Told:
-    """What was said in a run, and how tries ended, since it was asked last; `steps` are all that it saw."""
+class _RunLog:
+    """Reads the log of a run incrementally, with the outcomes of attempts; `steps` are all steps so far."""
 
     def __init__(self, ledger: Ledger, logs: Path, run: str) -> None:
         self._ledger = ledger
@@ -108,7 +109,7 @@ class _Told:
         self.steps: set[tuple[str, str]] = set()
 
     def fresh(self) -> list[Line]:
-        # How a try ended is recorded after it said the last: in this order nothing of it comes too late.
+        # An outcome is recorded after the last line of its attempt: in this order no line is missed.
         ended = list(_attempts(self._ledger, self._run, self._seen))
         lines = self._reader.fresh()
         found = with_ends(lines, [(fact.at, attempt) for fact, attempt in ended], self._spoke)
@@ -130,7 +131,7 @@ def _has_ended(ledger: Ledger, run: str) -> bool:
     return any(True for _ in ledger.events(kinds=("RunEnded",), run=run, limit=1))
 
 
-def _is_of(line: Line, stage: str, partition: str) -> bool:
+def _belongs_to(line: Line, stage: str, partition: str) -> bool:
     return stage in ("", line.stage) and partition in ("", line.partition)
 
 
@@ -159,16 +160,8 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
                 holder=event.holder,
             )
         elif isinstance(event, RunEnded) and event.run in runs:
-            begun = runs[event.run]
-            runs[event.run] = RunInfo(
-                id=begun.id,
-                environment=begun.environment,
-                status=event.status,
-                started=begun.started,
-                ended=recorded.at,
-                command=begun.command,
-                holder=begun.holder,
-                receipt=event.receipt,
+            runs[event.run] = replace(
+                runs[event.run], status=event.status, ended=recorded.at, receipt=event.receipt
             )
     return list(reversed(runs.values()))[:limit]
 
@@ -184,7 +177,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A version of a contract: what passed it first and last, how often, and how many hold it now."""
+    """A contract version: the first and the last partition published under it, and how many there are.
+
+    `published` counts all publications, `held` the partitions that are bound under it now.
+    """
 
     version: str
     first: Publication
@@ -196,7 +192,7 @@ class Held:
 def list_versions(
     ledger: Ledger, environment: str, stage: str, now: Mapping[str, Binding]
 ) -> list[Held]:
-    """The versions of a stage's contract in the order in which they came; `now` is what is bound."""
+    """The versions of a stage's contract, oldest first; `now` are the current bindings."""
     found: dict[str, Held] = {}
     ours = lineage_of(ledger.state(environment).environments, environment)
     for recorded in ledger.events(kinds=("Published",)):

@@ -1,8 +1,8 @@
-"""Stand-ins for `sys.stdout`, `sys.stderr` and the maker of log records, that show all to who listens.
+"""Capture `sys.stdout`, `sys.stderr` and log records, and pass them to a listener.
 
-Log records are taken where they are made, not by a handler: with one on the root logger,
-`logging.basicConfig` in a step would do nothing, and what nobody handles wouldn't be shown.
-What is written to the descriptors themselves (by a subprocess, by C code) is never seen here.
+Log records are captured by the record factory, not by a handler: with a handler on the root logger,
+`logging.basicConfig` in a step would do nothing, and records without a handler wouldn't be printed.
+Output to the file descriptors themselves (by a subprocess or C code) isn't captured.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import Any, Protocol, TextIO
 
 
 class Listener(Protocol):
-    """Is told what is printed and logged; with `quiet`, what is printed goes nowhere else."""
+    """Receives printed text and log records; if `quiet`, printed text isn't passed on."""
 
     @property
     def quiet(self) -> bool:
-        """Whether what is printed ends here."""
+        """Whether printed text isn't passed on to the original stream."""
 
     def write(self, stream: str, text: str) -> None:
-        """Something was printed."""
+        """Receive printed text."""
 
     def log(self, level: str, logger: str, text: str) -> None:
-        """Something was logged."""
+        """Receive a log message."""
 
 
-# Who listens to this thread now, if anybody does.
+# Finds the listener of the current thread, if there is one.
 Find = Callable[[], Listener | None]
 
 
-class _Tap:
-    """Stands in for a text stream: shows what is written, and lets it go on; all else is the stream's."""
+class _CapturedStream:
+    """Wraps a text stream: shows written text to a listener and passes it on."""
 
     def __init__(self, inner: TextIO, name: str, find: Find) -> None:
         self._inner = inner
@@ -45,7 +45,7 @@ class _Tap:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        # For whoever asks whether it is a TextIOWrapper before its `reconfigure` is called.
+        # Some code checks for a TextIOWrapper before it calls `reconfigure`.
         return type(self._inner)
 
     def __getattr__(self, name: str) -> Any:
@@ -57,7 +57,7 @@ class _Tap:
         listener = self._find()
         if listener is None:
             return self._inner.write(text)
-        # What a handler writes was taken when its record was made.
+        # The output of log handlers was already captured as a record.
         if sys._getframe(1).f_globals is not logging.__dict__:
             listener.write(self._name, text)
         return len(text) if listener.quiet else self._inner.write(text)
@@ -67,12 +67,12 @@ class _Tap:
             self.write(line)
 
     def close(self) -> None:
-        """Nothing but a flush: a step doesn't end what its run still writes to."""
+        """Only flush: a step must not close the stream that its run still writes to."""
         self._inner.flush()
 
 
 class Taps:
-    """The stand-ins, which are there once, however many have opened them."""
+    """Installs the wrappers once, however many users open it, and removes them when the last one closes."""
 
     def __init__(self, find: Find) -> None:
         self._find = find
@@ -95,7 +95,7 @@ class Taps:
                 self._undo.close()
 
     def say(self, text: str) -> None:
-        """Tell the user something that no step said."""
+        """Write a message to the user that isn't the output of a step."""
         stream = getattr(sys.stderr, "_inner", sys.stderr)
         with suppress(OSError, ValueError, AttributeError):
             stream.write(text)
@@ -104,41 +104,44 @@ class Taps:
         inner = getattr(sys, name)
         if inner is None:
             return
-        tap = _Tap(inner, name, self._find)
+        tap = _CapturedStream(inner, name, self._find)
         setattr(sys, name, tap)
         self._undo.callback(
-            _put_back, partial(getattr, sys, name), tap, partial(setattr, sys, name, inner)
+            _restore, partial(getattr, sys, name), tap, partial(setattr, sys, name, inner)
         )
 
     def _listen(self) -> None:
         make = logging.getLogRecordFactory()
 
-        def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        def make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
             record = make(*args, **kwargs)
             listener = self._find()
-            # `logging.makeLogRecord` makes an empty one first.
+            # `logging.makeLogRecord` creates an empty record first.
             if listener is not None and record.name is not None:
-                listener.log(record.levelname, record.name, _said(record))
+                listener.log(record.levelname, record.name, _format_record(record))
             return record
 
-        logging.setLogRecordFactory(made)
+        logging.setLogRecordFactory(make_record)
         self._undo.callback(
-            _put_back, logging.getLogRecordFactory, made, partial(logging.setLogRecordFactory, make)
+            _restore,
+            logging.getLogRecordFactory,
+            make_record,
+            partial(logging.setLogRecordFactory, make),
         )
         root = logging.getLogger()
-        # Who has set up logging has said what is worth keeping.
+        # If logging is already set up, respect its level.
         if root.level == logging.WARNING and not root.handlers:
             root.setLevel(logging.INFO)
             self._undo.callback(lambda: None if root.handlers else root.setLevel(logging.WARNING))
 
 
-def _put_back(now: Callable[[], object], ours: object, back: Callable[[], object]) -> None:
-    """Undo, unless somebody else has put something of theirs in our place meanwhile."""
+def _restore(now: Callable[[], object], ours: object, back: Callable[[], object]) -> None:
+    """Restore the original, unless it was replaced by someone else in the meantime."""
     if now() is ours:
         back()
 
 
-def _said(record: logging.LogRecord) -> str:
+def _format_record(record: logging.LogRecord) -> str:
     try:
         text = record.getMessage()
     except Exception:  # noqa: BLE001 - arguments that don't fit, or the user's `__str__`

@@ -1,7 +1,7 @@
-"""The stages of a workflow as it was at a git ref, told by a process that imports it from there.
+"""Load the stages of a workflow at a git ref, in a process that imports it from there.
 
-The ref's files are written into a temporary folder, without touching the repository or its index; the
-folder is removed again, whatever happens.
+The files of the ref are written into a temporary folder, which is always removed; the repository and its
+index aren't touched.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tidemill.lineage.stage_changes import Member, heard
 
 
 def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, Member]:
-    """Each stage of the workflow, with its contract, at `ref`; `workflow` overrides the settings there.
+    """Load the stages of the workflow at `ref`; `workflow` overrides the settings there.
 
-    UsageError without a git repository, such a ref, or the project in it; TidemillError when the
-    workflow can't be imported.
+    Raises UsageError if there is no git repository, no such ref, or no project at it; TidemillError if
+    the workflow can't be imported.
     """
     top = Path(
-        _git(root, "rev-parse", "--show-toplevel", problem=f"{root} is in no git repository")
+        _git(root, "rev-parse", "--show-toplevel", problem=f"{root} isn't in a git repository")
     )
     missing = f"there is no commit {ref!r} in {top}; name a branch, a tag or a commit"
     if ref.startswith("-"):
@@ -37,14 +37,14 @@ def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, Member
         at = tree / root.relative_to(top)
         if not at.is_dir():
             raise UsageError(f"at {ref} there is no folder {root.relative_to(top)}")
-        return _asked(at, ref, workflow, Path(folder) / "stages.json")
+        return _import_stages(at, ref, workflow, Path(folder) / "stages.json")
 
 
 def _check_out(top: Path, commit: str, tree: Path, index: Path) -> None:
-    # An index of our own: the user's, with what is staged in it, stays as it is. Large files that lie
-    # elsewhere aren't fetched: no workflow needs data to be imported.
+    # Use a separate index to leave the user's with its staged changes alone. Don't fetch large files from
+    # Git LFS: importing a workflow needs no data.
     environment = {"GIT_INDEX_FILE": str(index), "GIT_LFS_SKIP_SMUDGE": "1"}
-    problem = f"the files of {commit} can't be read"
+    problem = f"can't read the files of {commit}"
     _git(top, "read-tree", commit, problem=problem, **environment)
     prefix = f"--prefix={tree}/"
     _git(top, "checkout-index", "--all", "--quiet", prefix, problem=problem, **environment)
@@ -55,13 +55,13 @@ def _git(folder: Path, *arguments: str, problem: str, **environment: str) -> str
     try:
         done = _run(["git", "-C", str(folder), *arguments], folder, environment)
     except FileNotFoundError:
-        raise UsageError("there is no `git` on the path; --against needs it") from None
+        raise UsageError("can't find `git` on the path; --against needs it") from None
     if done.returncode != 0:
         raise UsageError(problem)
     return done.stdout.strip()
 
 
-def _asked(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str, Member]:
+def _import_stages(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str, Member]:
     named = ("-w", workflow) if workflow else ()
     command = [
         sys.executable,
@@ -74,11 +74,11 @@ def _asked(at: Path, ref: str, workflow: str | None, into: Path) -> Mapping[str,
         "--tell",
         str(into),
     ]
-    # What the workflow prints has no place in the answer, so that goes into a file.
+    # The stages go into a file, because the workflow may print to stdout.
     done = _run(command, at, {"PYTHONDONTWRITEBYTECODE": "1"})
     if done.returncode != 0 or not into.exists():
-        told = done.stderr.strip().replace(f"{at}{os.sep}", "").replace(str(at), "the project")
-        raise TidemillError(f"the workflow at {ref} can't be read:\n{told or 'it said nothing'}")
+        error = done.stderr.strip().replace(f"{at}{os.sep}", "").replace(str(at), "the project")
+        raise TidemillError(f"can't load the workflow at {ref}:\n{error or 'no error message'}")
     return heard(json.loads(into.read_text(encoding="utf-8")))
 
 

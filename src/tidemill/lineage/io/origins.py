@@ -1,4 +1,4 @@
-"""What something was made of: stage by stage upstream, down to source files, from what the ledger holds."""
+"""Trace published partitions upstream, stage by stage down to source files, as the ledger recorded them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Where explanations take their facts from."""
+    """The workflow, recipes, state and ledger that explanations are made from."""
 
     flow: Flow
     recipes: Mapping[str, Recipe]
@@ -23,18 +23,18 @@ class Facts:
     ledger: Ledger
 
     def bound(self, stage: str) -> Mapping[str, Binding]:
-        """What is published of a stage."""
+        """The published partitions of a stage."""
         head = self.state.heads.get(stage)
         return head.partitions if head else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What one stage contributed: its partitions, when and by which runs they were made, its files.
+    """The contribution of one stage: its partitions, the runs and times that published them, its files.
 
-    `columns` are those of its columns that count here; there are none of a model, and where only the
-    number of rows does. `changed` says that a partition is no longer what it was when its reader was
-    made, `changed_columns` in which columns, as far as that is known.
+    `columns` are the columns that were used; empty for a model, and if only the number of rows counts.
+    `changed` says that a partition changed since its reader was computed, `changed_columns` in which
+    columns, if that is known.
     """
 
     stage: str
@@ -51,8 +51,8 @@ class Origin:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Found:
-    """What of a stage is an origin, while it is being collected."""
+class _Contribution:
+    """The partitions and columns of a stage that contribute, while they are collected."""
 
     keys: set[str] = field(default_factory=set)
     columns: set[str] = field(default_factory=set)
@@ -63,20 +63,20 @@ class _Found:
 def origins_of(
     facts: Facts, stage: Stage, chosen: Collection[str], lineage: Sequence[Traced] = ()
 ) -> tuple[Origin, ...]:
-    """Walk upstream, nearest stages first; each stage once, with all of its partitions that count.
+    """Walk upstream, nearest stages first; each stage appears once, with all contributing partitions.
 
-    With the `lineage` of a column only the stages and columns on it count.
+    With the `lineage` of a column only the stages and columns in it count.
     """
-    walk = _Walk(facts, lineage)
+    walk = _OriginWalk(facts, lineage)
     found = walk.up(stage, chosen)
     return tuple(
-        _origin(facts, other, found[other.name], with_rows=other != stage)
+        _make_origin(facts, other, found[other.name], with_rows=other != stage)
         for other in reversed(facts.flow.stages)
         if other.name in found and (other.name != stage.name or stage.kind is Kind.INGEST)
     )
 
 
-class _Walk:
+class _OriginWalk:
     def __init__(self, facts: Facts, lineage: Sequence[Traced]) -> None:
         self._facts = facts
         self._upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
@@ -86,32 +86,32 @@ class _Walk:
                 self._edges.setdefault((item.stage, name), set()).update(columns)
         self._lineage = lineage
 
-    def up(self, stage: Stage, chosen: Collection[str]) -> dict[str, _Found]:
+    def up(self, stage: Stage, chosen: Collection[str]) -> dict[str, _Contribution]:
         own = {item.column for item in self._lineage if item.stage == stage.name}
-        found = {stage.name: _Found(keys=set(chosen), columns=own)}
+        found = {stage.name: _Contribution(keys=set(chosen), columns=own)}
         for reader in reversed(self._facts.flow.stages):
             if reader.name in found:
                 for key in sorted(found[reader.name].keys):
                     self._take(found, reader, key)
         return found
 
-    def _take(self, found: dict[str, _Found], reader: Stage, key: str) -> None:
+    def _take(self, found: dict[str, _Contribution], reader: Stage, key: str) -> None:
         for name, keys in self._upstream.of(reader, key).items():
-            columns = self._counted(reader, name)
+            columns = self._used_columns(reader, name)
             if columns is None:
                 continue
-            item = found.setdefault(name, _Found())
+            item = found.setdefault(name, _Contribution())
             item.keys.update(keys)
             item.columns.update(columns)
-            moved = self._moved(reader, key, name, keys)
+            moved = self._changed_columns(reader, key, name, keys)
             if moved is None:
                 continue
             named = [c for c in moved if c in columns] if self._lineage else moved
             item.changed = item.changed or bool(named) or not moved
             item.changed_columns.update(named)
 
-    def _counted(self, reader: Stage, name: str) -> set[str] | None:
-        """The columns of an input that count for a stage; None for one that isn't on the lineage."""
+    def _used_columns(self, reader: Stage, name: str) -> set[str] | None:
+        """The columns of an input that a stage uses; None if the input isn't in the lineage."""
         if self._lineage:
             return self._edges.get((reader.name, name))
         reads = self._facts.recipes[reader.name].reads.get(name)
@@ -120,17 +120,17 @@ class _Walk:
         other = self._facts.flow[name].output
         return set(other.names) if other else set()
 
-    def _moved(
+    def _changed_columns(
         self, reader: Stage, key: str, name: str, keys: tuple[str, ...]
     ) -> tuple[str, ...] | None:
-        """Which columns of an input are no longer what they were when a partition was made of it."""
+        """The columns of an input that changed since a partition was computed from it."""
         held = self._facts.bound(reader.name).get(key)
         if held is None or self._facts.flow[name].kind is Kind.MODEL:
             return None
         return changed_columns(held, name, self._upstream.products(name, keys))
 
 
-def _origin(facts: Facts, stage: Stage, found: _Found, *, with_rows: bool) -> Origin:
+def _make_origin(facts: Facts, stage: Stage, found: _Contribution, *, with_rows: bool) -> Origin:
     held = facts.bound(stage.name)
     bound = [held[key] for key in found.keys if key in held]
     files = facts.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()

@@ -1,6 +1,6 @@
-"""Why something is what it is: its recipe, its key, and what it was made of, down to source files.
+"""Show the provenance of a stage, a partition or a column: recipe, key, and origins down to source files.
 
-All of it is read from what the ledger holds; nothing is computed again.
+Everything is read from the ledger; nothing is recomputed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tidemill.workflow.stage import Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A run that made something: who asked for it with which command, and when it began."""
+    """A run that published one of the origins: its command, host and start."""
 
     run: str
     command: str
@@ -37,9 +37,9 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFacts:
-    """The columns of an input that a stage's key covers, and those of its contract that it doesn't.
+    """The columns of an input that the key of a stage covers, and those of its contract that it doesn't.
 
-    Where none is read, the number of rows still counts. `fold` says how they are folded, if they are.
+    If none is read, the number of rows still counts. `fold` describes how they are folded, if they are.
     """
 
     name: str
@@ -50,7 +50,7 @@ class InputFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A value that a column had: its hash, and the run that published it."""
+    """A version of a column's values: their hash, and the run that published them."""
 
     hash: str
     run: str
@@ -59,9 +59,9 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnFacts:
-    """A column of a partition: its hash, the inputs that hold the very same values, and its history.
+    """A column of a partition: its hash, the input columns with equal values, and its history.
 
-    `lineage` says what it depends on by the stage's query as it is now, nearest stages first.
+    `lineage` is what it depends on according to the current query, nearest stages first.
     """
 
     name: str
@@ -75,12 +75,12 @@ class ColumnFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Everything that makes a stage, or a partition of it, what it is.
+    """The provenance of a stage or of one of its partitions.
 
-    `recipe_parts` are the digests of what the stage does now; `stale` says in words what changed
-    since. `judged_by` is query, code, source (of an ingest) or declaration, `opaque` why it isn't the
-    query of a transform. `touched` is what was reached for besides inputs when it was made. `origins`
-    begin with what is read directly and end with source files.
+    `recipe_parts` are the digests of the current recipe, and `stale` describes what changed since the
+    partitions were computed. `judged_by` is query, code, source (of an ingest) or declaration, `opaque`
+    says why it isn't the query of a transform. `touched` are the hidden inputs that were used. `origins`
+    begin with direct inputs and end with source files.
     """
 
     stage: str
@@ -113,10 +113,10 @@ class Explanation:
 
 
 def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -> Explanation:
-    """Say why a stage, one of its partitions, or a column of it is what it is.
+    """Show the provenance of a stage, one of its partitions, or one of its columns.
 
-    Without `partition` it is about all that is published. Raises UsageError for a partition or a
-    column that there isn't.
+    Without `partition` it covers all published partitions. Raises UsageError for a partition or a column
+    that doesn't exist.
     """
     bound = facts.bound(stage.name)
     if partition and partition not in bound:
@@ -130,7 +130,7 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
     live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
     versions = passed(bound[key] for key in chosen)
-    declared = _as_declared(stage, facts.recipes[stage.name])
+    declared = _declared_facts(stage, facts.recipes[stage.name])
     return replace(
         declared,
         contract=f"{stage.output.name} {versions}" if stage.output else declared.contract,
@@ -142,7 +142,7 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
         rows=sum(bound[key].product.rows for key in chosen),
         quarantined=sum(bound[key].product.quarantined for key in chosen),
         findings=one.findings if one else (),
-        stale=_stale(facts, stage, chosen),
+        stale=_describe_changes(facts, stage, chosen),
         touched=tuple(dict.fromkeys(word for key in chosen for word in bound[key].touched)),
         origins=origins,
         runs=_runs(facts.ledger, made),
@@ -154,8 +154,8 @@ def explain(facts: Facts, stage: Stage, partition: str = "", column: str = "") -
     )
 
 
-def _as_declared(stage: Stage, recipe: Recipe) -> Explanation:
-    """What is known of a stage before anything of it is published."""
+def _declared_facts(stage: Stage, recipe: Recipe) -> Explanation:
+    """The part of an explanation that doesn't need published partitions."""
     return Explanation(
         stage=stage.name,
         kind=stage.kind,
@@ -183,15 +183,15 @@ def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
     )
 
 
-def _stale(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
-    """What of the stage changed since some of these partitions were made."""
+def _describe_changes(facts: Facts, stage: Stage, chosen: Collection[str]) -> tuple[str, ...]:
+    """Describe what changed in the stage since some of these partitions were computed."""
     recipe = facts.recipes[stage.name]
     bound = facts.bound(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
         checked = all(bound[key].check == recipe.check for key in chosen)
-        return () if checked else ("its contract checks something else",)
+        return () if checked else ("the checks of its contract changed",)
     before = facts.state.recipes.get(stage.name, {})
-    return changes(before, recipe.parts) or ("its recipe is another than when it was made",)
+    return changes(before, recipe.parts) or ("its recipe changed",)
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[Made, ...]:
@@ -215,7 +215,7 @@ def _decisions(state: State, artifact: Artifact | None) -> tuple[Decision, ...]:
 
 
 def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
-    """The artifact that was live when a delivery was made."""
+    """The artifact that was live when a delivery was published."""
     if stage.kind is not Kind.DELIVER:
         return ""
     ours = lineage_of(facts.state.environments, facts.state.environment)
@@ -233,7 +233,7 @@ def _scored_by(facts: Facts, stage: Stage, binding: Binding) -> str:
 def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> ColumnFacts:
     if stage.output is None:
         raise UsageError(f"{stage.name} is a {stage.kind}: it has no contracted columns")
-    spec = _contracted(stage.output, name)
+    spec = _contract_column(stage.output, name)
     about = ColumnFacts(
         name=name,
         type=str(spec.dtype),
@@ -257,7 +257,7 @@ def _column(facts: Facts, stage: Stage, chosen: Collection[str], name: str) -> C
     return replace(about, hash=hashed, same_as=tuple(same), history=history)
 
 
-def _contracted(contract: ContractSpec, name: str) -> Column:
+def _contract_column(contract: ContractSpec, name: str) -> Column:
     if name not in contract.names:
         advice = did_you_mean(name, contract.names)
         raise UsageError(f"{contract.name} has no column {name!r} ({advice})")
@@ -265,7 +265,7 @@ def _contracted(contract: ContractSpec, name: str) -> Column:
 
 
 def _history(facts: Facts, stage: Stage, partition: str, name: str) -> tuple[Version, ...]:
-    """Every time that the column's values became others, oldest first."""
+    """The versions of the column's values, oldest first."""
     versions: list[Version] = []
     ours = lineage_of(facts.state.environments, facts.state.environment)
     for fact in facts.ledger.events(kinds=("Published",)):

@@ -1,4 +1,4 @@
-"""Why a plan does to a stage what it does, with what the ledger recorded of the runs before."""
+"""Explain the reasons of a plan with the reasons that the ledger recorded for earlier runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tidemill.workflow.stage import Stage
 
 
 def why(facts: Facts, plan: Plan, stage: Stage) -> Why:
-    """The reasons of a plan for a stage, followed upstream; `facts` are what the plan was made on."""
+    """Collect the reasons of a plan for a stage, followed upstream; `facts` are those of the plan."""
 
     @cache
     def recorded(run: str) -> Mapping[tuple[str, str], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Quarantined rows out into a file, and corrected ones back from it."""
+"""Export quarantined rows to a file, and read corrected rows back."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ _READ: Mapping[str, Callable[[Path], pl.DataFrame]] = {
 
 
 def write(rows: pl.DataFrame, path: Path) -> None:
-    """Write rows to a file of the kind that its name says; UsageError for a column that doesn't fit."""
+    """Write rows in the format that the file name implies; UsageError for types that it can't hold."""
     kind = _kind(path)
     if kind == ".csv":
         rows = rows.with_columns(pl.col(REASONS).list.join("; "))
     if kind != ".parquet":
         refused = [
-            n for n, t in rows.schema.items() if _odd(t) or (kind == ".csv" and t.is_nested())
+            n
+            for n, t in rows.schema.items()
+            if _is_unsupported(t) or (kind == ".csv" and t.is_nested())
         ]
         if refused:
             raise UsageError(
-                f"{', '.join(refused)}: lists, structs and bytes have no place in a {kind} file; "
+                f"{', '.join(refused)}: a {kind} file can't hold lists, structs or bytes; "
                 "export to .parquet"
             )
     writes: Mapping[str, Callable[[Path], object]] = {
@@ -44,7 +46,7 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     try:
         writes[kind](path)
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror or error}") from error
+        raise UsageError(f"can't write {path}: {error.strerror or error}") from error
 
 
 def corrected(
@@ -54,9 +56,9 @@ def corrected(
     spec: ContractSpec,
     partition: str,
 ) -> tuple[pl.DataFrame, tuple[int, ...]]:
-    """Corrected rows, typed as the quarantined ones, and the numbers of those whose place they take.
+    """Read corrected rows, cast to the types of the contract, and the numbers of the rows that they replace.
 
-    UsageError or ContractError for rows that are none for each of them, or that are bad by themselves.
+    Raises UsageError unless there is one for each chosen row, and ContractError if one breaks a rule.
     """
     rows = given if isinstance(given, pl.DataFrame) else _read(Path(given))
     rows = checker_of(spec).completed(rows, rows.columns)
@@ -64,7 +66,7 @@ def corrected(
     if ROW in rows.columns:
         if not rows.schema[ROW].is_integer():
             raise UsageError(
-                f"{ROW} of the corrected rows is {rows.schema[ROW]}: give whole numbers"
+                f"{ROW} of the corrected rows is {rows.schema[ROW]}: it must hold whole numbers"
             )
         rows = rows.sort(ROW)
         numbers = tuple(rows.get_column(ROW).to_list())
@@ -72,19 +74,19 @@ def corrected(
             wanted = numbers
         if numbers != wanted:
             raise UsageError(
-                f"the corrected rows are numbered {_some(numbers)} in {ROW}, but {_some(wanted)} are "
-                "to be replaced: each of these once"
+                f"the corrected rows are numbered {_abbreviate(numbers)} in {ROW}, but they replace "
+                f"{_abbreviate(wanted)}: give each of these once"
             )
     if rows.height != len(wanted) or not wanted:
         raise UsageError(
-            f"{rows.height} corrected rows can't take the place of {len(wanted)}: one for each, in "
-            f"their order or numbered in {ROW}; drop those that are to have no successor"
+            f"{rows.height} corrected rows can't replace {len(wanted)} rows: give one for each, in "
+            f"their order or numbered in {ROW}, and drop the rows that have no correction"
         )
     rows = rows.drop(ROW, REASONS, strict=False)
     unknown = [name for name in rows.columns if name not in bad.columns]
     if unknown:
         raise UsageError(
-            f"the corrected rows have a column {unknown[0]!r} that the quarantined ones don't have "
+            f"the corrected rows have a column {unknown[0]!r}, which the quarantined rows don't have "
             f"({did_you_mean(unknown[0], bad.columns)})"
         )
     checker_of(spec).unknown(rows.columns)
@@ -96,7 +98,7 @@ def corrected(
 def _refuse_bad(
     rows: pl.DataFrame, spec: ContractSpec, partition: str, numbers: Sequence[int]
 ) -> None:
-    """ContractError when corrected rows break a rule on one column; others see all rows, in the run."""
+    """Raise ContractError if corrected rows break a rule on one column; the run checks the other rules."""
     tagged = rows.with_columns(pl.Series(ROW, numbers, pl.UInt32))
     bad = checker_of(spec).judge(tagged, partition=partition).bad
     names = {rule.name for rule in spec.rules}
@@ -113,7 +115,7 @@ def _refuse_bad(
         shown = "; ".join(f"row {row}: {', '.join(why)}" for row, why in [*broken.items()][:8])
         raise ContractError(
             f"{len(broken)} of {rows.height} corrected rows still break {spec.name} {spec.version} "
-            f"({shown}): correct these too"
+            f"({shown}): correct these as well"
         )
 
 
@@ -122,18 +124,18 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return _READ[kind](path)
     except (PolarsError, OSError) as error:
-        raise SourceError(f"{path} can't be read: {error}") from error
+        raise SourceError(f"can't read {path}: {error}") from error
 
 
 def _kind(path: Path) -> str:
     if path.suffix not in _READ:
-        raise UsageError(f"{path}: its name must end in one of {', '.join(_READ)}")
+        raise UsageError(f"{path}: the file name must end in one of {', '.join(_READ)}")
     return path.suffix
 
 
-def _odd(dtype: pl.DataType) -> bool:
+def _is_unsupported(dtype: pl.DataType) -> bool:
     return isinstance(dtype, (pl.Binary, pl.Object))
 
 
-def _some(numbers: Sequence[int]) -> str:
+def _abbreviate(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")

@@ -1,4 +1,4 @@
-"""What is in quarantine, and what people say of it: rulings, which the next run carries out."""
+"""List quarantined rows, and record rulings on them, which the next run applies."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The quarantine of one partition: its rows by rule, what made it, and what was said of rows.
+    """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
-    `rulings` are in words, in their order; `pending` of the last of them wait for a run. `done` says
-    what became of rows that were ruled on, `gone` counts those of them that don't come any more.
+    `rulings` are described in their order; the last `pending` of them wait for a run. `done` says what
+    happened to rows with a ruling, `gone` counts those of them that the source no longer has.
     """
 
     stage: str
@@ -52,8 +52,8 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A partition of a stage in the state of now."""
+class _PublishedPartition:
+    """A published partition of a stage, with the rulings on it."""
 
     stage: Stage
     partition: str
@@ -67,12 +67,12 @@ class _Place:
 
     @property
     def pending(self) -> int:
-        """How many of the rulings its rows weren't judged with."""
+        """How many of the rulings no run has applied yet."""
         return len(unheard(self.rulings, self.binding.inputs.get(RULINGS)))
 
 
-# Rows up to this number are listed in a ruling on all of them.
-_MANY = 1_000
+# A ruling on all rows lists their numbers up to this many.
+_MAX_LISTED = 1_000
 
 
 class Quarantine:
@@ -91,21 +91,21 @@ class Quarantine:
         self._state = state
 
     def list(self, stage: str = "") -> tuple[Held, ...]:
-        """Every partition (of one stage, or of all) that has quarantined rows or rulings."""
+        """List the partitions, of one stage or all, that have quarantined rows or rulings."""
         state = self._state()
         names = [self._stage(stage).name] if stage else sorted(state.heads)
         return tuple(
-            self._held(place)
+            self._summary(place)
             for name in names
             for place in self._places(state, self._stage(name))
             if place.binding.product.quarantined or place.rulings
         )
 
     def rows(self, stage: str, partition: str = "") -> pl.DataFrame:
-        """The quarantined rows as they came, with their number in `_row` and the rules in `_reasons`.
+        """Read the quarantined rows as they arrived, with a number in `_row` and the rules in `_reasons`.
 
-        Those of all partitions when none is named; `_partition` then says which. UsageError when nothing
-        is quarantined.
+        Without `partition` it reads those of all partitions, named in `_partition`. Raises UsageError when
+        there are none.
         """
         places = self._places(self._state(), self._stage(stage))
         places = [place for place in places if place.binding.product.quarantined]
@@ -118,7 +118,10 @@ class Quarantine:
         return pl.concat(parts, how="diagonal_relaxed")
 
     def export(self, stage: str, partition: str = "", *, to: str | Path) -> int:
-        """Write `rows` to a .csv, .parquet, .json or .ndjson file; how many. Lists don't fit into CSV."""
+        """Write `rows` to a .csv, .parquet, .json or .ndjson file, and return their number.
+
+        CSV can't hold lists.
+        """
         rows = self.rows(stage, partition)
         write(rows, Path(to))
         return rows.height
@@ -134,18 +137,18 @@ class Quarantine:
         fixed: str | Path | pl.DataFrame | None = None,
         by: str = "",
     ) -> Ruling:
-        """Say that quarantined rows are good: all, those with some numbers, or those that broke `rule`.
+        """Release quarantined rows: all, those with the numbers `rows`, or those that broke `rule`.
 
-        With `fixed` (a frame or a file) corrected rows take their place, one for each and in their
-        order, or as its column `_row` says; they are judged like any rows. UsageError for rows that
-        can't be kept as they are. The next run does what was said.
+        With `fixed` (a frame or a file) corrected rows replace them, one for each, in their order or
+        matched by the column `_row`; they are checked like all rows. The next run applies the ruling.
+        Raises UsageError for rows that break a rule that can't be waived.
         """
         place = self._place(stage, partition)
         if fixed is not None:
             return self._replace(place, fixed, rows, rule, reason, by)
-        chosen = self._chosen(place, rows, rule)
-        self._refuse_unkept(place, chosen)
-        return self._say(place, Disposition.RELEASE, chosen, reason, by)
+        chosen = self._choose_rows(place, rows, rule)
+        self._require_waivable(place, chosen)
+        return self._record_ruling(place, Disposition.RELEASE, chosen, reason, by)
 
     def drop(
         self,
@@ -157,27 +160,31 @@ class Quarantine:
         rule: str = "",
         by: str = "",
     ) -> Ruling:
-        """Say that quarantined rows are neither good nor kept: all, or some as for `release`."""
+        """Drop quarantined rows for good: all, or some of them as in `release`."""
         place = self._place(stage, partition)
-        return self._say(place, Disposition.DROP, self._chosen(place, rows, rule), reason, by)
+        return self._record_ruling(
+            place, Disposition.DROP, self._choose_rows(place, rows, rule), reason, by
+        )
 
     def take_back(
         self, stage: str, partition: str = "", *, ruling: int, reason: str, by: str = ""
     ) -> Ruling:
-        """Take back what a ruling said of rows; `ruling` is its number, from 1, as `list` shows it."""
+        """Revoke a ruling; `ruling` is its number, from 1, as `list` shows it."""
         place = self._place(stage, partition, ruled=True)
         if not 1 <= ruling <= len(place.rulings):
             raise UsageError(
                 f"{place.name} has no ruling {ruling}; there are {len(place.rulings)} (1 is the first)"
             )
-        said = place.rulings[ruling - 1]
-        if said.disposition is Disposition.HOLD:
+        revoked = place.rulings[ruling - 1]
+        if revoked.disposition is Disposition.HOLD:
             raise UsageError(
-                f"ruling {ruling} on {place.name} takes back another; rule anew instead"
+                f"ruling {ruling} on {place.name} takes back another one; add a new ruling instead"
             )
-        return self._say(place, Disposition.HOLD, said.rows, reason, by, takes_back=said)
+        return self._record_ruling(
+            place, Disposition.HOLD, revoked.rows, reason, by, takes_back=revoked
+        )
 
-    def _held(self, place: _Place) -> Held:
+    def _summary(self, place: _PublishedPartition) -> Held:
         product, contract = place.binding.product, place.stage.output
         counts: Counter[str] = Counter()
         if product.quarantine:
@@ -185,8 +192,8 @@ class Quarantine:
             counts.update(name for each in reasons.to_list() for name in each)
         found = next((f for f in product.findings if f.rule == RULED), None)
         pending = place.pending
-        carried = place.rulings[: len(place.rulings) - pending]
-        spoke = sum(item.rows.height for item in spoken(carried, self._object)) if carried else 0
+        applied = place.rulings[: len(place.rulings) - pending]
+        ruled = sum(item.rows.height for item in spoken(applied, self._object)) if applied else 0
         return Held(
             stage=place.stage.name,
             partition=place.partition,
@@ -198,20 +205,22 @@ class Quarantine:
             rulings=tuple(map(in_words, place.rulings)),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
-            gone=spoke - (found.rows if found else 0),
+            gone=ruled - (found.rows if found else 0),
         )
 
-    def _places(self, state: State, stage: Stage) -> builtins.list[_Place]:
+    def _places(self, state: State, stage: Stage) -> builtins.list[_PublishedPartition]:
         head, rulings = state.heads.get(stage.name), state.rulings.get(stage.name, {})
         if head is None:
             return []
         return [
-            _Place(stage, key, head.partitions[key], head.version, rulings.get(key, ()))
+            _PublishedPartition(
+                stage, key, head.partitions[key], head.version, rulings.get(key, ())
+            )
             for key in sorted(head.partitions)
         ]
 
-    def _place(self, stage: str, partition: str, *, ruled: bool = False) -> _Place:
-        """The partition that is named, or the only one that has quarantined rows (or rulings)."""
+    def _place(self, stage: str, partition: str, *, ruled: bool = False) -> _PublishedPartition:
+        """The named partition, or the only one that has quarantined rows (or rulings)."""
         places = self._places(self._state(), self._stage(stage))
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
         keys = ", ".join(place.partition for place in there[:8])
@@ -224,10 +233,10 @@ class Quarantine:
         if not keys:
             raise UsageError(f"{stage} has no {what}")
         if partition:
-            raise UsageError(f"{stage} {partition} has no {what}; there are some in {keys}")
+            raise UsageError(f"{stage} {partition} has no {what}; these partitions have: {keys}")
         raise UsageError(f"{stage} has {what} in several partitions: name one of {keys}")
 
-    def _rows(self, place: _Place) -> pl.DataFrame:
+    def _rows(self, place: _PublishedPartition) -> pl.DataFrame:
         product = place.binding.product
         assert product.quarantine is not None
         bad = self._object(product.quarantine)
@@ -237,10 +246,12 @@ class Quarantine:
     def _object(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self._tools.artifacts.get(name))
 
-    def _chosen(self, place: _Place, rows: Sequence[int], rule: str) -> tuple[int, ...]:
-        """The numbers of the rows that are meant; none stands for all."""
+    def _choose_rows(
+        self, place: _PublishedPartition, rows: Sequence[int], rule: str
+    ) -> tuple[int, ...]:
+        """The numbers of the chosen rows; an empty tuple stands for all rows."""
         if rows and rule:
-            raise UsageError("either the numbers of rows or a rule says which are meant, not both")
+            raise UsageError("choose rows by their numbers or by a rule, not by both")
         bad = self._rows(place)
         if beyond := sorted({row for row in rows if not 0 <= row < bad.height}):
             raise UsageError(
@@ -248,8 +259,10 @@ class Quarantine:
                 f"there are {bad.height}, numbered from 0"
             )
         if not rule:
-            # So that it is told how many they are, as long as that is no long list.
-            return tuple(sorted({*rows})) or tuple(range(bad.height if bad.height <= _MANY else 0))
+            # List all numbers, so that the ruling shows how many rows it covers, unless there are many.
+            return tuple(sorted({*rows})) or tuple(
+                range(bad.height if bad.height <= _MAX_LISTED else 0)
+            )
         reasons = bad.get_column(REASONS).to_list()
         broke = tuple(row for row, why in enumerate(reasons) if rule in why)
         if not broke:
@@ -259,8 +272,8 @@ class Quarantine:
             )
         return broke
 
-    def _refuse_unkept(self, place: _Place, rows: Sequence[int]) -> None:
-        """UsageError when some of the rows break a rule that nobody can waive."""
+    def _require_waivable(self, place: _PublishedPartition, rows: Sequence[int]) -> None:
+        """Raise UsageError if some of the rows break a rule that can't be waived."""
         assert place.stage.output is not None
         never, bad = unwaivable(place.stage.output), self._rows(place)
         reasons = bad.get_column(REASONS).to_list()
@@ -273,13 +286,13 @@ class Quarantine:
         rest = [row for row in chosen if row not in broken]
         others = f", and release the others by their numbers ({_ranges(rest)})" if rest else ""
         raise UsageError(
-            f"{len(broken)} of {len(chosen)} rows of {place.name} can't be kept as they are "
-            f"({shown}{more}): correct them (a file of corrected rows) or drop them{others}"
+            f"{len(broken)} of {len(chosen)} rows of {place.name} can't be released as they are "
+            f"({shown}{more}): correct them (in a file of corrected rows) or drop them{others}"
         )
 
     def _replace(
         self,
-        place: _Place,
+        place: _PublishedPartition,
         fixed: str | Path | pl.DataFrame,
         rows: Sequence[int],
         rule: str,
@@ -288,20 +301,20 @@ class Quarantine:
     ) -> Ruling:
         if place.partition == UNPLACED:
             raise UsageError(
-                f"rows of {place.name} have no partition that corrected ones could go to: correct the "
+                f"the rows of {place.name} have no partition to publish corrections in: correct the "
                 "source, or drop them"
             )
         assert place.stage.output is not None
-        # Without a word about which, the corrected rows say so themselves.
-        chosen = self._chosen(place, rows, rule) if rows or rule else ()
+        # Without a choice the corrected rows determine which rows they replace.
+        chosen = self._choose_rows(place, rows, rule) if rows or rule else ()
         bad = self._rows(place)
         frame, chosen = corrected(fixed, chosen, bad, place.stage.output, place.partition)
         name = self._tools.artifacts.put(encode(frame), PARQUET)
-        return self._say(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
+        return self._record_ruling(place, Disposition.REPLACE, chosen, reason, by, fixed=name)
 
-    def _say(
+    def _record_ruling(
         self,
-        place: _Place,
+        place: _PublishedPartition,
         disposition: Disposition,
         rows: tuple[int, ...],
         reason: str,
@@ -312,10 +325,10 @@ class Quarantine:
     ) -> Ruling:
         current = (place.binding.product.quarantine or "", place.binding.key)
         waiting = place.rulings[len(place.rulings) - place.pending :]
-        # What waits for a run speaks of rows that this quarantine may hold once more.
+        # Pending rulings are about the rows of an earlier quarantine, which this one may contain again.
         if not takes_back and any((ruling.object, ruling.key) != current for ruling in waiting):
             raise ConflictError(
-                f"rulings on {place.name} wait for a run, and its quarantine isn't what it was: "
+                f"rulings on {place.name} wait for a run, and its quarantine changed since: "
                 f"`tidemill run {place.stage.name}`, then look again"
             )
         about, key = (takes_back.object, takes_back.key) if takes_back else current
@@ -343,7 +356,7 @@ class Quarantine:
 
 
 def _ranges(rows: Sequence[int]) -> str:
-    """`0,3-7`."""
+    """Row numbers as ranges: `0,3-7`."""
     found: list[list[int]] = []
     for row in rows:
         if found and found[-1][1] == row - 1:

@@ -1,6 +1,6 @@
-"""What is known of each stage besides its declaration; user code runs only where it wasn't known before.
+"""Collect the evidence for recipes: code, query and source of each stage, probing only new stages.
 
-Nothing here needs Polars: a plan whose stages were all probed before never imports it.
+Nothing here imports Polars, so a plan whose stages were all probed before doesn't load it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from tidemill.reuse.probe import Probe
 
 
-# Probing needs Polars, so it is handed in by who may import it late.
+# Probing imports Polars, so the caller passes it in and imports it late.
 Prober = Callable[[Stage], "Probe | None"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Known:
-    """The evidence of every stage, and what probes found that were made for it in this process."""
+    """The evidence of every stage, and the probes that were run for it in this process."""
 
     evidence: dict[str, Evidence] = field(default_factory=dict)
     probed: dict[str, Probe] = field(default_factory=dict)
 
 
 def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Known:
-    """The code, query and source of every stage, probing those that aren't in `probes` yet."""
+    """Collect the code, query and source of every stage, probing those that aren't in `probes` yet."""
     codes = {s.name: code_of(s.function) for s in flow.stages if s.function is not None}
     keys = {
         stage.name: probe_key(stage, codes[stage.name], platform)
@@ -50,7 +50,7 @@ def gather(flow: Flow, probes: Probes, platform: Platform, prober: Prober) -> Kn
         query = cached.get(keys.get(stage.name, ""))
         if query is None and code is not None and stage.name in keys:
             query = _probe(stage, code, known, fresh, keys[stage.name], prober)
-        known.evidence[stage.name] = Evidence(code=code, query=query, source=_source(stage))
+        known.evidence[stage.name] = Evidence(code=code, query=query, source=_source_digest(stage))
     if fresh:
         probes.put(fresh)
     return known
@@ -74,8 +74,8 @@ def _probe(
     return probed.query
 
 
-def _source(stage: Stage) -> str:
-    """How an ingest reads its files; empty when it doesn't say, which listing them reports."""
+def _source_digest(stage: Stage) -> str:
+    """The digest of an ingest's source; "" if it is invalid, which listing its files reports."""
     if stage.kind is not Kind.INGEST:
         return ""
     try:
@@ -85,7 +85,7 @@ def _source(stage: Stage) -> str:
 
 
 def source_faults(stage: Stage) -> Sequence[Fault]:
-    """What is wrong with how an ingest declares its source; nothing of the source itself is read."""
+    """The faults in how an ingest declares its source; the source itself isn't read."""
     if stage.kind is not Kind.INGEST:
         return ()
     try:
@@ -93,11 +93,11 @@ def source_faults(stage: Stage) -> Sequence[Fault]:
     except DeclarationError as error:
         return error.faults
     except TidemillError:
-        # What its function needs isn't here now.
+        # Its function needs something that isn't available now.
         return ()
     return ()
 
 
 def faults_of(known: Known, names: Mapping[str, object]) -> list[Fault]:
-    """What probes of some stages found wrong."""
+    """The faults that probes found in some stages."""
     return [f for name, probed in known.probed.items() if name in names for f in probed.faults]

@@ -1,8 +1,8 @@
-"""What every adapter of a seam promises, as test classes.
+"""Conformance suites for object stores and claims.
 
-Subclass a suite in a test module and give it the fixture that it names (`ledger`, `artifacts`,
-`claimant`): an empty adapter, made anew for each test, or a function that makes one more holder of
-claims. Nothing but pytest is needed.
+Subclass a suite in a test module and define the fixture it names: `ledger` or `artifacts` is a fresh,
+empty adapter for each test; `new_claims` is a function that creates another holder of claims. Only pytest
+is needed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from tidemill.core.errors import StorageError
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.reuse import Claims
 from tidemill.testing import records as samples
-from tidemill.testing.suites.ledger import LedgerSuite
-
-__all__ = ["ArtifactsSuite", "ClaimsSuite", "LedgerSuite"]
 
 
 class ArtifactsSuite:
-    """Every promise of a store of objects; the fixture `artifacts` gives an empty one."""
+    """Conformance tests for an object store; the fixture `artifacts` is an empty one."""
 
     def test_bytes_come_back_under_their_name(self, artifacts: Artifacts) -> None:
         name = artifacts.put(b"one", ".parquet")
@@ -54,7 +51,7 @@ class ArtifactsSuite:
         assert path.suffix == ".parquet"
         assert path.read_bytes() == b"one"
 
-    def test_what_is_missing_is_named(self, artifacts: Artifacts) -> None:
+    def test_missing_objects_are_listed(self, artifacts: Artifacts) -> None:
         here, gone = artifacts.put(b"one", ".parquet"), samples.object_name("gone")
         assert list(artifacts.missing([gone, here])) == [gone]
         assert list(artifacts.missing([])) == []
@@ -72,7 +69,7 @@ class ArtifactsSuite:
         assert artifacts.put(b"one", ".txt") == names[0]
         assert artifacts.get(names[0]) == b"one"
 
-    def test_threads_that_store_the_same_agree(self, artifacts: Artifacts) -> None:
+    def test_threads_storing_the_same_objects_agree(self, artifacts: Artifacts) -> None:
         payloads = [bytes([number]) * 10_000 for number in range(5)]
         stored: list[str] = []
 
@@ -91,38 +88,38 @@ class ArtifactsSuite:
 
 
 class ClaimsSuite:
-    """Every promise of claims; the fixture `claimant` makes holders that share them."""
+    """Conformance tests for claims; the fixture `new_claims` creates holders that share keys."""
 
-    # The first two may exclude each other: an adapter may keep keys that begin alike in one place.
+    # The first two may exclude each other: an adapter may treat keys with a common prefix as one.
     KEYS = tuple(digits.ljust(32, "0") for digits in ("abc1", "abc2", "0123", "fff"))
 
-    def test_a_key_has_one_holder(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_a_key_has_one_holder(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         assert not other.take(self.KEYS[0])
         one.give(self.KEYS[0])
         assert other.take(self.KEYS[0])
         assert not one.take(self.KEYS[0])
 
-    def test_taking_again_changes_nothing(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_taking_again_changes_nothing(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         assert [one.take(self.KEYS[0]) for _ in range(3)] == [True] * 3
         assert one.wait(self.KEYS[0], 0.0)
         one.give(self.KEYS[0])
         assert other.take(self.KEYS[0])
 
-    def test_keys_that_begin_differently_are_free_of_each_other(
-        self, claimant: Callable[[], Claims]
+    def test_keys_without_a_common_prefix_are_independent(
+        self, new_claims: Callable[[], Claims]
     ) -> None:
-        one, two, three = claimant(), claimant(), claimant()
+        one, two, three = new_claims(), new_claims(), new_claims()
         assert one.take(self.KEYS[1])
         assert two.take(self.KEYS[2])
         assert three.take(self.KEYS[3])
 
-    def test_keys_that_begin_alike_are_given_one_by_one(
-        self, claimant: Callable[[], Claims]
+    def test_keys_with_a_common_prefix_are_released_separately(
+        self, new_claims: Callable[[], Claims]
     ) -> None:
-        one, other = claimant(), claimant()
+        one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         assert one.take(self.KEYS[1])
         one.give(self.KEYS[0])
@@ -131,8 +128,8 @@ class ClaimsSuite:
         assert other.take(self.KEYS[0])
         assert other.take(self.KEYS[1])
 
-    def test_what_is_not_ours_is_not_given(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_only_the_holder_can_release_a_key(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         other.give(self.KEYS[0])
         assert one.take(self.KEYS[0])
         other.give(self.KEYS[0])
@@ -141,19 +138,19 @@ class ClaimsSuite:
         one.give(self.KEYS[0])
         assert other.take(self.KEYS[0])
 
-    def test_waiting_for_what_is_free_takes_it(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_waiting_for_a_free_key_takes_it(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         assert one.wait(self.KEYS[0], 0.0)
         assert not other.take(self.KEYS[0])
 
-    def test_waiting_ends(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_waiting_times_out(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         assert not other.wait(self.KEYS[0], 0.02)
         assert not other.wait(self.KEYS[0], 0.0)
 
-    def test_the_one_that_waits_gets_what_is_given(self, claimant: Callable[[], Claims]) -> None:
-        one, other = claimant(), claimant()
+    def test_a_waiting_holder_gets_a_released_key(self, new_claims: Callable[[], Claims]) -> None:
+        one, other = new_claims(), new_claims()
         assert one.take(self.KEYS[0])
         got: list[bool] = []
         thread = Thread(target=lambda: got.append(other.wait(self.KEYS[0], 60.0)))
@@ -163,7 +160,7 @@ class ClaimsSuite:
         assert got == [True]
         assert not one.take(self.KEYS[0])
 
-    def test_threads_never_hold_a_key_together(self, claimant: Callable[[], Claims]) -> None:
+    def test_threads_never_hold_a_key_together(self, new_claims: Callable[[], Claims]) -> None:
         busy: list[str] = []
         met: list[str] = []
 
@@ -175,10 +172,10 @@ class ClaimsSuite:
                 busy.remove(key)
                 claims.give(key)
 
-        threads = [Thread(target=work, args=(claimant(),)) for _ in range(3)]
+        threads = [Thread(target=work, args=(new_claims(),)) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert met == []
-        assert [claimant().take(key) for key in self.KEYS[1:]] == [True] * 3
+        assert [new_claims().take(key) for key in self.KEYS[1:]] == [True] * 3

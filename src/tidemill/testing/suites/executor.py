@@ -1,8 +1,8 @@
-"""What every engine promises: each task has exactly one fate, told as what it is, and harms no other.
+"""Conformance suite for executors: every task gets exactly one correct final event and harms no other.
 
-Subclass it in a test module and give it the fixture `executor`: an engine with room for two tasks of one
-CPU at once, which is closed after the test. What an engine can't hold a task to (a timeout, a memory cap,
-devices) it refuses by UsageError when the task is submitted; nothing else may be refused.
+Subclass it in a test module and define the fixture `executor`: an executor with room for two one-CPU
+tasks at once, closed after the test. It must reject limits it can't enforce (timeouts, memory caps,
+devices) with UsageError when a task is submitted, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Executor, Fate, Task, TaskEvent
 
-# Nothing here takes as long, even on a busy machine; a test that waits for so long fails.
+# A test that waits longer than this fails; nothing takes as long, even on a busy machine.
 PATIENCE_S = 120.0
 
 
@@ -28,7 +28,7 @@ def task(name: str, function: str = "echo", /, params: bytes = b"", **options: o
 
 
 def fates(executor: Executor, names: Iterable[str]) -> dict[str, TaskEvent]:
-    """The final event of each task; fails for a task that has two, or none in time."""
+    """Wait for the final event of each task; fail if a task has two, or none in time."""
     wanted, found = set(names), dict[str, TaskEvent]()
     end = time.monotonic() + PATIENCE_S
     while wanted - found.keys() and time.monotonic() < end:
@@ -42,7 +42,7 @@ def fates(executor: Executor, names: Iterable[str]) -> dict[str, TaskEvent]:
 
 
 def done(executor: Executor, *tasks: Task) -> list[TaskEvent]:
-    """Run some tasks; their final events in their order."""
+    """Run tasks and return their final events, in order."""
     for each in tasks:
         executor.submit(each)
     found = fates(executor, (each.id for each in tasks))
@@ -50,7 +50,7 @@ def done(executor: Executor, *tasks: Task) -> list[TaskEvent]:
 
 
 def started(executor: Executor, *names: str) -> None:
-    """Wait until some tasks started."""
+    """Wait until all of these tasks have started."""
     end, waited = time.monotonic() + PATIENCE_S, {*names}
     while waited and time.monotonic() < end:
         waited -= {e.task for e in executor.events(0.2) if e.fate is Fate.STARTED}
@@ -59,7 +59,7 @@ def started(executor: Executor, *names: str) -> None:
 
 @contextmanager
 def kept_busy(executor: Executor, gate: Path, *names: str, **options: object) -> Iterator[None]:
-    """Keep tasks of these names at work until the block ends, by a file that is removed then."""
+    """Keep tasks with these names running until the block ends and the file `gate` is removed."""
     gate.touch()
     try:
         for name in names:
@@ -71,9 +71,9 @@ def kept_busy(executor: Executor, gate: Path, *names: str, **options: object) ->
 
 
 class ExecutorSuite:
-    """Every promise of an engine that holds for one in the caller's own process, too."""
+    """Tests that every executor passes, including one in the caller's own process."""
 
-    # Tasks that take all the room of the engine; none where tasks run only while events are read.
+    # Tasks that occupy the whole executor; none if tasks run only while events are read.
     blockers: tuple[str, ...] = ("blocker 0", "blocker 1")
 
     def test_a_result_comes_back(self, executor: Executor) -> None:
@@ -84,7 +84,7 @@ class ExecutorSuite:
         assert event.wall_s >= 0
         assert event.queued_s >= 0
 
-    def test_tasks_tell_their_fates_once_in_any_number(self, executor: Executor) -> None:
+    def test_every_one_of_many_tasks_ends_once(self, executor: Executor) -> None:
         tasks = [task(str(number), params=str(number).encode()) for number in range(500)]
         events = done(executor, *tasks)
         assert [event.result for event in events] == [each.params for each in tasks]
@@ -95,10 +95,10 @@ class ExecutorSuite:
         executor.submit(task("one", "sleep", params=b"0.3"))
         assert fates(executor, ["one"])["one"].fate is Fate.OK
         assert list(executor.events(0.5)) == []
-        # Its fate was read: it may run anew.
+        # Its final event was read, so the id may run again.
         assert done(executor, task("one"))[0].fate is Fate.OK
 
-    def test_an_error_is_told_as_text(self, executor: Executor) -> None:
+    def test_an_error_is_reported_as_text(self, executor: Executor) -> None:
         two, mute, left = done(
             executor, task("1", "two_arguments"), task("2", "unprintable"), task("3", "leave")
         )
@@ -117,14 +117,14 @@ class ExecutorSuite:
         [
             ("interrupt", "KeyboardInterrupt", ""),
             ("recurse", "RecursionError", "maximum recursion depth exceeded"),
-            # An error that ends a process when it is printed.
+            # An error that exits the process when it is printed.
             ("deadly", "Deadly", "its message can't be shown: SystemExit"),
-            # The name of a file that isn't UTF-8.
+            # A file name that isn't UTF-8.
             ("half_characters", "ValueError", "\\udcff"),
             ("wordy", "ValueError", "[...]"),
         ],
     )
-    def test_whatever_is_raised_is_told(
+    def test_any_exception_is_reported(
         self, executor: Executor, function: str, kind: str, message: str
     ) -> None:
         event, fine = done(executor, task("1", function), task("2"))
@@ -134,12 +134,12 @@ class ExecutorSuite:
         assert message in event.error.message
         assert len(event.error.message) < 200_000
 
-    def test_memory_that_cannot_be_had_is_told_as_such(self, executor: Executor) -> None:
+    def test_a_memory_error_is_reported_as_out_of_memory(self, executor: Executor) -> None:
         asked, bare = done(executor, task("1", "without_memory"), task("2", "starve"))
         assert (asked.fate, bare.fate) == (Fate.OOM, Fate.OOM)
         assert bare.error is not None
         assert bare.error.type == "Starved"
-        assert "more memory than it could have" in bare.error.message
+        assert "more memory than was available" in bare.error.message
 
     @pytest.mark.parametrize(
         ("limits", "fate"),
@@ -149,20 +149,20 @@ class ExecutorSuite:
             ({"gpus": 1000}, None),
         ],
     )
-    def test_a_limit_is_held_or_refused(
+    def test_a_limit_is_enforced_or_rejected(
         self, executor: Executor, limits: dict[str, float], fate: Fate | None
     ) -> None:
         limited = task("1", "sleep", params=b"600", **limits)
         try:
             executor.submit(limited)
         except UsageError as error:
-            assert "task 1: " in str(error)  # noqa: PT017 - either is right
+            assert "task 1: " in str(error)  # noqa: PT017 - both outcomes are valid
         else:
             assert fates(executor, ["1"])["1"].fate is fate
-        # What was refused isn't known.
+        # A rejected task's id is free.
         assert done(executor, task("1"))[0].fate is Fate.OK
 
-    def test_much_goes_in_and_comes_out(self, executor: Executor) -> None:
+    def test_large_parameters_and_results(self, executor: Executor) -> None:
         much = bytes(range(256)) * 40_000
         tasks = [task(str(number), params=much) for number in range(4)]
         assert {event.result for event in done(executor, *tasks)} == {much}
@@ -183,9 +183,7 @@ class ExecutorSuite:
         assert event.error is not None
         assert event.error.type == kind
 
-    def test_an_output_is_there_whole_or_not_at_all(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_an_output_is_written_atomically(self, executor: Executor, tmp_path: Path) -> None:
         parts = [tmp_path / name for name in ("a", "b")]
         for part in parts:
             part.write_bytes(part.name.encode())
@@ -212,7 +210,7 @@ class ExecutorSuite:
             order += [name for name in ended if not name.startswith("blocker")]
         assert order == ["3", "2", "1"]
 
-    def test_a_task_that_waits_can_be_cancelled(self, executor: Executor, tmp_path: Path) -> None:
+    def test_a_queued_task_can_be_cancelled(self, executor: Executor, tmp_path: Path) -> None:
         with kept_busy(executor, tmp_path / "gate", *self.blockers):
             for each in (task("one"), task("two")):
                 executor.submit(each)
@@ -222,7 +220,7 @@ class ExecutorSuite:
         assert found.pop("one").fate is Fate.CANCELLED
         assert {event.fate for event in found.values()} == {Fate.OK}
 
-    def test_what_it_cost_is_told(self, executor: Executor) -> None:
+    def test_the_cost_of_a_task_is_reported(self, executor: Executor) -> None:
         spun, slept = done(
             executor, task("1", "spin", params=b"0.2"), task("2", "sleep", params=b"0.2")
         )
@@ -230,8 +228,8 @@ class ExecutorSuite:
         assert slept.wall_s >= 0.2
         assert slept.cpu_s < 0.2
 
-    def test_closing_cancels_what_waits_and_tells_it(self, executor: Executor) -> None:
-        # So many that the last of them waits, however slowly they are submitted.
+    def test_closing_cancels_queued_tasks(self, executor: Executor) -> None:
+        # Enough that the last one is still queued, however slowly they are submitted.
         names = [str(number) for number in range(100)]
         for name in names:
             executor.submit(task(name, "sleep", params=b"0.5"))
@@ -241,7 +239,7 @@ class ExecutorSuite:
         with pytest.raises(Exception, match="closed"):
             executor.submit(task("late"))
 
-    def test_closing_may_wait_for_what_is_at_work(self, executor: Executor) -> None:
+    def test_closing_can_wait_for_running_tasks(self, executor: Executor) -> None:
         names = [str(number) for number in range(3)]
         for name in names:
             executor.submit(task(name, "sleep", params=b"0.1"))

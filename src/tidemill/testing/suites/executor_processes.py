@@ -1,6 +1,6 @@
-"""What every engine promises whose tasks are in processes of their own: one takes no other along.
+"""Conformance suite for executors with worker processes: a dying worker loses only its own task.
 
-The fixture `executor` is as for `ExecutorSuite`; its workers end when they were idle for a moment.
+The fixture `executor` is as for `ExecutorSuite`; its workers end after a short idle time.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tidemill.testing.suites.executor import (
 
 
 class ProcessesSuite(ExecutorSuite):
-    """What an engine promises besides whose tasks are in processes of their own."""
+    """Further tests for executors that run tasks in worker processes."""
 
-    # Of so many tasks so many workers are killed.
+    # The number of tasks, and the number of workers killed while they run.
     chaos = (150, 30)
 
     @pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT", "SIGSEGV", "SIGTERM"])
-    def test_a_worker_that_dies_takes_one_task_along(self, executor: Executor, name: str) -> None:
+    def test_a_dying_worker_loses_only_its_task(self, executor: Executor, name: str) -> None:
         others = [task(str(number), "sleep", params=b"0.05") for number in range(10)]
         lost, *rest = done(executor, task("dies", "die", params=name.encode()), *others)
         assert lost.fate is Fate.LOST
@@ -41,7 +41,7 @@ class ProcessesSuite(ExecutorSuite):
         assert name in lost.error.message
         assert {event.fate for event in rest} == {Fate.OK}
 
-    def test_a_worker_that_leaves_is_told_with_its_exit_code(self, executor: Executor) -> None:
+    def test_the_exit_code_of_a_worker_is_reported(self, executor: Executor) -> None:
         lost, fine = done(executor, task("1", "vanish"), task("2"))
         assert lost.error is not None
         assert (lost.fate, fine.fate) == (Fate.LOST, Fate.OK)
@@ -66,10 +66,10 @@ class ProcessesSuite(ExecutorSuite):
     @pytest.mark.parametrize(
         ("function", "says"),
         [
-            # It closes all files, and goes on.
+            # It closes all files and continues.
             ("close_files", "closed its connection"),
-            # It writes to all connections that it finds.
-            ("babble", "no answer"),
+            # It writes to every connection it finds.
+            ("babble", "invalid answer"),
         ],
     )
     def test_a_task_that_breaks_its_connection_is_lost_alone(
@@ -86,14 +86,16 @@ class ProcessesSuite(ExecutorSuite):
         events = done(executor, *(task(str(number), "fork") for number in range(4)))
         assert [event.result for event in events] == [b"parent"] * 4
 
-    def test_a_death_is_seen_though_a_child_lives(self, executor: Executor, tmp_path: Path) -> None:
-        """A child has all connections of its worker, and would keep them open."""
+    def test_a_death_is_noticed_while_a_child_lives(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """The child inherits its worker's connections and keeps them open."""
         note = tmp_path / "pid"
         (lost,) = done(executor, task("1", "bequeath", params=str(note).encode()))
         assert lost.fate is Fate.LOST
         assert is_gone(int(note.read_text()))
 
-    def test_what_a_task_leaves_behind_ends_with_its_worker(
+    def test_children_of_a_task_end_with_its_worker(
         self, executor: Executor, tmp_path: Path
     ) -> None:
         note = tmp_path / "pid"
@@ -102,7 +104,7 @@ class ProcessesSuite(ExecutorSuite):
         executor.close()
         assert is_gone(int(note.read_text()))
 
-    def test_a_memory_cap_is_held(self, executor: Executor) -> None:
+    def test_a_memory_cap_is_enforced(self, executor: Executor) -> None:
         over, under = done(
             executor,
             task("1", "hoard", params=b"300000000", memory=100_000_000),
@@ -114,9 +116,7 @@ class ProcessesSuite(ExecutorSuite):
         assert over.peak_rss > 100_000_000
         assert 30_000_000 <= under.peak_rss < 200_000_000
 
-    def test_a_task_at_work_can_be_cancelled_and_its_place_is_free(
-        self, executor: Executor
-    ) -> None:
+    def test_a_running_task_can_be_cancelled_and_frees_its_worker(self, executor: Executor) -> None:
         for number in range(2):
             executor.submit(task(str(number), "sleep", params=b"60"))
         started(executor, "0", "1")
@@ -128,12 +128,12 @@ class ProcessesSuite(ExecutorSuite):
         executor.cancel("1")
         assert fates(executor, ["1"])["1"].fate is Fate.CANCELLED
 
-    def test_what_a_task_cost_that_was_ended_is_told(self, executor: Executor) -> None:
+    def test_the_cost_of_a_killed_task_is_reported(self, executor: Executor) -> None:
         (event,) = done(executor, task("1", "spin", params=b"600", timeout_s=1.0))
         assert event.fate is Fate.TIMEOUT
         assert 1.0 <= event.wall_s < PATIENCE_S
         assert event.peak_rss > 1_000_000
-        # Others may have the CPU, too; but some of it was its own.
+        # Other processes may use the CPU too, but some of it was the task's own.
         assert 0.0 < event.cpu_s <= event.wall_s + 0.1
 
     def test_a_killed_task_leaves_no_output(self, executor: Executor, tmp_path: Path) -> None:
@@ -164,11 +164,11 @@ class ProcessesSuite(ExecutorSuite):
         )
         assert (one.result, two.result) == (b"1", b"2")
 
-    def test_a_task_that_wants_more_than_there_is_runs_alone(self, executor: Executor) -> None:
+    def test_a_task_that_needs_more_than_exists_runs_alone(self, executor: Executor) -> None:
         first, large, last = done(executor, task("1"), task("2", cpus=64), task("3"))
         assert {event.fate for event in (first, large, last)} == {Fate.OK}
 
-    def test_random_kills_lose_and_double_nothing(self, executor: Executor) -> None:
+    def test_random_kills_lose_and_repeat_no_task(self, executor: Executor) -> None:
         chance, kills = random.Random(7), 0
         number, most = self.chaos
         names = [str(each) for each in range(number)]
@@ -191,9 +191,7 @@ class ProcessesSuite(ExecutorSuite):
         assert counted[Fate.LOST] <= kills
         assert counted[Fate.OK] + counted[Fate.LOST] == len(names)
 
-    def test_nothing_is_held_when_there_is_nothing_to_do(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_an_idle_executor_holds_no_workers(self, executor: Executor, tmp_path: Path) -> None:
         with kept_busy(executor, tmp_path / "gate", "held"):
             assert executor.capacity().live > 0
         fates(executor, ["held"])
@@ -208,7 +206,7 @@ class ProcessesSuite(ExecutorSuite):
 
 
 def kill(worker: str) -> bool:
-    """Kill a worker by its process id; whether it was there."""
+    """Kill a worker by its process id; whether it existed."""
     try:
         os.kill(int(worker), signal.SIGKILL)
     except ProcessLookupError:
@@ -217,7 +215,7 @@ def kill(worker: str) -> bool:
 
 
 def is_gone(process: int) -> bool:
-    """Whether a process ends within a moment; one that only waits to be noticed has ended."""
+    """Wait for a process to end; whether it did. A zombie counts as ended."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:

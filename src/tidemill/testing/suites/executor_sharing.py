@@ -1,7 +1,7 @@
-"""What an engine promises whose worker classes share a machine: budgets, devices, and who goes first.
+"""Conformance suite for executors whose worker classes share a machine: budgets, devices, priority.
 
-The fixture `executor` is an engine with room for two tasks of one CPU at once, made with `CLASSES` and
-with two devices.
+The fixture `executor` is an executor with room for two one-CPU tasks at once, with the worker classes
+`CLASSES` and two devices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLASSES = {
 }
 
 
-# What a task does, and how often of a hundred.
+# A task's function and parameters, with its share in percent.
 _MIX: dict[tuple[str, bytes], int] = {
     ("echo", b"x"): 44,
     ("sleep", b"0.02"): 20,
@@ -40,12 +40,12 @@ _MIX: dict[tuple[str, bytes], int] = {
 
 
 class SharingSuite:
-    """Promises about tasks of several worker classes."""
+    """Tests with tasks of several worker classes."""
 
-    # So many tasks of all sorts at once.
+    # The number of mixed tasks submitted at once.
     crowd = 40
 
-    def test_a_class_may_let_others_have_the_cpu_first(self, executor: Executor) -> None:
+    def test_a_class_can_lower_its_cpu_priority(self, executor: Executor) -> None:
         usual, nice = done(
             executor, task("1", "niceness"), task("2", "niceness", worker_class="nice")
         )
@@ -56,7 +56,7 @@ class SharingSuite:
             task(str(number), "sleep", params=b"0.2", worker_class="narrow", memory=60 * MB)
             for number in range(3)
         ]
-        # Alone it wants more than there is: it has it to itself.
+        # Its cap alone exceeds the budget, so it runs alone.
         large = task("large", "sleep", params=b"0.1", worker_class="narrow", memory=200 * MB)
         for each in (*tasks, large):
             executor.submit(each)
@@ -64,7 +64,7 @@ class SharingSuite:
         assert {event.fate for event in events} == {Fate.STARTED, Fate.OK}
         assert most_at_once(events) == 1
 
-    def test_a_class_without_room_holds_up_no_other(self, executor: Executor) -> None:
+    def test_a_full_class_blocks_no_other(self, executor: Executor) -> None:
         for name in ("0", "1"):
             slow = task(name, "sleep", params=b"600", worker_class="narrow", memory=60 * MB)
             executor.submit(slow)
@@ -74,13 +74,13 @@ class SharingSuite:
         executor.cancel("0")
         assert {event.fate for event in fates(executor, "01").values()} == {Fate.CANCELLED}
 
-    def test_what_is_deferrable_delays_nothing_urgent(
+    def test_deferrable_tasks_delay_no_urgent_ones(
         self, executor: Executor, tmp_path: Path
     ) -> None:
         for name in ("0", "1"):
             executor.submit(task(name, "sleep", params=b"600", worker_class="later"))
         started(executor, "0", "1")
-        # All room is taken, and yet they begin, as many at once as there were without the others.
+        # All CPUs are taken, yet urgent tasks start, as many at once as without deferrable ones.
         gate = tmp_path / "gate"
         gate.touch()
         urgent = [task(f"urgent {number}", "linger", params=bytes(gate)) for number in range(6)]
@@ -97,7 +97,7 @@ class SharingSuite:
         found = fates(executor, ["0", "1", "late"])
         assert found["late"].fate is Fate.OK
 
-    def test_what_is_deferrable_begins_after_what_is_urgent(
+    def test_deferrable_tasks_start_after_urgent_ones(
         self, executor: Executor, tmp_path: Path
     ) -> None:
         with kept_busy(executor, tmp_path / "gate", "large", cpus=2):
@@ -109,10 +109,8 @@ class SharingSuite:
         order = [event.task for event in events if event.fate is Fate.STARTED]
         assert order == [*names[:3], "later 2", "later 1", "later 0"]
 
-    def test_a_large_task_is_not_passed_by_for_ever(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        """Small ones that come later would always find room before it does."""
+    def test_a_large_task_is_not_starved(self, executor: Executor, tmp_path: Path) -> None:
+        """Small tasks that arrive later would always find room first."""
         with kept_busy(executor, tmp_path / "gate", "first"):
             executor.submit(task("large", cpus=2))
             for number in range(20):
@@ -122,7 +120,7 @@ class SharingSuite:
         order = [event.task for event in events if event.fate is Fate.STARTED]
         assert order[0] == "large"
 
-    def test_no_two_tasks_have_a_device(self, executor: Executor, tmp_path: Path) -> None:
+    def test_no_two_tasks_share_a_device(self, executor: Executor, tmp_path: Path) -> None:
         gate = tmp_path / "gate"
         gate.touch()
         for name in "012":
@@ -135,17 +133,17 @@ class SharingSuite:
         (both,) = done(executor, task("both", "devices", params=b"0", gpus=2))
         assert both.result == b"0,1"
 
-    def test_only_what_wants_devices_is_told_of_them(
+    def test_only_tasks_with_devices_get_the_variable(
         self, executor: Executor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "as it was")
         assert done(executor, task("1", "devices", params=b"0"))[0].result == b"as it was"
 
-    def test_more_devices_than_there_are_is_refused(self, executor: Executor) -> None:
+    def test_more_devices_than_exist_are_rejected(self, executor: Executor) -> None:
         with pytest.raises(UsageError, match="gpus=3"):
             executor.submit(task("1", gpus=3))
 
-    def test_whatever_comes_together_each_task_ends_once(self, executor: Executor) -> None:
+    def test_each_task_of_a_random_mix_ends_once(self, executor: Executor) -> None:
         chance = random.Random(11)
         tasks = [any_task(str(number), chance) for number in range(self.crowd)]
         gpus = {each.id: each.gpus for each in tasks}
@@ -160,12 +158,12 @@ class SharingSuite:
         for event in events:
             (running.add if event.fate is Fate.STARTED else running.discard)(event.task)
             assert sum(gpus[name] for name in running) <= 2
-        # Nothing of what they had is still taken.
+        # All their resources are free again.
         assert done(executor, task("all", cpus=2, gpus=2))[0].fate is Fate.OK
 
 
 def any_task(name: str, chance: random.Random) -> Task:
-    """A task of any sort: what it does, what it wants, and of which class it is."""
+    """A random task: its function, resources and worker class."""
     function, params = chance.choices([*_MIX], [*_MIX.values()])[0]
     return task(
         name,
@@ -183,7 +181,7 @@ def any_task(name: str, chance: random.Random) -> Task:
 def until_ended(
     executor: Executor, names: Iterable[str], *, patience_s: float = PATIENCE_S
 ) -> list[TaskEvent]:
-    """All events until each of some tasks has ended."""
+    """All events until each of these tasks has ended."""
     left, found = {*names}, list[TaskEvent]()
     end = time.monotonic() + patience_s
     while left and time.monotonic() < end:
@@ -196,7 +194,7 @@ def until_ended(
 
 
 def until_started(executor: Executor, number: int) -> list[TaskEvent]:
-    """The events until so many tasks have started; none of them may end before."""
+    """The events until `number` tasks have started; fails if one ends before."""
     found = list[TaskEvent]()
     end = time.monotonic() + PATIENCE_S
     while len(found) < number and time.monotonic() < end:
@@ -206,13 +204,13 @@ def until_started(executor: Executor, number: int) -> list[TaskEvent]:
 
 
 def most_at_once(events: Iterable[TaskEvent]) -> int:
-    """How many tasks were at work at once, of those that began in these events."""
+    """The largest number of tasks that ran at the same time, according to these events."""
     return max(_running(events), default=0)
 
 
 def _running(events: Iterable[TaskEvent]) -> Iterator[int]:
     running = set[str]()
-    # Events of one moment: what ended makes room for what began.
+    # Among simultaneous events, ends come before starts.
     for event in sorted(events, key=lambda event: (event.at, event.fate is Fate.STARTED)):
         if event.fate is Fate.STARTED:
             running.add(event.task)

@@ -1,4 +1,4 @@
-"""Tasks that behave in every way that an engine has to cope with; for its conformance suite."""
+"""Task functions for the executor suites, with every behaviour that an executor must handle."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ Inputs = tuple[str, ...]
 
 
 class TwoArguments(Exception):
-    """Can't be made from its message alone, as pickle would try."""
+    """An error that can't be recreated from its message alone, as pickle would try."""
 
     def __init__(self, one: str, two: str) -> None:
         super().__init__(f"{one} and {two}")
 
 
 class Unprintable(Exception):
-    """Fails when it is printed."""
+    """An error that fails when it is printed."""
 
     def __str__(self) -> str:
         raise ValueError("no words")
 
 
 class Deadly(Exception):
-    """Ends the process when it is printed, if nobody minds."""
+    """An error that exits the process when it is printed, unless that is caught."""
 
     def __str__(self) -> str:
         sys.exit(3)
 
 
 class Starved(MemoryError):
-    """What a library raises when it can't have memory."""
+    """A library's own out-of-memory error."""
 
 
 def echo(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """Give the parameters back."""
+    """Return the parameters."""
     return params
 
 
 def process_id(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """Tell who is at work."""
+    """Return the id of the worker process."""
     return str(os.getpid()).encode()
 
 
 def environment(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """The value of an environment variable."""
+    """Return the value of an environment variable."""
     return os.environ.get(params.decode(), "").encode()
 
 
 def imported(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """Which of some modules (names with blanks between) are imported."""
+    """Return those of some modules (names separated by blanks) that are imported."""
     return " ".join(name for name in params.decode().split() if name in sys.modules).encode()
 
 
 def sleep(params: bytes, inputs: Inputs, output: str) -> None:
-    """Sleep for so many seconds."""
+    """Sleep for `params` seconds."""
     time.sleep(float(params))
 
 
 def linger(params: bytes, inputs: Inputs, output: str) -> None:
-    """Stay at work for as long as a file exists."""
+    """Keep running as long as a file exists."""
     while Path(params.decode()).exists():
         time.sleep(0.01)
 
 
 def spin(params: bytes, inputs: Inputs, output: str) -> None:
-    """Compute for so many CPU seconds."""
+    """Compute for `params` CPU seconds."""
     end = time.thread_time() + float(params)
     while time.thread_time() < end:
         pass
 
 
 def copy(params: bytes, inputs: Inputs, output: str) -> None:
-    """Write all inputs, one after the other, into the output; `params` seconds lie between."""
+    """Concatenate the inputs in the output, pausing `params` seconds after each."""
     with Path(output).open("wb") as target:
         for name in inputs:
             target.write(Path(name).read_bytes())
@@ -87,18 +87,18 @@ def copy(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def half(params: bytes, inputs: Inputs, output: str) -> None:
-    """Write half an output, and fail."""
+    """Write half an output, then fail."""
     Path(output).write_bytes(b"half")
     raise ValueError("the rest is missing")
 
 
 def two_arguments(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise what pickle can't bring back."""
+    """Raise an error that pickle can't restore."""
     raise TwoArguments("this", "that")
 
 
 def unprintable(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise what can't be printed."""
+    """Raise an error that can't be printed."""
     raise Unprintable
 
 
@@ -108,7 +108,7 @@ def leave(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def no_bytes(params: bytes, inputs: Inputs, output: str) -> object:
-    """Give what can't travel."""
+    """Return a value that isn't bytes."""
     return lambda: None
 
 
@@ -119,31 +119,31 @@ def die(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def vanish(params: bytes, inputs: Inputs, output: str) -> None:
-    """End the process without a word."""
+    """Exit the process without any output."""
     os._exit(7)
 
 
 def hold(params: bytes, inputs: Inputs, output: str) -> None:
-    """Hold so many bytes of memory for a moment, and let go of them."""
+    """Allocate `params` bytes of memory, and release them after half a second."""
     held = bytearray(int(params))
     held[::4096] = b"x" * len(held[::4096])
     time.sleep(0.5)
 
 
 def hoard(params: bytes, inputs: Inputs, output: str) -> None:
-    """Hold so many bytes of memory until the process is ended."""
+    """Allocate `params` bytes of memory and keep them until the process is killed."""
     held = bytearray(int(params))
     held[::4096] = b"x" * len(held[::4096])
     time.sleep(600)
 
 
 def without_memory(params: bytes, inputs: Inputs, output: str) -> None:
-    """Ask for more memory than any machine has."""
+    """Request more memory than any machine has."""
     bytearray(1 << 60)
 
 
 def child(params: bytes, inputs: Inputs, output: str) -> None:
-    """Start a process of its own, tell its id in a file, and wait for it."""
+    """Start a child process, write its id to a file, and wait for it."""
     import subprocess
 
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -152,7 +152,7 @@ def child(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def deaf(params: bytes, inputs: Inputs, output: str) -> None:
-    """Ignore every signal that can be ignored, and never end."""
+    """Ignore every signal that can be ignored, and never return."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while True:
@@ -160,43 +160,43 @@ def deaf(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def interrupt(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise what Ctrl-C raises."""
+    """Raise KeyboardInterrupt."""
     raise KeyboardInterrupt
 
 
 def recurse(params: bytes, inputs: Inputs, output: str) -> None:
-    """Call itself for ever."""
+    """Recurse without end."""
     recurse(params, inputs, output)
 
 
 def deadly(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise what ends the process when it is printed."""
+    """Raise an error that exits the process when it is printed."""
     raise Deadly
 
 
 def half_characters(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise a message that no encoding can carry."""
+    """Raise an error whose message can't be encoded."""
     raise ValueError(os.fsdecode(b"\xff"))
 
 
 def wordy(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise a message of some megabytes."""
+    """Raise an error with a message of several megabytes."""
     raise ValueError("many words " * 500_000)
 
 
 def starve(params: bytes, inputs: Inputs, output: str) -> None:
-    """Raise a MemoryError of another class, without a word."""
+    """Raise a subclass of MemoryError without a message."""
     raise Starved
 
 
 def close_files(params: bytes, inputs: Inputs, output: str) -> None:
-    """Close all files but standard ones, and go on."""
+    """Close all files except the standard streams, and continue."""
     os.closerange(3, 256)
     time.sleep(60)
 
 
 def babble(params: bytes, inputs: Inputs, output: str) -> None:
-    """Write into every socket of the process, and go on."""
+    """Write to every socket of the process, and continue."""
     for number in range(3, 256):
         with suppress(OSError), socket.socket(fileno=os.dup(number)) as stream:
             stream.sendall(b"\0\0\0\3abc")
@@ -212,7 +212,7 @@ def fork(params: bytes, inputs: Inputs, output: str) -> bytes:
 
 
 def bequeath(params: bytes, inputs: Inputs, output: str) -> None:
-    """Die, and leave all connections to a child, whose id is told in a file."""
+    """Die, leaving all connections to a child; write the child's id to a file."""
     child = os.fork()
     if not child:
         time.sleep(60)
@@ -222,7 +222,7 @@ def bequeath(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def leave_behind(params: bytes, inputs: Inputs, output: str) -> None:
-    """Start a process, tell its id in a file, and leave it."""
+    """Start a child process, write its id to a file, and return without waiting."""
     child = os.fork()
     if not child:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -232,12 +232,12 @@ def leave_behind(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def niceness(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """How nice the process is."""
+    """Return the niceness of the process."""
     return str(os.nice(0)).encode()
 
 
 def devices(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """Sleep for so many seconds and while the inputs exist, and tell which devices may be used."""
+    """Sleep for `params` seconds and while the inputs exist, then return the visible devices."""
     time.sleep(float(params))
     for gate in inputs:
         linger(os.fsencode(gate), (), "")
@@ -245,7 +245,7 @@ def devices(params: bytes, inputs: Inputs, output: str) -> bytes:
 
 
 def shout(params: bytes, inputs: Inputs, output: str) -> None:
-    """Write so many lines, and then end the process by a signal, if the input names one."""
+    """Print `params` lines, then kill the process with the signals that the inputs name."""
     for number in range(int(params)):
         print(f"line {number} \N{SNOWMAN}")  # noqa: T201
     for name in inputs:
@@ -253,6 +253,6 @@ def shout(params: bytes, inputs: Inputs, output: str) -> None:
 
 
 def clutch(params: bytes, inputs: Inputs, output: str) -> None:
-    """Start a process, tell its id in a file, and never let another thread of this one have a turn."""
+    """Start a child process, write its id to a file, and hold the interpreter lock for a minute."""
     leave_behind(params, inputs, output)
     ctypes.PyDLL(None).sleep(60)

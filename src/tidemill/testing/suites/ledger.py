@@ -1,4 +1,4 @@
-"""What every ledger promises; `conformance` says how a suite is used."""
+"""Conformance suite for ledgers; see `artifacts_and_claims` for how to use a suite."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tidemill.workflow.environment import Environment
 
 
 def alive(holder: Mapping[str, str]) -> bool:
-    """Nobody is dead."""
+    """Report every lease holder as alive."""
     return False
 
 
 class AppendSuite:
-    """Facts: kept in order, whole or not at all, and only if the guard holds."""
+    """Appending facts: in order, all or none, and only if the guard holds."""
 
-    def test_an_empty_ledger_says_nothing(self, ledger: Ledger) -> None:
+    def test_an_empty_ledger_has_an_empty_state(self, ledger: Ledger) -> None:
         assert list(ledger.events()) == []
         assert ledger.state(PROD) == State(
             environment=PROD,
@@ -58,7 +58,7 @@ class AppendSuite:
         assert ledger.traces(["key"]) == {}
         assert ledger.append([], now=1.0) == 0
 
-    def test_every_kind_comes_back_as_it_was(self, ledger: Ledger) -> None:
+    def test_every_kind_of_event_round_trips(self, ledger: Ledger) -> None:
         events = everything()
         assert ledger.append(events[:3], now=1.0) == 3
         assert ledger.append(events[3:], now=2.5) == len(events)
@@ -91,7 +91,7 @@ class AppendSuite:
         assert [fact.seq for fact in ledger.events(kinds=("Ticked",), after=1)][-1] == 1203
         assert len(list(ledger.events(kinds=("Ticked", "EffectQueued"), limit=1204))) == 1204
 
-    def test_what_is_appended_while_events_are_read_is_left_out(self, ledger: Ledger) -> None:
+    def test_events_appended_during_a_read_are_left_out(self, ledger: Ledger) -> None:
         ledger.append([published()], now=1.0)
         seen = []
         for fact in ledger.events():
@@ -116,7 +116,7 @@ class AppendSuite:
         ],
         ids=lambda event: f"{type(event).__name__} {getattr(event, 'environment', '')}",
     )
-    def test_a_contradiction_is_refused_as_a_whole(self, ledger: Ledger, wrong: Event) -> None:
+    def test_a_contradiction_rejects_the_whole_append(self, ledger: Ledger, wrong: Event) -> None:
         ledger.append(everything(), now=1.0)
         before = ledger.state(PROD), list(ledger.events())
         with pytest.raises(ConflictError):
@@ -154,9 +154,9 @@ class AppendSuite:
             ledger.append([lost], now=1.0, guard=Guard(present=present))
         assert set(ledger.state(PROD).heads["features"].partitions) == {"1", "2"}
         ledger.append([queued("other")], now=1.0, guard=Guard(present=present))
-        assert len(asked) == 2  # nothing was bound, so nothing was asked
+        assert len(asked) == 2  # nothing was bound, so no objects were checked
 
-    def test_a_failing_check_leaves_nothing(self, ledger: Ledger) -> None:
+    def test_a_failing_check_records_nothing(self, ledger: Ledger) -> None:
         def fails(names: Collection[str]) -> Collection[str]:
             raise OSError("unplugged")
 
@@ -184,7 +184,7 @@ class AppendSuite:
 
 
 class StateSuite:
-    """The view of now: what each kind of event does to it."""
+    """The current state, and how each kind of event changes it."""
 
     def test_everything_is_in_the_state(self, ledger: Ledger) -> None:
         ledger.append(everything(), now=1.0)
@@ -321,7 +321,7 @@ class StateSuite:
         assert dev == {"2013-03-07": (first, second, first), "1": (other,)}
         assert ledger.state(PROD).heads == {}
 
-    def test_what_a_ruling_speaks_of_must_be_there(self, ledger: Ledger) -> None:
+    def test_objects_of_a_ruling_must_exist(self, ledger: Ledger) -> None:
         said = samples.ruling("one", fixed="rows")
         for lost in said.pins:
 
@@ -347,7 +347,7 @@ class StateSuite:
 
     def test_effects_are_pending_in_their_order_until_done(self, ledger: Ledger) -> None:
         ledger.append([queued("b"), queued("a"), queued("c", environment="dev")], now=1.0)
-        ledger.append([queued("b")], now=1.0)  # the same again changes nothing
+        ledger.append([queued("b")], now=1.0)  # queueing it twice changes nothing
         assert self._pending(ledger) == [samples.effect("b"), samples.effect("a")]
         ledger.append([samples.done("b")], now=1.0)
         assert self._pending(ledger) == [samples.effect("a")]
@@ -375,7 +375,7 @@ class StateSuite:
 
 
 class LeaseSuite:
-    """Leases: one holder at a time, and a token that tells holders apart for ever."""
+    """Leases: one holder at a time, each with its own token."""
 
     def test_a_lease_is_exclusive(self, ledger: Ledger) -> None:
         lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
@@ -386,14 +386,14 @@ class LeaseSuite:
         other = ledger.acquire("sweep", {"pid": "2"}, now=101.0, ttl=30.0, dead=alive)
         assert other.token == 1
 
-    def test_tokens_grow_for_ever(self, ledger: Ledger) -> None:
+    def test_tokens_always_grow(self, ledger: Ledger) -> None:
         for token in (1, 2, 3):
             lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
             assert lease.token == token
             ledger.release(lease)
 
     @pytest.mark.parametrize("how", ["expired", "dead"])
-    def test_a_lost_lease_is_taken_and_guards(self, ledger: Ledger, how: str) -> None:
+    def test_a_lost_lease_can_be_taken_over(self, ledger: Ledger, how: str) -> None:
         old = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
         asked: list[Mapping[str, str]] = []
 
@@ -411,7 +411,7 @@ class LeaseSuite:
             ledger.append([published()], now=102.0, guard=Guard(lease=old))
         with pytest.raises(ConflictError, match="no longer ours"):
             ledger.renew(old, now=102.0, ttl=30.0)
-        ledger.release(old)  # not ours, so nothing happens
+        ledger.release(old)  # no longer ours, so nothing happens
         ledger.append([published()], now=102.0, guard=Guard(lease=new))
         assert ledger.state(PROD).seq == 1
 
@@ -434,11 +434,11 @@ class LeaseSuite:
             with pytest.raises(ConflictError, match="nobody holds it now"):
                 use()
 
-    def test_a_lease_that_was_never_given_guards_nothing(self, ledger: Ledger) -> None:
+    def test_an_unknown_lease_guards_nothing(self, ledger: Ledger) -> None:
         lease = ledger.acquire("run", HOLDER, now=100.0, ttl=30.0, dead=alive)
         with pytest.raises(ConflictError, match="no longer ours"):
             ledger.append([published()], now=101.0, guard=Guard(lease=replace(lease, name="other")))
 
 
 class LedgerSuite(AppendSuite, StateSuite, CostSuite, BranchSuite, LeaseSuite):
-    """Every promise of a ledger; the fixture `ledger` gives an empty one."""
+    """Conformance tests for a ledger; the fixture `ledger` is an empty one."""

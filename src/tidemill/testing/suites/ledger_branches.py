@@ -1,4 +1,4 @@
-"""What every ledger promises of environments that branch off others."""
+"""Conformance tests for ledgers: environments that branch off others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GONE = EnvironmentDropped(environment="dev")
 
 
 def held(ledger: Ledger, environment: str) -> dict[str, str]:
-    """By partition, the key under which it is bound; the same however it is asked for."""
+    """The key under which each partition is bound, checked to be the same for every way to read it."""
     whole = ledger.state(environment, whole=True).heads["features"].partitions
     lazy = ledger.state(environment).heads["features"].partitions
     found = {partition: binding.key for partition, binding in whole.items()}
@@ -32,9 +32,9 @@ def held(ledger: Ledger, environment: str) -> dict[str, str]:
 
 
 class BranchSuite:
-    """A branch has what its parent had then, and then goes its own way."""
+    """A branch starts with its parent's state and then changes independently."""
 
-    def test_a_branch_begins_as_its_parent_and_goes_its_own_way(self, ledger: Ledger) -> None:
+    def test_a_branch_starts_as_its_parent_and_diverges(self, ledger: Ledger) -> None:
         ledger.append([*everything(), queued("pending"), samples.run_started("run-9")], now=1.0)
         ledger.append([DEV], now=2.0)
         prod, dev = ledger.state(PROD), ledger.state("dev")
@@ -47,7 +47,7 @@ class BranchSuite:
         assert replace(ledger.state(PROD), seq=prod.seq) == prod
         assert ledger.state("dev").heads["features"].version == 2
 
-    def test_neither_sees_what_the_other_does_later(self, ledger: Ledger) -> None:
+    def test_later_changes_of_parent_and_branch_stay_separate(self, ledger: Ledger) -> None:
         def put(partition: str, key: str, environment: str = PROD) -> None:
             bound = samples.binding(key)
             event = published(partition, bound=bound, environment=environment)
@@ -90,7 +90,7 @@ class BranchSuite:
         assert held(ledger, "deep") == began
         assert set(held(ledger, "dev")) == {"01", "02"}
 
-    def test_files_and_rulings_are_those_of_then(self, ledger: Ledger) -> None:
+    def test_a_branch_keeps_the_files_and_rulings_it_started_with(self, ledger: Ledger) -> None:
         said = samples.ruled(samples.ruling("one", 0))
         ledger.append([samples.source_seen("a", "b"), said], now=1.0)
         ledger.append([DEV], now=2.0)
@@ -103,7 +103,7 @@ class BranchSuite:
         assert set(ledger.state("dev").sources["flights"]) == {"b"}
         assert set(ledger.state(PROD).sources["flights"]) == {"a"}
 
-    def test_heads_that_the_same_fact_moved_hold_the_same(self, ledger: Ledger) -> None:
+    def test_heads_moved_by_the_same_fact_are_equal(self, ledger: Ledger) -> None:
         ledger.append([published(), published(stage="labels")], now=1.0)
         ledger.append([DEV], now=2.0)
         ledger.append([published("01", environment="dev")], now=3.0)
@@ -111,7 +111,7 @@ class BranchSuite:
         assert prod["labels"].moved == dev["labels"].moved
         assert prod["features"].moved != dev["features"].moved
 
-    def test_what_was_dropped_is_gone_and_its_name_is_free(self, ledger: Ledger) -> None:
+    def test_a_dropped_branch_is_gone_and_its_name_is_free(self, ledger: Ledger) -> None:
         ledger.append([published("01"), samples.source_seen("a")], now=1.0)
         ledger.append([DEV], now=2.0)
         ledger.append([published("02", environment="dev"), queued("e", environment="dev")], now=3.0)
@@ -124,12 +124,12 @@ class BranchSuite:
         assert set(ledger.traces(["features 01", "features 02"])) == {"features 01", "features 02"}
         ledger.append([DEV], now=5.0)
         assert held(ledger, "dev") == {"01": "new"}
-        with suppress(ConflictError):  # the same version, of another environment
+        with suppress(ConflictError):  # the same version number, in a recreated environment
             assert before.heads["features"].partitions["01"].key == "features 01"
         with pytest.raises(ConflictError, match="no environment 'unheard'"):
             ledger.append([EnvironmentDropped(environment="unheard")], now=6.0)
 
-    def test_who_has_branches_stays(self, ledger: Ledger) -> None:
+    def test_an_environment_with_branches_is_not_dropped(self, ledger: Ledger) -> None:
         ledger.append([published("01")], now=1.0)
         ledger.append([DEV], now=2.0)
         ledger.append([EnvironmentCreated(environment="deep", parent="dev")], now=3.0)
@@ -139,7 +139,7 @@ class BranchSuite:
         ledger.append([GONE], now=6.0)
         assert held(ledger, PROD) == {"01": "features 01"}
 
-    def test_a_sample_is_bound_only_among_its_like(self, ledger: Ledger) -> None:
+    def test_a_sampled_partition_is_bound_only_with_that_sample(self, ledger: Ledger) -> None:
         ledger.append([published("01")], now=1.0)
         ledger.append([replace(DEV, sample=0.05)], now=2.0)
         sampled = replace(samples.binding("sampled"), sample=0.05)
@@ -151,7 +151,7 @@ class BranchSuite:
         assert held(ledger, "dev") == {"01": "features 01", "02": "sampled"}
         assert ledger.traces(["sampled"]) == {"sampled": sampled}
 
-    def test_what_is_only_computed_is_known_and_nowhere_bound(self, ledger: Ledger) -> None:
+    def test_a_computed_partition_is_traced_but_not_bound(self, ledger: Ledger) -> None:
         computed = Computed(stage="features", partition="01", binding=samples.binding("computed"))
         ledger.append([published("01")], now=1.0)
         ledger.append([computed], now=2.0, guard=Guard(present=lambda names: ()))

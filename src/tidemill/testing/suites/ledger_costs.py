@@ -1,4 +1,4 @@
-"""What every ledger promises of costs; a part of the suite of ledgers."""
+"""Conformance tests for ledgers: mean costs of steps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tidemill.testing.records import PROD, attempted, cost
 
 
 class CostSuite:
-    """What steps cost so far, by what attempts at them cost."""
+    """The mean cost of a stage's actions, from the recorded attempts."""
 
-    def test_attempts_make_up_a_mean_by_stage_and_action(self, ledger: Ledger) -> None:
+    def test_costs_are_means_by_stage_and_action(self, ledger: Ledger) -> None:
         def took(seconds: float, rows: int, **of: Any) -> Event:
             of |= {"rows_in": rows, "bytes_in": 8 * rows, "rows_out": rows}
             return attempted(wall_s=seconds, cpu_s=2 * seconds, **of)
@@ -27,12 +27,12 @@ class CostSuite:
         for environment in (PROD, "dev", "unheard"):
             assert ledger.state(environment).costs == costs
 
-    def test_only_what_did_as_it_says_makes_up_a_mean(self, ledger: Ledger) -> None:
+    def test_only_attempts_that_did_their_action_count(self, ledger: Ledger) -> None:
         others = (Outcome.CURRENT, Outcome.FAILED, Outcome.REFUSED, Outcome.SKIPPED)
         ledger.append([attempted(outcome=outcome, wall_s=9.0) for outcome in others], now=1.0)
-        ledger.append([attempted(action="bind", wall_s=9.0)], now=1.0)  # it had to be computed
+        ledger.append([attempted(action="bind", wall_s=9.0)], now=1.0)  # had to be computed
         assert ledger.state(PROD).costs == {}
-        for action, seconds in (("bind", 1.0), ("run", 3.0)):  # the second one found what was known
+        for action, seconds in (("bind", 1.0), ("run", 3.0)):  # the second found a known result
             bound = attempted(
                 action=action, outcome=Outcome.BOUND, wall_s=seconds, cpu_s=2 * seconds
             )

@@ -1,6 +1,6 @@
-"""What every store of memos promises.
+"""Conformance suite for memo stores.
 
-The fixture `memoist` makes another holder of the same store, as another process would have.
+The fixture `open_memos` is a function that opens the same store again, as another process would.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def _held(memos: Memos) -> list[bytes]:
 
 
 class MemosSuite:
-    """Promises about segments, intents and turns."""
+    """Tests of segments, intents and turns."""
 
     def test_segments_are_listed_oldest_first_with_their_sizes(
-        self, memoist: Callable[[], Memos]
+        self, open_memos: Callable[[], Memos]
     ) -> None:
-        one, other = memoist(), memoist()
+        one, other = open_memos(), open_memos()
         assert dict(one.segments(SPACE)) == {}
         for number, memos in enumerate([one, other, one]):
             memos.append(SPACE, b"x" * (number + 1))
@@ -38,31 +38,33 @@ class MemosSuite:
         assert _held(one) == [b"x", b"xx", b"xxx"]
         assert dict(one.segments("another-45")) == {}
 
-    def test_one_segment_takes_the_place_of_several(self, memoist: Callable[[], Memos]) -> None:
-        memos = memoist()
+    def test_merging_replaces_segments_by_one(self, open_memos: Callable[[], Memos]) -> None:
+        memos = open_memos()
         for payload in (b"a", b"b", b"c"):
             memos.append(SPACE, payload)
-        for _ in range(12):  # more often than one digit counts
+        for _ in range(12):  # so that the number needs two digits
             assert memos.merge(SPACE, list(memos.segments(SPACE))[:-1], b"ab")
-            assert _held(memoist()) == [b"ab", b"c"]
+            assert _held(open_memos()) == [b"ab", b"c"]
 
-    def test_what_is_gone_is_not_merged_again(self, memoist: Callable[[], Memos]) -> None:
-        memos = memoist()
+    def test_what_is_gone_is_not_merged_again(self, open_memos: Callable[[], Memos]) -> None:
+        memos = open_memos()
         for payload in (b"a", b"b"):
             memos.append(SPACE, payload)
         names = list(memos.segments(SPACE))
         assert memos.merge(SPACE, names, b"ab")
-        assert not memoist().merge(SPACE, names, b"ab")
+        assert not open_memos().merge(SPACE, names, b"ab")
         assert memos.open(SPACE, names[0]) is None
         assert _held(memos) == [b"ab"]
 
-    def test_who_comes_later_sees_what_others_are_at(self, memoist: Callable[[], Memos]) -> None:
-        one, other = memoist(), memoist()
+    def test_later_holders_see_earlier_intents(self, open_memos: Callable[[], Memos]) -> None:
+        one, other = open_memos(), open_memos()
         first = one.intend(SPACE, b"first")
         second = other.intend(SPACE, b"second")
         assert dict(one.intents(SPACE, first)) == {}
         assert dict(other.intents(SPACE, second)) == {first: b"first"}
-        third = one.intend(SPACE, b"third")  # also one's own: another thread may be at it
+        third = one.intend(
+            SPACE, b"third"
+        )  # lists its own intents too: another thread may hold them
         assert dict(one.intents(SPACE, third)) == {first: b"first", second: b"second"}
         one.withdraw(SPACE, first)
         assert dict(other.intents(SPACE, third)) == {second: b"second"}
@@ -70,8 +72,8 @@ class MemosSuite:
         one.withdraw(SPACE, third)
         one.withdraw(SPACE, third)
 
-    def test_turns_are_apart_whoever_takes_them(self, memoist: Callable[[], Memos]) -> None:
-        one, other = memoist(), memoist()
+    def test_turns_are_spaced_across_holders(self, open_memos: Callable[[], Memos]) -> None:
+        one, other = open_memos(), open_memos()
         waits = [memos.turn(SPACE, 100.0) for memos in (one, other, one)]
         assert waits[0] <= 0.0
         assert [round(wait / 100) for wait in waits] == [0, 1, 2]

@@ -1,7 +1,8 @@
--- Which stages are known to be wholly current.
+-- Marks of stages that are known to be wholly current.
 
--- The mark of a stage that a run left wholly current: what that was found on, and how many partitions it
--- holds. A new environment begins without: what its parent was found on includes files that it never saw.
+-- The mark of a stage that a run left wholly current: the signature of the inputs it was checked against,
+-- and its number of partitions. A new environment starts without marks: its parent's signature covers
+-- files that it never saw.
 CREATE TABLE settled (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,

@@ -1,9 +1,9 @@
--- A binding refers to the fact that made it, as a trace does: what it says was there twice.
+-- Let a binding refer to the fact that made it, as a trace does, instead of storing its body twice.
 
 DROP TABLE bindings;
 
--- The partitions of the heads; `seq` is the `Published` that bound each. A new environment begins with
--- those of its parent. Rows are kept in the order of their key, so that there is no index beside them.
+-- The partitions of the heads; `seq` is the `Published` that bound each. A new environment starts with
+-- those of its parent. Rows are stored in key order, so no separate index is needed.
 CREATE TABLE bindings (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -12,10 +12,10 @@ CREATE TABLE bindings (
     PRIMARY KEY (environment, stage, partition)
 ) WITHOUT ROWID;
 
--- Derived anew from the facts. `lineage` says which facts an environment stands on: all of its own, and
--- those that its ancestor had when it was created. Its own are newer than that, so of all facts about a
--- partition the newest counts (with max(), SQLite takes `kind` from that row). An ancestor could have
--- been created after its child, under a name that was free then: such a one handed nothing down.
+-- Rebuild from the facts. `lineage` lists the facts that apply to an environment: all of its own, and
+-- those of its ancestors from before it was created. Its own facts are newer, so the newest fact about a
+-- partition counts (with max(), SQLite takes `kind` from that row). An ancestor may have been created
+-- after its child, under a name that was free then; nothing is inherited from it.
 INSERT INTO bindings (environment, stage, partition, seq)
 WITH RECURSIVE lineage (environment, ancestor, until) AS (
     SELECT name, name, (SELECT max(seq) + 1 FROM events) FROM environments

@@ -1,7 +1,7 @@
--- What steps of a stage cost so far: what a plan's estimates are made of.
+-- The cost of each stage's steps so far, for the estimates of a plan.
 
--- A decayed mean over the attempts at an action, of all environments. Only those count that did what the
--- action says: `bind` those that bound something, any other those that computed something.
+-- A decaying mean over the attempts at an action, in all environments. Only attempts that did what the
+-- action says count: for `bind` those that bound, for any other action those that computed.
 CREATE TABLE costs (
     stage    TEXT NOT NULL,
     action   TEXT NOT NULL,
@@ -14,9 +14,9 @@ CREATE TABLE costs (
     PRIMARY KEY (stage, action)
 );
 
--- The attempts that were recorded before there was this table, in their order. A figure that isn't in an
--- event is 0. SQLite takes one decimal in ten thousand for the float beside it, so that a mean may differ
--- in its last digit from one that is derived anew.
+-- Add the attempts that were recorded before this table existed, in order. A figure missing from an
+-- event is 0. SQLite parses one decimal in ten thousand to a neighbouring float, so a mean may differ in
+-- its last digit from one that is rebuilt.
 INSERT INTO costs (stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out)
 SELECT
     stage,

@@ -1,7 +1,7 @@
--- What people ruled on quarantined rows.
+-- People's rulings on quarantined rows.
 
--- The rulings in force; `seq` is the `Ruled` that says each, and their order. A new environment begins
--- with those of its parent: it holds what was made under them.
+-- The rulings in force; `seq` is the `Ruled` that recorded each, and their order. A new environment
+-- starts with its parent's, because it holds partitions that were computed under them.
 CREATE TABLE rulings (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,

@@ -1,8 +1,8 @@
--- An environment that is a branch copies nothing: it is read as what its parent had then, with its own
--- changes over it.
+-- Branches copy nothing: a branch is read as its parent's state when the branch was created, with its
+-- own changes on top.
 
--- `since` is the fact that began an environment: of its parent, what older facts say counts. Those that
--- were branches before this schema hold copies of all that they were given, so they have no parent now.
+-- `since` is the fact that created an environment: only its parent's older facts apply to it. Branches
+-- from before this schema hold copies of everything they inherited, so they have no parent now.
 ALTER TABLE environments ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE environments ADD COLUMN at REAL NOT NULL DEFAULT 0;
 ALTER TABLE environments ADD COLUMN expires REAL;
@@ -15,8 +15,8 @@ FROM (
 ) AS first
 WHERE first.environment = environments.name;
 
--- The fact that moved a head last (the first such one of its append). A branch begins with the heads of
--- its parent, so equal numbers say that two environments hold the same.
+-- The fact that moved a head last (the first such fact of its append). A branch starts with its parent's
+-- heads, so equal numbers mean that two environments hold the same partitions.
 ALTER TABLE heads ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
 
 UPDATE heads SET moved = -rowid;
@@ -34,10 +34,10 @@ FROM (
 ) AS last
 WHERE last.environment = heads.environment AND last.stage = heads.stage;
 
--- `gone`: the parent has it, and the branch hasn't; `seq` is then the `Removed` that says so.
+-- `gone`: the parent has the partition and the branch doesn't; `seq` is then its `Removed`.
 ALTER TABLE bindings ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
 
--- What was bound from `seq` until `until`, kept for the branches that began between the two.
+-- Bindings that were current from `seq` until `until`, kept for branches created between the two.
 CREATE TABLE past_bindings (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE past_bindings (
     PRIMARY KEY (environment, stage, partition, seq)
 ) WITHOUT ROWID;
 
--- The same of files; `seq` is the `SourceSeen` that says each.
+-- The same for files; `seq` is the `SourceSeen` that recorded each.
 ALTER TABLE sources ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sources ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
 

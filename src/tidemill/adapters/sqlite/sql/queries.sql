@@ -1,4 +1,4 @@
--- Every statement that the SQLite ledger runs, by name. `?` are parameters, in the order of the text.
+-- Every statement that the SQLite ledger runs, by name. Parameters (`?`) are in the order of the text.
 
 
 -- The file itself ------------------------------------------------------------------------------------
@@ -6,18 +6,18 @@
 -- name: any_table
 SELECT name FROM sqlite_master LIMIT 1;
 
--- name: migrated
+-- name: record_migration
 INSERT INTO migrations (version, tidemill) VALUES (?, ?);
 
--- name: maker
--- Which Tidemill brought the file to a schema version.
+-- name: migrated_by
+-- The Tidemill version that migrated the file to a schema version.
 SELECT tidemill FROM migrations WHERE version = ?;
 
 
 -- The facts ------------------------------------------------------------------------------------------
 
 -- name: last_seq
--- The number of the newest fact, 0 in an empty ledger.
+-- The number of the newest fact; 0 in an empty ledger.
 SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: insert_event
@@ -25,26 +25,26 @@ INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, bo
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: events_page
--- The next facts after a number, up to a number.
+-- The next page of facts after one number, up to another.
 SELECT seq, at, body FROM events
 WHERE seq > ? AND seq <= ?
 ORDER BY seq LIMIT ?;
 
 -- name: events_page_of_kind
--- The same of one kind; several kinds are merged by the caller, so that each reads an index in order.
+-- The same for one kind. The caller merges several kinds, so that each reads an index in order.
 SELECT seq, at, body FROM events
 WHERE seq > ? AND seq <= ? AND kind = ?
 ORDER BY seq LIMIT ?;
 
 -- name: events_page_of_run
--- The same of one run. A run has few facts, so kinds (a JSON list, or NULL for all) are sifted here.
+-- The same for one run. A run has few facts, so kinds (a JSON list, or NULL for all) are filtered here.
 SELECT seq, at, body FROM events
 WHERE seq > ?1 AND seq <= ?2 AND run = ?3
   AND (?4 IS NULL OR kind IN (SELECT value FROM json_each(?4)))
 ORDER BY seq LIMIT ?5;
 
 -- name: events_of_batches
--- The facts with the append that each came in, to derive everything again.
+-- All facts, each with the append that wrote it, to rebuild the projections.
 SELECT seq, batch, at, body FROM events ORDER BY seq;
 
 
@@ -54,7 +54,7 @@ SELECT seq, batch, at, body FROM events ORDER BY seq;
 SELECT token, holder, expires FROM leases WHERE name = ?;
 
 -- name: lease_holders
--- Who holds anything, for the message that says why the ledger is busy.
+-- The current lease holders, for the message that explains why the ledger is busy.
 SELECT name, holder FROM leases WHERE holder IS NOT NULL ORDER BY heartbeat DESC;
 
 -- name: take_lease
@@ -71,21 +71,21 @@ WHERE name = ? AND token = ? AND holder IS NOT NULL;
 UPDATE leases SET holder = NULL, expires = 0 WHERE name = ? AND token = ?;
 
 
--- Deriving the view of now from one fact -------------------------------------------------------------
+-- Projecting one fact onto the tables of current state -----------------------------------------------
 
--- name: note_environment
--- One row if the environment is new.
+-- name: add_environment
+-- Changes one row if the environment is new.
 INSERT INTO environments (name, parent, since, at, expires, sample, profile) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO NOTHING;
 
--- name: family
--- The parent of an environment, and when its newest branch began.
+-- name: branching
+-- An environment's parent, the fact that created its newest branch, and its sample.
 SELECT parent, (SELECT max(since) FROM environments AS branch WHERE branch.parent = own.name), sample
 FROM environments AS own WHERE name = ?;
 
 -- name: copy_recipes
--- A new environment begins with what its parent does, with its heads (of which the partitions are read
--- as they were then), with the marks of stages that are wholly current, ...
+-- A new environment starts with its parent's recipes, heads (whose partitions are read as of then),
+-- marks of stages that are wholly current, ...
 INSERT INTO recipes (environment, stage, recipe, parts)
 SELECT ?, stage, recipe, parts FROM recipes WHERE environment = ?;
 
@@ -98,7 +98,7 @@ INSERT INTO settled (environment, stage, signature, partitions)
 SELECT ?, stage, signature, partitions FROM settled WHERE environment = ?;
 
 -- name: copy_deliveries
--- ... and with what is live there, and what was decided.
+-- ... live deliveries and decisions.
 INSERT INTO deliveries (environment, name, body)
 SELECT ?, name, body FROM deliveries WHERE environment = ?;
 
@@ -134,11 +134,11 @@ DELETE FROM sources WHERE environment = ?;
 DELETE FROM rulings WHERE environment = ?;
 
 -- name: drop_effects
--- What is still to be done outside is left undone.
+-- Pending effects are cancelled.
 UPDATE outbox SET state = 'done', detail = '{}' WHERE environment = ? AND state = 'pending';
 
 -- name: forget_past_bindings
--- What no branch of an environment reads any more.
+-- Delete past bindings that no branch of the environment reads.
 DELETE FROM past_bindings
 WHERE environment = ?1 AND NOT EXISTS (
     SELECT 1 FROM environments AS branch
@@ -165,7 +165,7 @@ INSERT INTO bindings (environment, stage, partition, seq) VALUES (?, ?, ?, ?)
 ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, gone = 0;
 
 -- name: keep_binding
--- Before it is replaced, for the branches that began while it was bound.
+-- Keep a binding before it is replaced, for the branches created while it was current.
 INSERT INTO past_bindings (environment, stage, partition, seq, until, gone)
 SELECT environment, stage, partition, seq, ?, gone FROM bindings
 WHERE environment = ? AND stage = ? AND partition = ? AND seq < ?;
@@ -173,31 +173,31 @@ WHERE environment = ? AND stage = ? AND partition = ? AND seq < ?;
 -- name: unbind
 DELETE FROM bindings WHERE environment = ? AND stage = ? AND partition = ?;
 
--- name: hide
--- The same in a branch, whose parent may have it.
+-- name: hide_binding
+-- The same in a branch, whose parent may still have the partition.
 INSERT INTO bindings (environment, stage, partition, seq, gone) VALUES (?, ?, ?, ?, 1)
 ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, gone = 1;
 
 -- name: trace
--- The first result under a key stays.
+-- The first result under a key is kept.
 INSERT INTO traces (key, stage, seq) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING;
 
 -- name: pin
 INSERT INTO pins (object, key) VALUES (?, ?) ON CONFLICT (object, key) DO NOTHING;
 
 -- name: start_run
--- One row if the run is new.
+-- Changes one row if the run is new.
 INSERT INTO runs (id, environment, status, started, command, steps, holder)
 VALUES (?, ?, 'running', ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: end_run
--- One row if the run is open.
+-- Changes one row if the run is open.
 UPDATE runs SET status = ?, ended = ?, receipt = ? WHERE id = ? AND status = 'running';
 
--- name: learn_cost
--- An attempt more in the mean of a stage's action; of many the newest 16 or so count, as the newest one
--- counts for a sixteenth.
+-- name: update_cost
+-- Add an attempt to the mean cost of a stage's action. The newest attempt weighs at least one sixteenth,
+-- so about the last 16 determine the mean.
 INSERT INTO costs (stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out)
 VALUES (?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (stage, action) DO UPDATE SET
@@ -215,18 +215,18 @@ SELECT environment, body FROM outbox WHERE key = ?;
 INSERT INTO outbox (key, environment, queued, state, body) VALUES (?, ?, ?, 'pending', ?);
 
 -- name: finish_effect
--- The first report of an effect stays.
+-- The first report about an effect is kept.
 UPDATE outbox SET state = 'done', detail = ? WHERE key = ? AND state = 'pending';
 
--- name: decide
+-- name: set_decision
 INSERT INTO decisions (environment, subject, stage, body) VALUES (?, ?, ?, ?)
 ON CONFLICT (environment, subject) DO UPDATE SET stage = excluded.stage, body = excluded.body;
 
--- name: deliver
+-- name: set_delivery
 INSERT INTO deliveries (environment, name, body) VALUES (?, ?, ?)
 ON CONFLICT (environment, name) DO UPDATE SET body = excluded.body;
 
--- name: see_source
+-- name: record_source
 INSERT INTO sources (environment, stage, path, body, seq) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (environment, stage, path) DO UPDATE SET
     body = excluded.body, seq = excluded.seq, gone = 0;
@@ -243,38 +243,38 @@ DELETE FROM sources WHERE environment = ?1 AND stage = ?2 AND path = ?3;
 INSERT INTO sources (environment, stage, path, body, seq, gone) VALUES (?1, ?2, ?3, '', ?4, 1)
 ON CONFLICT (environment, stage, path) DO UPDATE SET body = '', seq = excluded.seq, gone = 1;
 
--- name: settle
+-- name: set_settled
 INSERT INTO settled (environment, stage, signature, partitions) VALUES (?, ?, ?, ?)
 ON CONFLICT (environment, stage) DO UPDATE SET
     signature = excluded.signature, partitions = excluded.partitions;
 
--- name: unsettle
--- It was settled on the files that were seen before.
+-- name: clear_settled
+-- The mark was set for the files that were seen before.
 DELETE FROM settled WHERE environment = ? AND stage = ?;
 
--- name: rule
+-- name: record_ruling
 INSERT INTO rulings (environment, stage, partition, seq) VALUES (?, ?, ?, ?);
 
--- name: tick
--- One row if the tick is free.
+-- name: record_tick
+-- Changes one row if the tick is new.
 INSERT INTO ticks (schedule, tick) VALUES (?, ?) ON CONFLICT (schedule, tick) DO NOTHING;
 
 
--- Reading the view of now ----------------------------------------------------------------------------
+-- Reading the current state --------------------------------------------------------------------------
 
 -- name: environments
 SELECT name, parent, since, at, expires, sample, profile FROM environments ORDER BY name;
 
--- name: lineage
--- The environments that one is read from, nearest first, and which of their facts count: older ones than
--- that by which the one before began.
-WITH RECURSIVE lineage (name, before) AS (
+-- name: layers
+-- An environment and its ancestors, nearest first, each with the fact before which its facts count: the
+-- one that created its branch.
+WITH RECURSIVE layers (name, before) AS (
     VALUES (?, 0x7FFFFFFFFFFFFFFF)
     UNION ALL
-    SELECT own.parent, own.since FROM lineage JOIN environments AS own ON own.name = lineage.name
+    SELECT own.parent, own.since FROM layers JOIN environments AS own ON own.name = layers.name
     WHERE own.parent != ''
 )
-SELECT name, before FROM lineage;
+SELECT name, before FROM layers;
 
 -- name: head
 SELECT version, moved FROM heads WHERE environment = ? AND stage = ?;
@@ -283,7 +283,7 @@ SELECT version, moved FROM heads WHERE environment = ? AND stage = ?;
 SELECT stage, version, moved FROM heads WHERE environment = ? ORDER BY stage;
 
 -- name: bindings
--- All that an environment itself bound of a stage, or took away of what its parent has.
+-- Everything that an environment itself bound of a stage, or removed from its parent's partitions.
 SELECT bindings.partition, bindings.gone, events.body
 FROM bindings
 JOIN events ON events.seq = bindings.seq
@@ -291,7 +291,7 @@ WHERE bindings.environment = ? AND bindings.stage = ?
 ORDER BY bindings.partition;
 
 -- name: bindings_before
--- The same as it was before a fact.
+-- The same before a given fact.
 WITH held (partition, gone, seq) AS (
     SELECT partition, gone, seq FROM bindings
     WHERE environment = ?1 AND stage = ?2 AND seq < ?3
@@ -302,7 +302,7 @@ WITH held (partition, gone, seq) AS (
 SELECT held.partition, held.gone, events.body FROM held JOIN events ON events.seq = held.seq;
 
 -- name: binding
--- What is known of one partition there before a fact.
+-- One partition's row before a given fact.
 SELECT held.gone, events.body
 FROM (
     SELECT gone, seq FROM bindings
@@ -314,7 +314,7 @@ FROM (
 JOIN events ON events.seq = held.seq;
 
 -- name: partitions
--- By name, and the facts that say so: the index has it.
+-- Names with the facts that bound them; the index covers it.
 SELECT partition, gone, seq FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
 
 -- name: partitions_before
@@ -330,7 +330,7 @@ SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
 -- name: sources_before
--- The files that an environment knew of itself before a fact, or that were gone for it.
+-- The files that an environment itself recorded before a fact, or recorded as gone.
 SELECT stage, path, gone, body FROM sources WHERE environment = ?1 AND seq < ?2
 UNION ALL
 SELECT stage, path, gone, body FROM past_sources
@@ -340,7 +340,7 @@ WHERE environment = ?1 AND seq < ?2 AND until > ?2;
 SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
 
 -- name: rulings_before
--- In the order in which they were said.
+-- In the order in which they were recorded.
 SELECT rulings.stage, rulings.partition, events.body
 FROM rulings
 JOIN events ON events.seq = rulings.seq
@@ -362,12 +362,12 @@ WHERE environment = ? AND status = 'running'
 ORDER BY started, id;
 
 -- name: costs
--- A row a stage and action, whatever the number of attempts.
+-- One row per stage and action, whatever the number of attempts.
 SELECT stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out FROM costs
 ORDER BY stage, action;
 
 -- name: traces
--- What was computed under any of the keys (a JSON list).
+-- The results computed under any of the keys (a JSON list).
 SELECT traces.key, events.body
 FROM json_each(?) AS wanted
 JOIN traces ON traces.key = wanted.value

@@ -1,16 +1,16 @@
--- The ledger's first schema: one table of facts, and tables that are derived from it.
+-- The ledger's first schema: one table of facts, and projections that are derived from it.
 --
--- Everything but `migrations` and `leases` can be made anew from `events`. Bodies are JSON as
--- adapters/codec.py writes it. Times are Unix seconds.
+-- Everything but `migrations` and `leases` can be rebuilt from `events`. Bodies are JSON as
+-- adapters/codec/events.py writes it. Times are Unix seconds.
 
--- Which schema versions this file went through, and which Tidemill brought it there.
+-- The schema versions this file was migrated to, and the Tidemill version that did each.
 CREATE TABLE migrations (
     version  INTEGER PRIMARY KEY,
     tidemill TEXT NOT NULL
 );
 
--- The facts, in order. `batch` is the seq of the first event of the same append: an append moves a
--- head by one, however many partitions it publishes, so without it heads couldn't be derived again.
+-- The facts, in order. `batch` is the seq of the first event of the same append: an append advances a
+-- head by one, however many partitions it publishes, so heads can't be rebuilt without it.
 CREATE TABLE events (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     batch       INTEGER NOT NULL,
@@ -36,14 +36,14 @@ BEGIN
     SELECT RAISE(ABORT, 'events are append-only: a fact is never deleted');
 END;
 
--- INSERT OR REPLACE would delete without the trigger above; an older seq is refused for that.
+-- INSERT OR REPLACE deletes without firing the trigger above, so an older seq is rejected too.
 CREATE TRIGGER events_refuse_replace BEFORE INSERT ON events
 WHEN NEW.seq <= (SELECT max(seq) FROM events)
 BEGIN
     SELECT RAISE(ABORT, 'events are append-only: a fact is never replaced');
 END;
 
--- Who may act under a name. A free lease keeps its row (holder is NULL), so that tokens grow for ever.
+-- Leases by name. A free lease keeps its row (holder is NULL), so that tokens always grow.
 CREATE TABLE leases (
     name      TEXT PRIMARY KEY,
     token     INTEGER NOT NULL,
@@ -52,13 +52,13 @@ CREATE TABLE leases (
     expires   REAL NOT NULL
 );
 
--- Environments that were created, or that an event named.
+-- Environments that were created or named by an event.
 CREATE TABLE environments (
     name   TEXT PRIMARY KEY,
     parent TEXT NOT NULL
 );
 
--- What each stage does now: the recipe's digest, and the digests that it is made of.
+-- The current recipe of each stage: its digest, and the digests of its parts.
 CREATE TABLE recipes (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE recipes (
     PRIMARY KEY (environment, stage)
 );
 
--- How many appends published or removed partitions of a stage.
+-- The number of appends that published or removed partitions of a stage.
 CREATE TABLE heads (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE heads (
     PRIMARY KEY (environment, stage)
 );
 
--- The partitions of the heads. `key` is what each was computed under.
+-- The partitions of the heads, each with the key it was computed under.
 CREATE TABLE bindings (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -85,14 +85,14 @@ CREATE TABLE bindings (
     PRIMARY KEY (environment, stage, partition)
 );
 
--- What was ever computed under a key: the first `Published` with it. A recorded result is the truth.
+-- The first result ever computed under each key: the first `Published` with it.
 CREATE TABLE traces (
     key   TEXT PRIMARY KEY,
     stage TEXT NOT NULL,
     seq   INTEGER NOT NULL REFERENCES events (seq)
 ) WITHOUT ROWID;
 
--- Which objects must exist, and for the sake of which key of a trace, a binding or an effect.
+-- The objects that must exist, each with the key of the trace, binding or effect that needs it.
 CREATE TABLE pins (
     object TEXT NOT NULL,
     key    TEXT NOT NULL,
@@ -113,7 +113,7 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_open ON runs (environment) WHERE status = 'running';
 
--- What is to be done outside, exactly once; `queued` is the event that asked for it.
+-- External effects, to be performed exactly once; `queued` is the event that requested each.
 CREATE TABLE outbox (
     key         TEXT PRIMARY KEY,
     environment TEXT NOT NULL,
@@ -134,7 +134,7 @@ CREATE TABLE decisions (
     PRIMARY KEY (environment, subject)
 );
 
--- What is live under each name.
+-- The live delivery under each name.
 CREATE TABLE deliveries (
     environment TEXT NOT NULL,
     name        TEXT NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (environment, name)
 );
 
--- The files of ingest stages, as they were last read.
+-- The files of ingest stages, as last read.
 CREATE TABLE sources (
     environment TEXT NOT NULL,
     stage       TEXT NOT NULL,
@@ -151,7 +151,7 @@ CREATE TABLE sources (
     PRIMARY KEY (environment, stage, path)
 );
 
--- The ticks of schedules that were taken; each only once.
+-- The ticks of schedules that were claimed, each at most once.
 CREATE TABLE ticks (
     schedule TEXT NOT NULL,
     tick     TEXT NOT NULL,

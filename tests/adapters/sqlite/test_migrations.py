@@ -1,4 +1,4 @@
-"""A ledger that was written before costs were kept learns them from the attempts that it holds."""
+"""Migrations are numbered, and the one that adds costs computes them from recorded attempts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.support.tables import tables
 from tidemill.adapters.codec.events import encode_event
 from tidemill.adapters.sqlite.connections import APPLICATION
 from tidemill.adapters.sqlite.ledger import SqliteLedger, rebuild
-from tidemill.adapters.sqlite.statements import migrations
+from tidemill.adapters.sqlite.migrations import SCHEMA, migrations
 from tidemill.ledger.run import Outcome
 from tidemill.testing.records import PROD, attempted
 
-# The migration that brings the table of costs.
+# The migration that adds the table of costs.
 COSTS = 4
 ATTEMPTS: list[tuple[float, dict[str, Any]]] = [
     *[(1.0, {}), (2.0, {})] * 8,
@@ -33,8 +33,20 @@ BARE = (
 )
 
 
+def test_migrations_are_numbered_without_a_gap_and_known() -> None:
+    assert [version for version, _ in migrations(0)] == list(range(1, SCHEMA + 1))
+    assert list(migrations(SCHEMA)) == []
+
+
+def test_a_trigger_is_one_statement() -> None:
+    statements = [text for _, several in migrations(0) for text in several]
+    triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
+    assert len(triggers) == 3
+    assert all(text.endswith("END;") for text in triggers)
+
+
 def before_costs(path: Path, bodies: list[tuple[str, str]]) -> None:
-    """A ledger of the schema before, that holds attempts on stages: their events as they are stored."""
+    """A ledger of the schema before costs, with attempts at stages as stored events."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -51,7 +63,7 @@ def before_costs(path: Path, bodies: list[tuple[str, str]]) -> None:
         connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def test_a_ledger_learns_what_its_attempts_cost(tmp_path: Path) -> None:
+def test_costs_are_computed_from_recorded_attempts(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     tried = [
         attempted(wall_s=wall, cpu_s=2 * wall, rows_in=10, bytes_in=80, rows_out=5, **of)
@@ -76,7 +88,7 @@ def test_a_ledger_learns_what_its_attempts_cost(tmp_path: Path) -> None:
     assert tables(copy) == tables(path)
 
 
-def test_a_ledger_without_attempts_knows_no_costs(tmp_path: Path) -> None:
+def test_a_ledger_without_attempts_has_no_costs(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     before_costs(path, [])
     ledger = SqliteLedger(path)

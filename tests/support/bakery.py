@@ -8,36 +8,46 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import process
+from tests.support.repository import git
 from tidemill.cli.init import start
 
 
 @pytest.fixture(scope="session")
-def _fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh") / "bakery"
     start(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def _built(_fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_template(fresh_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "bakery"
-    shutil.copytree(_fresh, folder)
+    shutil.copytree(fresh_template, folder)
     ended = process("run", cwd=folder)
     assert ended.returncode == 0, ended.stderr
     return folder
 
 
 @pytest.fixture
-def fresh(_fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fresh(fresh_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project as `init` left it, which is also the current folder."""
-    shutil.copytree(_fresh, tmp_path / "bakery")
+    shutil.copytree(fresh_template, tmp_path / "bakery")
     monkeypatch.chdir(tmp_path / "bakery")
     return tmp_path / "bakery"
 
 
 @pytest.fixture
-def built(_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def built(built_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same after its first run."""
-    shutil.copytree(_built, tmp_path / "bakery")
+    shutil.copytree(built_template, tmp_path / "bakery")
     monkeypatch.chdir(tmp_path / "bakery")
     return tmp_path / "bakery"
+
+
+@pytest.fixture
+def committed(fresh: Path) -> Path:
+    """The fresh project in a repository with one commit."""
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    return fresh
