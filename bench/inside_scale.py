@@ -123,11 +123,10 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     from tidemill.core.fingerprint import object_name
     from tidemill.history.io.log_recorder import Recorder
     from tidemill.ledger.binding import Product, content_of
-    from tidemill.runs.io.engine_options import Elsewhere
-    from tidemill.runs.io.job import Job
-    from tidemill.runs.io.progress_listener import Unwatched
-    from tidemill.runs.io.published_view import Holdings
-    from tidemill.runs.io.step_lifecycle import Begun, Spent, Steps
+    from tidemill.runs.io.job import Elsewhere, Job, Unwatched
+    from tidemill.runs.io.published_view import PublishedView
+    from tidemill.runs.io.step_attempt import StepCost, StepInProgress
+    from tidemill.runs.io.step_lifecycle import StepLifecycle
     from tidemill.runs.io.table_checks import Bench
     from tidemill.runs.totals import Price
     from tidemill.steps.io.step_runner import Workshop
@@ -136,13 +135,15 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     draw = random.Random(number)
     store = opened.project.tools.artifacts
 
-    class Pretending(Steps):
-        def _know(self, *_: Any) -> None:
+    class Pretending(StepLifecycle):
+        def _find_known(self, *_: Any) -> None:
             """Nothing is known."""
 
         def do(self, step: Any) -> Any:
             begun = self.begin(step)
-            return self.finish(begun, _made(step), Spent()) if isinstance(begun, Begun) else begun
+            if isinstance(begun, StepInProgress):
+                return self.finish(begun, _made(step), StepCost())
+            return begun
 
     def _made(step: Any) -> Made:
         columns = {name: draw.randbytes(16).hex() for name in flow[step.stage].output.names}
@@ -177,7 +178,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
         progress=Unwatched(),
         elsewhere=Elsewhere(),
     )
-    holdings = Holdings(heads={f"s{number - 1}": before}, live={})
+    holdings = PublishedView(heads={f"s{number - 1}": before}, live={})
     shop = Workshop(tools, flow, recipes, opened.plan.environment, Recorder(tools.logs / "bench"))
     bench = Bench(flow, holdings, shop.frames, {}, lambda: None)
     return Pretending(job, holdings, shop, bench, lambda _: True)
@@ -209,7 +210,7 @@ def build() -> dict[str, Any]:
 
 def plan(times: str) -> dict[str, Any]:
     """Seconds of opening the project and planning, each time anew, and the steps; the peak memory."""
-    from tidemill.runs.io.idle_run import peak_rss
+    from tidemill.ledger.io.process_usage import peak_memory
 
     importlib.import_module("scaled")
     # As in inside.py: what is imported once a process is no plan's cost.
@@ -230,7 +231,7 @@ def plan(times: str) -> dict[str, Any]:
         runs.append({"wall_s": took[0], "cpu_s": took[1], "steps": len(found.steps)})
         shown = [f"{step.id}: {'; '.join(step.reasons)}" for step in found.steps[:3]]
         project.close()
-    return {"runs": runs, "shown": shown, "peak_rss": peak_rss()}
+    return {"runs": runs, "shown": shown, "peak_rss": peak_memory()}
 
 
 def branch(times: str) -> dict[str, Any]:

@@ -23,9 +23,8 @@ from tidemill.ledger.run import Status
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Tools
-from tidemill.runs.io import claims as turns
-from tidemill.runs.io import lease as tenure
-from tidemill.runs.io.idle_run import peak_rss
+from tidemill.runs.io import claims
+from tidemill.runs.io import lease as lease_module
 from tidemill.runs.io.lease import Heartbeat, take_lease
 
 
@@ -126,16 +125,12 @@ def test_without_proc_the_start_is_told_by_ps(
     assert holder._started(77) == "Tue Nov 24 10:00:00 2026"
 
 
-def test_the_peak_of_memory_is_in_bytes() -> None:
-    assert 10_000_000 < peak_rss() < 1_000_000_000_000
-
-
 def test_a_laptop_that_slept_cannot_publish_over_its_successor(
     tides: Tides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     # The sleeper keeps its claim, for longer than a test may take.
-    monkeypatch.setattr(turns, "GIVEN_UP_S", 0.0)
+    monkeypatch.setattr(claims, "GIVEN_UP_S", 0.0)
     tides.edit("return raw.select(", "hook()\n    return raw.select(")
     tides.edit("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')
     tides.edit("def times(", "hook = print\n\n\ndef times(")
@@ -209,7 +204,7 @@ def test_a_heartbeat_outlives_a_disk_that_is_full_for_a_while(
         if count == 1:
             raise StorageError("no space left")
 
-    monkeypatch.setattr(tenure, "LEASE_SECONDS", 0.06)
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.06)
     tools = tides.open().tools
     renewals = Renewals(tools, full)
     beat = take_lease(replace(tools, ledger=renewals), "prod", this_process("tidemill run"), 0)  # type: ignore[arg-type]
@@ -220,7 +215,7 @@ def test_a_heartbeat_outlives_a_disk_that_is_full_for_a_while(
 def test_a_heartbeat_stops_when_the_lease_is_lost(
     tides: Tides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenure, "LEASE_SECONDS", 0.06)
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.06)
     tools = tides.open().tools
     mine = held(tools, this_process("tidemill run"))
     tools.ledger.release(mine)

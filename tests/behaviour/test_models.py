@@ -304,7 +304,7 @@ def test_scores_on_days_that_were_trained_on_are_refused(sea: Sea) -> None:
     artifact = sea.open().state().live["model"].artifact
     assert any(
         message.startswith("scores ")
-        and f"features {day(2)} was trained on by {artifact.id}; scores would flatter it" in message
+        and f"{artifact.id} was trained on features {day(2)}; its scores would be biased" in message
         for message in receipt.messages
     )
 
@@ -327,7 +327,7 @@ def test_a_delivery_that_fails_stays_queued_and_is_done_once(sea: Sea) -> None:
     receipt = sea.run()
     assert (receipt.exit_code, receipt.messages) == (
         0,
-        ("1 deliveries that were left queued are done",),
+        ("1 deliveries that were left queued were carried out",),
     )
     assert sea.ran(receipt) == {}
     assert sea.delivered()[day(WINDOW)] == 9.0
@@ -346,7 +346,7 @@ def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
         (effect,) = project.state().pending
         project.tools.artifacts.remove([effect.object])
     receipt = sea.run()
-    assert receipt.messages[0] == "1 queued deliveries lost their objects; they are made anew"
+    assert receipt.messages[0] == "1 queued deliveries lost their objects; they will be recomputed"
     assert sea.ran(receipt)["ok deliver out"] == [day(WINDOW)]
     assert sea.delivered()[day(WINDOW)] == 9.0
 

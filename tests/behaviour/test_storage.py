@@ -227,7 +227,7 @@ def test_a_model_that_is_gone_is_named_with_what_to_do(tmp_path: Path) -> None:
     receipt = sea.run()
     assert receipt.exit_code == 1
     assert f"model {artifact.id} can't be loaded: " in receipt.messages[0]
-    assert "`tidemill run --train model` makes it anew" in receipt.messages[0]
+    assert "`tidemill run --train model` trains it again" in receipt.messages[0]
     sea.run(train=["model"])
     receipt = sea.run()
     assert receipt.exit_code == 0

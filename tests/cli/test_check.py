@@ -132,7 +132,7 @@ class TestTwice:
         )
         ended = tidemill("check", "--twice", "--sample", "1")
         assert ended.code == 0
-        assert "\n- labels: loaves came out otherwise the second time (2026-02-01); " in ended.out
+        assert "\n- labels: loaves differed in the second run (2026-02-01); " in ended.out
         assert ended.out.rstrip().split("\n")[-1].split() == ["labels", "2026-02-01", "loaves", "-"]
 
     def test_a_step_that_gives_nothing(self, built: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_step_is_tried_without_publishing(tides: Tides) -> None:
     assert trial.bad is not None
     assert trial.bad["_reasons"].to_list() == [["value.max"]]
     assert tides.published() == {}
-    with pytest.raises(UsageError, match=f"doubled {day(0)} needs raw, of which there is nothing"):
+    with pytest.raises(UsageError, match=f"doubled {day(0)} needs raw, which has no partitions"):
         project.debug("doubled", day(0))
     tides.ok("raw")
     trial = project.debug("doubled", day(0))
@@ -186,13 +186,11 @@ def test_what_cannot_be_tried(tides: Tides, tmp_path: Path) -> None:
     project = tides.open()
     with pytest.raises(
         UsageError,
-        match=rf"nothing in the source of raw feeds '2025-01-01'; there is {day(0)} \.\.",
+        match=rf"the source of raw has no rows for '2025-01-01'; it has {day(0)} \.\.",
     ):
         project.debug("raw", "2025-01-01")
     tides.ok()
-    with pytest.raises(
-        UsageError, match=f"doubled 2025-01-01 needs raw, of which there is {day(0)}"
-    ):
+    with pytest.raises(UsageError, match=f"doubled 2025-01-01 needs raw, which has {day(0)}"):
         project.debug("doubled", "2025-01-01")
     with pytest.raises(UsageError, match="--debug works on ingest and transform stages, model is"):
         Sea(tmp_path / "sea").open().debug("model", "all")

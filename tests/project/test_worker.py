@@ -15,7 +15,7 @@ from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import StorageError
 from tidemill.ports.execution import Fate, TaskError, TaskEvent
 from tidemill.project import worker as working
-from tidemill.steps.io.task_codec import context_of, errand_of, lent, read_answer, read_errand
+from tidemill.steps.io.task_codec import context_of, errand_of, read_answer, read_errand
 from tidemill.steps.step_messages import Context, Failed, Made, Work
 from tidemill.workflow.retry_policy import Retries
 
@@ -36,7 +36,6 @@ def tides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tides]:
     before = sys.stdout
     yield tides
     working._mine.opened.close()
-    assert not lent
     mine.opened.close()
     assert sys.stdout is before
 

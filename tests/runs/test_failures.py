@@ -1,4 +1,4 @@
-"""What went wrong, by cause: one failure for all partitions that failed alike, and what to do next."""
+"""Failures by cause: one for all partitions that failed for the same reason, with advice."""
 
 from dataclasses import replace
 from functools import partial
@@ -49,7 +49,7 @@ def test_an_error_at_one_line_is_one_failure_whatever_its_text_names() -> None:
     )
     assert failure.why == "in 2026-01-03: ValueError: shop 3 is closed at bakery.py:73"
     assert failure.advice == (
-        "correct the code, then run again; `tidemill run labels 2026-01-03 --debug` tries it alone"
+        "correct the code, then run again; `tidemill run labels 2026-01-03 --debug` runs it alone"
     )
 
 
@@ -107,10 +107,10 @@ def test_several_rules_give_all_that_is_wrong_and_then_all_that_helps() -> None:
     ("message", "why_", "advice_"),
     [
         ("labels 1: data/x.csv can't be read; run again", "data/x.csv can't be read", "run again"),
-        ("labels: no disk", "no disk", "repair what it names, then run again"),
-        ("labels (bakery.py:7): no disk", "(bakery.py:7): no disk", "repair what it names, then run again"),
+        ("labels: no disk", "no disk", "fix the cause, then run again"),
+        ("labels (bakery.py:7): no disk", "(bakery.py:7): no disk", "fix the cause, then run again"),
         ("elsewhere it broke\nin two lines", "elsewhere it broke in two lines",
-         "repair what it names, then run again"),
+         "fix the cause, then run again"),
     ],
 )  # fmt: skip
 def test_a_message_of_ours_says_itself_what_to_do(message: str, why_: str, advice_: str) -> None:
@@ -124,7 +124,7 @@ def test_a_message_of_ours_says_itself_what_to_do(message: str, why_: str, advic
         ("ConnectionError: gone", 1, "with retries=tm.retries(3) the stage"),
         ("TimeoutError: late", 1, "with retries=tm.retries(3) the stage"),
         ("ReadTimeout: late", 1, "with retries=tm.retries(3, on=(ReadTimeout,)) the stage"),
-        ("ConnectionError: gone", 4, "find out why it lasts, then run again"),
+        ("ConnectionError: gone", 4, "find out why it persists, then run again"),
         ("KeyError: 'shop'", 1, "correct the code, then run again; `tidemill run labels --debug`"),
     ],
 )
@@ -151,8 +151,8 @@ def test_how_often_it_was_tried_is_told() -> None:
     [
         ("oom", "it held 2,100 MB: allow more with resources=tm.resources(memory=...)"),
         ("timeout", "allow more with resources=tm.resources(timeout=...)"),
-        ("lost", "look at its output; if memory ran out"),
-        ("cancelled", "it was stopped; run again"),
+        ("lost", "check its output; if memory ran out"),
+        ("cancelled", "it was cancelled; run again"),
     ],
 )
 def test_a_process_that_was_ended_is_told_by_its_fate(fate: str, says: str) -> None:

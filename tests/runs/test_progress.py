@@ -1,4 +1,4 @@
-"""How far a run is: what it is told of steps adds up, and the time that is left is what past runs say."""
+"""The progress of a run: counts add up, and the time left follows from past runs."""
 
 from functools import partial
 

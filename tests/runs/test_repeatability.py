@@ -1,4 +1,4 @@
-"""Which steps are run twice, and what is said of them."""
+"""The choice of partitions to run twice, and the comparison of the runs."""
 
 from __future__ import annotations
 
@@ -145,19 +145,19 @@ class TestCompared:
         (
             {"differ": ("x", "y"), "where": DAYS[:2]},
             True,
-            "clean: x, y came out otherwise the second time (2013-03-01, 2013-03-02); "
+            "clean: x, y differed in the second run (2013-03-01, 2013-03-02); "
             "what is published stays",
         ),
         (
             {"otherwise": ("x",), "where": DAYS[:1]},
             True,
-            "clean: x came out twice the same, but not as published (2013-03-01); "
+            "clean: x came out the same in both runs, but not as published (2013-03-01); "
             "what is published stays",
         ),
         (
             {"differ": ("y",), "otherwise": ("x",), "where": DAYS[:5]},
             False,
-            "clean: y came out otherwise the second time; x came out twice the same, but not as "
+            "clean: y differed in the second run; x came out the same in both runs, but not as "
             "published (2013-03-01, 2013-03-02, 2013-03-03, ...); what is published stays; without a "
             "key in its contract the order of its rows counts too",
         ),

@@ -1,4 +1,4 @@
-"""What a run did, summed up by stage."""
+"""Totals of a run by stage."""
 
 from __future__ import annotations
 

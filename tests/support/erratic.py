@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from tidemill.adapters.lanes.inline_lane import Inline
-from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent
-from tidemill.runs.io.engine_options import Elsewhere
+from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
+from tidemill.runs.io.job import Elsewhere
 from tidemill.steps.step_messages import Context
 
 
@@ -24,9 +24,10 @@ class Erratic(Inline):
         self.asked: list[Task] = []
         self.closed = True
 
-    def open(self) -> Erratic:
+    def open(self, functions: TaskFunctions) -> Erratic:
         """The engine, for another run."""
         self.closed = False
+        self._functions = {**functions}
         return self
 
     def submit(self, task: Task) -> None:

@@ -24,7 +24,7 @@ from tidemill.ledger.run import Attempt, Receipt
 from tidemill.planning.plan import Step
 from tidemill.ports.runtime import Tools
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.progress_listener import Unwatched
+from tidemill.runs.io.job import Unwatched
 from tidemill.workflow.workflow import Workflow
 
 FIRST = date(2024, 3, 1)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +12,10 @@ import click
 from tidemill.cli.lazy_group import where
 from tidemill.core.errors import TidemillError
 from tidemill.project.project import open_project
+from tidemill.workflow.user_errors import user_frames
 
 if TYPE_CHECKING:
     from tidemill.project.project import Project
-
-_PACKAGE = str(Path(__file__).parent.parent)
 
 
 @contextmanager
@@ -49,11 +46,7 @@ def opened(environment: str = "") -> Iterator[Project]:
 
 def users_trace(error: BaseException) -> str:
     """The traceback of an error without the frames of Tidemill and of the import machinery."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_PACKAGE, "<frozen", importlib.__path__[0]))
-    ]
+    frames = user_frames(error)
     head = ["Traceback (most recent call last):\n"] if frames else []
     lines = [*head, *traceback.format_list(frames), *traceback.format_exception_only(error)]
     return "".join(lines).rstrip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
@@ -22,6 +23,9 @@ IN_MEMORY_ROWS = 4_000
 # The most steps of a batch, and the most rows. Larger partitions gain nothing from batching.
 STEPS, _ROWS = 64, 100_000
 
+# What names a step.
+_Step = TypeVar("_Step")
+
 
 def can_batch(stage: Stage, recipe: Recipe) -> bool:
     """Whether partitions of a stage can be computed together."""
@@ -31,9 +35,9 @@ def can_batch(stage: Stage, recipe: Recipe) -> bool:
     return keyed and recipe.least is not None and recipe.stable and not recipe.unproven
 
 
-def taken(rows: Mapping[int, int]) -> list[int]:
-    """The first steps that make up one batch; `rows` maps the numbers of steps to the rows they read."""
-    found: list[int] = []
+def taken(rows: Mapping[_Step, int]) -> list[_Step]:
+    """The first steps that make up one batch; `rows` maps steps to the rows that they read."""
+    found: list[_Step] = []
     total = 0
     for at, count in rows.items():
         total += count

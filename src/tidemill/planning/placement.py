@@ -97,6 +97,11 @@ class Placing:
         self.order = gathered(flow, soonest, traits.batched)
 
     @property
+    def batched(self) -> Collection[str]:
+        """The stages whose partitions can be computed together."""
+        return self._traits.batched
+
+    @property
     def unkept(self) -> tuple[str, ...]:
         """The stages whose limits can't be enforced, because there is no process engine."""
         if not self._engines or "process" in self._engines:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeAlias
 
 from tidemill.core.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
+# Functions that tasks name, for engines whose tasks run in the caller's own process.
+TaskFunctions: TypeAlias = Mapping[str, Callable[[bytes, tuple[str, ...], str], bytes | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,12 +24,12 @@ from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.units import bytes_of
-from tidemill.ports.execution import Executor, WorkerClass
+from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.runtime import Tools
 from tidemill.project.external_sources import OpenedOutside
 from tidemill.project.settings import Settings
 from tidemill.reuse.recipe import Platform
-from tidemill.runs.io.engine_options import Elsewhere
+from tidemill.runs.io.job import Elsewhere
 from tidemill.steps.step_messages import Context
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
@@ -121,7 +121,7 @@ def engine_options(settings: Settings, environment: str, run: str, *, careful: b
     """The engines on which a run's steps can execute besides its own thread."""
     cpus = settings.workers or machine_cpus()
 
-    def processes() -> Executor:
+    def processes(_: TaskFunctions) -> Executor:
         from tidemill.adapters.lanes.process_lane import ProcessLane
 
         return ProcessLane(
@@ -135,10 +135,10 @@ def engine_options(settings: Settings, environment: str, run: str, *, careful: b
             output=logs_in(settings.root / settings.home) / run,
         )
 
-    def threads() -> Executor:
-        return ThreadLane(max_workers=cpus, idle_s=settings.idle)
+    def threads(functions: TaskFunctions) -> Executor:
+        return ThreadLane(max_workers=cpus, idle_s=settings.idle, functions=functions)
 
-    engines: dict[str, Callable[[], Executor]] = {"thread": threads}
+    engines: dict[str, Callable[[TaskFunctions], Executor]] = {"thread": threads}
     # Other processes can only import a workflow that has a name.
     if ":" in settings.workflow:
         engines["process"] = processes

@@ -13,12 +13,11 @@ from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.engine_options import Elsewhere
 from tidemill.runs.io.idle_run import rest
-from tidemill.runs.io.job import Job
+from tidemill.runs.io.job import Elsewhere, Job
+from tidemill.runs.io.job import Progress as Progress
+from tidemill.runs.io.job import Unwatched as Unwatched
 from tidemill.runs.io.lease import Heartbeat, take_lease
-from tidemill.runs.io.progress_listener import Progress as Progress
-from tidemill.runs.io.progress_listener import Unwatched as Unwatched
 from tidemill.runs.io.recovery import recover
 
 

@@ -14,7 +14,7 @@ from tidemill.history.io.log_recorder import Recorder
 from tidemill.project.settings import Settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.io.task_codec import answer_of, contexts, lent, read_errand
+from tidemill.steps.io.task_codec import answer_of, read_context, read_errand
 
 
 class Mine(threading.local):
@@ -39,12 +39,12 @@ def _runner(context: bytes) -> Workshop:
     known = _mine.shop
     if known is None or known[0] != context:
         _mine.opened.close()
-        known = _mine.shop = context, lent[context]() if context in lent else _open_runner(context)
+        known = _mine.shop = context, _open_runner(context)
     return known[1]
 
 
 def _open_runner(context: bytes) -> Workshop:
-    found = contexts.decode(context)
+    found = read_context(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv
     settings = Settings(

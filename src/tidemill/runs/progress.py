@@ -1,6 +1,6 @@
-"""How far a run is: what became of its steps so far, by stage, and how long the rest should take.
+"""Track the progress of a run by stage, and estimate how long the rest takes.
 
-Nothing is measured here: whoever is told of a step says when that was, in seconds of any clock.
+Nothing is measured here: callers pass the time of each event, in seconds of any clock.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.placement import expected_s
 from tidemill.planning.plan import Plan, Step
 
-# What is believed of a run before anything of it was seen: for so long, one step after the other.
+# What is assumed before anything was seen: for so long, one step after the other.
 _BELIEF_S = 1.0
-# A step that takes longer than it should takes at least so much longer still.
+# A step that is overdue takes at least this share of its time longer.
 _OVERDUE = 0.1
-# No step takes less, whatever the clock said.
+# No step is assumed to take less.
 _LEAST_S = 0.001
-# The share of a step that is shown as done while it is at work, at most.
+# At most this share of a running step is shown as done.
 _NEARLY = 0.95
 _RAN = frozenset({Outcome.OK, Outcome.FAILED, Outcome.REFUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doing:
-    """A step that is at work, and since how many seconds."""
+    """A running step, and for how many seconds it has run."""
 
     step: Step
     for_s: float
@@ -34,10 +34,9 @@ class Doing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSeen:
-    """How far the steps of a stage are. `part` is the share that is done, `rate` rows read a second.
+    """The progress of a stage: `part` is the share that is done, `rate` the rows read a second.
 
-    `outcomes` counts the steps that are done by how they ended, and RETRIED the tries that came to
-    nothing.
+    `outcomes` counts the finished steps by outcome, and the attempts that were RETRIED.
     """
 
     name: str
@@ -55,7 +54,7 @@ class StageSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """How far a run is. `left_s` is None when nobody knows, and with `more` it is what is known of it."""
+    """The progress of a run. `left_s` is None when unknown; with `more` it is a part of the time left."""
 
     elapsed_s: float
     stages: tuple[StageSeen, ...] = ()
@@ -76,14 +75,14 @@ class Seen:
 
     @property
     def at_work(self) -> tuple[Doing, ...]:
-        """All steps that are at work, the one that is so for longest first."""
+        """All running steps, the one that has run longest first."""
         return tuple(
             sorted((d for stage in self.stages for d in stage.at_work), key=lambda d: -d.for_s)
         )
 
 
 class Standing:
-    """Keeps count of a run's steps, of which up to `slots` are at work at once; the others wait for it."""
+    """Tracks the steps of a run, of which up to `slots` run at once while others wait."""
 
     def __init__(self, slots: int = 1) -> None:
         self._slots = slots
@@ -98,19 +97,19 @@ class Standing:
         self._stages = {name: _Stage(steps) for name, steps in plan.by_stage().items()}
 
     def started(self, step: Step, now: float) -> None:
-        """A step is at work, or waits until another one is done; one that was put off is so anew."""
+        """Note that a step runs, or waits for another to end; one that was put off starts again."""
         self._forget(step, now)
         self._waiting[step.id] = step
         self._fill(now)
 
     def ended(self, step: Step, attempt: Attempt | None, now: float) -> None:
-        """What became of a step; no attempt: it turned out current."""
+        """Note how a step ended; without an attempt it was up to date."""
         self._forget(step, now)
         self._stages[step.stage].ended(step, attempt)
         self._fill(now)
 
     def seen(self, now: float) -> Seen:
-        """How far the run is now."""
+        """Return the progress of the run at `now`."""
         left_s, more = self._left(now)
         return Seen(
             elapsed_s=now - self._began,
@@ -141,7 +140,7 @@ class Standing:
         )
 
     def _left(self, now: float) -> tuple[float | None, bool]:
-        """Seconds until all is done: as much at once as so far, but no chain of steps is cut short."""
+        """Estimate the seconds left, with as many steps at once as so far; a chain of steps bounds it."""
         total = longest = 0.0
         known = more = False
         chain: dict[str, float] = {}
@@ -161,14 +160,14 @@ class Standing:
         return (max(total / self._side_by_side(now), longest) if known else None), more
 
     def _side_by_side(self, now: float) -> float:
-        """How many steps were at work at once, on average; what is between steps counts against it."""
+        """The average number of steps that ran at once; pauses between steps lower it."""
         worked = sum(stage.took_s for stage in self._stages.values())
         worked += sum(now - since for _, since in self._at_work.values())
         return (worked + _BELIEF_S) / (now - self._began + _BELIEF_S)
 
 
 class _Stage:
-    """The steps of one stage. A step that is unlikely counts for nothing unless it turns out to run."""
+    """The steps of one stage; unlikely steps don't count unless they run."""
 
     def __init__(self, steps: list[Step]) -> None:
         self.needs = {name for step in steps for name in step.reads}
@@ -177,11 +176,11 @@ class _Stage:
         self._done = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._history = any(step.wall_s is not None for step in steps)
-        sure = [_should_s(step) for step in steps if not step.unlikely]
+        sure = [_expected_s(step) for step in steps if not step.unlikely]
         self.left = len(sure)
         self._left_s = sum(sure)
-        # What steps took that ran, what they should have taken, and how many they were.
-        self._should_s = 0.0
+        # The expected seconds of steps that ran, and how many there were.
+        self._expected_s = 0.0
         self._ran = 0
         self._rows = 0
         self._busy_s = 0.0
@@ -190,7 +189,7 @@ class _Stage:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known of what its steps take."""
+        """Whether there is any measure of what its steps take."""
         return self._history or self._ran > 0
 
     def enter(self, now: float) -> None:
@@ -209,16 +208,16 @@ class _Stage:
         if outcome is Outcome.RETRIED:
             return
         self._done += 1
-        should = _should_s(step)
+        expected = _expected_s(step)
         if not step.unlikely:
             self.left -= 1
-            self._left_s -= should
-        # Steps that had nothing to do don't tell how fast the others are.
+            self._left_s -= expected
+        # Steps that had nothing to do say nothing about the speed of others.
         if attempt is not None and outcome in _RAN:
             self._ran += 1
             self._rows += attempt.rows_in
             self.took_s += attempt.wall_s
-            self._should_s += should
+            self._expected_s += expected
 
     def seen(self, name: str, doing: tuple[Doing, ...], now: float) -> StageSeen:
         busy = self._busy_s + (now - self._since if self._at_work else 0.0)
@@ -234,25 +233,25 @@ class _Stage:
         )
 
     def left_s(self, doing: tuple[Doing, ...]) -> float:
-        """What its steps should still take, one after the other."""
-        sure = sum(_should_s(one.step) for one in doing if not one.step.unlikely)
+        """The seconds that its steps should still take, one after the other."""
+        sure = sum(_expected_s(one.step) for one in doing if not one.step.unlikely)
         return max(0.0, self._left_s - sure) * self._pace + sum(map(self.rest_s, doing))
 
     def rest_s(self, one: Doing) -> float:
-        """What a step that is at work should still take."""
-        return max(_should_s(one.step) * self._pace - one.for_s, _OVERDUE * one.for_s, _LEAST_S)
+        """The seconds that a running step should still take."""
+        return max(_expected_s(one.step) * self._pace - one.for_s, _OVERDUE * one.for_s, _LEAST_S)
 
     def _part(self, one: Doing) -> float:
         return min(_NEARLY, one.for_s / (one.for_s + self.rest_s(one)))
 
     @property
     def _pace(self) -> float:
-        """How much longer steps take than they should; past runs count as much as one step of this one."""
+        """How much longer steps take than expected; past runs count as much as one step of this run."""
         if not self._ran:
             return 1.0
-        one = self._should_s / self._ran if self._history else 0.0
-        return (self.took_s + one) / (self._should_s + one)
+        one = self._expected_s / self._ran if self._history else 0.0
+        return (self.took_s + one) / (self._expected_s + one)
 
 
-def _should_s(step: Step) -> float:
+def _expected_s(step: Step) -> float:
     return max(expected_s(step), _LEAST_S)

@@ -1,4 +1,4 @@
-"""What to run twice to see whether it comes out the same, and what came out otherwise."""
+"""Choose partitions to run twice, and compare the results of the two runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gave:
-    """What a step gave: its number of rows and the hash of every column; or the error that it ended in."""
+    """The output of a step: its number of rows and the hash of every column; or its error."""
 
     rows: int = 0
     columns: Mapping[str, str]
@@ -29,11 +29,11 @@ class Gave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """What came of running sampled partitions of a stage twice.
+    """The comparison of two runs of sampled partitions of a stage.
 
-    `differ` are the columns that were not the same in both runs, `otherwise` those that were, but are
-    not what is published under the same key; `where` are the partitions in which either was seen.
-    `failed` are the errors of steps that gave nothing.
+    `differ` are columns that differed between the runs, `otherwise` columns that were the same in both but
+    not as published under the same key; `where` are the partitions with such columns. `failed` are the
+    errors of steps that failed.
     """
 
     stage: str
@@ -45,9 +45,9 @@ class Repeated:
 
 
 def sampled(upstream: Upstream, count: int) -> Sample:
-    """Up to `count` partitions of each transform whose inputs are published, first to last.
+    """Choose up to `count` partitions, first to last, of each transform whose inputs are published.
 
-    Those of impure stages aren't: their author says already that they come out otherwise.
+    Impure stages are left out: their output is declared to differ.
     """
     flow = upstream.flow
     keys = {name: upstream.keys(name) for name in flow.names}
@@ -67,7 +67,7 @@ def sampled(upstream: Upstream, count: int) -> Sample:
 
 
 def _spread(keys: Sequence[str], count: int) -> tuple[str, ...]:
-    """As many keys as are wanted at equal distances, the first and the last among them; or the last."""
+    """Choose keys at equal distances, the first and the last among them; if only one, the last."""
     if len(keys) <= count:
         return tuple(keys)
     last = len(keys) - 1
@@ -81,7 +81,7 @@ def compared(
     first: Mapping[str, Gave],
     second: Mapping[str, Gave],
 ) -> Repeated:
-    """Hold what two runs of some partitions gave against each other and against what is published."""
+    """Compare two runs of some partitions with each other and with what is published."""
     differ: dict[str, None] = {}
     otherwise: dict[str, None] = {}
     where: dict[str, None] = {}
@@ -117,7 +117,7 @@ def _unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 def _published(
     upstream: Upstream, recipe: Recipe, stage: Stage, partition: str
 ) -> Mapping[str, str] | None:
-    """The columns that are published under the key that a step has now; None for any other key."""
+    """The published columns of a partition if its key is the one that the step has now, else None."""
     held = upstream.bound(stage.name).get(partition)
     inputs = {
         item.name: upstream.products(item.name, upstream.of(stage, partition).get(item.name, ()))
@@ -129,21 +129,23 @@ def _published(
 
 
 def note_on(found: Repeated, *, keyed: bool) -> str:
-    """What to know of a stage that didn't come out the same; empty for one that did."""
+    """Describe how a stage's runs differed; empty if they didn't."""
     places = f"{', '.join(found.where[:_NAMED])}{', ...' if len(found.where) > _NAMED else ''}"
-    told = []
+    differences = []
     if found.differ:
-        told.append(f"{', '.join(found.differ)} came out otherwise the second time")
+        differences.append(f"{', '.join(found.differ)} differed in the second run")
     if found.otherwise:
-        told.append(f"{', '.join(found.otherwise)} came out twice the same, but not as published")
-    if not told:
+        differences.append(
+            f"{', '.join(found.otherwise)} came out the same in both runs, but not as published"
+        )
+    if not differences:
         return ""
     order = "" if keyed else "; without a key in its contract the order of its rows counts too"
-    return f"{found.stage}: {'; '.join(told)} ({places}); what is published stays{order}"
+    return f"{found.stage}: {'; '.join(differences)} ({places}); what is published stays{order}"
 
 
 def notes_of(flow: Flow, found: Sequence[Repeated]) -> Iterator[str]:
-    """What to know of stages that didn't come out the same, or gave nothing."""
+    """Describe the stages whose runs differed or failed."""
     if not found:
         yield "nothing was run twice: no transform has all of its inputs published"
     for item in found:

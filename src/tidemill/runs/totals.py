@@ -1,4 +1,4 @@
-"""Sum up what a run did and what it cost."""
+"""Sum up the work and the cost of a run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tidemill.workflow.memo import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a CPU hour costs."""
+    """The price of a CPU hour."""
 
     cpu_hour: float = 0.0
     currency: str = "USD"
 
     def of(self, cpu_s: float) -> float:
-        """The money for so many CPU seconds."""
+        """Return the price of so many CPU seconds."""
         return cpu_s / 3600 * self.cpu_hour
 
 
 def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tuple[Tally, ...]:
-    """The sums of each stage, in the order of the workflow; stages that the plan left alone count too.
+    """Sum up each stage, in the order of the workflow, including stages without steps.
 
-    Steps that turned out current while running are among `current`.
+    Steps that were found up to date while running count as `current`.
     """
     found = []
     for name in names:
@@ -60,7 +60,7 @@ def tally(names: Sequence[str], attempts: Sequence[Attempt], plan: Plan) -> tupl
 
 
 def used_by(attempts: Sequence[Attempt]) -> Usage | None:
-    """What memos spared and took in all attempts, those that were tried again included; None if none did."""
+    """Sum up the usage of memos in all attempts, retried ones too; None if none used any."""
     used = [attempt.memo for attempt in attempts if attempt.memo is not None]
     return sum(used, Usage()) if used else None
 

@@ -1,4 +1,4 @@
-"""What a step sends to a worker and what comes back."""
+"""The messages between a run and its workers: the work of a step, and its output or failure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import Usage
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import SourceFile
-from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What another process needs to open the same project.
+    """The settings with which another process opens the same project.
 
-    `path` is where it imports from, `argv` what the program was called with: modules may read both.
+    `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both.
     """
 
     root: str = ""
@@ -36,33 +35,23 @@ class Context:
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
 
 
-# By stage, the partitions that a step sees.
+# By stage, the partitions that a step reads.
 Inputs: TypeAlias = Mapping[str, Mapping[str, Binding]]
 Objects = tuple[tuple[bytes, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Some columns of a partition that are to be computed anew, beside the others that are `held`."""
-
-    stage: Stage
-    partition: str
-    held: Product
-    columns: tuple[str, ...]
-
-
 def rows_in(inputs: Inputs) -> int:
-    """The rows that a step is handed, by which it is told how they are computed."""
+    """Count the rows of a step's inputs; their number decides which engine of Polars computes them."""
     return sum(held.product.rows for bound in inputs.values() for held in bound.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """All that it takes to make what a step gives.
+    """A step as plain data, to be run in any process that has the workflow.
 
-    `recipe` names what the stage did when the step was planned. `inputs` are partitions by stage,
-    `files` those of an ingest, `artifact` the model that is scored, or delivered with. It is tried for
-    the `number`-th time. Of what is `held`, only some `columns` have to be made anew, if that can be.
+    `recipe` is the digest of the stage's recipe when the step was planned. `inputs` are partitions by stage,
+    `files` those of an ingest, `artifact` the model to evaluate or to deliver with. `attempt` counts
+    from 1. Where a partition is `held`, only its stale `columns` are recomputed, if possible.
     """
 
     stage: str
@@ -79,28 +68,28 @@ class Work:
 
     @property
     def rows(self) -> int:
-        """The rows of its inputs."""
+        """The number of rows of its inputs and files."""
         return rows_in(self.inputs) + sum(sum(file.rows.values()) for file in self.files.values())
 
     def is_like(self, other: Work) -> bool:
-        """Whether it is the same work as on another partition, tried for the first time."""
+        """Return whether both are first attempts at the same work on two partitions."""
         if self.number > 1 or self.rulings or not is_apart(self.partition, self.files):
             return False
-        same = (self.stage, self.columns, self.held is None, self._seen_by_all)
-        return same == (other.stage, other.columns, other.held is None, other._seen_by_all)
+        same = (self.stage, self.columns, self.held is None, self._shared_inputs)
+        return same == (other.stage, other.columns, other.held is None, other._shared_inputs)
 
     @property
-    def _seen_by_all(self) -> Inputs:
-        """The inputs that have no partitions."""
+    def _shared_inputs(self) -> Inputs:
+        """The inputs without partitions, which all steps of a stage share."""
         return {name: bound for name, bound in self.inputs.items() if WHOLE in bound}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Why nothing was made: in words, the user's own frames, and whether to try again makes sense.
+    """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
-    `fate` is that of the attempt. `unlike`: it wasn't tried, because the process has other code. `memo` is
-    what its memos took all the same.
+    `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo`
+    is what its memos used until then.
     """
 
     message: str
@@ -114,10 +103,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a step gave, what else its code reached for, and the bytes of objects that aren't stored.
+    """The output of a step: its product, and the bytes of objects that aren't stored yet.
 
-    Where only some `columns` were made, the others are those that were there. `memo` is what
-    its memos spared and took, `fold` what its folds did.
+    `touched` are hidden inputs that its code read. Where `columns` are named, only these were recomputed.
+    `memo` and `fold` are the usage of its memos and folds.
     """
 
     product: Product

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
 
 from tidemill.core.errors import StepError, said_by
 from tidemill.core.partition import WHOLE
 from tidemill.workflow.stage import Stage
 
-# Frames of the engine lead nowhere: what the user wrote is above and below them.
+# What the user wrote is above and below frames of the engine and of the import machinery.
 _TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
-_OURS = (_TIDEMILL, "/site-packages/polars/")
+_IMPORTLIB = importlib.__path__[0].replace("\\", "/") + "/"
+_HIDDEN = (_TIDEMILL, _IMPORTLIB, "/site-packages/polars/", "<frozen ")
 
 
 def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
     """An error of user code as the user should see it: what, where, and only their own frames."""
     place = "" if partition == WHOLE else f" {partition}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not any(part in _path(frame) for part in _OURS)
-    ]
+    frames = user_frames(error)
     said = said_by(error)
     trace = "".join(traceback.format_list(frames)) + said
     at = f" at {_file(frames[0])}:{frames[0].lineno}" if frames else ""
     message = f"{stage.name}{place} raised {said}{at}"
     return StepError(message, stage=stage.name, partition=partition, trace=trace)
+
+
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the traceback of an error without frames of Tidemill, Polars and the import machinery."""
+    return [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(part in _path(frame) for part in _HIDDEN)
+    ]
 
 
 def _path(frame: traceback.FrameSummary) -> str:

@@ -173,7 +173,8 @@ def test_without_proc_only_the_all_time_peak_is_known(monkeypatch: pytest.Monkey
     def refuse(*_: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(making, "open", refuse, raising=False)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     call = Call("1", "tidemill.testing.suites.executor_tasks:sleep", b"0.01", (), "")
     first, second = making.made(call, {}), making.made(call, {})
     assert first.peak_rss > 1_000_000

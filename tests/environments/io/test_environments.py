@@ -165,7 +165,7 @@ def test_when_a_step_fails_nothing_is_published_and_nothing_lost(tides: Tides) -
     before = heads(tides)
     receipt = promoted(tides)
     assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
-    assert receipt.messages[0].startswith("nothing was published: prod is as it was")
+    assert receipt.messages[0].startswith("nothing was published: prod is unchanged")
     assert heads(tides) == before
     assert len(facts(tides, Computed)) == 4  # two days of raw, the good one of the others
     tides.send(4, (7.0,))

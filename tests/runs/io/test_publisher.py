@@ -1,4 +1,4 @@
-"""What is sent is published in its order, each once; who waits for it doesn't wait for more to gather."""
+"""Output is published in order, each once; `settle` doesn't wait for more steps to gather."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ NEVER = 3600.0
 
 
 class Watched:
-    """A ledger, a store, a sink and claims in memory, and what they were told, in order."""
+    """A ledger, a store, a sink and claims in memory, and the calls that they got, in order."""
 
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
         self.artifacts = MemoryArtifacts()
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.before_append: Callable[[], None] = lambda: None
         self.lease = self.ledger.acquire("run", HOLDER, now=0.0, ttl=9.0, dead=lambda _: False)
 
     def append(self, events: Sequence[Event], **more: Any) -> int:
         self.before_append()
         last = self.ledger.append(events, **more)
-        self.told.append(" ".join(type(event).__name__ for event in events))
+        self.calls.append(" ".join(type(event).__name__ for event in events))
         return last
 
     def put_all(self, objects: Sequence[tuple[bytes, str]]) -> Sequence[str]:
-        self.told.append(f"{len(objects)} objects")
+        self.calls.append(f"{len(objects)} objects")
         return self.artifacts.put_all(objects)
 
     def missing(self, names: Sequence[str]) -> Sequence[str]:
         return list(self.artifacts.missing(names))
 
     def deliver(self, effect: object, root: Path, artifacts: object) -> dict[str, str]:
-        self.told.append("delivered")
+        self.calls.append("delivered")
         return {}
 
     def publisher(self, lease: Lease | None = None) -> Publisher:
@@ -70,7 +70,7 @@ class Watched:
             outside=OpenedOutside(Path()),
             clock=lambda: 1.0,
         )
-        give = self.told.append
+        give = self.calls.append
         return Publisher(tools, PROD, lease or self.lease, {}, lambda key: give(f"gave {key}"))
 
     def published(self) -> list[str]:
@@ -100,7 +100,7 @@ def test_what_gathered_is_published_at_once_when_somebody_waits(
         publisher.send(parcel(name, claim=f"key {name}"))
     wait(publisher)
     # Durable objects, then one commit, then the claims.
-    assert watched.told == [
+    assert watched.calls == [
         "3 objects",
         "Published Published Published",
         "gave key a",
@@ -115,14 +115,14 @@ def test_what_gathered_is_published_at_once_when_somebody_waits(
 def test_enough_is_published_without_anybody_waiting(watched: Watched) -> None:
     publisher, appended = watched.publisher(), threading.Event()
     watched.before_append = appended.set
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         assert not appended.is_set()
         publisher.send(parcel(str(number)))
     assert appended.wait(60)
     publisher.send(parcel("last"))
     publisher.close()
-    assert watched.told[::2] == [f"{publish._WAITING} objects", "1 objects"]
-    assert watched.published() == [*map(str, range(publish._WAITING)), "last"]
+    assert watched.calls[::2] == [f"{publish._MOST_WAITING} objects", "1 objects"]
+    assert watched.published() == [*map(str, range(publish._MOST_WAITING)), "last"]
 
 
 def test_a_step_by_itself_is_published_soon(
@@ -145,10 +145,10 @@ def test_a_sender_waits_while_too_much_is_on_its_way(watched: Watched) -> None:
 
     watched.before_append = hold
     publisher = watched.publisher()
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(str(number)))
     assert begun.wait(60)
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(f"more {number}"))
     sender = threading.Thread(target=publisher.send, args=(parcel("last"),))
     sender.start()
@@ -157,7 +157,7 @@ def test_a_sender_waits_while_too_much_is_on_its_way(watched: Watched) -> None:
     free.set()
     sender.join(60)
     publisher.close()
-    assert len(watched.published()) == 2 * publish._WAITING + 1
+    assert len(watched.published()) == 2 * publish._MOST_WAITING + 1
 
 
 def test_effects_are_carried_out_after_their_commit(watched: Watched) -> None:
@@ -165,7 +165,7 @@ def test_effects_are_carried_out_after_their_commit(watched: Watched) -> None:
     publisher.send(Parcel(events=(samples.queued("one"),)))
     publisher.send(Parcel(events=(samples.queued("two"),)))
     publisher.close()
-    assert watched.told == [
+    assert watched.calls == [
         "EffectQueued EffectQueued",
         "delivered",
         "delivered",
@@ -191,7 +191,7 @@ def test_a_failure_is_raised_and_ends_it(
     with pytest.raises(StorageError, match="no space left"):
         publisher.send(parcel("b"))
     publisher.stop()
-    assert (watched.told, watched.published(), publisher.heads) == (["1 objects"], [], {})
+    assert (watched.calls, watched.published(), publisher.heads) == (["1 objects"], [], {})
 
 
 def test_what_was_sent_before_a_failure_was_known_is_given_up(watched: Watched) -> None:
@@ -204,7 +204,7 @@ def test_what_was_sent_before_a_failure_was_known_is_given_up(watched: Watched) 
 
     watched.before_append = lost
     publisher = watched.publisher()
-    for number in range(publish._WAITING):
+    for number in range(publish._MOST_WAITING):
         publisher.send(parcel(str(number)))
     assert begun.wait(60)
     publisher.send(parcel("late"))
@@ -248,7 +248,7 @@ def test_everything_is_published_once_in_its_order(
     watched.before_append = fail
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(publish, "_PAUSE_S", pause)
-        patched.setattr(publish, "_WAITING", room)
+        patched.setattr(publish, "_MOST_WAITING", room)
         publisher = watched.publisher()
         try:
             for act in acts:

@@ -1,8 +1,8 @@
-"""Whose turn it is: steps that another run is at are put off, with what needs them, and nothing else."""
+"""The order of steps: those that another run claimed are put off, with what needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from random import Random
 
 import pytest
@@ -14,12 +14,9 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
-from tidemill.runs.io import claims as claims_module
-from tidemill.runs.io.claims import Claimed
-from tidemill.runs.io.ready_queue import Turns
-from tidemill.testing.doubles import MemoryClaims
+from tidemill.runs.io.ready_queue import StepIndex, Turns
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
@@ -133,7 +130,7 @@ def drawn(steps: list[Step], held: Collection[str]) -> list[str]:
     return order
 
 
-def in_turn(turns: Turns) -> Iterator[tuple[Turns, int]]:
+def in_turn(turns: Turns) -> Iterator[tuple[Turns, StepIndex]]:
     """The steps one after the other."""
     while (at := turns.take()) is not None or turns.again(wait=True):
         if at is not None:
@@ -276,7 +273,7 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
     random = Random(seed)
     held = {name_of(s) for s in steps if random.random() < share}
     done: list[str] = []
-    at_work: list[int] = []
+    at_work: list[StepIndex] = []
 
     def wait(key: str) -> None:
         assert not at_work
@@ -302,89 +299,3 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
     assert sorted(done) == sorted(map(name_of, steps))
     counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]
     assert counted == sorted(counted)
-
-
-def attempt(outcome: Outcome) -> Attempt:
-    return Attempt(stage="raw", partition="1", action="run", outcome=outcome)
-
-
-class TestClaimed:
-    @pytest.mark.parametrize(
-        ("what", "kept"),
-        [
-            (attempt(Outcome.OK), True),
-            (attempt(Outcome.BOUND), False),
-            (attempt(Outcome.FAILED), False),
-            (attempt(Outcome.SKIPPED), False),
-            (None, False),
-        ],
-    )
-    def test_a_key_is_kept_only_for_what_is_to_be_published(
-        self, what: Attempt | None, kept: bool
-    ) -> None:
-        claims = MemoryClaims()
-        other = MemoryClaims(claims)
-        claimed = Claimed(claims)
-        assert claimed.take("key")
-        assert claimed.passed("key", what) == ("key" if kept else "")
-        assert other.take("key") is not kept
-        # The step after it claimed nothing.
-        assert claimed.passed("key", attempt(Outcome.OK)) == ""
-        if kept:
-            claimed.give("key")
-            assert other.take("key")
-
-    def test_what_another_has_is_not_ours_to_give(self) -> None:
-        claims = MemoryClaims()
-        other = MemoryClaims(claims)
-        claimed = Claimed(claims)
-        assert other.take("key")
-        assert not claimed.take("key")
-        assert claimed.passed("key", attempt(Outcome.OK)) == ""
-        claimed.give_all()
-        assert not MemoryClaims(claims).take("key")
-
-    @pytest.mark.parametrize("way", [Claimed.take, Claimed.wait], ids=["take", "wait"])
-    def test_all_is_given_though_taking_was_interrupted(
-        self, way: Callable[[Claimed, str], object]
-    ) -> None:
-        class Interrupted(MemoryClaims):
-            def take(self, key: str) -> bool:
-                super().take(key)
-                raise KeyboardInterrupt
-
-            def wait(self, key: str, timeout_s: float) -> bool:
-                return self.take(key)
-
-        claims = Interrupted()
-        claimed = Claimed(claims)
-        with pytest.raises(KeyboardInterrupt):
-            way(claimed, "key")
-        claimed.give_all()
-        assert MemoryClaims(claims).take("key")
-
-    def test_what_was_waited_for_is_given_like_what_was_taken(self) -> None:
-        claims = MemoryClaims()
-        claimed = Claimed(claims)
-        claimed.wait("key")
-        assert not MemoryClaims(claims).take("key")
-        assert claimed.passed("key", None) == ""
-        assert MemoryClaims(claims).take("key")
-
-    def test_a_holder_that_never_moves_is_not_waited_for_without_end(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(claims_module, "_PATIENCE_S", 0.01)
-        monkeypatch.setattr(claims_module, "GIVEN_UP_S", 0.02)
-        claims = MemoryClaims()
-        asleep = MemoryClaims(claims)
-        claimed = Claimed(claims)
-        assert asleep.take("key")
-        taken = []
-        for _ in range(3):
-            taken.append(claimed.take("key"))
-            claimed.wait("key")
-        assert taken == [False, False, True]
-        # It is still not ours to give.
-        claimed.give_all()
-        assert not MemoryClaims(claims).take("key")

@@ -1,4 +1,4 @@
-"""Steps that are run twice in processes of their own: what isn't the same is named, nothing is published."""
+"""Steps that run twice in separate processes: columns that differ are named, nothing is published."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_a_column_that_depends_on_the_hash_seed(tides: Tides) -> None:
     assert (found.stage, found.differ, found.where) == ("doubled", ("double",), (DAYS[2],))
     *_, note = opened(tides).check(twice=1)
     assert note == (
-        f"doubled: double came out otherwise the second time ({DAYS[2]}); what is published stays"
+        f"doubled: double differed in the second run ({DAYS[2]}); what is published stays"
     )
 
 
 def test_a_column_that_is_not_as_published(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the environment said when it was published is no longer so; it was vouched for."""
+    """An environment variable changed since the stage, which vouches for it, was published."""
     tides.text = "import os\n" + tides.text
     tides.edit("value * 2", 'value * float(os.environ["TIDE"])')
     tides.edit("@flow.transform\ndef doubled", '@flow.transform(version="1")\ndef doubled')
@@ -85,7 +85,9 @@ def test_nothing_is_published(tides: Tides) -> None:
 
 
 def test_a_workflow_without_a_module(tides: Tides) -> None:
-    with pytest.raises(UsageError, match=r"'tides' is no module:name.*put it into a module"):
+    with pytest.raises(
+        UsageError, match=r"'tides' isn't named as module:name.*put it into a module"
+    ):
         tides.open().repeat()
 
 
@@ -93,9 +95,7 @@ def test_a_process_that_cannot_open_the_project(tides: Tides) -> None:
     tides.ok()
     project = opened(tides)
     (tides.root / "tides.py").write_text("raise SystemExit(7)\n")
-    with pytest.raises(
-        TidemillError, match=r"process of their own \(exit code 7\): it said nothing"
-    ):
+    with pytest.raises(TidemillError, match=r"ended with exit code 7: it printed no error"):
         project.repeat(1)
     (tides.root / "tides.py").write_text("import nowhere_to_be_found\n")
     with pytest.raises(TidemillError, match="imports 'nowhere_to_be_found', which isn't installed"):

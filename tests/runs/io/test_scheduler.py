@@ -1,4 +1,4 @@
-"""Steps that are made elsewhere: whatever becomes of them there, what is published is the same."""
+"""Steps that run on engines: whatever happens to them there, the published output is the same."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tidemill.ledger.event import Attempted, Published
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate, Task
+from tidemill.project import worker
 from tidemill.runs.io import scheduler as running
-from tidemill.runs.io.progress_listener import Unwatched
+from tidemill.runs.io.job import Unwatched
 from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.io.task_codec import lent
 from tidemill.steps.step_messages import Failed, Made, Work
 
 DAYS = 4
@@ -79,7 +79,8 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     assert len(engine.asked) == DAYS * len(STAGES)
     assert {a.worker for a in attempts(tides)} == {str(os.getpid())}
     assert engine.closed
-    assert not lent
+    # Tasks in this process use the run's own project, and open none.
+    assert worker._mine.shop is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -220,7 +221,7 @@ def test_a_worker_with_other_code_leaves_the_work_to_the_run(
     )
     other = sent(Tides(tmp_path / "other", held), 1)
     [message] = other.run().messages
-    assert message.startswith(f"doubled {day(0)}: its code isn't the same in a worker process")
+    assert message.startswith(f"doubled {day(0)}: its code differs in a worker process")
 
 
 def test_what_an_engine_refuses_fails_alone(
@@ -249,7 +250,7 @@ def test_an_answer_that_is_an_error_of_the_worker_is_told(
     tides = sent(Tides(tmp_path), 1)
     send_away(monkeypatch, Erratic(Random(1), no_mishap))
     [message] = tides.run().messages
-    assert "couldn't do it: ImportError: no module 'forecast'" in message
+    assert "couldn't run it: ImportError: no module 'forecast'" in message
 
 
 def test_models_are_trained_scored_and_delivered_elsewhere(
@@ -285,7 +286,8 @@ def test_an_interrupt_ends_the_engines_and_keeps_what_is_published(
         receipt = tides.run(progress=Stop())
     assert (receipt.status, receipt.exit_code) == (Status.INTERRUPTED, 130)
     assert engine.closed
-    assert not lent
+    # Tasks in this process use the run's own project, and open none.
+    assert worker._mine.shop is None
     tides.ok()
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
     assert set(Counter(published(tides)).values()) == {1}
@@ -345,10 +347,10 @@ def test_limits_that_do_not_hold_are_told(tmp_path: Path) -> None:
         "@flow.transform\ndef doubled",
         '@flow.transform(resources=tm.resources(timeout="1m"))\ndef doubled',
     )
-    # A workflow that is passed as an object has no name that others could import it by.
+    # A workflow that is passed as an object has no name by which others could import it.
     tides = sent(Tides(tmp_path, text), 1)
     [message] = tides.run().messages
-    assert message.startswith("doubled: its timeout=, memory= and gpus= don't hold, because")
+    assert message.startswith("doubled: its timeout=, memory= and gpus= aren't enforced, because")
     tides.send(1)
     assert tides.run(inline=True).messages == ()
 

@@ -1,4 +1,4 @@
-"""Rules that look beyond the partition: judged when it is published, in the environment where it is."""
+"""Rules that look beyond the partition: checked when it is published, in its environment."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ class TestRecheck:
         }
         receipt = unique.run()
         assert receipt.exit_code == 3
-        # Two days have it in common, and each is told: neither is more to blame.
+        # Both days have it, and each is reported.
         assert len(receipt.messages) == 2
         assert unique.contents() == before
         # It isn't passed in silence by the next run.
@@ -500,7 +500,7 @@ class TestFreshness:
         assert self.judged(tides) == [("doubled", 1)]
         self.now += 3600
         tides.run()
-        # Nothing new was said.
+        # There is no new finding.
         assert self.judged(tides) == [("doubled", 1)]
         tides.send(2)
         assert tides.run().messages == ()

@@ -1,4 +1,4 @@
-"""Files that are read ahead of their steps give what each gives alone, and none is taken for another."""
+"""Files that are read ahead of their steps give the same rows as one by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DAYS = st.lists(st.tuples(VALUES, st.integers(0, len(LOOKS) - 1)), min_size=1, m
 
 
 def outcome(text: str, days: Sequence[tuple[list[float | None], int]], together: int) -> object:
-    """What is published and said when so many files are read at once."""
+    """The output and messages of a run that reads so many files at once."""
     with TemporaryDirectory() as folder, patch.object(intake, "_TOGETHER", together):
         tides = Tides(Path(folder), text)
         for number, (values, look) in enumerate(days):

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Waiting, refuse_limits
 from tidemill.adapters.lanes.wire import Call, told
 from tidemill.core.errors import UsageError
-from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent
+from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, TaskFunctions
 
 
 class Inline:
     """Run tasks in the calling thread, while `events` is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, functions: TaskFunctions | None = None) -> None:
+        self._functions: dict[str, Callable[..., Any]] = {**(functions or {})}
         self._waiting = Waiting()
         self._events = EventBuffer()
         self._closed = False
@@ -81,7 +83,7 @@ class Inline:
             )
         )
         call = Call(task.id, task.function, task.params, task.inputs, task.output)
-        answer = placed(made(call, {}), task)
+        answer = placed(made(call, self._functions), task)
         self._busy_s += answer.wall_s
         self._events.put(told(answer, worker=_NAME, queued_s=taken.queued_s))
         return True

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tidemill.adapters.lanes.wire import MOST, Answer, Call, temporary
+from tidemill.ledger.io.process_usage import peak_memory, reset_peak_memory
 from tidemill.ports.execution import Task
 
 # A shorter task can't have touched much memory, and measuring it would take longer than the task.
@@ -44,7 +43,7 @@ def made(
     except BaseException as raised:  # noqa: BLE001
         error, starved = _told(raised), isinstance(raised, MemoryError)
     wall, cpu = time.perf_counter() - wall, clock() - cpu
-    peak = _peak() if wall > _WORTH_ASKING_S and clock is time.process_time else 0
+    peak = _peak_since_last_task() if wall > _WORTH_ASKING_S and clock is time.process_time else 0
     return Answer(call.id, result, error, wall, cpu, peak, starved)
 
 
@@ -102,22 +101,11 @@ def _plain(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _peak() -> int:
-    """The process's peak memory in bytes since the last call; 0 if unknown."""
-    try:
-        with open("/proc/self/status", "rb") as status:
-            line = next(line for line in status if line.startswith(b"VmHWM:"))
-        with open("/proc/self/clear_refs", "wb") as refs:
-            refs.write(b"5")
-    except (OSError, StopIteration):
-        return _peak_of_all()
-    return int(line.split()[1]) * 1024
+def _peak_since_last_task() -> int:
+    """Return the most memory (bytes) that this process held since the last call.
 
-
-def _peak_of_all() -> int:
-    """The process's all-time peak memory in bytes, if it grew since the last call; otherwise 0."""
+    Where the peak can't be reset, it is 0 unless the peak of the whole process grew.
+    """
     global _highest
-    before = _highest
-    unit = 1 if sys.platform == "darwin" else 1024
-    _highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return _highest if _highest > before else 0
+    before, _highest = _highest, peak_memory()
+    return _highest if reset_peak_memory() or _highest > before else 0

@@ -20,7 +20,7 @@ from tidemill.adapters.lanes.task_call import made, placed
 from tidemill.adapters.lanes.task_queue import Taken, Waiting, refuse_limits
 from tidemill.adapters.lanes.wire import Call, told
 from tidemill.core.errors import UsageError
-from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent
+from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
 
 
 class Helpers:
@@ -78,15 +78,22 @@ class ThreadLane:
     Threads start with the first tasks and end after `idle_s` idle seconds. A task's `cpu_s` is its own
     thread's CPU time plus an equal share of that of helper threads, such as Polars' pool, without the
     thread that created the lane. Peak memory isn't measured. Worker classes have no effect, because threads
-    share everything. UsageError for a lane without threads.
+    share everything. Tasks call `functions` by their names; other functions are imported. UsageError for a
+    lane without threads.
     """
 
-    def __init__(self, *, max_workers: int | None = None, idle_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        max_workers: int | None = None,
+        idle_s: float = 1.0,
+        functions: TaskFunctions | None = None,
+    ) -> None:
         self._max = (os.cpu_count() or 1) if max_workers is None else max_workers
         if self._max < 1 or idle_s < 0:
             raise UsageError(f"a lane of {self._max} threads, idle for {idle_s} s, does nothing")
         self._idle_s = idle_s
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._functions: dict[str, Callable[..., Any]] = {**(functions or {})}
         self._events = EventBuffer()
         # The lock guards everything below.
         self._lock = self._events.lock

@@ -1,4 +1,4 @@
-"""Publish all partitions of a promotion in one transaction, or none."""
+"""Publish all output of a run in one transaction, or none of it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tidemill.runs.io.publisher import Parcel, Publisher
 
 
 class Holding(Publisher):
-    """Stores and records what steps give, and binds nothing of it before `commit`: then all at once.
+    """Stores and records the output of steps, and binds it all at once in `commit`.
 
-    What was computed is known from the moment that it was, so that no crash and no conflict loses it.
+    Results are recorded as they are computed, so that no crash and no conflict loses them.
     """
 
     def __init__(
@@ -27,15 +27,15 @@ class Holding(Publisher):
         give: Callable[[str], None],
     ) -> None:
         self._planned = dict(heads)
-        self._held: list[Event] = []
+        self._withheld: list[Event] = []
         super().__init__(tools, environment, lease, heads, give)
 
     def commit(self) -> None:
-        """Bind all that was held back, in one transaction; ConflictError when a head moved since.
+        """Bind all output in one transaction; ConflictError when a head moved meanwhile.
 
         Call it after `close`.
         """
-        if not self._held:
+        if not self._withheld:
             return
         ledger, clock = self._tools.ledger, self._tools.clock
         touched = {stage: 0 for stage in self.heads if stage not in self._planned}
@@ -44,8 +44,8 @@ class Holding(Publisher):
             heads={**self._planned, **touched},
             present=self._tools.artifacts.missing,
         )
-        ledger.append(self._held, now=clock(), guard=guard)
-        effects = [event.effect for event in self._held if isinstance(event, EffectQueued)]
+        ledger.append(self._withheld, now=clock(), guard=guard)
+        effects = [event.effect for event in self._withheld if isinstance(event, EffectQueued)]
         if effects:
             done = carry_out(self._tools, self._environment, effects)
             ledger.append(done, now=clock(), guard=Guard(lease=self._lease))
@@ -54,22 +54,22 @@ class Holding(Publisher):
         objects = [item for parcel in parcels for item in parcel.objects]
         if objects:
             self._tools.artifacts.put_all(objects)
-        events = [event for parcel in parcels for event in _known(parcel)]
+        events = [event for parcel in parcels for event in _results(parcel)]
         if events:
             guard = Guard(lease=self._lease, present=self._tools.artifacts.missing)
             self._tools.ledger.append(events, now=self._tools.clock(), guard=guard)
         for parcel in parcels:
-            held = [event for event in parcel.events if not isinstance(event, Attempted)]
-            self._held += held
-            for event in held:
+            withheld = [event for event in parcel.events if not isinstance(event, Attempted)]
+            self._withheld += withheld
+            for event in withheld:
                 if isinstance(event, (Published, Removed)):
                     self.heads[event.stage] = self._planned.get(event.stage, 0) + 1
             if parcel.claim:
                 self._give(parcel.claim)
 
 
-def _known(parcel: Parcel) -> list[Event]:
-    """What may be recorded of a step before anything is bound: that it was tried, and what it computed."""
+def _results(parcel: Parcel) -> list[Event]:
+    """The events of a step that are recorded before anything is bound: its attempt and its result."""
     tried = [event for event in parcel.events if isinstance(event, Attempted)]
     found: list[Event] = [*tried]
     if not any(event.attempt.outcome is Outcome.BOUND for event in tried):

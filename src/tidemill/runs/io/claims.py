@@ -1,4 +1,4 @@
-"""The keys that a run has claimed, so that no other run computes them."""
+"""The keys that a run has claimed, so that no other run computes the same steps."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections import defaultdict
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.ports.reuse import Claims
 
-# How long to wait for one key before the others that were put off are tried again.
+# How long to wait for one key before the other steps that were put off are tried again.
 _PATIENCE_S = 0.2
-# A holder that was stopped, or fell asleep, keeps its keys: after so long its work is done once more.
+# A holder that was stopped keeps its keys: after so long its work is done once more.
 GIVEN_UP_S = 300.0
 
 
 class Claimed:
-    """The keys that a run is at work on; each is given back when it is published, or came to nothing."""
+    """The keys that a run computes; each is given back when its result is published, or there is none."""
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
-        # What was asked for, and of that what is surely ours.
+        # Keys that were requested, and those of them that are surely ours.
         self._keys: set[str] = set()
         self._held: set[str] = set()
         self._waited: dict[str, float] = defaultdict(float)
 
     def take(self, key: str) -> bool:
-        """Whether a step may go on to make what the key stands for."""
-        # Noted first: an interrupt right after must not leave it behind.
+        """Claim a key; return whether a step may go on to compute its result."""
+        # Noted first: an interrupt right after the claim must not leave it behind.
         self._keys.add(key)
         taken = self._claims.take(key) or self._waited[key] >= GIVEN_UP_S
         if taken:
@@ -33,16 +33,16 @@ class Claimed:
         return taken
 
     def wait(self, key: str) -> None:
-        """Wait a while for another run to give a key."""
+        """Wait a while for another run to give a key back."""
         self._keys.add(key)
-        # Its step comes next, and then gives it back like one that took the key itself.
+        # The step that waits comes next, and gives the key back as if it had claimed it.
         if self._claims.wait(key, _PATIENCE_S):
             self._held.add(key)
         else:
             self._waited[key] += _PATIENCE_S
 
     def passed(self, key: str, attempt: Attempt | None) -> str:
-        """The key to be given when what the step made is published; if it made nothing, given now."""
+        """Return the key to give back once the result is published; without a result, give it back now."""
         if key not in self._held:
             return ""
         self._held.discard(key)
@@ -52,11 +52,11 @@ class Claimed:
         return key
 
     def give(self, key: str) -> None:
-        """Let other runs have a key."""
+        """Let other runs claim a key."""
         self._claims.give(key)
         self._keys.discard(key)
 
     def give_all(self) -> None:
-        """Let other runs have everything, when this run ends in whatever way."""
+        """Let other runs claim all keys of this run, however it ended."""
         for key in list(self._keys):
             self.give(key)

@@ -1,26 +1,29 @@
-"""Execute a plan: its steps under a lease, everything published as it is done, and the sum of it all."""
+"""Execute a plan: run its steps under a lease, publish their output, and sum it up in a receipt."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.history.io.log_recorder import Recorder
 from tidemill.ledger.event import Event, RunEnded
+from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard
 from tidemill.runs.failures import failures_of
 from tidemill.runs.io.atomic_publisher import Holding
 from tidemill.runs.io.claims import Claimed
-from tidemill.runs.io.idle_run import peak_rss
-from tidemill.runs.io.job import Job, beginning, marks_settled, recipes_settled
+from tidemill.runs.io.engines import Engines
+from tidemill.runs.io.job import Job
 from tidemill.runs.io.lease import Heartbeat
-from tidemill.runs.io.meter import Meter, with_children
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.local_steps import LocalSteps
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publisher
-from tidemill.runs.io.scheduler import Running
-from tidemill.runs.io.step_lifecycle import Steps
+from tidemill.runs.io.run_events import completion_events, recipe_events, start_events
+from tidemill.runs.io.scheduler import ResultRecorder, Scheduler, place_steps
+from tidemill.runs.io.step_lifecycle import StepLifecycle
 from tidemill.runs.io.table_age import Aged, aged
 from tidemill.runs.io.table_checks import Bench
 from tidemill.runs.totals import tally
@@ -30,55 +33,25 @@ from tidemill.workflow.source import SourceFile
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
-    """Run the steps of a plan; a step that fails stops only what needs it.
+    """Run the steps of a plan; a step that fails stops only the steps that need it.
 
     Raises ConflictError when the heads moved since the plan was made, and StorageError when state
     can't be written; everything published before stays.
     """
     _refuse_moved(job)
-    meter = Meter(with_children)
-    holdings = Holdings.of(job)
-    claimed = Claimed(job.tools.claims)
-    publisher = _begin(job, lease, claimed)
-    running = _running(job, holdings, publisher, claimed)
-    attempts = running.attempts
+    execution = _Execution(job, lease)
     status, broke = Status.FAILED, True
     try:
-        running.all()
-        publisher.close()
-        status = _committed(publisher, attempts)
+        execution.run_steps()
+        status = execution.commit()
         broke = False
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
-        publisher.close()
+        execution.publisher.close()
         broke = False
     finally:
-        publisher.stop()
-        claimed.give_all()
-        done = status is Status.OK
-        age = aged(job, holdings.published, publisher.heads) if done else Aged()
-        words = [*messages, *running.notes, *_withheld(job, status)]
-        receipt = _receipt(job, attempts, status, meter, words, age)
-        settled = _settled(job, holdings, attempts, publisher) if done else []
-        _end(job, lease, receipt, [*settled, *age.events], quiet=broke)
+        receipt = execution.end(status, messages, quiet=broke)
     return receipt
-
-
-def _committed(publisher: Publisher, attempts: Sequence[Attempt]) -> Status:
-    """How a run ends whose steps were all tried. One that publishes at once does it if all went well."""
-    if isinstance(publisher, Holding):
-        if any(attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED) for attempt in attempts):
-            return Status.FAILED
-        publisher.commit()
-    return Status.OK
-
-
-def _withheld(job: Job, status: Status) -> Iterator[str]:
-    if job.at_once and status is not Status.OK:
-        yield (
-            f"nothing was published: {job.plan.environment} is as it was; what was computed is kept, and "
-            "bound when this is done again"
-        )
 
 
 def _refuse_moved(job: Job) -> None:
@@ -94,36 +67,121 @@ def _refuse_moved(job: Job) -> None:
         )
 
 
-def _begin(job: Job, lease: Heartbeat, claimed: Claimed) -> Publisher:
-    guard = Guard(lease=lease.lease)
-    job.tools.ledger.append(beginning(job, lease.lease), now=job.tools.clock(), guard=guard)
-    heads = {name: head.version for name, head in job.state.heads.items()}
-    kind = Holding if job.at_once else Publisher
-    return kind(job.tools, job.plan.environment, lease.lease, heads, claimed.give)
+class _Execution:
+    """One run of a plan, from its start in the ledger to its receipt."""
 
+    def __init__(self, job: Job, lease: Heartbeat) -> None:
+        self._watch = Stopwatch(cpu_with_children)
+        self._job = job
+        self._lease = lease
+        self._published = PublishedView.of(job)
+        self._claimed = Claimed(job.tools.claims)
+        self._append(start_events(job, lease.lease))
+        heads = {name: head.version for name, head in job.state.heads.items()}
+        kind = Holding if job.at_once else Publisher
+        self.publisher = kind(
+            job.tools, job.plan.environment, lease.lease, heads, self._claimed.give
+        )
+        self._recorder = Recorder(job.tools.logs / job.run)
+        self._results = ResultRecorder(job.progress, self.publisher, self._claimed)
+        self._placing = place_steps(job)
+        self._scheduler = self._open_scheduler()
 
-def _running(job: Job, holdings: Holdings, publisher: Publisher, claimed: Claimed) -> Running:
-    recorder = Recorder(job.tools.logs / job.run)
+    def _open_scheduler(self) -> Scheduler:
+        job, publisher, placing = self._job, self.publisher, self._placing
+        places = {placing.of(step).where for step in placing.order}
+        # CPU time of other threads is counted by the tasks that they run.
+        cpu_clock = time.thread_time if "thread" in places else time.process_time
+        shop = self._new_shop(_files_ahead(job))
+        bench = Bench(job.flow, self._published, shop.frames, publisher.heads, publisher.settle)
+        claim = self._claimed.take
+        return Scheduler(
+            job,
+            placing,
+            StepLifecycle(job, self._published, shop, bench, claim, cpu_clock),
+            LocalSteps(shop, placing.batched, cpu_clock),
+            Engines(job, self._new_shop, publisher.settle),
+            self._results,
+            uses_engines=bool(places - {"here"}),
+        )
 
-    def shop(coming: Mapping[str, Mapping[str, SourceFile]]) -> Workshop:
+    def _new_shop(self, coming: Mapping[str, Mapping[str, SourceFile]] | None = None) -> Workshop:
+        job = self._job
         return Workshop(
             job.tools,
             job.flow,
             job.recipes,
             job.plan.environment,
-            recorder,
-            settle=publisher.settle,
+            self._recorder,
+            settle=self.publisher.settle,
             coming=coming,
         )
 
-    own = shop(_coming(job))
-    bench = Bench(job.flow, holdings, own.frames, publisher.heads, publisher.settle)
-    steps = Steps(job, holdings, own, bench, claimed.take)
-    return Running(job, steps, own, publisher, claimed, lambda: shop({}))
+    def run_steps(self) -> None:
+        """Run all steps, and wait until their output is published."""
+        self._job.progress.begin(self._job.plan)
+        # The recorder passes output on to the streams, which the progress display has replaced by now.
+        with self._recorder:
+            self._scheduler.run()
+        self.publisher.close()
+
+    def commit(self) -> Status:
+        """Publish what was held back to be published at once, if no step failed."""
+        if isinstance(self.publisher, Holding):
+            failed = (Outcome.FAILED, Outcome.SKIPPED)
+            if any(attempt.outcome in failed for attempt in self._results.attempts):
+                return Status.FAILED
+            self.publisher.commit()
+        return Status.OK
+
+    def end(self, status: Status, messages: Sequence[str], *, quiet: bool) -> Receipt:
+        """Give the claims back, and close the run in the ledger.
+
+        With `quiet` another error is being raised, which is the one to show. The next command closes a run
+        whose end could not be written.
+        """
+        job, published = self._job, self._published
+        self.publisher.stop()
+        self._claimed.give_all()
+        done = status is Status.OK
+        age = aged(job, published.published, self.publisher.heads) if done else Aged()
+        words = [*messages, *_unkept_limits(self._placing.unkept), *_withheld(job, status)]
+        receipt = _receipt(job, self._results.attempts, status, self._watch, words, age)
+        settled = self._stage_events() if done else []
+        try:
+            self._append(
+                [
+                    *settled,
+                    *age.events,
+                    RunEnded(run=job.run, status=receipt.status, receipt=receipt),
+                ]
+            )
+        except TidemillError:
+            if not quiet:
+                raise
+        return receipt
+
+    def _stage_events(self) -> list[Event]:
+        """The events about whole stages, now that all steps have ended."""
+        attempts = self._results.attempts
+        touched = {
+            attempt.stage
+            for attempt in attempts
+            if (held := self._published.get(attempt.stage, attempt.partition)) is not None
+            and held.touched
+        }
+        return [
+            *recipe_events(self._job, self._published.all),
+            *completion_events(self._job, attempts, touched, self.publisher.heads),
+        ]
+
+    def _append(self, events: Sequence[Event]) -> None:
+        tools = self._job.tools
+        tools.ledger.append(events, now=tools.clock(), guard=Guard(lease=self._lease.lease))
 
 
-def _coming(job: Job) -> dict[str, dict[str, SourceFile]]:
-    """By ingest stage, the files that are a partition each, in the order of their steps."""
+def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:
+    """Return by ingest stage the files that are a partition each, in the order of their steps."""
     found: dict[str, dict[str, SourceFile]] = {}
     for step in job.plan.steps:
         if step.action is Action.RUN and len(paths := step.reads.get(FILES, ())) == 1:
@@ -133,30 +191,31 @@ def _coming(job: Job) -> dict[str, dict[str, SourceFile]]:
     return found
 
 
-def _settled(
-    job: Job, holdings: Holdings, attempts: Sequence[Attempt], publisher: Publisher
-) -> list[Event]:
-    """What holds for whole stages now that all steps were tried."""
-    touched = {
-        attempt.stage
-        for attempt in attempts
-        if (held := holdings.get(attempt.stage, attempt.partition)) is not None and held.touched
-    }
-    return [
-        *recipes_settled(job, holdings.all),
-        *marks_settled(job, attempts, touched, publisher.heads),
-    ]
+def _unkept_limits(stages: Sequence[str]) -> Iterator[str]:
+    for name in stages:
+        yield (
+            f"{name}: its timeout=, memory= and gpus= aren't enforced, because the workflow isn't in a "
+            "module that a worker process could import"
+        )
+
+
+def _withheld(job: Job, status: Status) -> Iterator[str]:
+    if job.at_once and status is not Status.OK:
+        yield (
+            f"nothing was published: {job.plan.environment} is unchanged; results are kept, and reused "
+            "when this is run again"
+        )
 
 
 def _receipt(
     job: Job,
     attempts: Sequence[Attempt],
     status: Status,
-    meter: Meter,
+    watch: Stopwatch,
     messages: Sequence[str],
     age: Aged,
 ) -> Receipt:
-    wall, cpu = meter.read()
+    wall, cpu = watch.read()
     faults = [
         f"{stage}: {message}"
         for stage, files in job.plan.broken.items()
@@ -176,34 +235,19 @@ def _receipt(
         stages=stages,
         wall_s=wall,
         cpu_s=cpu,
-        peak_rss=max([peak_rss(), *(attempt.peak_rss for attempt in attempts)]),
+        peak_rss=max([peak_memory(), *(attempt.peak_rss for attempt in attempts)]),
         cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
-        messages=(*messages, *faults, *_told(attempts), *age.messages),
+        messages=(*messages, *faults, *_messages(attempts), *age.messages),
         failures=failures_of(attempts, job.plan.steps),
     )
 
 
-def _told(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """What went wrong, and every gate's verdict."""
+def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
+    """The messages of steps that failed, and of gates."""
     for attempt in attempts:
         failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
         judged = attempt.action == Action.GATE and attempt.outcome is Outcome.OK
         if attempt.message and (failed or judged):
             yield attempt.message
-
-
-def _end(
-    job: Job, lease: Heartbeat, receipt: Receipt, settled: Sequence[Event], *, quiet: bool
-) -> None:
-    """Close the run in the ledger. With `quiet` another error is on its way, which is the one to show.
-
-    The next command closes a run whose end could not be written.
-    """
-    events = (*settled, RunEnded(run=job.run, status=receipt.status, receipt=receipt))
-    try:
-        job.tools.ledger.append(events, now=job.tools.clock(), guard=Guard(lease=lease.lease))
-    except TidemillError:
-        if not quiet:
-            raise

@@ -1,4 +1,4 @@
-"""Let gates judge a candidate, and make it live when all of them pass."""
+"""Evaluate the gates of a candidate model, and make it live when all of them pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Published
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, is_same, judge, subject_of
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
@@ -17,7 +17,7 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the gates decided of an artifact, and its evaluation."""
+    """The decision of the gates on an artifact, and its evaluation."""
 
     decision: Decision
     artifact: Artifact
@@ -25,7 +25,7 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """The verdict with every gate's evidence."""
+        """The decision in one line, with every gate's evidence."""
         words = "; ".join(
             f"{result.gate} {'passed' if result.passed else 'FAILED'}: {result.evidence}"
             for result in self.decision.results
@@ -34,7 +34,7 @@ class Verdict:
         return f"{self.artifact.stage} {self.artifact.id} {verdict}: {words}"
 
     def events(self, environment: str, model: str, evaluation: str) -> tuple[Event, ...]:
-        """The decision; and when it is a yes, the delivery, whose scores become the live model's."""
+        """The decision; if approved also the delivery, and the candidate's scores as the live model's."""
         decided = Decided(environment=environment, stage=model, decision=self.decision)
         if not self.decision.approved or self.evaluated.product.scores is None:
             return (decided,)
@@ -55,14 +55,14 @@ def pass_gates(
     model: Stage,
     evaluation: Stage,
     recipe: str,
-    holdings: Holdings,
+    holdings: PublishedView,
     now: float,
     *,
     beside: bool = True,
 ) -> Verdict | None:
-    """Judge the candidate, `beside` the live one or alone; None when it is live already.
+    """Evaluate the gates of a candidate, with `compare_live` against the live model; None if it is live.
 
-    An approved one is live from here on.
+    An approved candidate is live from then on.
     """
     trained, candidate = (
         holdings.get(model.name, WHOLE),
@@ -94,6 +94,6 @@ def pass_gates(
     return Verdict(decision=decision, artifact=artifact, evaluated=candidate)
 
 
-def _scores(holdings: Holdings, evaluation: Stage, subject: str) -> Scores | None:
+def _scores(holdings: PublishedView, evaluation: Stage, subject: str) -> Scores | None:
     binding = holdings.get(evaluation.name, subject)
     return binding.product.scores if binding else None

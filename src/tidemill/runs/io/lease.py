@@ -11,12 +11,12 @@ from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Tools
 
-# A holder that hasn't renewed for this long is taken for dead; on the same host it is seen at once.
+# A holder that hasn't renewed for this long counts as dead; on the same host that is seen at once.
 LEASE_SECONDS = 30.0
 
 
 class Heartbeat:
-    """Keeps a lease alive from a thread of its own until it is closed, then gives it back."""
+    """Renews a lease from a thread until it is closed, then releases it."""
 
     def __init__(self, tools: Tools, lease: Lease) -> None:
         self._tools = tools
@@ -30,10 +30,10 @@ class Heartbeat:
             try:
                 self._tools.ledger.renew(self.lease, now=self._tools.clock(), ttl=LEASE_SECONDS)
             except ConflictError:
-                # Another runner took it; every further append of ours is refused by its guard.
+                # Another run took the lease; the guard refuses all further appends of this one.
                 return
             except StorageError:
-                # A disk that is full may be emptied; the lease lasts over several of these.
+                # A full disk may be emptied; the lease outlasts several failed renewals.
                 continue
 
     def close(self) -> None:
@@ -46,7 +46,7 @@ class Heartbeat:
 def take_lease(
     tools: Tools, environment: str, holder: Mapping[str, str], wait_s: float
 ) -> Heartbeat:
-    """The right to run in an environment, waited for `wait_s` seconds; ConflictError says who has it."""
+    """Acquire the lease of an environment within `wait_s` seconds; ConflictError says who holds it."""
     deadline = time.monotonic() + wait_s
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The profiles of a table's last partitions, of the columns that a rule names, for one run."""
+"""Profile the last partitions of a table for the rules that compare with them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import polars as pl
 from tidemill.contracts.profiles.partition_profile import profile_of
 from tidemill.contracts.profiles.record import Grid, Profile
 from tidemill.ledger.binding import Binding, Product
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.store.frames import Frames
 
 
 class Past:
-    """Profiles what is published, and what is about to be; the same values only once.
+    """Profiles published partitions, and one that is about to be; equal content only once.
 
-    All are on the grids of the table's first partition: equal values are in equal bins, and what comes
-    out depends on what is published, not on the run.
+    All profiles use the grids of the table's first partition: equal values are in equal bins, and
+    findings depend on what is published, not on the run.
     """
 
-    def __init__(self, holdings: Holdings, frames: Frames) -> None:
+    def __init__(self, holdings: PublishedView, frames: Frames) -> None:
         self._holdings = holdings
         self._frames = frames
         self._known: dict[tuple[str, str, tuple[str, ...]], Profile] = {}
@@ -28,21 +28,21 @@ class Past:
     def beside(
         self, stage: str, partition: str, product: Product, frame: pl.DataFrame, *, count: int
     ) -> tuple[list[Profile], Profile | None]:
-        """The profiles of at most `count` partitions before one, and its own; none if there are none.
+        """Return the profiles of at most `count` partitions before one, and its own; none if there are none.
 
-        `frame` has the columns of the partition. Those that didn't have them yet don't count.
+        `frame` has the columns to profile. Partitions that lack one of them don't count.
         """
         columns = tuple(frame.columns)
-        held = self._having(self._holdings.before(stage, partition, count), columns)
+        held = self._with_columns(self._holdings.before(stage, partition, count), columns)
         if not held:
             return [], None
-        first = self._having(self._holdings.first(stage), columns) or held
+        first = self._with_columns(self._holdings.first(stage), columns) or held
         self._frames.require({stage: [*first, *held]})
         grid = first[0].product
         before = [self._profile(grid, one.product, columns) for one in held]
         return before, self._profile(grid, product, columns, frame)
 
-    def _having(self, held: Sequence[Binding], columns: tuple[str, ...]) -> list[Binding]:
+    def _with_columns(self, held: Sequence[Binding], columns: tuple[str, ...]) -> list[Binding]:
         return [one for one in held if one.product.columns.keys() >= {*columns}]
 
     def _profile(
@@ -66,7 +66,7 @@ class Past:
     def _stored(
         self, product: Product, columns: tuple[str, ...], grids: Mapping[str, Grid] | None
     ) -> Profile | None:
-        """The profile that lies beside the rows, if it is on these grids; it saves reading them."""
+        """The profile that is stored with the rows, if it uses these grids; it saves reading them."""
         whole = self._frames.profile(product)
         by_name = {} if whole is None else {column.name: column for column in whole.columns}
         if whole is None or not by_name.keys() >= {*columns}:

@@ -1,4 +1,4 @@
-"""A run while it lasts: the lease and its heartbeat, what is published so far, what each step cost."""
+"""The partitions that are published, as a run knows them while it publishes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 from tidemill.core.partition import UNPLACED, placed
 from tidemill.ledger.binding import Binding
-from tidemill.runs.io.job import Job, changed
+from tidemill.runs.io.job import Job
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.stage import Kind, Stage
+from tidemill.workflow.stage import Kind
 
 
 @dataclass(slots=True, kw_only=True)
-class Holdings:
-    """What is published as far as this run knows, and what failed in it.
+class PublishedView:
+    """The partitions that are published as far as this run knows, and the steps that failed.
 
-    `heads` are what the run found. They can't be read any more once the run has published, so that
-    what it may need of them is noted at its start, in `noted`: None for what isn't bound.
+    `heads` are the heads that the run found. They can't be read once the run has published, so that
+    all it may need of them is noted in `noted` at its start: None for what isn't bound.
     """
 
     heads: Mapping[str, Mapping[str, Binding]]
@@ -30,56 +30,58 @@ class Holdings:
     _whole: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, job: Job) -> Holdings:
-        """The holdings at a run's start."""
-        holdings = cls(
+    def of(cls, job: Job) -> PublishedView:
+        """The view at a run's start."""
+        view = cls(
             heads={name: head.partitions for name, head in job.state.heads.items()},
             live={name: delivery.artifact for name, delivery in job.state.live.items()},
         )
         steps = job.plan.by_stage()
         for stage in job.flow.stages:
             small = stage.kind in (Kind.MODEL, Kind.EVALUATE)
-            further = stage.name in steps and looks_further(stage)
-            if small or changed(job, stage.name) or further:
-                holdings.note_all(stage.name)
+            further = (
+                stage.name in steps and stage.output is not None and stage.output.looks_further
+            )
+            if small or job.recipe_changed(stage.name) or further:
+                view.note_all(stage.name)
             for name in stage.refers.values() if further else ():
-                holdings.note_all(name)
+                view.note_all(name)
         for step in job.plan.steps:
-            holdings.note(step.stage, (step.partition,))
+            view.note(step.stage, (step.partition,))
             for name, keys in step.reads.items():
-                holdings.note(name, keys)
-        return holdings
+                view.note(name, keys)
+        return view
 
     def note(self, stage: str, partitions: Iterable[str]) -> None:
-        """Note what is bound to some partitions before anything is published."""
+        """Note the bindings of some partitions, before anything is published."""
         head, noted = self.heads.get(stage, {}), self.noted.setdefault(stage, {})
         for partition in partitions:
             if partition not in noted:
                 noted[partition] = head.get(partition)
 
     def note_all(self, stage: str) -> None:
-        """Note all that is bound of a stage before anything is published."""
+        """Note all bindings of a stage, before anything is published."""
         self._whole.add(stage)
         self.noted.setdefault(stage, {}).update(self.heads.get(stage, {}).items())
 
     def get(self, stage: str, partition: str) -> Binding | None:
-        """What is bound, or None."""
+        """Return the binding of a partition, or None."""
         noted = self.noted.get(stage, {})
         if partition in noted:
             return noted[partition]
         return self.heads.get(stage, {}).get(partition)
 
     def found(self, stage: str, partition: str) -> Binding | None:
-        """What was bound when the run began, of a partition that was noted then."""
+        """Return the binding that a partition had when the run began, if it was noted then."""
         place = stage, partition
         return self._found[place] if place in self._found else self.get(stage, partition)
 
     def all(self, stage: str) -> list[Binding]:
-        """All that is bound of a stage that was noted as a whole."""
+        """Return all bindings of a stage that was noted as a whole."""
         return [binding for binding in self.noted.get(stage, {}).values() if binding is not None]
 
     def published(self, stage: str) -> Iterator[Binding]:
-        """All that is bound of a stage; one that the run changes was noted as a whole."""
+        """Return all bindings of a stage; one that the run changes was noted as a whole."""
         if stage in self._whole:
             return iter(self.all(stage))
         return iter(self.heads.get(stage, {}).values())
@@ -104,16 +106,16 @@ class Holdings:
         held[partition] = None
 
     def before(self, stage: str, partition: str, count: int) -> list[Binding]:
-        """What is bound to the last `count` partitions before one, in their order."""
+        """Return the bindings of the last `count` partitions before one, in order."""
         keys = self._keys(stage)
         return self._at(stage, keys[: bisect_left(keys, partition)][-count:])
 
     def first(self, stage: str) -> list[Binding]:
-        """What is bound to the first partition, if there is one."""
+        """Return the binding of the first partition, if there is one."""
         return self._at(stage, self._keys(stage)[:1])
 
     def _keys(self, stage: str) -> list[str]:
-        """The keys that are bound of a stage that was noted as a whole, in their order."""
+        """The bound keys of a stage that was noted as a whole, in order."""
         held = self.noted.get(stage, {})
         keys = self._sorted.get(stage)
         if keys is None:
@@ -123,8 +125,3 @@ class Holdings:
     def _at(self, stage: str, keys: Iterable[str]) -> list[Binding]:
         held = self.noted.get(stage, {})
         return [binding for key in keys if (binding := held[key]) is not None]
-
-
-def looks_further(stage: Stage) -> bool:
-    """Whether a rule of the stage holds a partition against others, or against other tables."""
-    return stage.output is not None and stage.output.looks_further

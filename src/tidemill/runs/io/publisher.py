@@ -1,8 +1,8 @@
-"""Make what steps gave durable, in their order, while the next step is already being computed.
+"""Publish the output of steps, in their order, while the next step is already being computed.
 
-One thread stores objects and appends events. It lets a few steps gather, and publishes them together:
-one fsynced commit for all. A step counts as done when its commit is; after a crash, exactly those are
-not redone. Who waits for what was sent, or ends the run, doesn't wait for more to gather.
+One thread stores objects and appends events. It lets a few steps gather, and publishes them in one fsynced
+commit. A step is done when its commit is; after a crash, exactly those steps are not redone. `settle` and
+`close` don't wait for more steps to gather.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tidemill.ledger.event import EffectQueued, Event, Published, Removed
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.ports.runtime import Tools
 
-# Small enough that an interrupt has to wait for little, large enough to never stop the computing.
-_WAITING = 32
-# A commit costs about the same for one step as for ten: so long a step may wait for others.
+# Small enough that an interrupt waits for little, large enough that computing never stops.
+_MOST_WAITING = 32
+# How long a step may wait for others: a commit costs about the same for one step as for ten.
 _PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """The objects of one step, the events that bind them, and the claimed key that is free after."""
+    """The objects of one step, the events that bind them, and the claimed key to give back afterwards."""
 
     events: tuple[Event, ...]
     objects: tuple[tuple[bytes, str], ...] = ()
@@ -32,10 +32,10 @@ class Parcel:
 
 
 class Publisher:
-    """Publishes parcels under a lease, one after the other; the first failure ends it.
+    """Publishes the output of steps under a lease, in order; the first failure ends it.
 
-    `give` is called, from the publisher's thread, with the claim of each parcel that is durable. `heads`
-    are the versions that the heads have by now.
+    `release` is called, from the publisher's thread, with the claim of each step that is durable. `heads` are
+    the current versions of the heads.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Publisher:
         self._environment = environment
         self._lease = lease
         self.heads = dict(heads)
-        # All that follows is guarded by the lock; `_done` counts what is durable, or was given up.
+        # All that follows is guarded by the lock; `_done` counts steps that are durable, or given up.
         self._lock = threading.Lock()
         self._more, self._less = threading.Condition(self._lock), threading.Condition(self._lock)
         self._waiting: list[Parcel] = []
@@ -62,18 +62,18 @@ class Publisher:
         self._thread.start()
 
     def send(self, parcel: Parcel) -> None:
-        """Hand over a parcel; raises what publishing an earlier one raised."""
+        """Publish the output of a step soon; raise the error of an earlier one."""
         self._raise()
         with self._lock:
-            self._less.wait_for(lambda: len(self._waiting) < _WAITING)
+            self._less.wait_for(lambda: len(self._waiting) < _MOST_WAITING)
             self._waiting.append(parcel)
             self._sent += 1
-            # The first begins the pause and the last ends it; to wake the other thread isn't free.
-            if len(self._waiting) in (1, _WAITING):
+            # The first begins the pause and the last ends it; waking the other thread isn't free.
+            if len(self._waiting) in (1, _MOST_WAITING):
                 self._more.notify()
 
     def settle(self) -> None:
-        """Wait until everything that was sent so far is durable; raises what went wrong."""
+        """Wait until everything that was sent is durable; raise the error if it isn't."""
         with self._lock:
             self._wanted = wanted = self._sent
             self._more.notify()
@@ -81,12 +81,12 @@ class Publisher:
         self._raise()
 
     def close(self) -> None:
-        """Wait until everything that was sent is durable; raises what went wrong."""
+        """Publish everything that was sent, and end the thread; raise the error if that fails."""
         self.stop()
         self._raise()
 
     def stop(self) -> None:
-        """Wait until nothing is published any more: all that was sent, or up to what went wrong."""
+        """End the thread, after publishing everything that was sent or up to the first error."""
         with self._lock:
             self._ended = True
             self._more.notify()
@@ -103,7 +103,7 @@ class Publisher:
             if self._error is None and parcels:
                 try:
                     self._publish(parcels)
-                # The main thread raises it: a failure must not vanish with this thread.
+                # The main thread raises it: an error must not vanish with this thread.
                 except BaseException as error:  # noqa: BLE001
                     self._error = error
             with self._lock:
@@ -111,7 +111,7 @@ class Publisher:
                 self._less.notify_all()
 
     def _take(self) -> tuple[list[Parcel], bool]:
-        """What gathered, and whether more may come."""
+        """Take what gathered; return whether more may come."""
         with self._lock:
             self._more.wait_for(lambda: self._waiting or self._ended)
             self._more.wait_for(self._hurried, _PAUSE_S)
@@ -120,7 +120,7 @@ class Publisher:
             return parcels, not self._ended
 
     def _hurried(self) -> bool:
-        return self._ended or self._wanted > self._done or len(self._waiting) == _WAITING
+        return self._ended or self._wanted > self._done or len(self._waiting) == _MOST_WAITING
 
     def _publish(self, parcels: Sequence[Parcel]) -> None:
         objects = [item for parcel in parcels for item in parcel.objects]

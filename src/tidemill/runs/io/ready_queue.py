@@ -1,9 +1,9 @@
-"""Two runs share the work: whose turn it is, and which keys a run has claimed.
+"""The order in which a run takes the steps of its plan.
 
-Steps that don't need each other can be at work side by side. One whose key another run is at work on is
-put off, and with it what needs its output. The rest goes on in the plan's order; what was put off is
-tried again when nothing else is left, and by then is mostly known. A run waits for another one only
-when there is nothing that it could do itself.
+Steps that don't need each other can run at the same time. A step whose key another run has claimed is put
+off, and with it the steps that need its output. The rest goes on in the plan's order; what was put off is
+tried again when nothing else is left, and is mostly known by then. A run waits for another one only when
+there is nothing that it could do itself.
 """
 
 from __future__ import annotations
@@ -12,128 +12,129 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
+from typing import NewType
 
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
 from tidemill.workflow.stage import Flow, Kind
 
-# Stage and partition of what a step makes; a gate, which makes a model live, has a name of its own.
-_Made = tuple[str, str]
+# The position of a step in the order in which a run takes its steps.
+StepIndex = NewType("StepIndex", int)
+
+# Stage and partition of a step's output; a gate, which makes a model live, has a name of its own.
+_Output = tuple[str, str]
 _GATE = "(gate)"
 
 
 class Turns:
-    """The steps of a plan by their number in it; each is taken when all that it needs is done.
+    """The steps of a plan; each is taken when all that it needs is done.
 
-    Of each that was taken `done` or `put_off` says what became of it; several can be at work at once.
-    `wait` is called with a key when every step that is left waits for another run.
+    Call `finish` or `postpone` for each step that was taken; several can be taken at once. `wait` is called
+    with a key when every step that is left waits for another run.
     """
 
     def __init__(self, flow: Flow, steps: Sequence[Step], wait: Callable[[str], object]) -> None:
         self._steps = steps
+        self._outputs = [_output_of(step) for step in steps]
         self._wait = wait
         self._models = {stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
         self._served = {s.name: s.model for s in flow.stages if s.kind is Kind.DELIVER}
-        # Their rules compare with the partitions before: those must be there first.
+        # Their rules compare a partition with those before it, which must be there first.
         self._serial = {s.name for s in flow.stages if s.output and s.output.looks_further}
         self._refers = {s.name: frozenset(s.refers.values()) for s in flow.stages if s.refers}
-        self._fresh = 0
-        self._ready: list[int] = []
-        self._off: dict[int, str] = {}
-        self._open: set[_Made] = set()
-        # By stage whose partitions come one after the other: what is at work, and what is held up.
-        self._line: dict[str, list[int]] = defaultdict(list)
-        self._latest: dict[str, _Made] = {}
-        self._behind: dict[_Made, list[int]] = {}
-        self._missing: dict[int, int] = {}
+        self._next = 0
+        self._ready: list[StepIndex] = []
+        self._put_off: dict[StepIndex, str] = {}
+        self._unfinished: set[_Output] = set()
+        # By stage whose partitions are published in order: the steps that were taken, in order.
+        self._lines: dict[str, list[StepIndex]] = defaultdict(list)
+        self._latest: dict[str, _Output] = {}
+        self._blocked_steps: dict[_Output, list[StepIndex]] = {}
+        self._missing: dict[StepIndex, int] = {}
         self._idle = False
 
-    def take(self, stage: str = "") -> int | None:
-        """The number of the next step whose turn it is; None while there is none, or not of this stage."""
+    def take(self, stage: str = "") -> StepIndex | None:
+        """Take the next step that is ready; None if there is none, or if it isn't of this `stage`."""
         while True:
-            at = self._ready[0] if self._ready else self._fresh
-            if at == len(self._steps) or (stage and self._steps[at].stage != stage):
+            index = self._ready[0] if self._ready else StepIndex(self._next)
+            if index == len(self._steps) or (stage and self._steps[index].stage != stage):
                 return None
             if self._ready:
                 heappop(self._ready)
             else:
-                self._fresh += 1
-                if self._blocked(at):
+                self._next += 1
+                if self._blocked(index):
                     continue
-            self._open.add(self._made(at))
-            if self._steps[at].stage in self._serial:
-                insort(self._line[self._steps[at].stage], at)
-            return at
+            self._unfinished.add(self._outputs[index])
+            if self._steps[index].stage in self._serial:
+                insort(self._lines[self._steps[index].stage], index)
+            return index
 
-    def first(self, at: int) -> bool:
-        """Whether nothing that has to be published before the step is still at work."""
-        line = self._line.get(self._steps[at].stage)
-        return line is None or line[0] == at
+    def first(self, index: StepIndex) -> bool:
+        """Return whether everything that must be published before the step is done."""
+        line = self._lines.get(self._steps[index].stage)
+        return line is None or line[0] == index
 
-    def put_off(self, at: int, key: str) -> None:
-        """Another run is at work on the step's key."""
-        self._off[at] = key
-        self._keep_open(at)
-        self._leave(at)
+    def put_off(self, index: StepIndex, key: str) -> None:
+        """Put a step off whose key another run has claimed."""
+        self._put_off[index] = key
+        self._keep_open(index)
+        self._leave(index)
 
-    def done(self, at: int) -> None:
-        """Nothing waits for the step any more, whatever came of it."""
+    def done(self, index: StepIndex) -> None:
+        """Let steps go on that waited for this one, however it ended."""
         self._idle = False
-        self._leave(at)
-        made = self._made(at)
-        self._open.discard(made)
-        for waiting in self._behind.pop(made, ()):
+        self._leave(index)
+        output = self._outputs[index]
+        self._unfinished.discard(output)
+        for waiting in self._blocked_steps.pop(output, ()):
             self._missing[waiting] -= 1
             if not self._missing[waiting]:
                 heappush(self._ready, waiting)
 
     @property
     def held_up(self) -> bool:
-        """Whether some steps wait for another run."""
-        return bool(self._off)
+        """Whether some steps were put off."""
+        return bool(self._put_off)
 
     def again(self, *, wait: bool) -> bool:
-        """Let what was put off be taken again, if anything was; whether there is any.
+        """Let the steps that were put off be taken again; return whether there are any.
 
-        With `wait`, and when nothing was done since it was tried last, first wait for the other run.
+        With `wait`, first wait for the other run if no step was done since the last time.
         """
-        if not self._off:
+        if not self._put_off:
             return False
         if wait and self._idle:
-            self._wait(self._off[min(self._off)])
+            self._wait(self._put_off[min(self._put_off)])
         self._idle = True
-        for at in self._off:
-            heappush(self._ready, at)
-        self._off.clear()
+        for index in self._put_off:
+            heappush(self._ready, index)
+        self._put_off.clear()
         return True
 
-    def _leave(self, at: int) -> None:
-        line = self._line.get(self._steps[at].stage)
+    def _leave(self, index: StepIndex) -> None:
+        line = self._lines.get(self._steps[index].stage)
         if line is not None:
-            line.remove(at)
+            line.remove(index)
 
-    def _blocked(self, at: int) -> bool:
-        """Whether the step needs what isn't made yet; it gets its turn when all of that is."""
-        needs = self._open and self._open.intersection(self._needs(self._steps[at]))
+    def _blocked(self, index: StepIndex) -> bool:
+        """Return whether the step needs output that isn't there yet; it becomes ready when all of it is."""
+        needs = self._unfinished and self._unfinished.intersection(self._needs(self._steps[index]))
         if not needs:
             return False
-        self._missing[at] = len(needs)
-        for made in needs:
-            self._behind.setdefault(made, []).append(at)
-        self._keep_open(at)
+        self._missing[index] = len(needs)
+        for output in needs:
+            self._blocked_steps.setdefault(output, []).append(index)
+        self._keep_open(index)
         return True
 
-    def _keep_open(self, at: int) -> None:
-        made = self._made(at)
-        self._open.add(made)
-        self._latest[self._steps[at].stage] = made
+    def _keep_open(self, index: StepIndex) -> None:
+        output = self._outputs[index]
+        self._unfinished.add(output)
+        self._latest[self._steps[index].stage] = output
 
-    def _made(self, at: int) -> _Made:
-        step = self._steps[at]
-        return step.stage, _GATE if step.action is Action.GATE else step.partition
-
-    def _needs(self, step: Step) -> Iterator[_Made]:
+    def _needs(self, step: Step) -> Iterator[_Output]:
         for name, keys in step.reads.items():
             if name in self._models:
                 yield name, WHOLE
@@ -144,6 +145,12 @@ class Turns:
             yield self._served[step.stage], _GATE
         if step.stage in self._refers:
             # They may refer to any partition of those tables.
-            yield from (made for made in self._open if made[0] in self._refers[step.stage])
+            yield from (
+                output for output in self._unfinished if output[0] in self._refers[step.stage]
+            )
         if step.stage in self._serial and step.stage in self._latest:
             yield self._latest[step.stage]
+
+
+def _output_of(step: Step) -> _Output:
+    return step.stage, _GATE if step.action is Action.GATE else step.partition

@@ -1,6 +1,6 @@
-"""What every run does first: clean up after one that died. And the run that has nothing to do.
+"""Clean up after runs that died, before the next one begins.
 
-Nothing here needs Polars, so a run with nothing to do never imports it.
+Nothing here needs Polars, so that a run with nothing to do never imports it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tidemill.runs.io.lease import Heartbeat
 
 
 def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
-    """Close runs that died and do what they left queued outside; what was done, in words."""
+    """Close runs that died, and carry out deliveries that they left queued; return messages about it."""
     guard, now = Guard(lease=lease.lease), tools.clock()
     words: list[str] = []
     if state.open_runs:
@@ -32,17 +32,17 @@ def recover(tools: Tools, state: State, lease: Heartbeat) -> list[str]:
     gone = [effect for effect in state.pending if effect.object in lost_objects]
     if gone:
         tools.ledger.append(tuple(_given_up(state, gone)), now=tools.clock(), guard=guard)
-        words.append(f"{len(gone)} queued deliveries lost their objects; they are made anew")
+        words.append(f"{len(gone)} queued deliveries lost their objects; they will be recomputed")
     queued = [effect for effect in state.pending if effect not in gone]
     if queued:
         done = carry_out(tools, state.environment, queued)
         tools.ledger.append(done, now=tools.clock(), guard=guard)
-        words.append(f"{len(done)} deliveries that were left queued are done")
+        words.append(f"{len(done)} deliveries that were left queued were carried out")
     return words
 
 
 def _given_up(state: State, effects: Sequence[Effect]) -> Iterator[Event]:
-    """Queued deliveries whose objects are gone: unbound, so that the plan makes and delivers them anew."""
+    """Unbind queued deliveries whose objects are gone, so that the plan recomputes and delivers them."""
     for effect in effects:
         yield Removed(
             environment=state.environment, stage=effect.stage, partition=effect.partition, run=""

@@ -1,7 +1,8 @@
-"""Run sampled steps twice in processes of their own, publish nothing, and say what came out otherwise.
+"""Run sampled steps twice in separate processes, publish nothing, and compare the results.
 
-The two processes have other numbers of threads and other hash seeds: what depends on these, on the
-clock or on chance is seen. Nothing here needs Polars: only the processes do (`answering`).
+The two processes have different numbers of threads and hash seeds, so that output that depends on these,
+on the clock or on chance differs. Nothing here needs Polars: only the processes do (see
+`repeatability_worker`).
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ _THREADS, _SEED = "POLARS_MAX_THREADS", "PYTHONHASHSEED"
 
 
 def settings() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The environments of the two runs: one thread, and more than one on any machine."""
+    """Return the environment variables of the two runs: one thread, and at least four."""
     return {_THREADS: "1", _SEED: "1"}, {_THREADS: str(max(4, os.cpu_count() or 1)), _SEED: "2"}
 
 
 def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
-    """What starts another process with the same project; UsageError if it couldn't import the workflow."""
+    """Return the command of a process with the same project; UsageError if it can't import the workflow."""
     if ":" not in workflow:
         raise UsageError(
-            f"workflow {workflow!r} is no module:name, so no other process can run its stages; "
+            f"workflow {workflow!r} isn't named as module:name, so no other process can run its stages; "
             "put it into a module"
         )
     where = ("-C", str(root), "-w", workflow, "--env", environment)
@@ -41,27 +42,27 @@ def command_for(root: Path, workflow: str, environment: str) -> tuple[str, ...]:
 def repeat(facts: Facts, count: int, command: Sequence[str]) -> tuple[Repeated, ...]:
     """Run up to `count` partitions of every transform twice.
 
-    `command` starts a process that calls `answering.answer` with the two files whose names follow.
-    Raises TidemillError when it ends in an error of its own.
+    `command` starts a process that calls `repeatability_worker.run_sample` with the two files whose names
+    follow. Raises TidemillError when the process fails.
     """
     upstream = Upstream(flow=facts.flow, heads=facts.state.heads)
     sample = sampled(upstream, count)
     if not sample:
         return ()
-    first, second = (_asked(command, sample, environment) for environment in settings())
+    first, second = (_run_elsewhere(command, sample, environment) for environment in settings())
     return tuple(
         compared(upstream, facts.recipes, facts.flow[name], first[name], second[name])
         for name in sample
     )
 
 
-def _asked(
+def _run_elsewhere(
     command: Sequence[str], sample: Sample, environment: Mapping[str, str]
 ) -> Mapping[str, Mapping[str, Gave]]:
     with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
         question, into = Path(folder) / "question.json", Path(folder) / "answer.json"
         question.write_text(json.dumps(sample), encoding="utf-8")
-        # What the stages print has no place in the answer.
+        # Output that the stages print isn't part of the answer.
         done = subprocess.run(
             [*command, str(question), str(into)],
             env={**os.environ, **environment},
@@ -71,10 +72,10 @@ def _asked(
             check=False,
         )
         if done.returncode != 0 or not into.exists():
-            told = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+            error = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
             raise TidemillError(
-                f"the steps couldn't be run in a process of their own (exit code {done.returncode}): "
-                f"{told or 'it said nothing'}"
+                f"the process that ran the steps ended with exit code {done.returncode}: "
+                f"{error or 'it printed no error'}"
             )
         found = json.loads(into.read_text(encoding="utf-8"))
     return {

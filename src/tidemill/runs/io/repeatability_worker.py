@@ -1,4 +1,4 @@
-"""Run the steps that another process asks for, publish nothing, and answer with hashes (see `again`)."""
+"""Run steps for `repeatability_check` in another process, and answer with the hashes of their columns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tidemill.steps.io.debug import attempt
 
 
 def answer(tools: Tools, facts: Facts, question: Path, into: Path) -> None:
-    """Run the steps that the file `question` names, and write what they gave as hashes into a file."""
+    """Run the steps that the file `request` names, and write the hashes of their columns to `into`."""
     sample: Sample = json.loads(question.read_text(encoding="utf-8"))
-    gave = {
-        name: {key: _gave(tools, facts, name, key) for key in partitions}
+    outputs = {
+        name: {key: _run_step(tools, facts, name, key) for key in partitions}
         for name, partitions in sample.items()
     }
-    into.write_text(json.dumps(gave), encoding="utf-8")
+    into.write_text(json.dumps(outputs), encoding="utf-8")
 
 
-def _gave(tools: Tools, facts: Facts, name: str, partition: str) -> Mapping[str, object]:
+def _run_step(tools: Tools, facts: Facts, name: str, partition: str) -> Mapping[str, object]:
     stage = facts.flow[name]
     try:
         reads = facts.recipes[name].reads

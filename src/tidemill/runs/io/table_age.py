@@ -1,4 +1,6 @@
-"""Whether tables are fresh when a run ends: told, recorded when it changed, and part of the exit code.
+"""Check the freshness of tables when a run ends.
+
+Stale tables are reported, recorded when that changed, and part of the exit code.
 
 Nothing here needs Polars, so that a run with nothing to do never imports it.
 """
@@ -18,7 +20,7 @@ from tidemill.runs.io.job import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aged:
-    """What was found of the tables' age: in words, the facts that are new, and the exit code for it."""
+    """The findings about the age of tables: messages, new events, and the exit code."""
 
     messages: tuple[str, ...] = ()
     events: tuple[Judged, ...] = ()
@@ -26,9 +28,9 @@ class Aged:
 
 
 def aged(job: Job, bound: Callable[[str], Iterable[Binding]], versions: Mapping[str, int]) -> Aged:
-    """Judge the age of every table that the plan was about and whose contract asks for it.
+    """Check the age of every table in the plan whose contract has a freshness rule.
 
-    `bound` gives what is published of a stage, `versions` are those of the heads.
+    `published` returns the published partitions of a stage, `versions` are those of the heads.
     """
     now = job.tools.clock()
     verdicts = {
@@ -47,7 +49,7 @@ def aged(job: Job, bound: Callable[[str], Iterable[Binding]], versions: Mapping[
 
 
 def _changed(job: Job, verdicts: Mapping[str, Verdict]) -> Iterator[Judged]:
-    """The verdicts that break other rules than the last ones did; at first none was broken."""
+    """The verdicts whose broken rules differ from those of the last verdict, or from none."""
     environment = job.plan.environment
     last: dict[str, Verdict] = {
         fact.event.stage: fact.event.verdict

@@ -1,7 +1,7 @@
-"""Judge what is to be published by the rules that look beyond it, against what is published by then.
+"""Check partitions against the rules that look beyond the partition, before they are published.
 
-What a rule is held against (the keys of a table's other partitions, the values of another table) is read
-once a run, in the columns that the rule names, and kept up as the run publishes.
+Rules compare with the keys of a table's other partitions, or with the values of another table. These are
+read once a run, in the columns that the rule names, and kept up to date as the run publishes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRu
 from tidemill.core.partition import UNPLACED
 from tidemill.ledger.binding import Binding, Product
 from tidemill.runs.io.past_profiles import Past
-from tidemill.runs.io.published_view import Holdings
+from tidemill.runs.io.published_view import PublishedView
 from tidemill.steps.io.data_step import refuse
 from tidemill.store.frames import Frames
 from tidemill.workflow.references import references
@@ -37,20 +37,20 @@ from tidemill.workflow.stage import Flow, Stage
 
 @dataclass(slots=True)
 class _Others:
-    """The keys of a table's partitions, each under a number of its own; an old number names nothing."""
+    """The keys of a table's partitions, each partition with a number; replaced numbers name nothing."""
 
     keys: Index
     names: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
 
     def number(self, partition: str) -> int:
-        """A new number for what a partition holds from now on."""
+        """Give the keys that a partition has from now on a new number."""
         self.names.append(partition)
         self.current[partition] = len(self.names) - 1
         return self.current[partition]
 
     def repeated(self, keys: pl.DataFrame, partition: str) -> dict[int, str]:
-        """The rows whose values another partition holds, with its name."""
+        """Return the rows whose values another partition has, with its name."""
         found = self.keys.matches(keys)
         return {
             row: self.names[owner]
@@ -61,19 +61,19 @@ class _Others:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The values of another table, and the version of its head that had them."""
+    """The values of another table, and the version of the head that has them."""
 
     keys: Index
     version: int
 
 
 class Bench:
-    """Gives the verdicts of one run; `versions` are those that the heads have by now."""
+    """Checks the table rules of one run; `versions` are the current versions of the heads."""
 
     def __init__(
         self,
         flow: Flow,
-        holdings: Holdings,
+        holdings: PublishedView,
         frames: Frames,
         versions: Mapping[str, int],
         settle: Callable[[], None],
@@ -97,7 +97,7 @@ class Bench:
         rules: str,
         at: float,
     ) -> Verdict | None:
-        """The verdict on a product that is to be published; None without a rule that looks further.
+        """Check a product that is to be published; None if its contract has no table rules.
 
         `payload` is its object while that isn't stored. ContractError when it must not be published.
         """
@@ -105,17 +105,17 @@ class Bench:
         if spec is None or not spec.looks_further:
             return None
         heads = {stage.name: self._versions.get(stage.name, 0)}
-        # Rows without a place are read by nobody.
+        # Rows without a partition have no readers.
         if partition == UNPLACED:
             return Verdict(at=at, heads=heads, rules=rules)
-        names = _named(spec)
+        names = _rule_columns(spec)
         frame = self._frames.columns(product, names, payload) if names else pl.DataFrame()
         findings = [
             *self._sizes(stage, partition, product),
-            *self._found(stage, partition, product, frame),
+            *self._findings(stage, partition, product, frame),
         ]
         refuse(stage, partition, findings)
-        self._keep(stage, partition, frame)
+        self._add_rows(stage, partition, frame)
         heads |= {name: self._table(stage, rule).version for name, rule in self._referred(stage)}
         ages = {column: newest(frame[column]) for column in _aging(spec)}
         return Verdict(
@@ -127,7 +127,7 @@ class Bench:
         )
 
     def removed(self, stage: Stage, partition: str) -> None:
-        """What a partition held is no longer in the table."""
+        """Remove a partition's rows from the table."""
         for (name, _), others in self._others.items():
             if name == stage.name:
                 others.current.pop(partition, None)
@@ -140,7 +140,7 @@ class Bench:
         before = self._holdings.before(stage.name, partition, rule.vs_last)
         return median_findings(stage.output, product.rows, [b.product.rows for b in before])
 
-    def _found(
+    def _findings(
         self, stage: Stage, partition: str, product: Product, frame: pl.DataFrame
     ) -> Iterator[Finding]:
         spec = stage.output
@@ -148,7 +148,7 @@ class Bench:
         for rule in spec.wider:
             match rule:
                 case UniqueRule():
-                    others = self._of(stage, rule)
+                    others = self._others_of(stage, rule)
                     keys = others.keys.fitted(frame.select(rule.columns))
                     repeated = {} if apart(spec, rule) else others.repeated(keys, partition)
                     yield from unique_findings(spec, rule, keys, repeated)
@@ -165,17 +165,17 @@ class Bench:
                     if now is not None:
                         yield from drift_findings(spec, rule, before, now)
                 case FreshnessRule():
-                    pass  # it is about the head, whenever a run ends
+                    pass  # freshness is about the head, and is checked when the run ends
 
-    def _keep(self, stage: Stage, partition: str, frame: pl.DataFrame) -> None:
-        """From now on the rows belong to the table."""
+    def _add_rows(self, stage: Stage, partition: str, frame: pl.DataFrame) -> None:
+        """Add the rows to the table."""
         assert stage.output is not None
         for rule in stage.output.wider:
             if isinstance(rule, UniqueRule) and not apart(stage.output, rule):
-                others = self._of(stage, rule)
+                others = self._others_of(stage, rule)
                 others.keys.add(frame.select(rule.columns), others.number(partition))
 
-    def _of(self, stage: Stage, rule: UniqueRule) -> _Others:
+    def _others_of(self, stage: Stage, rule: UniqueRule) -> _Others:
         found = self._others.get((stage.name, rule.name))
         if found is None:
             assert stage.output is not None
@@ -205,7 +205,7 @@ class Bench:
                     for name, to in zip(rule.columns, rule.to, strict=True)
                 }
             )
-            # All of it is made by now; when it is stored, too, its version is the one that has it.
+            # The whole table is computed by now; once it is stored, the head's version has it.
             self._settle()
             bound = self._bound(other.name)
             self._fill(keys, bound, rule.to, dict.fromkeys(bound, 0))
@@ -224,13 +224,13 @@ class Bench:
         columns: Sequence[str],
         numbers: Mapping[str, int],
     ) -> None:
-        """Keep the values of published partitions; one from before it had these columns has none."""
+        """Add the values of published partitions, except of those without these columns."""
         having = [
             (held.recipe, key)
             for key, held in bound.items()
             if held.product.columns.keys() >= {*columns}
         ]
-        # Under one recipe a column has one type.
+        # Partitions of one recipe have the same column types.
         for _, group in groupby(sorted(having), key=lambda item: item[0]):
             names = [key for _, key in group]
             parts = [bound[key] for key in names]
@@ -239,8 +239,8 @@ class Bench:
             keys.add(self._frames.all_columns(parts, columns), pl.Series(owners))
 
 
-def _named(spec: ContractSpec) -> list[str]:
-    """The columns that have to be looked at."""
+def _rule_columns(spec: ContractSpec) -> list[str]:
+    """The columns that table rules read."""
     rules = [rule.columns for rule in spec.wider if not isinstance(rule, FreshnessRule)]
     return list(dict.fromkeys([*(name for names in rules for name in names), *_aging(spec)]))
 

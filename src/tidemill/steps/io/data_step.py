@@ -1,4 +1,4 @@
-"""Do the work of a data step: hand a stage its frames, judge what it gave, name it by content."""
+"""Run ingest and transform steps: read or compute rows, check them, and name the result by content."""
 
 from __future__ import annotations
 
@@ -19,174 +19,148 @@ from tidemill.contracts.checks.row_order import depends_on_order
 from tidemill.contracts.checks.ruled_rows import spoken
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import Finding
-from tidemill.contracts.row_ruling import Ruling
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, StepError
 from tidemill.core.fingerprint import object_name
 from tidemill.core.partition import WHOLE
 from tidemill.folds.io.partials_cache import Folder
 from tidemill.ledger.binding import Binding, Product, content_of
+from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrowed, with_part
 from tidemill.sources.scan import is_apart
 from tidemill.steps.io.ingest_reader import Intake
 from tidemill.steps.io.invocation import Caller, collected
-from tidemill.steps.step_messages import Again, Inputs, Objects, rows_in
+from tidemill.steps.step_messages import Inputs, Made, Work, rows_in
 from tidemill.store.frames import PARQUET, Frames, encode
 from tidemill.store.profiles import Profiles, due, encode_profile
-from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Input, Stage
 
 T = TypeVar("T")
 
 
 class Workroom:
-    """Executes ingest and transform steps of one run; `states` are of the code of its transforms."""
+    """Runs the ingest and transform steps of one run.
+
+    `states` is the mutable state that the code of each transform held before it was first called.
+    """
 
     def __init__(
-        self,
-        intake: Intake,
-        frames: Frames,
-        profiles: Profiles,
-        folder: Folder,
-        states: Mapping[str, State],
+        self, intake: Intake, frames: Frames, profiles: Profiles, states: Mapping[str, State]
     ) -> None:
         self._intake = intake
-        self._folder = folder
         self._frames = frames
         self._profiles = profiles
         self._hashers: dict[object, Hasher] = {}
-        self._narrowed: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
-        self._given: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        self._ordered: dict[str, bool] = {}
+        # By stage and columns: the contract of these columns alone, and those that the query returns.
+        self._narrow_contracts: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
+        self._selections: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        self._order_matters: dict[str, bool] = {}
         self._caller = Caller(states)
 
-    def ingest(
-        self,
-        stage: Stage,
-        partition: str,
-        files: Mapping[str, SourceFile],
-        rulings: Sequence[Ruling] = (),
-    ) -> tuple[Product, Objects]:
-        """Read one partition's rows from its files and publish those that pass, or that were released."""
+    def ingest(self, stage: Stage, work: Work) -> Made:
+        """Read a partition from its files; rows that fail the contract go to quarantine."""
         assert stage.output is not None
-        if not is_apart(partition, files):
-            return self._judged(stage, partition, self._whole(stage, partition, files), rulings)
-        # Columns that the contract drops are only read when there are rows to quarantine as they came.
-        narrow, dropped = self._intake.kept(stage, partition, files)
-        narrow = _sampled(stage, narrow)
-        judged = checker_of(stage.output).judge(narrow, partition=partition)
-        if judged.bad is not None and (rulings or stage.output.unknown_columns == "drop"):
-            return self._judged(stage, partition, self._whole(stage, partition, files), rulings)
-        found = unknown_finding(stage.output, dropped, narrow.height)
-        judged = replace(judged, findings=(*judged.findings, *found))
-        return self._product(stage, partition, judged)
+        if not is_apart(work.partition, work.files):
+            return self._ingest_all_columns(stage, work)
+        # Columns that the contract drops are only read when rows go to quarantine as they came.
+        rows, dropped = self._intake.kept(stage, work.partition, work.files)
+        rows = _sampled(stage, rows)
+        judged = checker_of(stage.output).judge(rows, partition=work.partition)
+        if judged.bad is not None and (work.rulings or stage.output.unknown_columns == "drop"):
+            return self._ingest_all_columns(stage, work)
+        unknown = unknown_finding(stage.output, dropped, rows.height)
+        judged = replace(judged, findings=(*judged.findings, *unknown))
+        return self._output(stage, work.partition, judged)
 
-    def ingest_together(
-        self, stage: Stage, files: Mapping[str, Mapping[str, SourceFile]]
-    ) -> dict[str, tuple[Product, Objects]]:
-        """What `ingest` gives for many partitions with files of their own, where all of their rows pass."""
+    def _ingest_all_columns(self, stage: Stage, work: Work) -> Made:
+        rows = self._intake.whole(stage, work.partition, work.files)
+        return self._check(stage, work, _sampled(stage, rows))
+
+    def ingest_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, Made]:
+        """Ingest several partitions that share no files; return only those whose rows all pass."""
         assert stage.output is not None
         checker = checker_of(stage.output)
-        if not self._intake.has_files(stage, next(iter(files))):
+        if not self._intake.has_files(stage, works[0].partition):
             return {}
-        kept = {key: self._intake.kept(stage, key, own) for key, own in files.items()}
-        rows = {key: _sampled(stage, narrow) for key, (narrow, _) in kept.items()}
-        parts: dict[str, pl.DataFrame] = {}
-        if checker.has_places(rows):
-            parts = checker.clean(pl.concat(rows.values(), rechunk=True))
-        made: dict[str, tuple[Product, Objects]] = {}
-        for key, good in parts.items():
-            dropped = unknown_finding(stage.output, kept[key][1], good.height)
-            if product := self._passed(stage, key, good, dropped):
-                made[key] = product
-        for key in kept.keys() - made.keys():
-            self._intake.put_back(stage, files[key], kept[key])
-        return made
-
-    def _whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        return _sampled(stage, self._intake.whole(stage, partition, files))
-
-    def transform(
-        self,
-        stage: Stage,
-        partition: str,
-        inputs: Inputs,
-        reads: Reads,
-        rulings: Sequence[Ruling] = (),
-    ) -> tuple[Product, Objects, tuple[str, ...]]:
-        """Call the stage on its inputs and publish the rows that pass; what else it reached for.
-
-        StepError when its query asks for a column that isn't among `reads`, the ones of its key.
-        """
-        frames = self.frames_for(stage, inputs)
-        query, touched = self._sound(
-            inputs, lambda: self._caller.query(stage, partition, frames, reads)
-        )
-        rows = rows_in(inputs)
-        frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        return (*self._judged(stage, partition, frame, rulings), touched)
-
-    def together(
-        self,
-        stage: Stage,
-        inputs: Mapping[str, Inputs],
-        reads: Reads,
-        least: int,
-    ) -> dict[str, tuple[Product, Objects, tuple[str, ...]]]:
-        """What `transform` gives for many partitions, whose `inputs` are by partition, from one call.
-
-        Partitions are left out that have to be made alone: those that have fewer than `least` rows, or
-        of which some row doesn't pass.
-        """
-        parts, touched = self._parts(stage, (), inputs, reads)
-        return {
-            partition: (*product, touched)
-            for partition, good in parts.items()
-            if good.height >= least and (product := self._passed(stage, partition, good))
+        kept = {
+            work.partition: self._intake.kept(stage, work.partition, work.files) for work in works
         }
+        rows = {key: _sampled(stage, narrow) for key, (narrow, _) in kept.items()}
+        clean: dict[str, pl.DataFrame] = {}
+        if checker.has_places(rows):
+            clean = checker.clean(pl.concat(rows.values(), rechunk=True))
+        outputs: dict[str, Made] = {}
+        for key, good in clean.items():
+            unknown = unknown_finding(stage.output, kept[key][1], good.height)
+            if (output := self._clean_output(stage, key, good, unknown)) is not None:
+                outputs[key] = output
+        for work in works:
+            if work.partition not in outputs:
+                self._intake.put_back(stage, work.files, kept[work.partition])
+        return outputs
 
-    def columns_together(
-        self,
-        works: Sequence[Again],
-        inputs: Mapping[str, Inputs],
-        reads: Reads,
-        least: int,
-    ) -> dict[str, tuple[Product, Objects]]:
-        """What `columns` gives for many partitions, the same columns of each, from one call."""
-        stage = works[0].stage
-        narrow = self._narrow(stage, works[0].columns)
-        parts, touched = self._parts(stage, works[0].columns, inputs, reads)
-        made: dict[str, tuple[Product, Objects]] = {}
-        for work in works if not touched else ():
-            good = parts.get(work.partition)
-            if good is None or good.height < least or checker_of(narrow).findings(good.height):
+    def transform(self, stage: Stage, work: Work, reads: Reads, folder: Folder) -> Made:
+        """Compute a partition; only the stale columns where the others can stay.
+
+        StepError when the query reads a column that isn't among `reads`, the ones of the step's key.
+        """
+        if work.held is not None:
+            updated = self._update_columns(stage, work, work.held, reads, folder)
+            if updated is not None:
+                return updated
+        query, touched = self._query(stage, work, reads, folder)
+        rows = self._collect(stage, work, query)
+        return self._check(stage, work, rows, touched)
+
+    def transform_together(
+        self, stage: Stage, works: Sequence[Work], recipe: Recipe
+    ) -> dict[str, Made]:
+        """Compute several partitions by one query.
+
+        Left out are those that have to be computed alone: with too few rows for the query to give each
+        the same as alone, or with rows that don't pass.
+        """
+        columns = works[0].columns
+        inputs = {work.partition: work.inputs for work in works}
+        clean, touched = self._clean_partitions(stage, columns, inputs, recipe.reads)
+        if columns and touched:
+            return {}
+        outputs: dict[str, Made] = {}
+        for work in works:
+            good = clean.get(work.partition)
+            if good is None or good.height < (recipe.least or 0):
                 continue
-            renewed = self._renewed(work, narrow, good)
-            if renewed is not None:
-                made[work.partition] = renewed
-        return made
+            if work.held is None:
+                output = self._clean_output(stage, work.partition, good, touched=touched)
+            elif checker_of(self._narrow(stage, columns)).findings(good.height):
+                output = None
+            else:
+                output = self._updated(stage, columns, work.held, good)
+            if output is not None:
+                outputs[work.partition] = output
+        return outputs
 
-    def _parts(
+    def _clean_partitions(
         self,
         stage: Stage,
         columns: tuple[str, ...],
         inputs: Mapping[str, Inputs],
         reads: Reads,
     ) -> tuple[dict[str, pl.DataFrame], tuple[str, ...]]:
-        """All or some columns of those partitions of which nothing is to be said; and what was touched."""
+        """Compute all or some columns of the partitions without findings; also the hidden inputs touched."""
         assert stage.output is not None
         frames = self._frames_of_all(stage, list(inputs.values()))
         query, touched = self._caller.query(stage, "together", frames, reads)
         spec = stage.output
         if columns:
-            spec, query = self._narrow(stage, columns), self._asked(stage, columns, query)
+            spec, query = self._narrow(stage, columns), self._select(stage, columns, query)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
-        parts = checker_of(spec).clean(query.collect(engine="in-memory"))
-        assert parts.keys() <= inputs.keys(), "rows of a partition that none of these is"
-        return parts, touched
+        clean = checker_of(spec).clean(query.collect(engine="in-memory"))
+        assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
+        return clean, touched
 
     def _frames_of_all(self, stage: Stage, inputs: Sequence[Inputs]) -> dict[str, pl.LazyFrame]:
-        """A frame for every input, with the rows of many partitions or of the one that all of them see."""
+        """A frame for every input, with the rows of many partitions or of the one that all of them read."""
         found: dict[str, pl.LazyFrame] = {}
         for item in stage.frames:
             assert item.contract is not None
@@ -197,68 +171,62 @@ class Workroom:
             found[item.name] = self._frames.together(item.name, bound, item.contract, item.columns)
         return found
 
-    def columns(
-        self,
-        work: Again,
-        inputs: Inputs,
-        reads: Reads,
-    ) -> tuple[Product, Objects] | None:
-        """Compute some columns of a partition anew, and put them beside those that it has.
+    def _update_columns(
+        self, stage: Stage, work: Work, held: Product, reads: Reads, folder: Folder
+    ) -> Made | None:
+        """Recompute the stale columns of a partition, and put them beside those that it has.
 
-        None when all have to be computed: the rows aren't those that are there, or not all pass.
+        None when all columns have to be computed: the rows changed, or not all of them pass.
         """
-        stage, partition = work.stage, work.partition
         narrow = self._narrow(stage, work.columns)
-        frames = self.frames_for(stage, inputs)
-        query, touched = self._sound(
-            inputs, lambda: self._caller.query(stage, partition, frames, reads)
-        )
-        query = self._asked(stage, work.columns, query)
-        rows = rows_in(inputs)
-        frame = self._sound(inputs, lambda: collected(stage, partition, query, rows))
-        judged = checker_of(narrow).judge(frame, partition=partition)
+        query, touched = self._query(stage, work, reads, folder)
+        rows = self._collect(stage, work, self._select(stage, work.columns, query))
+        judged = checker_of(narrow).judge(rows, partition=work.partition)
         if touched or judged.bad is not None or judged.findings:
             return None
-        return self._renewed(work, narrow, judged.good)
+        return self._updated(stage, work.columns, held, judged.good)
 
-    def _asked(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
-        """Some columns of a query, and those that it takes to judge them."""
-        if (stage.name, columns) not in self._given:
+    def _select(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
+        """Select some columns of a query, and those that are needed to check them."""
+        if (stage.name, columns) not in self._selections:
             # A query that is known by its columns gives the same ones for every partition.
-            given, names = query.collect_schema(), self._narrow(stage, columns).names
-            self._given[stage.name, columns] = [name for name in names if name in given]
-        return query.select(self._given[stage.name, columns])
+            schema, names = query.collect_schema(), self._narrow(stage, columns).names
+            self._selections[stage.name, columns] = [name for name in names if name in schema]
+        return query.select(self._selections[stage.name, columns])
 
-    def _renewed(
-        self, work: Again, narrow: ContractSpec, good: pl.DataFrame
-    ) -> tuple[Product, Objects] | None:
-        """What is held, with those of its columns that are others now; None if the rows aren't those held."""
-        held = work.held
+    def _updated(
+        self, stage: Stage, columns: tuple[str, ...], held: Product, good: pl.DataFrame
+    ) -> Made | None:
+        """Replace the stale columns of a published partition; None if its rows changed."""
+        narrow = self._narrow(stage, columns)
         hashes = self._hashes(narrow, good)
-        other = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
+        changed = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
         same = rowset_hash(good, narrow.key, hashes) == held.rowset
-        if not same or not other.keys() <= {*work.columns}:
+        if not same or not changed.keys() <= {*columns}:
             return None
-        if not other:
-            return held, ()
-        good = good.select(list(other))
-        name, payload = self._frames.encode(good, self._profile(work.stage, good, other))
-        product = with_part(held, name, len(payload), other)
-        return None if product is None else (product, ((payload, PARQUET),))
+        if not changed:
+            return Made(product=held, columns=columns)
+        good = good.select(list(changed))
+        name, payload = self._frames.encode(good, self._profile(stage, good, changed))
+        product = with_part(held, name, len(payload), changed)
+        if product is None:
+            return None
+        return Made(product=product, objects=((payload, PARQUET),), columns=columns)
 
     def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
-        if (stage.name, columns) not in self._narrowed:
+        """The contract of some columns alone."""
+        if (stage.name, columns) not in self._narrow_contracts:
             assert stage.output is not None
             spec = narrowed(stage.output, columns)
             assert spec is not None
-            self._narrowed[stage.name, columns] = spec
-        return self._narrowed[stage.name, columns]
+            self._narrow_contracts[stage.name, columns] = spec
+        return self._narrow_contracts[stage.name, columns]
 
     def recheck(self, stage: Stage, partition: str, binding: Binding) -> Product | None:
-        """What is published, judged anew by the contract as it is now; None when the step has to run.
+        """Check published rows against the contract as it is now; None when the step has to run.
 
-        That is when rows don't pass, and where a rule depends on the order in which they came: they are
-        stored in the order of the key.
+        It has to run when rows don't pass, and when a rule depends on the order in which they came:
+        they are stored in the order of the key.
         """
         assert stage.output is not None
         if stage.output.key and self._depends_on_order(stage):
@@ -274,57 +242,84 @@ class Workroom:
 
     def _depends_on_order(self, stage: Stage) -> bool:
         assert stage.output is not None
-        if stage.name not in self._ordered:
-            self._ordered[stage.name] = depends_on_order(stage.output)
-        return self._ordered[stage.name]
+        if stage.name not in self._order_matters:
+            self._order_matters[stage.name] = depends_on_order(stage.output)
+        return self._order_matters[stage.name]
 
     def missing(self, names: Collection[str]) -> bool:
-        """Whether some of these objects are neither stored nor on their way."""
+        """Return whether some of these objects are neither stored nor about to be."""
         return bool(self._frames.missing(names))
 
-    def _sound(self, inputs: Inputs, work: Callable[[], T]) -> T:
-        """What `work` gives; when it fails on a damaged object, that is the error, not the user's code."""
+    def _query(
+        self, stage: Stage, work: Work, reads: Reads, folder: Folder
+    ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+        """The query of a transform on its inputs, and the hidden inputs that its code touched."""
+        frames = self.frames_for(stage, work.inputs, folder)
+        return self._blame_damage(
+            work.inputs, lambda: self._caller.query(stage, work.partition, frames, reads)
+        )
+
+    def _collect(self, stage: Stage, work: Work, query: pl.LazyFrame) -> pl.DataFrame:
+        rows = rows_in(work.inputs)
+        return self._blame_damage(
+            work.inputs, lambda: collected(stage, work.partition, query, rows)
+        )
+
+    def _blame_damage(self, inputs: Inputs, act: Callable[[], T]) -> T:
+        """Return what `act` returns; StorageError if it fails because an input's object is damaged."""
         try:
-            return work()
+            return act()
         except (StepError, PolarsError, PanicException):
             self._frames.verify(_bindings(inputs))
             raise
 
-    def frames_for(self, stage: Stage, inputs: Inputs) -> dict[str, pl.LazyFrame]:
-        """A LazyFrame for every frame input; one that has no partitions is empty, or a fold of nothing."""
+    def frames_for(self, stage: Stage, inputs: Inputs, folder: Folder) -> dict[str, pl.LazyFrame]:
+        """Return a LazyFrame for every frame input; without partitions it is empty, or a fold of nothing."""
         self._frames.require(_bindings(inputs))
-        return {item.name: self._frame(item, inputs.get(item.name, {})) for item in stage.frames}
+        return {
+            item.name: self._frame(item, inputs.get(item.name, {}), folder) for item in stage.frames
+        }
 
-    def _frame(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
+    def _frame(self, item: Input, bound: Mapping[str, Binding], folder: Folder) -> pl.LazyFrame:
         assert item.contract is not None
         if item.fold is not None:
-            return self._sound({item.name: bound}, lambda: self._folder.fold(item, bound))
+            return self._blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
         return self._frames.load(tuple(bound.values()), item.contract, item.columns)
 
     def features(self, name: str, binding: Binding, contract: ContractSpec) -> pl.LazyFrame:
-        """One published partition of the stage `name` as a frame."""
+        """Return one published partition of the stage `name` as a frame."""
         self._frames.require({name: (binding,)})
         return self._frames.load((binding,), contract)
 
-    def _judged(
-        self, stage: Stage, partition: str, frame: pl.DataFrame, rulings: Sequence[Ruling]
-    ) -> tuple[Product, Objects]:
+    def _check(
+        self, stage: Stage, work: Work, rows: pl.DataFrame, touched: tuple[str, ...] = ()
+    ) -> Made:
+        """Check the rows of a partition against its contract and the rulings on its rows."""
         assert stage.output is not None
-        said = spoken(rulings, self._frames.rows)
-        judged = checker_of(stage.output).judge(frame, partition=partition, rulings=said)
-        return self._product(stage, partition, judged)
+        rulings = spoken(work.rulings, self._frames.rows)
+        judged = checker_of(stage.output).judge(rows, partition=work.partition, rulings=rulings)
+        return self._output(stage, work.partition, judged, touched)
 
-    def _passed(
-        self, stage: Stage, partition: str, good: pl.DataFrame, told: Sequence[Finding] = ()
-    ) -> tuple[Product, Objects] | None:
-        """What is published of rows that all pass; None where they are too few or too many for that."""
+    def _clean_output(
+        self,
+        stage: Stage,
+        partition: str,
+        good: pl.DataFrame,
+        findings: Sequence[Finding] = (),
+        touched: tuple[str, ...] = (),
+    ) -> Made | None:
+        """The output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
-        findings = (*checker_of(stage.output).findings(good.height), *told)
-        if _fatal(findings):
+        findings = (*checker_of(stage.output).findings(good.height), *findings)
+        if any(finding.severity == "fail" for finding in findings):
             return None
-        return self._product(stage, partition, Judged(good=good, bad=None, findings=findings))
+        judged = Judged(good=good, bad=None, findings=findings)
+        return self._output(stage, partition, judged, touched)
 
-    def _product(self, stage: Stage, partition: str, judged: Judged) -> tuple[Product, Objects]:
+    def _output(
+        self, stage: Stage, partition: str, judged: Judged, touched: tuple[str, ...] = ()
+    ) -> Made:
+        """Hash, profile and encode checked rows; ContractError when they must not be published."""
         assert stage.output is not None
         refuse(stage, partition, judged.findings)
         hashes = self._hashes(stage.output, judged.good)
@@ -347,7 +342,7 @@ class Workroom:
             quarantined=judged.bad.height if judged.bad is not None else 0,
             findings=judged.findings,
         )
-        return product, tuple(objects)
+        return Made(product=product, touched=touched, objects=tuple(objects))
 
     def _profile(
         self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
@@ -359,7 +354,7 @@ class Workroom:
     def _hashes(self, spec: ContractSpec, good: pl.DataFrame) -> dict[str, str]:
         if spec.unknown_columns == "keep":
             return column_hashes(good)
-        # Of one contract there may be several: all of its columns, and some.
+        # A contract may be checked on all of its columns and on some.
         of = (spec.name, spec.version, spec.names)
         if of not in self._hashers:
             self._hashers[of] = Hasher(schema_of(spec))
@@ -374,13 +369,10 @@ def _sampled(stage: Stage, rows: pl.DataFrame) -> pl.DataFrame:
     return rows if stage.sample == 1.0 else portion(rows, stage.sampled_by, stage.sample)
 
 
-def _fatal(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity == "fail"]
-
-
 def refuse(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
-    """ContractError when a finding says that the partition must not be published."""
-    if fatal := _fatal(findings):
+    """Raise ContractError when a finding says that the partition must not be published."""
+    fatal = [finding for finding in findings if finding.severity == "fail"]
+    if fatal:
         contract = f" (contract {stage.output.name} {stage.output.version})" if stage.output else ""
         place = "" if partition == WHOLE else f" {partition}"
         lines = "; ".join(finding.message for finding in fatal)

@@ -1,4 +1,4 @@
-"""Try one step in this process: breakpoints work, nothing is published."""
+"""Run one step in this process for debugging: breakpoints work, and nothing is published."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.io.tables import look
 from tidemill.steps.io.data_step import Workroom
 from tidemill.steps.io.ingest_reader import Intake
+from tidemill.steps.step_messages import Work
 from tidemill.store.frames import Frames
 from tidemill.store.profiles import Profiles
 from tidemill.workflow.partition_mapping import cuts_of, seen_whole, visible
@@ -28,7 +29,7 @@ from tidemill.workflow.stage import Flow, Kind, Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a step made: the rows that would be published and those that would be quarantined."""
+    """The output of a step: rows that would be published, and rows that would be quarantined."""
 
     product: Product
     rows: pl.DataFrame
@@ -38,7 +39,7 @@ class Trial:
 def attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
-    """Execute an ingest or transform step as a run would; raises what the stage raises."""
+    """Run an ingest or transform step as a run would; raise what the stage raises."""
     with closing(tools.outside):
         return _attempt(tools, flow, stage, state, partition, reads)
 
@@ -47,8 +48,7 @@ def _attempt(
     tools: Tools, flow: Flow, stage: Stage, state: State, partition: str, reads: Reads
 ) -> Trial:
     held = Frames(tools.artifacts, lambda: None)
-    profiles, folder = Profiles(tools.artifacts, lambda stage: {}), Folder(tools.memos, held)
-    room = Workroom(Intake(tools, {}), held, profiles, folder, {})
+    room = Workroom(Intake(tools, {}), held, Profiles(tools.artifacts, lambda stage: {}), {})
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
         known = state.sources.get(stage.name, {})
@@ -57,20 +57,27 @@ def _attempt(
         if not files:
             keys = spread({key for file in scan.files.values() for key in file.rows})
             raise UsageError(
-                f"nothing in the source of {stage.name} feeds {partition!r}; there is {keys}"
+                f"the source of {stage.name} has no rows for {partition!r}; it has {keys}"
             )
-        product, objects = room.ingest(stage, partition, files, rulings)
+        work = Work(stage=stage.name, partition=partition, recipe="", files=files, rulings=rulings)
+        made = room.ingest(stage, work)
     elif stage.kind is Kind.TRANSFORM:
-        inputs = _inputs(flow, stage, state, partition)
-        # What was paid for is kept, also by a trial.
+        work = Work(
+            stage=stage.name,
+            partition=partition,
+            recipe="",
+            inputs=_inputs(flow, stage, state, partition),
+            rulings=rulings,
+        )
+        # Results of memos may have cost money, so they are kept.
         with Desk(tools.memos).open():
-            product, objects, _ = room.transform(stage, partition, inputs, reads, rulings)
+            made = room.transform(stage, work, reads, Folder(tools.memos, held))
     else:
         raise UsageError(
             f"--debug works on ingest and transform stages, {stage.name} is a {stage.kind}"
         )
-    frames = [pl.read_parquet(payload) for payload, _ in objects]
-    return Trial(product=product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
+    frames = [pl.read_parquet(payload) for payload, _ in made.objects]
+    return Trial(product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None)
 
 
 def _inputs(
@@ -94,8 +101,6 @@ def _inputs(
         }
     for item in stage.frames:
         if not seen.get(item.name) and not item.optional:
-            there = spread(keys[item.name]) or "nothing"
-            raise UsageError(
-                f"{stage.name} {partition} needs {item.name}, of which there is {there}"
-            )
+            there = spread(keys[item.name]) or "no partitions"
+            raise UsageError(f"{stage.name} {partition} needs {item.name}, which has {there}")
     return {name: {key: held[name][key] for key in chosen} for name, chosen in seen.items()}

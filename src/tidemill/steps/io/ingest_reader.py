@@ -1,4 +1,4 @@
-"""Read the rows of ingest steps: each file once, small ones ahead of their steps."""
+"""Read the rows of ingest steps: each file once, small files ahead of their steps."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tidemill.steps.io.invocation import call
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
-# One query over many small files costs a third of as many queries.
+# One query over many small files costs a third of one query per file.
 _TOGETHER = 32
 _TOGETHER_BYTES = 8_000_000
 
 
 class Intake:
-    """Reads the files of one run.
+    """Reads the sources of one run.
 
-    `coming` are, by stage and in their order, the files that are a partition each.
+    `upcoming` are the files that are a partition each, by stage and in the order of their steps.
     """
 
     def __init__(self, tools: Tools, coming: Mapping[str, Mapping[str, SourceFile]]) -> None:
@@ -37,18 +37,18 @@ class Intake:
         self._tables: dict[str, Table] = {}
         self._coming = {stage: tuple(files.values()) for stage, files in coming.items()}
         self._places = {s: {path: n for n, path in enumerate(files)} for s, files in coming.items()}
-        # How many of those that come had their turn.
+        # How many of the coming files were read, or skipped.
         self._passed: dict[str, int] = {}
         self._sources: dict[str, Source[Any]] = {}
         self._steady: dict[str, int] = {}
         self._split: dict[str, tuple[tuple[str, ...], dict[str, pl.DataFrame]]] = {}
-        # Rows that were read before it was their turn, and the columns that were left out of them.
+        # Rows that were read ahead of their step, and the columns that were dropped from them.
         self._ahead: dict[tuple[str, str], tuple[pl.DataFrame, list[str]]] = {}
 
     def whole(self, stage: Stage, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of a partition with all columns that they came with.
+        """Read the rows of a partition with all of their columns.
 
-        SourceError when a file can't be read, or isn't what it was when this run was planned.
+        SourceError when a file can't be read, or changed since this run was planned.
         """
         source, paths = self._source(stage, partition), tuple(files)
         if not isinstance(source, Files):
@@ -57,33 +57,33 @@ class Intake:
             rows, _ = self._read(stage, source, paths, drop=False)
         else:
             rows = self._part(stage, source, partition, paths)
-        self._refuse_changed(files)
+        self._require_unchanged(files)
         return rows
 
     def kept(
         self, stage: Stage, partition: str, files: Mapping[str, SourceFile]
     ) -> tuple[pl.DataFrame, list[str]]:
-        """The rows of files that feed no other partition, without columns to be dropped; and these."""
+        """Read files that feed no other partition; return rows without the dropped columns, and these."""
         source, paths = self._source(stage, partition), tuple(files)
         if not isinstance(source, Files):
-            return _known(stage, self._table(stage, source).read(partition, files))
+            return _without_dropped(stage, self._table(stage, source).read(partition, files))
         found = None
         if len(paths) == 1:
             if (stage.name, paths[0]) not in self._ahead:
                 self._read_ahead(stage, source, paths[0])
             found = self._ahead.pop((stage.name, paths[0]), None)
         found = found or self._read(stage, source, paths, drop=True)
-        self._refuse_changed(files)
+        self._require_unchanged(files)
         return found
 
     def has_files(self, stage: Stage, partition: str) -> bool:
-        """Whether a stage reads files, of which each can be read when it is its turn."""
+        """Return whether a stage reads files, which can be read one by one."""
         return isinstance(self._source(stage, partition), Files)
 
     def put_back(
         self, stage: Stage, files: Mapping[str, SourceFile], kept: tuple[pl.DataFrame, list[str]]
     ) -> None:
-        """Have what `kept` gave at hand for when it is asked for again."""
+        """Keep rows that `read_contract_columns` returned for the next call with the same file."""
         if len(files) == 1:
             self._ahead[stage.name, next(iter(files))] = kept
 
@@ -101,7 +101,7 @@ class Intake:
     def _read(
         self, stage: Stage, source: Files[Any], paths: Sequence[str], *, drop: bool
     ) -> tuple[pl.DataFrame, list[str]]:
-        """The rows of some files, and with `drop` the columns that were left out."""
+        """Read some files; with `drop`, leave out columns that the contract drops, and return their names."""
         assert stage.output is not None
         dropped: dict[str, None] = {}
         try:
@@ -119,9 +119,9 @@ class Intake:
             raise SourceError(f"{names} can't be read: {error}") from error
 
     def _read_ahead(self, stage: Stage, source: Files[Any], path: str) -> None:
-        """Read a file with those of the steps after it, if they are alike and what the plan saw."""
+        """Read a file together with those of later steps, if they are alike and unchanged."""
         assert stage.output is not None
-        # What is still here was put off, or needn't be read at all.
+        # What is left from before was put off, or isn't needed.
         self._ahead = {key: rows for key, rows in self._ahead.items() if key[0] != stage.name}
         batch = list(self._batch(stage, source, path))
         if len(batch) < 2:
@@ -137,7 +137,7 @@ class Intake:
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
         except (PolarsError, PanicException, OSError):
-            return  # one by one tells which file it is
+            return  # reading one by one shows which file it is
         counts = [sum(file.rows.values()) for file in batch]
         if rows.height != sum(counts):
             return
@@ -147,9 +147,9 @@ class Intake:
             start += count
 
     def _batch(self, stage: Stage, source: Files[Any], path: str) -> Iterator[SourceFile]:
-        """The file that is wanted and those after it, as long as they have the same columns and types."""
+        """Yield a file and those after it, as long as they have the same columns and types."""
         start = self._places.get(stage.name, {}).get(path, -1)
-        # A step that was put off comes later than those after it, which needn't be read again.
+        # After a step that was put off, the files behind it were read already.
         if start < self._passed.get(stage.name, 0) or source.options:
             return
         size, schema = 0, None
@@ -171,7 +171,7 @@ class Intake:
     def _part(
         self, stage: Stage, source: Files[Any], partition: str, paths: tuple[str, ...]
     ) -> pl.DataFrame:
-        """The rows of a partition; files that feed several partitions are opened once for all of them."""
+        """Read a partition; files that feed several partitions are read once for all of them."""
         assert stage.output is not None
         known, parts = self._split.get(stage.name, ((), {}))
         if known != paths:
@@ -190,8 +190,8 @@ class Intake:
         empty = next(iter(parts.values())).clear() if parts else pl.DataFrame()
         return parts.get(partition, empty)
 
-    def _refuse_changed(self, files: Mapping[str, SourceFile]) -> None:
-        """SourceError when a file isn't what the plan saw: its rows would be recorded as another's."""
+    def _require_unchanged(self, files: Mapping[str, SourceFile]) -> None:
+        """Raise SourceError when a file changed since the plan: its rows would get the old digest."""
         for path, file in files.items():
             try:
                 changed = self._changed(path, file)
@@ -213,8 +213,8 @@ class Intake:
         return digest != file.digest
 
 
-def _known(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Rows without columns that the contract drops, and these."""
+def _without_dropped(stage: Stage, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Remove the columns that the contract drops; return their names, too."""
     assert stage.output is not None
     unknown = [name for name in rows.columns if name not in stage.output.names]
     if stage.output.unknown_columns != "drop":

@@ -1,4 +1,4 @@
-"""Call the code of a stage, and hold what it reaches for against what its key covers."""
+"""Call the code of a stage, and check that it reads only what the step's key covers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tidemill.workflow.user_errors import failed
 
 
 def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
-    """What the stage's function returns; whatever it raises becomes a StepError with the user's trace."""
+    """Call the stage's function; an error that it raises becomes a StepError with the user's trace."""
     assert stage.function is not None
     process = os.getpid()
     try:
@@ -35,14 +35,14 @@ def call(stage: Stage, partition: str, arguments: Mapping[str, Any]) -> Any:
     except BaseException as error:
         raise failed(stage, partition, error) from error
     finally:
-        # A function that forked returns twice, and only one of the two is the run.
+        # A function that forked returns twice, and only one of the two processes is the run's.
         if os.getpid() != process:
             os._exit(0)
 
 
 def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
-    """The rows of a query over so many rows; what the stage's code raises in it becomes a StepError."""
-    # A memo is asked once for all rows: streamed, it would be for some at a time, in smaller batches.
+    """Collect a query over `rows` input rows; an error in it becomes a StepError."""
+    # In memory a memo gets all rows at once; streaming would split them into smaller batches.
     whole = rows <= IN_MEMORY_ROWS or is_wanted()
     try:
         return frame.collect(engine="in-memory" if whole else "auto")
@@ -51,28 +51,28 @@ def collected(stage: Stage, partition: str, frame: pl.LazyFrame, rows: int) -> p
 
 
 class Caller:
-    """Calls the transforms of one run; `states` are of their code before any of them was called."""
+    """Calls the transforms of one run; `states` is the mutable state of their code before the first call."""
 
     def __init__(self, states: Mapping[str, State]) -> None:
         self._states = states
-        # What the first call of a stage reached for: so do those of other partitions.
+        # Hidden inputs of each stage, from its first call: they are the same for other partitions.
         self._watched: dict[str, tuple[str, ...]] = {}
 
     def query(
         self, stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame], reads: Reads
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
-        """The query of a stage on the frames of a partition, and what else the call reached for.
+        """Return the query of a stage on the frames of a partition, and the hidden inputs that it touched.
 
-        StepError when it returns no frame, or asks for a column that isn't among `reads`.
+        StepError when the stage returns no frame, or reads a column that isn't among `reads`.
         """
         exact = all_columns(stage) != dict(reads)
         if exact and stage.name in self._watched:
             # A stage that is judged by its query is called the same way for every partition.
             result, touched = call(stage, partition, frames), self._watched[stage.name]
         else:
-            result, touched = _watched(stage, partition, frames)
+            result, touched = _call_watched(stage, partition, frames)
             self._watched[stage.name] = touched
-        touched = (*touched, *self._kept(stage))
+        touched = (*touched, *self._changed_state(stage))
         if isinstance(result, pl.DataFrame):
             result = result.lazy()
         if not isinstance(result, pl.LazyFrame):
@@ -83,14 +83,14 @@ class Caller:
             _refuse_unkeyed(stage, partition, result, frames, reads)
         return result, touched
 
-    def _kept(self, stage: Stage) -> tuple[str, ...]:
-        """What the code of a stage holds that it didn't when this run began, whoever has changed it."""
+    def _changed_state(self, stage: Stage) -> tuple[str, ...]:
+        """The mutable state of a stage's code that changed since this run began."""
         state = self._states.get(stage.name)
         changed = state.changed() if state is not None and not stage.vouched else None
         return () if changed is None else (keeping(changed),)
 
 
-def _watched(
+def _call_watched(
     stage: Stage, partition: str, frames: Mapping[str, pl.LazyFrame]
 ) -> tuple[Any, tuple[str, ...]]:
     with Watch(stage.place) as watched:
@@ -107,22 +107,22 @@ def _refuse_unkeyed(
     frames: Mapping[str, pl.LazyFrame],
     reads: Reads,
 ) -> None:
-    """StepError when a query would read what no change of is seen: that can't be, so nothing is made."""
+    """Raise StepError when a query reads columns that the step's key doesn't cover."""
     assert stage.output is not None
     if stage.output.unknown_columns != "keep":
         given = query.collect_schema()
         query = query.select([name for name in stage.output.names if name in given])
     asked = columns_read(query, Leaves.of(frames))
-    # Where Polars doesn't show this plan, the one of frames without rows has to do.
+    # If Polars doesn't show this plan, the plan on empty frames was checked already.
     over = {} if asked is None else outside(asked, offered(stage, reads))
     if over:
         named = ", ".join(
             f"{name}.{column}" for name, columns in over.items() for column in columns
         )
         raise StepError(
-            f"{stage.name} {partition} asks for {named}, which it didn't on frames without rows "
-            f"({stage.place}): a transform must not depend on anything but its inputs; mark it with "
-            "@tm.impure if it has to",
+            f"{stage.name} {partition} reads {named}, which it didn't on frames without rows "
+            f"({stage.place}): a transform may depend only on its inputs; mark it with @tm.impure if it "
+            "depends on more",
             stage=stage.name,
             partition=partition,
         )

@@ -1,4 +1,4 @@
-"""Train a model, score one, and predict with one."""
+"""Train a model, evaluate one, and score rows with one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, StepError, StorageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.binding import Binding, Product
+from tidemill.folds.io.partials_cache import Folder
+from tidemill.ledger.binding import Product
+from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import recorded, refusal
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat
 from tidemill.steps.io.data_step import Workroom
 from tidemill.steps.io.invocation import call, collected
-from tidemill.steps.step_messages import Inputs, Objects
+from tidemill.steps.step_messages import Made, Work
+from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.guarantees import spelling_faults
 from tidemill.workflow.model import Artifact, Fitted
-from tidemill.workflow.stage import Stage
+from tidemill.workflow.stage import Flow, Stage
 
 PREDICTION = "prediction"
 
@@ -35,7 +38,7 @@ class ModelPredictor:
         self._inputs = tuple(inputs)
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """`features` with `prediction`; inputs are handed to the model as floats, null as NaN."""
+        """Add the column `prediction`; the model gets its inputs as floats, null as NaN."""
         schema = {**features.collect_schema(), PREDICTION: pl.Float64()}
         return features.map_batches(self._scored, schema=schema)
 
@@ -46,20 +49,20 @@ class ModelPredictor:
 
 
 class TrivialPredictor:
-    """The model that every other must beat: the same prediction for every row."""
+    """The baseline that a model must beat: the same prediction for every row."""
 
     def __init__(self, value: float) -> None:
         self._value = value
 
     def predict(self, features: pl.LazyFrame) -> pl.LazyFrame:
-        """`features` with the constant as `prediction`."""
+        """Add the constant as `prediction`."""
         return features.with_columns(pl.lit(self._value, pl.Float64).alias(PREDICTION))
 
 
 def load(
     artifact: Artifact, artifacts: Artifacts, formats: Iterable[ModelFormat]
 ) -> ModelPredictor:
-    """The predictor of a stored model; its bytes are verified first."""
+    """Load the predictor of a stored model; its bytes are verified first."""
     form = next((form for form in formats if form.name == artifact.format), None)
     if form is None:
         known = ", ".join(form.name for form in formats)
@@ -73,32 +76,34 @@ def load(
     except StorageError as error:
         raise StorageError(
             f"{artifact.stage} {artifact.id} can't be loaded: {error}; "
-            f"`tidemill run --train {artifact.stage}` makes it anew"
+            f"`tidemill run --train {artifact.stage}` trains it again"
         ) from error
     return ModelPredictor(form.load(payload), artifact.inputs)
 
 
 class Trainer:
-    """Executes the model steps of one run."""
+    """Runs the model steps of one run: training, evaluation and delivery."""
 
     def __init__(
         self,
+        flow: Flow,
         room: Workroom,
         artifacts: Artifacts,
         formats: Sequence[ModelFormat],
         settle: Callable[[], None],
     ) -> None:
+        self._flow = flow
         self._room = room
         self._settle = settle
         self._loaded: dict[str, ModelPredictor] = {}
         self._artifacts = artifacts
         self._formats = formats
 
-    def train(self, stage: Stage, inputs: Inputs, recipe: str) -> tuple[Product, Objects]:
-        """Call the training function and keep its model as bytes, with what it was trained on."""
+    def train(self, stage: Stage, work: Work, folder: Folder) -> Made:
+        """Call the training function; store its model as bytes, with what it was trained on."""
         assert stage.training is not None
-        training = stage.training
-        frames = self._room.frames_for(stage, inputs)
+        training, inputs = stage.training, work.inputs
+        frames = self._room.frames_for(stage, inputs, folder)
         extra: dict[str, Any] = {"params": dict(training.params)} if training.wants_params else {}
         if training.wants_seed:
             extra["seed"] = training.seed
@@ -119,7 +124,7 @@ class Trainer:
             rows=sum(b.product.rows for b in inputs.get(stage.frames[0].name, {}).values()),
             trained_on={name: tuple(sorted(bound)) for name, bound in inputs.items()},
             contracts={i.name: i.contract.version for i in stage.frames if i.contract},
-            recipe=recipe,
+            recipe=work.recipe,
             params=json.dumps(dict(training.params), sort_keys=True, default=repr),
             seed=training.seed,
             reads=recorded(fitted.inputs),
@@ -127,46 +132,55 @@ class Trainer:
         product = Product(
             content=name, objects=(name,), rows=artifact.rows, bytes=len(payload), artifact=artifact
         )
-        return product, ((payload, f".{form.name}"),)
+        return Made(product=product, objects=((payload, f".{form.name}"),))
 
-    def evaluate(
-        self, stage: Stage, model: Stage, inputs: Inputs, artifact: Artifact, trivial: bool
-    ) -> Product:
-        """Score a model (or the trivial one beside it) on partitions that its training never saw."""
+    def evaluate(self, stage: Stage, work: Work, folder: Folder) -> Made:
+        """Score a model, or the trivial baseline, on partitions that its training never saw."""
+        assert work.artifact is not None
+        artifact, trivial = work.artifact, work.subject == BASELINE
+        model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
+        inputs = {name: bound for name, bound in work.inputs.items() if name != model.name}
         if not trivial:
-            _refuse_feed(artifact, model, [item.contract for item in stage.frames])
+            _require_compatible(artifact, model, [item.contract for item in stage.frames])
         for name, bound in inputs.items():
             both = sorted(set(bound) & set(artifact.trained_on.get(name, ())) - {WHOLE})
             if both:
                 raise _error(
                     stage,
-                    f"{name} {both[0]} was trained on by {artifact.id}; scores would flatter it",
+                    f"{artifact.id} was trained on {name} {both[0]}; its scores would be biased",
                 )
-        frames = self._room.frames_for(stage, inputs)
+        frames = self._room.frames_for(stage, inputs, folder)
         predictor = TrivialPredictor(artifact.baseline) if trivial else self.predictor(artifact)
         found = call(stage, WHOLE, {**frames, model.name: predictor})
         if not isinstance(found, Scores):
             raise _error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
         rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
-        return Product(content=fingerprint("scores", repr(found)), rows=rows, scores=found)
+        content = fingerprint("scores", repr(found))
+        return Made(product=Product(content=content, rows=rows, scores=found))
+
+    def deliver(self, stage: Stage, work: Work) -> Made:
+        """Score a partition of features with the live model, for delivery."""
+        # Statistics are for readers outside of Tidemill.
+        payload = encode(self._scored(stage, work), statistics=True)
+        name = object_name(payload, PARQUET)
+        rows = sum(b.product.rows for bound in work.inputs.values() for b in bound.values())
+        product = Product(content=name, objects=(name,), rows=rows, bytes=len(payload))
+        return Made(product=product, objects=((payload, PARQUET),))
 
     def predictor(self, artifact: Artifact) -> ModelPredictor:
-        """The predictor of an artifact, loaded once; one of this run may still be on its way."""
+        """Return the predictor of an artifact, which is loaded once; this run may still be storing it."""
         if artifact.id not in self._loaded:
             self._settle()
             self._loaded[artifact.id] = load(artifact, self._artifacts, self._formats)
         return self._loaded[artifact.id]
 
-    def score(
-        self,
-        stage: Stage,
-        partition: str,
-        binding: Binding,
-        contract: ContractSpec,
-        model: Stage,
-        artifact: Artifact,
-    ) -> pl.DataFrame:
-        """A partition of features scored for delivery: key columns, `prediction`, `model`."""
+    def _scored(self, stage: Stage, work: Work) -> pl.DataFrame:
+        """The rows to deliver: key columns, `prediction`, `model`."""
+        assert work.artifact is not None
+        artifact, model, source = work.artifact, self._flow[stage.model], stage.inputs[0]
+        contract = self._flow[source.name].output
+        assert contract is not None
+        [binding] = work.inputs[source.name].values()
         missing = [name for name in artifact.inputs if name not in contract.names]
         if missing:
             advice = did_you_mean(missing[0], contract.names)
@@ -174,18 +188,18 @@ class Trainer:
                 stage,
                 f"{contract.name} has no column {missing[0]!r} that the model reads ({advice})",
             )
-        _refuse_feed(artifact, model, [contract])
-        declared = stage.inputs[0].reads
+        _require_compatible(artifact, model, [contract])
+        declared = source.reads
         over = [n for n in artifact.inputs if declared is not None and n not in declared.columns]
         if over:
             raise _error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
-        frames = self._room.features(stage.inputs[0].name, binding, contract)
+        frames = self._room.features(source.name, binding, contract)
         keep = contract.key or contract.names
         scored = self.predictor(artifact).predict(frames)
         scored = scored.select(*keep, PREDICTION, pl.lit(artifact.id).alias("model"))
-        return collected(stage, partition, scored, binding.product.rows)
+        return collected(stage, work.partition, scored, binding.product.rows)
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
@@ -214,7 +228,7 @@ class Trainer:
         )
 
     def _baseline(self, stage: Stage, output: str, frames: Mapping[str, pl.LazyFrame]) -> float:
-        """The median of a number, or the share of true, over the training rows."""
+        """The median of a numeric label, or the share of true of a Boolean one, over the training rows."""
         for item in stage.frames:
             if item.contract is not None and output in item.columns:
                 boolean = item.contract.column(output).dtype.name == "Boolean"
@@ -230,11 +244,13 @@ class Trainer:
         )
 
 
-def _refuse_feed(artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]) -> None:
-    """ContractError when a model would be fed rows that aren't what it was trained on."""
-    words = refusal(artifact, model, given)
-    if words:
-        raise ContractError(words)
+def _require_compatible(
+    artifact: Artifact, model: Stage, given: Sequence[ContractSpec | None]
+) -> None:
+    """Raise ContractError when a model's inputs aren't compatible with those it was trained on."""
+    message = refusal(artifact, model, given)
+    if message:
+        raise ContractError(message)
 
 
 def _error(stage: Stage, message: str) -> StepError:

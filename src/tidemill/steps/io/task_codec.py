@@ -1,24 +1,28 @@
-"""The work of a step as a task for an engine, and what comes back: bytes, and names of stored objects."""
+"""Encode the work of a step as a task for an engine, and decode its result.
+
+Both are a few bytes: rows are in stored objects, which they name.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from tidemill.ports.execution import Fate, TaskEvent
+from tidemill.ports.execution import Fate, TaskEvent, TaskFunctions
 from tidemill.steps.io.step_runner import Workshop
 from tidemill.steps.step_messages import Context, Failed, Made, Work
 from tidemill.workflow.retry_policy import Retries
 
-# The function that does errands; no layer below the project may import it.
+# What worker processes call; no layer below the project may import it.
 FUNCTION = "tidemill.project.worker:make"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """Work to be done in a context, which is encoded: it is the same for all of a run."""
+    """Work on a step, and the encoded context to do it in, which is the same for all of a run."""
 
     context: bytes
     work: Work
@@ -30,22 +34,24 @@ class _Answer:
     failed: Failed | None = None
 
 
-# Threads of the run's own process need not open the project: what they work with is lent by the run.
-lent: dict[bytes, Callable[[], Workshop]] = {}
-
 _encoder = msgspec.msgpack.Encoder()
-contexts = msgspec.msgpack.Decoder(Context)
+_contexts = msgspec.msgpack.Decoder(Context)
 _errands = msgspec.msgpack.Decoder(Errand)
 _answers = msgspec.msgpack.Decoder(_Answer)
 
 
 def context_of(context: Context) -> bytes:
-    """A context, encoded."""
+    """Encode a context."""
     return _encoder.encode(context)
 
 
+def read_context(context: bytes) -> Context:
+    """Decode a context."""
+    return _contexts.decode(context)
+
+
 def errand_of(context: bytes, work: Work) -> bytes:
-    """The parameters of a task, without what only the record of its inputs is for."""
+    """Encode the parameters of a task, without fields of its inputs that only the ledger needs."""
     inputs = {
         name: {key: replace(held, inputs={}, seen={}, verdict=None) for key, held in bound.items()}
         for name, bound in work.inputs.items()
@@ -54,18 +60,18 @@ def errand_of(context: bytes, work: Work) -> bytes:
 
 
 def read_errand(params: bytes) -> Errand:
-    """The errand that a task's parameters are."""
+    """Decode the parameters of a task."""
     return _errands.decode(params)
 
 
 def answer_of(gave: Made | Failed) -> bytes:
-    """The result of a task; objects are stored by then."""
+    """Encode the result of a task, whose objects are stored."""
     answer = _Answer(failed=gave) if isinstance(gave, Failed) else _Answer(made=gave)
     return _encoder.encode(answer)
 
 
 def read_answer(event: TaskEvent, retries: Retries) -> Made | Failed:
-    """What became of the work: what the task answered, or how it ended instead."""
+    """Decode the result of a task; one that ended without a result is a failure."""
     if event.fate is Fate.OK:
         answer = _answers.decode(event.result)
         gave = answer.made or answer.failed
@@ -75,10 +81,23 @@ def read_answer(event: TaskEvent, retries: Retries) -> Made | Failed:
     kind = {Fate.TIMEOUT: TimeoutError, Fate.OOM: MemoryError}.get(event.fate)
     words = error.message if error is not None else f"it was {event.fate}"
     if event.fate is Fate.ERROR and error is not None:
-        words = f"worker {event.worker} couldn't do it: {error.type}: {error.message}"
+        words = f"worker {event.worker} couldn't run it: {error.type}: {error.message}"
     return Failed(
         message=words,
         trace=error.trace if error is not None else "",
         transient=kind is not None and retries.covers(kind),
         fate=event.fate,
     )
+
+
+def thread_functions(new_shop: Callable[[], Workshop]) -> TaskFunctions:
+    """Return the function that tasks in threads of this process call; each thread has its own runner."""
+    local = threading.local()
+
+    def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
+        if not hasattr(local, "shop"):
+            local.shop = new_shop()
+        shop: Workshop = local.shop
+        return answer_of(shop.store(read_errand(params).work))
+
+    return {FUNCTION: make}

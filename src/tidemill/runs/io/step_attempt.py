@@ -1,0 +1,123 @@
+"""An attempt at a step: what it was given, what it cost, how it ended, and whether it is retried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from tidemill.core.errors import GateError
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.planning.plan import Step
+from tidemill.ports.execution import Fate
+from tidemill.reuse.step_key import Handed
+from tidemill.runs.io.publisher import Parcel
+from tidemill.steps.step_messages import Failed, Made, Work
+from tidemill.workflow.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCost:
+    """The cost of work on a step, in seconds and bytes, and the worker that did it."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    queued_s: float = 0.0
+    peak_rss: int = 0
+    worker: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class StepInProgress:
+    """A step that was begun and isn't finished; without `work` there is nothing to compute.
+
+    `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
+    after checking it again. `deaths` counts the attempts whose process died.
+    """
+
+    step: Step
+    attempt: Attempt
+    handed: Handed = field(default_factory=lambda: Handed(key="", inputs={}, shares={}))
+    work: Work | None = None
+    known: Made | None = None
+    reuse: Action | None = None
+    deaths: int = 0
+
+    @property
+    def key(self) -> str:
+        """The step's key, once its inputs are known."""
+        return self.handed.key or ""
+
+    def add_cost(self, cost: StepCost) -> None:
+        """Add the cost of some of the work on the step."""
+        now = self.attempt
+        self.attempt = replace(
+            now,
+            wall_s=now.wall_s + cost.wall_s,
+            cpu_s=now.cpu_s + cost.cpu_s,
+            queued_s=cost.queued_s or now.queued_s,
+            peak_rss=cost.peak_rss or now.peak_rss,
+            worker=cost.worker or now.worker,
+        )
+
+    def next_attempt(self) -> StepInProgress:
+        """The same step, for its next attempt."""
+        attempt = new_attempt(self.step, self.attempt.number + 1)
+        work = None if self.work is None else replace(self.work, number=attempt.number)
+        return replace(self, attempt=attempt, work=work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """How a step ended: its attempt (none when it was up to date) and what to publish.
+
+    `key` is the key it had claimed. `put_off` is a key that another run claimed: the step hasn't ended.
+    `retry_s`: it failed, and is retried after so many seconds.
+    """
+
+    attempt: Attempt | None
+    parcel: Parcel | None = None
+    key: str = ""
+    put_off: str = ""
+    retry_s: float | None = None
+
+
+def new_attempt(step: Step, number: int = 1) -> Attempt:
+    """The `number`-th attempt at a step, as long as nothing went wrong."""
+    return Attempt(
+        stage=step.stage,
+        partition=step.partition,
+        action=step.action,
+        outcome=Outcome.OK,
+        reasons=step.reasons,
+        number=number,
+    )
+
+
+def result_of_failure(stage: Stage, begun: StepInProgress, failure: Failed) -> StepResult:
+    """Retry a step that failed, or give it up, as the stage's retry policy says."""
+    died = failure.fate == Fate.LOST
+    begun.deaths += died
+    retry_s = stage.retries.again_s(
+        begun.attempt.number, transient=failure.transient, deaths=begun.deaths if died else 0
+    )
+    attempt = failed_attempt(begun.attempt, failure)
+    if retry_s is not None:
+        attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
+    return StepResult(attempt=attempt, retry_s=retry_s)
+
+
+def failed_attempt(attempt: Attempt, failure: Failed) -> Attempt:
+    """The attempt with its failure; the message names the step."""
+    text = failure.message
+    if not text.startswith(attempt.stage):
+        place = "" if attempt.partition == WHOLE else f" {attempt.partition}"
+        text = f"{attempt.stage}{place}: {text}"
+    refused = failure.exit_code == GateError.exit_code
+    return replace(
+        attempt,
+        outcome=Outcome.REFUSED if refused else Outcome.FAILED,
+        message=text,
+        trace=failure.trace,
+        exit_code=failure.exit_code,
+        fate=failure.fate,
+    )

@@ -1,0 +1,141 @@
+"""Resolve what a step reads against what is published by now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding
+from tidemill.models.gates import LIVE
+from tidemill.planning.data_stages import FILES
+from tidemill.planning.plan import Step
+from tidemill.quarantine.ruling_input import contents_of
+from tidemill.reuse.contents import RULINGS, Contents
+from tidemill.reuse.stale_columns import columns_anew
+from tidemill.runs.io.job import Job
+from tidemill.runs.io.published_view import PublishedView
+from tidemill.steps.step_messages import Work
+from tidemill.workflow.model import Artifact
+from tidemill.workflow.stage import Kind, Stage
+
+# The partitions of an input; for files, models and rulings the digests of their content.
+Bound: TypeAlias = "Mapping[str, Binding | str]"
+
+
+class Skip(Exception):
+    """The step can't run because an input is missing."""
+
+
+class StepInputs:
+    """Finds the inputs of steps, and puts them together as work."""
+
+    def __init__(self, job: Job, published: PublishedView) -> None:
+        self._flow = job.flow
+        self._recipes = job.recipes
+        self._sources = job.plan.sources
+        self._rulings = job.state.rulings
+        self._recorded_recipes = job.state.recipes
+        self._published = published
+
+    def resolve(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
+        """Return what the step reads of each input; Skip when something of it is missing."""
+        failed = self._published.failed
+        if stage.refers:
+            for name in sorted({name for name, _ in failed}.intersection(stage.refers.values())):
+                raise Skip(f"referenced table {name} is missing: its step failed or was skipped")
+        found: dict[str, dict[str, Binding | str]] = {}
+        for name, keys in step.reads.items():
+            found[name] = {}
+            for key in keys:
+                if (name, key) in failed:
+                    place = "" if key == WHOLE else f" {key}"
+                    raise Skip(f"upstream {name}{place} is missing: its step failed or was skipped")
+                found[name][key] = self._input(stage, step, name, key)
+        return found
+
+    def _input(self, stage: Stage, step: Step, name: str, key: str) -> Binding | str:
+        if name == RULINGS:
+            return contents_of(self._step_rulings(step))[key]
+        if stage.kind is Kind.INGEST and name == FILES:
+            return self._sources[stage.name][key].digest
+        if stage.kind is Kind.EVALUATE and self._flow[name].kind is Kind.MODEL:
+            return self._artifact(name, step.subject).object
+        binding = self._published.get(name, key)
+        if binding is None:
+            raise Skip(f"upstream {name} {key} isn't published")
+        return binding
+
+    def _step_rulings(self, step: Step) -> tuple[Ruling, ...]:
+        """The rulings that count in the step's key."""
+        return self._rulings.get(step.stage, {}).get(step.partition, ())
+
+    def _artifact(self, model: str, subject: str) -> Artifact:
+        if subject == LIVE:
+            return self._published.live[model]
+        binding = self._published.get(model, WHOLE)
+        if binding is None or binding.product.artifact is None:
+            raise Skip(f"{model} has no artifact")
+        return binding.product.artifact
+
+    def work(self, stage: Stage, step: Step, inputs: Mapping[str, Bound]) -> Work:
+        """Return the step as plain data, to be run in any process."""
+        artifact = None
+        if stage.kind is Kind.EVALUATE:
+            model = next(item.name for item in stage.inputs if item.contract is None)
+            artifact = self._artifact(model, step.subject)
+        elif stage.kind is Kind.DELIVER:
+            artifact = self._published.live.get(stage.model)
+            if artifact is None:
+                raise Skip(f"{stage.model} has no approved model")
+        seen = self._sources.get(stage.name, {}) if stage.kind is Kind.INGEST else {}
+        return Work(
+            stage=stage.name,
+            partition=step.partition,
+            recipe=self._recipes[stage.name].digest,
+            subject=step.subject,
+            inputs={
+                name: {key: item for key, item in items.items() if isinstance(item, Binding)}
+                for name, items in inputs.items()
+            },
+            files={path: seen[path] for path in inputs.get(FILES, ())} if seen else {},
+            rulings=self._step_rulings(step),
+            artifact=artifact,
+        )
+
+    def stale_columns(
+        self, stage: Stage, held: Binding, inputs: Mapping[str, Bound]
+    ) -> tuple[str, ...]:
+        """Return the columns of a published partition to recompute, where the others can stay as they are."""
+        before, recipe = self._recorded_recipes.get(stage.name, {}), self._recipes[stage.name]
+        found = {name: self._at_run_start(name, bound) for name, bound in inputs.items()}
+        return columns_anew(stage, recipe, before, held, contents(inputs), contents(found))
+
+    def _at_run_start(self, name: str, bound: Bound) -> Bound:
+        """The partitions of an input as they were when the run began."""
+        was = {
+            key: item if isinstance(item, str) else self._published.found(name, key)
+            for key, item in bound.items()
+        }
+        return {key: item for key, item in was.items() if item is not None}
+
+    def size(self, step: Step) -> tuple[int, int]:
+        """Return the rows and bytes that a step reads."""
+        products = [
+            binding.product
+            for name, keys in step.reads.items()
+            for key in keys
+            if (binding := self._published.get(name, key)) is not None
+        ]
+        if not products:
+            return step.rows, step.bytes
+        return sum(p.rows for p in products), sum(p.bytes for p in products)
+
+
+def contents(inputs: Mapping[str, Bound]) -> dict[str, Contents]:
+    """Return what the step's key depends on of its inputs."""
+    return {
+        name: {key: item if isinstance(item, str) else item.product for key, item in bound.items()}
+        for name, bound in inputs.items()
+    }

@@ -1,0 +1,57 @@
+"""The messages between a run and its workers: how large the work of a step is, and which work is alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding, Product
+from tidemill.steps.step_messages import Inputs, Work, rows_in
+from tidemill.testing.records import binding
+from tidemill.workflow.source import SourceFile
+
+
+def rows(count: int) -> Binding:
+    return binding(made=Product(content=f"{count} rows", rows=count))
+
+
+def file_of(path: str, **counts: int) -> SourceFile:
+    return SourceFile(path=path, size=1, mtime_ns=1, digest="d", rows=counts)
+
+
+TWO: Inputs = {"raw": {"1": rows(3), "2": rows(4)}, "kinds": {WHOLE: rows(5)}}
+
+
+def work(partition: str = "1", **other: Any) -> Work:
+    return Work(**{"stage": "daily", "partition": partition, "recipe": "r", "inputs": TWO} | other)
+
+
+def test_rows_of_inputs_and_files_are_counted() -> None:
+    assert rows_in(TWO) == 12
+    assert work().rows == 12
+    both = {"a.csv": file_of("a.csv", x=2, y=3), "b.csv": file_of("b.csv", x=7)}
+    assert work(inputs={}, files=both).rows == 12
+
+
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        ({"partition": "2"}, True),
+        ({"inputs": {"raw": {"2": rows(9)}, "kinds": TWO["kinds"]}}, True),
+        # All steps of a stage share an input without partitions, unless it changed in between.
+        ({"inputs": {"raw": {"2": rows(9)}, "kinds": {WHOLE: rows(6)}}}, False),
+        ({"stage": "weekly"}, False),
+        # A second attempt, and one with rulings on its rows, run alone.
+        ({"number": 2}, False),
+        ({"rulings": ("a ruling",)}, False),
+        # Recomputed as a whole, or only some columns of it.
+        ({"held": Product(content="c", rows=1), "columns": ("x",)}, False),
+        # A file that feeds another partition, too, is read for both.
+        ({"files": {"a.csv": file_of("a.csv", **{"1": 1})}}, True),
+        ({"files": {"a.csv": file_of("a.csv", **{"1": 1, "2": 1})}}, False),
+    ],
+)
+def test_work_that_is_alike(other: dict[str, Any], alike: bool) -> None:
+    assert work(**other).is_like(work()) is alike
