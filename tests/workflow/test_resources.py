@@ -67,19 +67,19 @@ def test_resources_are_read() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"cpus": 0}, "cpus=0 is no share of a machine"),
-        ({"cpus": "2"}, "cpus='2' is no share of a machine"),
+        ({"cpus": 0}, "cpus=0 is not a number of CPUs"),
+        ({"cpus": "2"}, "cpus='2' is not a number of CPUs"),
         ({"memory": "lots"}, "memory='lots' is no amount of memory"),
-        ({"gpus": 0.5}, "gpus=0.5 is no number of devices"),
-        ({"gpus": -1}, "gpus=-1 is no number of devices"),
+        ({"gpus": 0.5}, "gpus=0.5 is not a number of devices"),
+        ({"gpus": -1}, "gpus=-1 is not a number of devices"),
         ({"timeout": 0}, "timeout=0 is no length of time"),
         ({"lane": "fast"}, "lane='fast' is not one of auto, process, thread"),
         (
             {"lane": "thread", "memory": "1GB"},
-            "a thread can't be held to memory=, timeout= or gpus=",
+            "memory=, timeout= and gpus= can't be enforced in a thread",
         ),
-        ({"lane": "thread", "timeout": 1}, "a thread can't be held to memory=, timeout= or gpus="),
-        ({"lane": "thread", "gpus": 1}, "a thread can't be held to memory=, timeout= or gpus="),
+        ({"lane": "thread", "timeout": 1}, "memory=, timeout= and gpus= can't be enforced in a thread"),
+        ({"lane": "thread", "gpus": 1}, "memory=, timeout= and gpus= can't be enforced in a thread"),
     ],
 )
 def test_resources_that_make_no_sense(options: dict[str, Any], says: str) -> None:
@@ -96,13 +96,13 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"times": -1}, "-1 is no number of times"),
-        ({"times": 1.5}, "1.5 is no number of times"),
-        ({"times": True}, "True is no number of times"),
+        ({"times": -1}, "-1 is not a number of times"),
+        ({"times": 1.5}, "1.5 is not a number of times"),
+        ({"times": True}, "True is not a number of times"),
         ({"backoff": "linear"}, "backoff='linear' is not one of exponential, constant"),
         ({"delay": "soon"}, "delay='soon' is no length of time"),
-        ({"on": "ConnectionError"}, "on='ConnectionError' is no exception class"),
-        ({"on": (OSError, 3)}, "on=3 is no exception class"),
+        ({"on": "ConnectionError"}, "on='ConnectionError' is not an exception class"),
+        ({"on": (OSError, 3)}, "on=3 is not an exception class"),
     ],
 )
 def test_retries_that_make_no_sense(options: dict[str, Any], says: str) -> None:

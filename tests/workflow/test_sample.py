@@ -78,7 +78,7 @@ KEPT = {
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 2.0, float("nan")])
 def test_what_is_no_share(share: float) -> None:
-    with pytest.raises(UsageError, match="is no sample; it is a share of rows between 0 and 1"):
+    with pytest.raises(UsageError, match="is not a sample: give a share of rows between 0 and 1"):
         share_of(share)
 
 

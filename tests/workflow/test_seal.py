@@ -47,7 +47,7 @@ def scored(mod: tm.Predictor, wide: tm.Frame[Day]) -> tm.Scores:
 
 def line(function: Callable[..., Any]) -> str:
     """Where a function is."""
-    return f"test_declare.py:{function.__code__.co_firstlineno}"
+    return f"test_seal.py:{function.__code__.co_firstlineno}"
 
 
 def named(name: str, function: Any, **annotations: Any) -> Any:
@@ -268,9 +268,9 @@ FAULTS: dict[str, tuple[Callable[[tm.Workflow], object], str, str, str]] = {
     ),
     "a parameter that can't be told": (
         _model(params={"a": 1, "b": pl.LazyFrame()}),
-        "model 'mod': an edit of its parameter 'b' (of type polars.lazyframe.frame.LazyFrame) wouldn't be "
-        "seen: b: a LazyFrame is read when it runs; make it a DataFrame, or an input",
-        AT_MOD, "hand numbers, text, lists, dicts or arrays, and make the rest of them in the stage",
+        "model 'mod': a change of its parameter 'b' (of type polars.lazyframe.frame.LazyFrame) can't be "
+        "detected: b: a LazyFrame is read when it runs; make it a DataFrame, or an input",
+        AT_MOD, "pass numbers, text, lists, dicts or arrays, and build the rest in the stage",
     ),
     "an impure model": (
         _model(tm.impure(named("mod", mod))), "model 'mod' is marked with @tm.impure", AT_MOD,
@@ -313,7 +313,7 @@ def test_faults(name: str) -> None:
     declare(flow)
     (fault,) = faults_of(flow)
     assert (fault.message, fault.hint) == (message, hint)
-    assert fault.where == where or (where == "HERE" and fault.where.startswith("test_declare.py:"))
+    assert fault.where == where or (where == "HERE" and fault.where.startswith("test_seal.py:"))
 
 
 class Hiding(tm.Contract):
@@ -332,7 +332,7 @@ def test_a_rule_that_hides_what_it_does_is_told_once() -> None:
     flow.transform(named("y", wide, raw=tm.Frame[Hiding], **{"return": tm.Frame[Whole]}))
     (fault,) = faults_of(flow)
     assert fault.message == "rule drawn of contract Hiding draws random numbers without a seed"
-    assert fault.where.startswith("test_declare.py:")
+    assert fault.where.startswith("test_seal.py:")
 
 
 def test_an_annotation_that_is_no_python() -> None:
@@ -389,10 +389,10 @@ def test_only_functions_are_stages(thing: Any) -> None:
         DeclarationError, match=r"transform takes a function, not .*wrap it in a def"
     ) as caught:
         tm.Workflow("tides").transform(thing)
-    assert caught.value.faults[0].where.startswith("test_declare.py:")
+    assert caught.value.faults[0].where.startswith("test_seal.py:")
     with pytest.raises(DeclarationError) as caught:
         tm.Workflow("tides").model(seed=7)(thing)
-    assert caught.value.faults[0].where.startswith("test_declare.py:")
+    assert caught.value.faults[0].where.startswith("test_seal.py:")
 
 
 def test_in_a_notebook_a_cell_that_is_run_again_replaces_what_it_declared() -> None:

@@ -761,7 +761,7 @@ class TestDeclaring:
             ({"gives": "Int64"}, "gives='Int64' is no type of Polars"),
             ({"gives": None}, "gives=None is no type of Polars"),
             ({"price": "much"}, "price='much' is no price"),
-            ({"rate": "fast"}, "rate='fast' is no rate of calls"),
+            ({"rate": "fast"}, "rate='fast' is not a rate of calls"),
             ({"batch": 0}, "batch=0 is no number from 1 on"),
             ({"concurrency": True}, "concurrency=True is no number from 1 on"),
             ({"version": 1}, "version=1 is no text"),

@@ -496,4 +496,4 @@ def test_check_tells_what_is_wrong_with_a_source(tmp_path: Path) -> None:
     first, second = caught.value.faults
     assert first.message == "the query begins with 'DROP'"
     assert "tides.py" in first.where
-    assert second.message == "the url sqlite: names nothing"
+    assert second.message == "the URL sqlite: names no database"
