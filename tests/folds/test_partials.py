@@ -147,9 +147,9 @@ PART = pl.col("delay")
 @pytest.mark.parametrize(
     ("fold", "message"),
     [
-        (tm.fold("origin", **PLAIN), "doesn't say which input is folded"),
-        ({"flight": tm.fold("origin")}, r"a fold of 'flight', which is not one of its inputs"),
-        ({"flights": "origin"}, "is not what tm.fold"),
+        (tm.fold("origin", **PLAIN), "doesn't map inputs to folds"),
+        ({"flight": tm.fold("origin")}, r"fold of 'flight', which is not one of its inputs"),
+        ({"flights": "origin"}, "is not a tm.fold"),
         (
             {"flights": tm.fold("orgin", n=tm.fold.count())},
             "Flights has no column 'orgin' .*'origin'",

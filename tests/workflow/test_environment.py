@@ -18,7 +18,9 @@ def test_names(name: str) -> None:
     ["", ".", "..", "../x", "x/y", "x\\y", ".x", "-x", " ", "a b", "a\n", "a\0", "café", "a" * 65],
 )
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(UsageError, match="is not a valid name of an environment: use 1 to 64") as caught:
+    with pytest.raises(
+        UsageError, match="is not a valid name of an environment: use 1 to 64"
+    ) as caught:
         environment_of(name)
     assert str(caught.value).startswith(repr(name))
 

@@ -208,7 +208,7 @@ def test_all_of_it_at_once() -> None:
 def test_reads_that_are_none() -> None:
     flow = workflow()
     flow.declared[-1].options["reads"] = ["id"]  # type: ignore[index]
-    with pytest.raises(DeclarationError, match="reads='id' is not what a contract's reads"):
+    with pytest.raises(DeclarationError, match="reads='id' was not made by a contract's reads"):
         seal(flow)
 
 

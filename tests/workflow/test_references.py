@@ -77,7 +77,10 @@ def test_a_table_that_no_stage_gives() -> None:
 
 def test_a_table_that_several_stages_give() -> None:
     [fault] = faults(ships, ports, harbours)
-    assert "is produced by several stages: ports, harbours; name one: References(..., stage='ports')" in fault
+    assert (
+        "is produced by several stages: ports, harbours; name one: References(..., stage='ports')"
+        in fault
+    )
 
 
 def test_a_stage_that_gives_something_else() -> None:
@@ -89,7 +92,7 @@ def test_what_may_be_hidden_by_another_fault_is_not_told() -> None:
     def unclear() -> Any: ...
 
     [fault] = faults(ships, unclear)
-    assert "'unclear' does not say what it returns" in fault
+    assert "'unclear' has no valid return annotation" in fault
 
 
 def test_tables_that_refer_to_each_other() -> None:

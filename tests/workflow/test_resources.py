@@ -78,8 +78,14 @@ def test_resources_are_read() -> None:
             {"lane": "thread", "memory": "1GB"},
             "memory=, timeout= and gpus= can't be enforced in a thread",
         ),
-        ({"lane": "thread", "timeout": 1}, "memory=, timeout= and gpus= can't be enforced in a thread"),
-        ({"lane": "thread", "gpus": 1}, "memory=, timeout= and gpus= can't be enforced in a thread"),
+        (
+            {"lane": "thread", "timeout": 1},
+            "memory=, timeout= and gpus= can't be enforced in a thread",
+        ),
+        (
+            {"lane": "thread", "gpus": 1},
+            "memory=, timeout= and gpus= can't be enforced in a thread",
+        ),
     ],
 )
 def test_resources_that_make_no_sense(options: dict[str, Any], says: str) -> None:

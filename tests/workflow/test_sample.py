@@ -126,7 +126,7 @@ def test_columns_that_there_are_not(said: Any) -> None:
     other = tm.Workflow("wrong")
     other.ingest(sample_by=said)(orders)
     with pytest.raises(
-        DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"
+        DeclarationError, match=r"ingest 'orders': sample_by=.* is not a column of Orders"
     ):
         seal(other)
 

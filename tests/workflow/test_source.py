@@ -41,7 +41,11 @@ def test_a_query_only_reads(query: str) -> None:
         ("SELECT 1", "postgre://sesame@host/a", ["did you mean 'postgresql'?"]),
         ("SELECT 1", "sesame", ["there is: sqlite, postgresql, duckdb, mysql, env"]),
         ("SELECT 1", "env:", ["the URL env: names no database (write env:DATABASE_URL)"]),
-        ("DROP", "sqlite:///", ["the query begins with 'DROP'", "the URL sqlite: names no database"]),
+        (
+            "DROP",
+            "sqlite:///",
+            ["the query begins with 'DROP'", "the URL sqlite: names no database"],
+        ),
     ],
 )
 def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:

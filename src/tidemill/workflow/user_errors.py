@@ -1,4 +1,4 @@
-"""What went wrong in user code, in words that lead to the line."""
+"""Turn exceptions of user code into errors that point at the user's line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tidemill.core.errors import StepError, said_by
 from tidemill.core.partition import WHOLE
 from tidemill.workflow.stage import Stage
 
-# Frames of the engine lead nowhere: what the user wrote is above and below them.
+# Frames of Tidemill and Polars don't help users: their own code is above and below them.
 _TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
 _OURS = (_TIDEMILL, "/site-packages/polars/")
 
 
 def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
-    """An error of user code as the user should see it: what, where, and only their own frames."""
+    """Return an exception of user code as a StepError: what, where, and a traceback of user frames only."""
     place = "" if partition == WHOLE else f" {partition}"
     frames = [
         frame
