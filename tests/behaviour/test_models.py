@@ -171,10 +171,10 @@ def test_train_forces_and_the_same_model_again_changes_nothing(sea: Sea) -> None
 
 
 TRIGGERS = [
-    ("tm.new_data()", 1, "what it reads changed"),
-    ("tm.volume(0.5)", 2, "4 rows came since it was trained on 8"),
+    ("tm.new_data()", 1, "its inputs changed"),
+    ("tm.volume(0.5)", 2, "4 new rows since it was trained on 8"),
     ('tm.every("3d")', 3, f"data went from {day(3)} to {day(6)}, at least 3d"),
-    ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 rows came since it was trained on 8"),
+    ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 new rows since it was trained on 8"),
 ]
 
 
@@ -500,7 +500,7 @@ def test_a_model_is_not_fed_what_it_was_not_trained_on_until_it_is_trained_anew(
     [message] = receipt.messages
     assert message.startswith(f"out {day(WINDOW)}: model ")
     assert (
-        "was trained on Features 1.0.0 and is not fed Features 1.0.0: x: unit deg C, now F"
+        "was trained on Features 1.0.0 and can't be fed Features 1.0.0: x: unit deg C, now F"
         in message
     )
     assert "`tidemill run --train model`" in message

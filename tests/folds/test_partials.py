@@ -158,7 +158,7 @@ PART = pl.col("delay")
         ({"flights": tm.fold(n=tm.fold.sum("origin"))}, "Polars can't compute"),
         (
             {"flights": tm.fold("origin", n=tm.fold.mergeable(partial=PART, merge=pl.Expr.sum))},
-            "n: its partial gives several values of a group",
+            "n: its partial has several values per group",
         ),
         (
             {
@@ -166,15 +166,15 @@ PART = pl.col("delay")
                     "origin", n=tm.fold.mergeable(partial=PART.sum(), merge=lambda p: p)
                 )
             },
-            "n: its merge gives several values of a group",
+            "n: its merge has several values per group",
         ),
         (
             {"flights": tm.fold(n=tm.fold.mergeable(partial=PART.sum(), merge=pl.Expr.count))},
-            "n: merge gives UInt32, and a partial is Float64",
+            "n: merge returns UInt32, but a partial is Float64",
         ),
         (
             {"flights": tm.fold(n=tm.fold.mergeable(partial=PART.mean(), merge=pl.Expr.mean))},
-            "doesn't merge: of the same rows, it gives .* at once and .* in two partitions",
+            "doesn't merge: for the same rows, it gives .* at once and .* in two partitions",
         ),
         (
             {"flights": tm.fold("origin", n=tm.fold.max(PART.rank()))},
@@ -190,20 +190,20 @@ PART = pl.col("delay")
         ),
         (
             {"flights": tm.fold(n=tm.fold.sum(PART.map_elements(abs, return_dtype=pl.Float64)))},
-            "isn't all in expressions of Polars: python",
+            "is not only Polars expressions: python",
         ),
         (
             {"flights": tm.fold(n=tm.fold.sum(sum((PART for _ in range(600)), PART)))},
-            "its partial can't be told: the query is nested too deep",
+            "its partial can't be analysed: the query is nested too deep",
         ),
-        ({"flights": tm.fold(n=tm.fold.max(PART.shuffle()))}, "expressions of Polars: unseeded"),
+        ({"flights": tm.fold(n=tm.fold.max(PART.shuffle()))}, "is not only Polars expressions: unseeded"),
         (
             {
                 "flights": tm.fold(
                     n=tm.fold.mergeable(partial=PART.unique().first(), merge=pl.Expr.max)
                 )
             },
-            "gives other values of the same rows",
+            "isn't deterministic",
         ),
     ],
 )

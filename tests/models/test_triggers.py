@@ -48,7 +48,7 @@ BETTER_IS_MORE = degraded("mae", by=0.05, higher_is_better=True)
 CHANGED = "contract of features went from 1.0.0 to 2.0.0"
 CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
     (None, facts(rows=999), ()),
-    (new_data(), facts(), ("what it reads changed",)),
+    (new_data(), facts(), ("its inputs changed",)),
     # An error may grow by its share, not by more.
     (WORSE, facts(now=10.5), ()),
     (WORSE, facts(now=10.6), ("mae of the live model went from 10 to 10.6",)),
@@ -68,7 +68,7 @@ CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
     (contract_changed(), facts(), ()),
     (contract_changed(), facts(version="2.0.0"), (CHANGED,)),
     (volume(0.5), facts(rows=11), ()),
-    (volume(0.5), facts(rows=12), ("12 rows came since it was trained on 24",)),
+    (volume(0.5), facts(rows=12), ("12 new rows since it was trained on 24",)),
     (every("7d"), facts(anchor="2013-03-13"), ()),
     (every("7d"), facts(anchor="2013-03-14"), ("data went from 2013-03-07 to 2013-03-14, at least 7d",)),
     (every("1mo"), facts(anchor="2013-04-06"), ()),
@@ -81,12 +81,12 @@ CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
     (every("7d"), facts(anchor=""), ()),
     (any_of(WORSE, volume(0.5)), facts(), ()),
     (any_of(WORSE, contract_changed(), volume(0.5)), facts(version="2.0.0", rows=12),
-     (CHANGED, "12 rows came since it was trained on 24")),
+     (CHANGED, "12 new rows since it was trained on 24")),
     (all_of(contract_changed(), volume(0.5)), facts(version="2.0.0"), ()),
     (all_of(contract_changed(), volume(0.5)), facts(version="2.0.0", rows=12),
-     (CHANGED, "12 rows came since it was trained on 24")),
+     (CHANGED, "12 new rows since it was trained on 24")),
     (any_of(all_of(contract_changed(), WORSE), new_data()), facts(version="2.0.0"),
-     ("what it reads changed",)),
+     ("its inputs changed",)),
     (all_of(), facts(version="2.0.0"), ()),
     (any_of(), facts(version="2.0.0"), ()),
 ]  # fmt: skip

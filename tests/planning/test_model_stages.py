@@ -158,12 +158,12 @@ def test_new_days_make_it_outdated_and_only_the_live_model_is_scored_again() -> 
 
 TRIGGERS = [
     (None, 30, ()),
-    (new_data(), 9, ("what it reads changed",)),
+    (new_data(), 9, ("its inputs changed",)),
     (every("3d"), 10, ()),
     (every("3d"), 11, ("data went from 2013-03-06 to 2013-03-09, at least 3d",)),
     # Of the days that came into the window, only those that are published can be counted.
     (volume(0.5), 9, ()),
-    (any_of(volume(0.5), every("3d")), 10, ("20 rows came since it was trained on 40",)),
+    (any_of(volume(0.5), every("3d")), 10, ("20 new rows since it was trained on 40",)),
     (contract_changed(), 30, ()),
 ]
 

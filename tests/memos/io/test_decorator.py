@@ -781,8 +781,8 @@ class TestDeclaring:
         for function, words in (
             (none, "none has no arguments"),
             (extra, "argument more of extra can't take a column"),
-            (default, "more of default is no argument"),
-            (many, "numbers of many is no argument"),
+            (default, "argument more of default can't take a column"),
+            (many, "argument numbers of many can't take a column"),
             (3, "it takes a def, not 3"),
         ):
             with pytest.raises(DeclarationError, match=words):
