@@ -85,8 +85,9 @@ class Ledger(Protocol):
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
         """Append all events or none in one durable transaction; return the sequence number of the last.
 
-        Raises ConflictError if the guard doesn't hold, or if a schedule's tick or the key of a pending
-        effect exists already.
+        Raises ConflictError if the guard doesn't hold, or if an event contradicts recorded ones: a run, an
+        environment, a tick or the key of a pending effect exists already, or something ends that never
+        began. Raises StorageError if the disk fails, or if an object that is bound isn't stored.
         """
 
     def acquire(
