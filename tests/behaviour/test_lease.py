@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import STAGES, Before, Tides, day, everything, rebuilt
+from tests.support.waiting import PATIENCE_S, until
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.event import RunEnded
 from tidemill.ledger.io import lease_holder as holder
@@ -22,8 +23,8 @@ from tidemill.ledger.run import Status
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Tools
-from tidemill.runs.io import published_view as tenure
-from tidemill.runs.io import ready_queue as turns
+from tidemill.runs.io import claims as turns
+from tidemill.runs.io import lease as tenure
 from tidemill.runs.io.idle_run import peak_rss
 from tidemill.runs.io.lease import Heartbeat, take_lease
 
@@ -36,7 +37,7 @@ def tides(tmp_path: Path) -> Tides:
     return tides
 
 
-def held(tools: Tools, by: Mapping[str, str], ttl: float = 30.0) -> Lease:
+def held(tools: Tools, by: Mapping[str, str], ttl: float = 3600.0) -> Lease:
     """A lease that somebody else has taken."""
     return tools.ledger.acquire(
         "run:prod", by, now=tools.clock(), ttl=ttl, dead=lambda holder: False
@@ -60,7 +61,7 @@ def test_a_second_run_may_wait(tides: Tides) -> None:
     lease = held(project.tools, this_process("tidemill run"))
     timer = threading.Timer(0.3, project.tools.ledger.release, [lease])
     timer.start()
-    assert tides.ok(wait_s=60) == everything([0, 1, 2])
+    assert tides.ok(wait_s=PATIENCE_S) == everything([0, 1, 2])
     timer.join()
 
 
@@ -71,7 +72,7 @@ def test_waiting_ends(tides: Tides) -> None:
 
 
 def test_the_lease_of_a_process_that_died_is_taken_at_once(tides: Tides) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     by = {**this_process("tidemill run"), "pid": str(child.pid)}
     by["started"] = holder._started(child.pid)
     held(tides.open().tools, by)
@@ -79,8 +80,7 @@ def test_the_lease_of_a_process_that_died_is_taken_at_once(tides: Tides) -> None
         tides.run()
     child.kill()
     # Not waited for yet, it is a zombie: its number is taken, but it has ended.
-    while not is_dead(by):
-        time.sleep(0.01)
+    until(lambda: is_dead(by))
     assert child.wait() != 0
     assert is_dead(by)
     assert tides.ok() == everything([0, 1, 2])
@@ -92,7 +92,7 @@ def test_another_host_is_believed_until_its_lease_ends(tides: Tides) -> None:
     held(tides.open().tools, {**this_process("tidemill run"), "host": "elsewhere"})
     with pytest.raises(ConflictError, match="host elsewhere"):
         tides.run()
-    now += 31
+    now += 3601
     assert tides.ok() == everything([0, 1, 2])
 
 
@@ -213,7 +213,7 @@ def test_a_heartbeat_outlives_a_disk_that_is_full_for_a_while(
     tools = tides.open().tools
     renewals = Renewals(tools, full)
     beat = take_lease(replace(tools, ledger=renewals), "prod", this_process("tidemill run"), 0)  # type: ignore[arg-type]
-    assert renewals.enough.wait(30)
+    assert renewals.enough.wait(PATIENCE_S)
     beat.close()
 
 
@@ -226,7 +226,7 @@ def test_a_heartbeat_stops_when_the_lease_is_lost(
     tools.ledger.release(mine)
     other = held(tools, this_process("tidemill run"))
     beat = Heartbeat(tools, mine)
-    beat._thread.join(30)
+    beat._thread.join(PATIENCE_S)
     assert not beat._thread.is_alive()
     beat.close()
     # The one that has it keeps it.

@@ -48,7 +48,7 @@ def test_a_class_becomes_a_record() -> None:
     assert (spec.rows, spec.budget) == (Rows(min=2, max=9), Budget(max_bad=0.1))
     assert spec.unknown_columns == "drop"
     assert spec.description == "One row per departure."
-    assert spec.place.startswith("test_contract.py:")
+    assert spec.place.startswith("test_spec.py:")
     (declared,) = spec.rules
     assert (declared.name, declared.on_fail) == ("agree", "warn")
     assert Flights.flight.name == "flight"
@@ -185,7 +185,7 @@ def test_a_contract_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ContractError, match=says) as caught:
         declare(body, **arguments)
-    assert "test_contract.py:" in str(caught.value)
+    assert "test_spec.py:" in str(caught.value)
     assert "contract X: " in str(caught.value)
 
 

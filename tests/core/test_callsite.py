@@ -14,7 +14,7 @@ def declared() -> str:
 def test_the_place_is_the_callers() -> None:
     frame = inspect.currentframe()
     assert frame is not None
-    assert declared() == f"test_place.py:{frame.f_lineno}"
+    assert declared() == f"test_callsite.py:{frame.f_lineno}"
 
 
 def test_a_deeper_place() -> None:
@@ -26,7 +26,7 @@ def test_a_deeper_place() -> None:
 
     frame = inspect.currentframe()
     assert frame is not None
-    assert middle() == f"test_place.py:{frame.f_lineno}"
+    assert middle() == f"test_callsite.py:{frame.f_lineno}"
 
 
 def test_only_the_files_own_name_on_every_system() -> None:

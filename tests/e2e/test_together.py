@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.behaviour.test_claims import Branch
 from tests.e2e.test_crash import SLOW, command_line, start
 from tests.support.tides import STAGES, Tides, day, rebuilt
+from tests.support.waiting import until
 from tidemill.ledger.event import Attempted, Event, RunEnded
 from tidemill.ledger.run import Outcome, Status
 
@@ -50,16 +48,6 @@ class Watch:
                 if outcome is Outcome.OK
             }
         )
-
-
-def until(happened: Callable[[], bool], *processes: subprocess.Popen[str]) -> None:
-    """Until something has happened, while the processes are at work."""
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < deadline
-        for process in processes:
-            assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
 
 
 def test_two_environments_share_the_work(tmp_path: Path) -> None:
@@ -119,7 +107,7 @@ def test_two_runs_of_one_environment(tmp_path: Path) -> None:
     tides = command_line(tmp_path / "project", SLOW, 5)
     watch = Watch(tides)
     (tides.root / "slow").touch()
-    both = [start(tides.root, "--wait", "120s") for _ in range(2)]
+    both = [start(tides.root, "--wait", "600s") for _ in range(2)]
     until(lambda: watch.ran("prod").total() == 9, *both)
     (tides.root / "slow").unlink()
     said = [process.communicate() for process in both]

@@ -1,6 +1,9 @@
-"""Where the end of a try stands among the lines of a run."""
+"""The order of the lines in the log of a run, with the ends of tries."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -42,11 +45,11 @@ def test_never_before_its_own_last_line_nor_after_the_next_try_began() -> None:
     lines.append(line(2.0, "b again", "b", 2))
     assert told(with_ends(lines, [(9.0, failed), (9.0, silent)])) == [
         (1.0, "stdout", "first"),
-        (2.0, "stdout", "b again"),
-        (2.0, "retried", "no answer"),
         (3.0, "stdout", "last"),
         (3.0, "retried", "no answer"),
         (3.5, "stdout", "again"),
+        (2.0, "retried", "no answer"),
+        (2.0, "stdout", "b again"),
     ]
 
 
@@ -73,7 +76,84 @@ def test_what_a_gate_said_comes_with_its_end() -> None:
     assert end.text == "approved\n1.00 s, 0 rows"
 
 
+def test_a_step_ends_before_the_next_one_begins_however_late_that_was_recorded() -> None:
+    lines = [line(1.0, "one"), line(1.5, "two", "b"), line(1.7, "three", "b")]
+    for recorded in (1.0, 1.6, 9.0):
+        ended = [(recorded, attempt(wall_s=5.0)), (recorded, attempt("b", wall_s=5.0))]
+        assert [(x.stage, x.stream) for x in with_ends(lines, ended)] == [
+            ("a", "stdout"),
+            ("a", END),
+            ("b", "stdout"),
+            ("b", "stdout"),
+            ("b", END),
+        ]
+
+
+def test_steps_at_work_together_are_not_mixed() -> None:
+    lines = [line(1.0, "one", "b"), line(1.1, "one", "a"), line(1.2, "two", "b")]
+    ended = [(2.0, attempt("a")), (2.0, attempt("b"))]
+    assert [x.stage for x in with_ends(lines, ended)] == ["b", "b", "b", "a", "a"]
+
+
+def test_a_line_of_an_unknown_step_stands_alone_by_its_time() -> None:
+    unknown = [
+        replace(line(at, "of a thread", stage), partition="") for at, stage in ((2, ""), (4, "b"))
+    ]
+    lines = [line(1.0, "one"), unknown[0], line(2.5, "two"), line(3.0, "one", "b"), unknown[1]]
+    found = with_ends(lines, [(9.0, attempt()), (9.0, attempt("b"))])
+    assert [(x.at, x.stream) for x in found if x.stream != END] == [
+        (1.0, "stdout"),
+        (2.5, "stdout"),
+        (2, "stdout"),
+        (3.0, "stdout"),
+        (4, "stdout"),
+    ]
+    assert found[2].stream == found[5].stream == END
+
+
 TIMES = st.floats(0, 100)
+STEPS = st.sampled_from("abc")
+# The time and wall seconds with which the ledger recorded each of the tries.
+RECORDED = st.lists(st.tuples(TIMES, TIMES), min_size=9, max_size=9)
+
+
+@given(st.lists(st.tuples(TIMES, STEPS, st.integers(1, 3))), RECORDED, RECORDED)
+def test_a_step_by_its_tries_and_a_try_by_its_lines_whenever_its_end_was_recorded(
+    said: list[tuple[float, str, int]],
+    recorded: list[tuple[float, float]],
+    later: list[tuple[float, float]],
+) -> None:
+    # Whatever the clocks say of the tries, one begins when the one before it has ended.
+    said.sort(key=lambda one: one[0])
+    numbers = {step: iter(sorted(n for _, x, n in said if x == step)) for step in "abc"}
+    lines = [line(at, str(n), step, next(numbers[step])) for n, (at, step, _) in enumerate(said)]
+
+    def shown(times: list[tuple[float, float]]) -> list[Line]:
+        tries = [(step, number) for step in "abc" for number in (1, 2, 3)]
+        spoke = {found.of for found in lines}
+        return with_ends(
+            lines,
+            [
+                (at, attempt(step, number=number, wall_s=wall))
+                for (step, number), (at, wall) in zip(tries, times, strict=True)
+                if (step, "p", number) in spoke
+            ],
+        )
+
+    found = shown(recorded)
+    by_step = [
+        x for step in dict.fromkeys(line.stage for line in lines) for x in lines if x.stage == step
+    ]
+    assert [x for x in found if x.stream != END] == by_step
+    # Each try that said something ends once, right after its last line.
+    for one, following in pairwise([*found, None]):
+        assert one is not None
+        last = following is None or one.of != following.of
+        assert (one.stream == END) == last
+    assert [(x.of, x.text) for x in shown(later) if x.stream != END] == [
+        (x.of, x.text) for x in found if x.stream != END
+    ]
+    assert [(x.of, x.stream) for x in shown(later)] == [(x.of, x.stream) for x in found]
 
 
 @given(st.lists(st.tuples(TIMES, st.integers(1, 3))), st.lists(st.tuples(TIMES, TIMES), max_size=3))
@@ -93,8 +173,12 @@ def test_all_is_there_in_order_and_each_try_ends_after_what_it_said(
     ]
     found = with_ends(lines, tries)
     assert [x for x in found if x.stream != END] == lines
-    assert [x.at for x in found] == sorted(x.at for x in found)
+    assert len(found) == len(lines) + len(tries)
+    assert [x.attempt for x in found] == sorted(x.attempt for x in found)
     for end in (x for x in found if x.stream == END):
         later = found[found.index(end) + 1 :]
-        same = [x for x in later if x.of == end.of and x.stream != END and x.at > end.at]
-        assert not same
+        assert not [x for x in later if x.of == end.of]
+        own = [x.at for x in found if x.of == end.of]
+        assert [x.at for x in lines if x.of == end.of] == sorted(own)[: len(own) - 1]
+        following = [x.at for x in lines if x.attempt == end.attempt + 1]
+        assert not following or end.at <= following[0]

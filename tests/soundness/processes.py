@@ -70,7 +70,7 @@ class Commands(Player):
     def twice(self) -> list[tuple[int, str]]:
         """Two commands at once."""
         rng = Random(self._writes)
-        both = [self._start(rng, "--wait", "120s"), self._start(rng, "--wait", "120s")]
+        both = [self._start(rng, "--wait", "600s"), self._start(rng, "--wait", "600s")]
         return [_ended(process) for process in both]
 
     def run_elsewhere(self) -> tuple[int, str]:
@@ -110,7 +110,7 @@ def _arguments(options: Options) -> list[str]:
 
 
 def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out + err
 
 

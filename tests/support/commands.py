@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from tests.support.waiting import until
 from tidemill.cli import cli
 
 
@@ -56,16 +56,29 @@ def tidemill(*arguments: str) -> Ended:
     return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
 
 
-def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(
+    *arguments: str, cwd: Path, unhurried: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """`tidemill ARGUMENTS` as a process of its own."""
+    program = ["-c", UNHURRIED] if unhurried else ["-m", "tidemill"]
     return subprocess.run(
-        [sys.executable, "-m", "tidemill", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+# `tidemill` with more time to record an interrupt than any machine needs, before the watch ends it.
+UNHURRIED = """
+from functools import partial
+from tidemill import cli
+
+cli.leave_when_interrupted = partial(cli.leave_when_interrupted, 600.0)
+cli.main()
+"""
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -88,12 +101,15 @@ def in_labels(folder: Path, body: str) -> None:
 
 
 HOLD = """
-import contextlib, pathlib, time
-deaf = contextlib.suppress(KeyboardInterrupt) if DEAF else contextlib.nullcontext()
+import pathlib, time
 while pathlib.Path("hold").exists():
-    pathlib.Path("held").touch()
-    with deaf:
-        time.sleep(0.01)
+    try:
+        while pathlib.Path("hold").exists():
+            pathlib.Path("held").touch()
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        if not DEAF:
+            raise
 """
 
 
@@ -110,9 +126,7 @@ def held_run(
     command = [sys.executable, "-m", "tidemill", "run", "labels"]
     running = subprocess.Popen(command, cwd=folder, **popen)
     try:
-        while not (folder / "held").exists():
-            assert running.poll() is None
-            time.sleep(0.01)
+        until((folder / "held").exists, running)
         yield running
     finally:
         (folder / "hold").unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import subprocess
 import sys
 import threading
@@ -115,8 +116,8 @@ def test_a_set_of_parameters_is_the_same_in_every_process() -> None:
     here = digest({"columns": {"hour", "wind", "rush", "distance"}})
     for seed in "12":
         there = subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True,
-            check=True,
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert there.stdout.strip() == here
 

@@ -1,4 +1,4 @@
-"""How each try at a step ended, put among the lines that it said."""
+"""The log of a run: the lines of each step, and how its tries ended."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ _Spans = Mapping[Try, tuple[float, float]]
 def with_ends(
     lines: Sequence[Line], ended: Iterable[tuple[float, Attempt]], spoke: Collection[Try] = ()
 ) -> list[Line]:
-    """The lines in the order of time, and where each try ended that said something or came to nothing.
+    """The lines step by step, each try followed by how it ended, if it said something or came to nothing.
 
     `ended` are attempts with the times at which they were recorded; `spoke` are tries that said
-    something in lines that came before.
+    something in lines that came before. Steps stand in the order in which they began. A line whose
+    step is unknown stands alone, by its time.
     """
+    lines = sorted(lines, key=lambda line: line.at)
     spans: dict[Try, tuple[float, float]] = {}
     for line in lines:
-        first, last = spans.get(line.of, (line.at, line.at))
-        spans[line.of] = min(line.at, first), max(line.at, last)
-    ends = _ends(ended, spans, {*spoke, *spans})
-    # Of equal times the end comes last: sorting keeps the order.
-    return sorted([*lines, *ends], key=lambda line: line.at)
+        first, _ = spans.get(line.of, (line.at, line.at))
+        spans[line.of] = first, line.at
+    # Of one step by its tries, of one try in the order of time, the end last: sorting keeps that order.
+    # The time of an end is an estimate, so it decides nothing as soon as the step has lines.
+    blocks: dict[object, list[Line]] = {}
+    for number, line in enumerate([*lines, *_ends(ended, spans, {*spoke, *spans})]):
+        step = (line.stage, line.partition) if line.partition else number
+        blocks.setdefault(step, []).append(line)
+    in_order = sorted(blocks.values(), key=lambda block: block[0].at)
+    return [line for block in in_order for line in sorted(block, key=lambda line: line.attempt)]
 
 
 def _ends(

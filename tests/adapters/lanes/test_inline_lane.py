@@ -20,7 +20,7 @@ def executor() -> Iterator[Inline]:
 
 
 class TestInline(ExecutorSuite):
-    pass
+    blockers = ()
 
 
 @pytest.mark.parametrize("limit", [{"timeout_s": 1.0}, {"memory": 10}, {"gpus": 1}])

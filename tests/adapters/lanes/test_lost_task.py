@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import until
 from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.ports.execution import Fate
-from tidemill.testing.suites.executor import PATIENCE_S, done, task
+from tidemill.testing.suites.executor import done, task
 from tidemill.testing.suites.executor_processes import is_gone
 
 needs_proc = pytest.mark.skipif(
@@ -63,9 +63,8 @@ def test_nothing_outlives_a_parent_that_is_killed(function: str, tmp_path: Path)
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
-        end = time.monotonic() + PATIENCE_S
-        while function != "deaf" and not _told(note) and time.monotonic() < end:
-            time.sleep(0.01)
+        if function != "deaf":
+            until(lambda: _told(note), parent)
         parent.kill()
     assert is_gone(worker)
     if function != "deaf":
@@ -89,8 +88,8 @@ with ProcessLane(max_workers=1, classes={"nice": WorkerClass(niceness=19)}) as l
     events = done(
         lane,
         task("1", "niceness", worker_class="nice"),
-        task("2", "hold", params=b"300000000", memory=100_000_000),
-        task("3", "sleep", params=b"60", timeout_s=0.1),
+        task("2", "hoard", params=b"300000000", memory=100_000_000),
+        task("3", "sleep", params=b"600", timeout_s=0.1),
         task("4", "die", params=b"SIGKILL"),
     )
 print(os.geteuid(), *[event.fate for event in events])
@@ -144,7 +143,7 @@ def _held() -> tuple[int, int, int, int]:
 
 def test_what_a_lost_task_wrote_last_is_told(tmp_path: Path) -> None:
     output = tmp_path / "logs" / "workers"
-    with ProcessLane(max_workers=1, idle_s=0.1, output=output) as lane:
+    with ProcessLane(max_workers=1, idle_s=600, output=output) as lane:
         assert not output.exists()
         done(lane, task("1", "shout", params=b"100"))
         lost, mute, fault = done(

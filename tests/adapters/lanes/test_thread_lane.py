@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.waiting import until
 from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Fate
-from tidemill.testing.suites.executor import PATIENCE_S, ExecutorSuite, done, fates, started, task
+from tidemill.testing.suites.executor import ExecutorSuite, done, fates, kept_busy, started, task
+from tidemill.testing.suites.executor_sharing import until_ended
 
 
 @pytest.fixture
@@ -40,18 +43,19 @@ def test_a_lane_that_can_do_nothing_is_refused(most: int, idle_s: float) -> None
         ThreadLane(max_workers=most, idle_s=idle_s)
 
 
-def test_threads_come_with_tasks_and_go_when_idle(executor: ThreadLane) -> None:
+def test_threads_come_with_tasks_and_go_when_idle(executor: ThreadLane, tmp_path: Path) -> None:
     before = threading.active_count()
-    executor.submit(task("1", "sleep", params=b"0.05"))
-    assert executor.capacity().live == 1
-    for number in range(5):
-        executor.submit(task(f"{number} of many", "sleep", params=b"0.05"))
-    fates(executor, ["1", *(f"{number} of many" for number in range(5))])
-    held = executor.capacity()
-    assert (held.live, held.waiting, held.max_workers) == (2, 0, 2)
-    end = time.monotonic() + PATIENCE_S
-    while executor.capacity().live and time.monotonic() < end:
-        time.sleep(0.05)
+    many = [f"{number} of many" for number in range(6)]
+    with kept_busy(executor, tmp_path / "gate", "1"):
+        assert executor.capacity().live == 1
+        with kept_busy(executor, tmp_path / "other", "2"):
+            for name in many:
+                executor.submit(task(name, "sleep", params=b"0.05"))
+            held = executor.capacity()
+            assert (held.live, held.waiting, held.max_workers) == (2, 6, 2)
+    fates(executor, ["1", "2", *many])
+    assert executor.capacity().waiting == 0
+    until(lambda: not executor.capacity().live)
     held = executor.capacity()
     assert (held.live, held.busy, threading.active_count()) == (0, 0, before)
     assert 0.3 <= held.busy_s <= held.held_s
@@ -67,12 +71,10 @@ def test_what_is_at_work_goes_on_when_it_is_cancelled(executor: ThreadLane) -> N
 
 def test_a_large_task_waits_for_room_and_has_it_to_itself(executor: ThreadLane) -> None:
     sizes = {"1": 1, "2": 7, "3": 1}
-    events = done(
-        executor, *(task(n, "sleep", params=b"0.4", cpus=size) for n, size in sizes.items())
-    )
-    begun = [event.at - event.wall_s for event in events]
-    assert begun[1] >= events[0].at - 0.01
-    assert begun[2] >= events[1].at - 0.01
+    for name, size in sizes.items():
+        executor.submit(task(name, "sleep", params=b"0.1", cpus=size))
+    told = [(event.task, event.fate) for event in until_ended(executor, sizes)]
+    assert told == [(name, fate) for name in sizes for fate in (Fate.STARTED, Fate.OK)]
 
 
 def test_that_no_thread_can_start_is_told(

@@ -379,7 +379,7 @@ def test_what_stands_in_the_block_itself() -> None:
     with Watch() as watch:
         open(__file__).close()
         line = sys._getframe().f_lineno - 1
-    assert watch.touches == (Touch(name="open", kind="reads", where=f"test_watch.py:{line}"),)
+    assert watch.touches == (Touch(name="open", kind="reads", where=f"test_call_watch.py:{line}"),)
 
 
 # A NumPy generator of the old kind asks for a seed even if it is given one.

@@ -93,7 +93,7 @@ def test_what_changed_is_named_by_what_led_to_it() -> None:
     TABLE["a"].pop()
     assert keeper is not None
     assert keeper.name == "TABLE"
-    assert keeper.where.startswith("test_code_state.py:")
+    assert keeper.where.startswith("test_mutable_state.py:")
     assert state.changed() is None
     LOOSE.n = 7
     keeper = state.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def test_digests_are_the_same_in_another_process() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONHASHSEED": "2024", "POLARS_MAX_THREADS": "1"},
+        env={**os.environ, "PYTHONHASHSEED": "2024", "POLARS_MAX_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tidemill.cli.terminal import interrupt
 from tidemill.cli.terminal.interrupt import leave_when_interrupted
 
 
@@ -33,6 +34,10 @@ def test_another_signal_is_none_of_its_business(left: queue.Queue[int]) -> None:
     signal.signal(signal.SIGUSR1, before)
     assert left.get(timeout=60) == 130
     assert left.empty()
+
+
+def test_it_waits_for_less_than_a_second() -> None:
+    assert interrupt.GRACE_SECONDS + interrupt._SOON_S < 1
 
 
 def test_the_watch_ends() -> None:

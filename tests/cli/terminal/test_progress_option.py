@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tests.support.commands import held_run, process
 from tests.support.screen import Screen
+from tests.support.waiting import PATIENCE_S
 from tidemill.cli.terminal.interrupt import INTERRUPTED
 
 
@@ -18,6 +20,7 @@ def read_until(terminal: int, pattern: bytes) -> bytes:
     """What was written to a terminal until there is something in it."""
     seen = b""
     while not re.search(pattern, seen, re.DOTALL):
+        assert select.select([terminal], [], [], PATIENCE_S)[0], seen
         seen += os.read(terminal, 4096)
     return seen
 
@@ -34,6 +37,8 @@ def shown(terminal: int, seen: bytes) -> list[str]:
     return screen.text
 
 
+# A terminal that tells no size: the environment does.
+TERMINAL = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
 # The day at which the stage stands that is held up, and the end of what was drawn.
 BAR = rb"labels [^\n]* 2026-.*\x1b\[3A"
 
@@ -41,8 +46,7 @@ BAR = rb"labels [^\n]* 2026-.*\x1b\[3A"
 def test_a_run_draws_on_a_real_terminal(fresh: Path) -> None:
     """Through a pty, with a stage that waits until its bar was drawn."""
     terminal, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm"}
-    with held_run(fresh, env=environment, stdout=subprocess.PIPE, stderr=side) as running:
+    with held_run(fresh, env=TERMINAL, stdout=subprocess.PIPE, stderr=side) as running:
         os.close(side)
         seen = read_until(terminal, BAR)
         (fresh / "hold").unlink()
@@ -57,8 +61,7 @@ def test_a_run_draws_on_a_real_terminal(fresh: Path) -> None:
 def test_a_run_that_leaves_at_once_leaves_no_bars(fresh: Path) -> None:
     """A long query hears no interrupt, so the process just ends, with its bars on the terminal."""
     terminal, side = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm"}
-    with held_run(fresh, deaf=True, env=environment, stdout=side, stderr=side) as running:
+    with held_run(fresh, deaf=True, env=TERMINAL, stdout=side, stderr=side) as running:
         os.close(side)
         seen = read_until(terminal, BAR)
         running.send_signal(signal.SIGINT)
@@ -86,7 +89,8 @@ def test_a_run_with_nothing_to_do_loads_nothing_for_it(fresh: Path) -> None:
     code = (
         "import sys; from tidemill.cli import cli\n"
         "cli.main(['run', 'sales'], standalone_mode=False)\n"
-        "print([m for m in ('live', 'bars', 'terminal') if f'tidemill.cli.{m}' in sys.modules])"
+        "names = ('live_progress', 'progress_bars', 'block')\n"
+        "print([name for name in names if f'tidemill.cli.terminal.{name}' in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=fresh, capture_output=True, text=True, check=False

@@ -518,7 +518,7 @@ def test_a_rule_that_raises_is_named(expression: pl.Expr, says: str) -> None:
     spec = contract({**PAIR, "fine": rule(pl.col("b") > 0), "r": rule(expression)})
     with pytest.raises(ContractError, match=says) as caught:
         judge(pl.DataFrame({"a": [1_000], "b": [1]}), spec)
-    assert str(caught.value).startswith("test_check.py:")
+    assert str(caught.value).startswith("test_checker.py:")
 
 
 CODED = {
@@ -586,7 +586,7 @@ def test_a_contract_that_can_not_be_checked_is_refused_without_data(
 ) -> None:
     with pytest.raises(ContractError, match=says) as caught:
         Checker(contract({**PAIR, **body}))
-    assert str(caught.value).startswith("test_check.py:")
+    assert str(caught.value).startswith("test_checker.py:")
 
 
 # --- values that must be unique

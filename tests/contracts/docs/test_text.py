@@ -50,7 +50,7 @@ class Orders(tm.Contract, version="1.2.0", key=("id",)):
 def test_a_contract_as_text() -> None:
     text = str(Orders.describe())
     head, columns, rules, wider = text.split("\n\n")
-    assert head.split("\n")[0].startswith("Orders 1.2.0 (test_description.py:")
+    assert head.split("\n")[0].startswith("Orders 1.2.0 (test_text.py:")
     assert head.split("\n")[1:3] == ["  One row <per> order.", '  And "no" more & no less.']
     assert "  key: id" in head
     assert columns.split("\n")[1].split() == [

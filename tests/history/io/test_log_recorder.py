@@ -485,7 +485,7 @@ class TestThreads:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
                     child.start()
-                child.join(30)
+                child.join(120)
             assert child.exitcode == 0
         assert placed(tmp_path) == [("a", "b", 1, "parent"), ("a", "b", 1, "child")]
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tests.support.tides import Tides, day, flow_of, rows_of
+from tests.support.waiting import PATIENCE_S
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.analysis.hashing.row_keys import keys_of
 from tidemill.core.errors import DeclarationError, StorageError, UsageError
@@ -26,6 +27,7 @@ from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
 from tidemill.memos.io import batched_calls as asking
 from tidemill.memos.io import batched_calls as standstill
+from tidemill.memos.io import in_memory as unkept
 from tidemill.memos.io import segments as shelf_module
 from tidemill.memos.io.decorator import Memo
 from tidemill.memos.io.in_memory import Unkept
@@ -326,24 +328,28 @@ def memo_of(function: Callable[..., Any], **terms: Any) -> Memo:
 
 
 class Counted:
-    """A function that counts rows and calls, and does what it is told to some rows."""
+    """A function that counts rows and calls, and does what it is told to some rows.
 
-    def __init__(self, mishaps: dict[int, Exception] | None = None) -> None:
+    Its first calls wait until so many are at work as `meeting` says.
+    """
+
+    def __init__(self, mishaps: dict[int, Exception] | None = None, meeting: int = 1) -> None:
         self.rows: list[int] = []
         self.calls: list[int] = []
-        self.at: list[float] = []
         self.busy = self.most = 0
         self.mishaps = mishaps or {}
         self._lock = threading.Lock()
+        self._meeting = threading.Barrier(meeting)
 
     def __call__(self, numbers: list[int]) -> list[int]:
         with self._lock:
-            self.at.append(time.monotonic())
             self.calls.append(len(numbers))
             self.rows += numbers
             self.busy += 1
             self.most = max(self.most, self.busy)
-        time.sleep(0.002)
+            meets = len(self.calls) <= self._meeting.parties
+        if meets:
+            self._meeting.wait(PATIENCE_S)
         with self._lock:
             self.busy -= 1
         for number in numbers:
@@ -358,6 +364,18 @@ class Counted:
             return counted(number)
 
         return memo_of(tens, model="test", **terms)
+
+
+class Turns(Unkept):
+    """Memos that note how long each call waits for its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def turn(self, space: str, every_s: float) -> float:
+        self.waits.append(super().turn(space, every_s))
+        return self.waits[-1]
 
 
 def ask(memo: Memo, numbers: Sequence[int], desk: Desk | None = None) -> list[int]:
@@ -398,17 +416,21 @@ class TestAsking:
         assert sorted(counted.rows) == list(range(700))
 
     def test_rows_are_asked_for_in_batches_several_at_once(self) -> None:
-        counted = Counted()
+        counted = Counted(meeting=2)
         assert ask(counted.memo(batch=3, concurrency=4), range(50)) == [n * 10 for n in range(50)]
         assert sorted(counted.calls) == [2] + [3] * 16
         assert 1 < counted.most <= 4
         assert sorted(counted.rows) == list(range(50))
 
-    def test_calls_are_as_far_apart_as_the_rate_says(self) -> None:
-        counted = Counted()
-        ask(counted.memo(batch=1, rate="50/s"), range(6))
-        # The one that was first need not be the first to begin.
-        assert max(counted.at) - min(counted.at) >= 0.09
+    def test_calls_are_as_far_apart_as_the_rate_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        counted, turns = Counted(), Turns()
+        # As if all turns were taken at the same moment.
+        monkeypatch.setattr(unkept, "time", Mock(time=lambda: 1_000.0))
+        begun = time.monotonic()
+        ask(counted.memo(batch=1, rate="50/s"), range(6), Desk(turns))
+        assert sorted(turns.waits) == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08, 0.1])
+        assert time.monotonic() - begun >= 0.099
+        assert len(counted.calls) == 6
 
     def test_transient_faults_are_tried_again(self) -> None:
         counted, left = Counted(), [ConnectionError(), TimeoutError()]

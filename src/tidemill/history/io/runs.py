@@ -61,7 +61,7 @@ class History:
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[Line]:
-        """What steps printed and logged, and how those ended that did, or that came to nothing.
+        """What steps printed and logged, step by step, and how they ended; silent successes are left out.
 
         UsageError when the run had no such step.
         """
@@ -72,7 +72,7 @@ class History:
         return [line for line in lines if _is_of(line, stage, partition)]
 
     def follow(self, run: str = LAST, stage: str = "", partition: str = "") -> Iterator[list[Line]]:
-        """The same while the run goes on: what is there, then what comes, until the run ends."""
+        """The lines so far, then new ones as they come, until the run ends; each batch is ordered by step."""
         info = self.run(run)
         told = _Told(self._ledger, self._logs, info.id)
         over = False

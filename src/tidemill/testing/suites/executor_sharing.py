@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Executor, Fate, Task, TaskEvent, WorkerClass
-from tidemill.testing.suites.executor import PATIENCE_S, done, fates, started, task
+from tidemill.testing.suites.executor import PATIENCE_S, done, fates, kept_busy, started, task
 
 MB = 1_000_000
 CLASSES = {
@@ -65,7 +66,7 @@ class SharingSuite:
 
     def test_a_class_without_room_holds_up_no_other(self, executor: Executor) -> None:
         for name in ("0", "1"):
-            slow = task(name, "sleep", params=b"60", worker_class="narrow", memory=60 * MB)
+            slow = task(name, "sleep", params=b"600", worker_class="narrow", memory=60 * MB)
             executor.submit(slow)
         started(executor, "0")
         assert done(executor, task("other"))[0].fate is Fate.OK
@@ -73,16 +74,22 @@ class SharingSuite:
         executor.cancel("0")
         assert {event.fate for event in fates(executor, "01").values()} == {Fate.CANCELLED}
 
-    def test_what_is_deferrable_delays_nothing_urgent(self, executor: Executor) -> None:
+    def test_what_is_deferrable_delays_nothing_urgent(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
         for name in ("0", "1"):
-            executor.submit(task(name, "sleep", params=b"60", worker_class="later"))
+            executor.submit(task(name, "sleep", params=b"600", worker_class="later"))
         started(executor, "0", "1")
         # All room is taken, and yet they begin, as many at once as there were without the others.
-        urgent = [task(f"urgent {number}", "sleep", params=b"0.2") for number in range(6)]
+        gate = tmp_path / "gate"
+        gate.touch()
+        urgent = [task(f"urgent {number}", "linger", params=bytes(gate)) for number in range(6)]
         executor.submit(task("late", worker_class="later", priority=9))
         for each in urgent:
             executor.submit(each)
-        events = until_ended(executor, [each.id for each in urgent])
+        events = until_started(executor, 2)
+        gate.unlink()
+        events += until_ended(executor, [each.id for each in urgent])
         assert most_at_once(events) == 2
         assert "late" not in {event.task for event in events if event.fate is Fate.STARTED}
         executor.cancel("0")
@@ -90,34 +97,41 @@ class SharingSuite:
         found = fates(executor, ["0", "1", "late"])
         assert found["late"].fate is Fate.OK
 
-    def test_what_is_deferrable_begins_after_what_is_urgent(self, executor: Executor) -> None:
-        executor.submit(task("large", "sleep", params=b"0.3", cpus=2))
-        started(executor, "large")
-        for number in range(3):
-            executor.submit(task(f"later {number}", worker_class="later", priority=number))
-            executor.submit(task(f"urgent {number}"))
+    def test_what_is_deferrable_begins_after_what_is_urgent(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        with kept_busy(executor, tmp_path / "gate", "large", cpus=2):
+            for number in range(3):
+                executor.submit(task(f"later {number}", worker_class="later", priority=number))
+                executor.submit(task(f"urgent {number}"))
         names = [f"{kind} {number}" for kind in ("urgent", "later") for number in range(3)]
         events = until_ended(executor, [*names, "large"])
         order = [event.task for event in events if event.fate is Fate.STARTED]
         assert order == [*names[:3], "later 2", "later 1", "later 0"]
 
-    def test_a_large_task_is_not_passed_by_for_ever(self, executor: Executor) -> None:
+    def test_a_large_task_is_not_passed_by_for_ever(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
         """Small ones that come later would always find room before it does."""
-        executor.submit(task("first", "sleep", params=b"0.3"))
-        started(executor, "first")
-        executor.submit(task("large", cpus=2))
-        for number in range(20):
-            executor.submit(task(str(number), "sleep", params=b"0.02"))
+        with kept_busy(executor, tmp_path / "gate", "first"):
+            executor.submit(task("large", cpus=2))
+            for number in range(20):
+                executor.submit(task(str(number), "sleep", params=b"0.02"))
         names = ["first", "large", *map(str, range(20))]
         events = until_ended(executor, names)
         order = [event.task for event in events if event.fate is Fate.STARTED]
         assert order[0] == "large"
 
-    def test_no_two_tasks_have_a_device(self, executor: Executor) -> None:
-        tasks = [task(str(number), "devices", params=b"0.3", gpus=1) for number in range(3)]
-        one, two, three = done(executor, *tasks)
-        assert {one.result, two.result} == {b"0", b"1"}
-        assert three.result in {b"0", b"1"}
+    def test_no_two_tasks_have_a_device(self, executor: Executor, tmp_path: Path) -> None:
+        gate = tmp_path / "gate"
+        gate.touch()
+        for name in "012":
+            executor.submit(task(name, "devices", params=b"0", inputs=(str(gate),), gpus=1))
+        begun = [event.task for event in until_started(executor, 2)]
+        gate.unlink()
+        found = fates(executor, "012")
+        assert {found[name].result for name in begun} == {b"0", b"1"}
+        assert {event.result for event in found.values()} == {b"0", b"1"}
         (both,) = done(executor, task("both", "devices", params=b"0", gpus=2))
         assert both.result == b"0,1"
 
@@ -139,7 +153,7 @@ class SharingSuite:
             executor.submit(each)
             if chance.random() < 0.05:
                 executor.cancel(str(chance.randrange(self.crowd)))
-        events = until_ended(executor, gpus, patience_s=self.crowd)
+        events = until_ended(executor, gpus, patience_s=3 * max(PATIENCE_S, self.crowd))
         ends = [event.task for event in events if event.fate is not Fate.STARTED]
         assert sorted(ends) == sorted(gpus)
         running = set[str]()
@@ -178,6 +192,16 @@ def until_ended(
             if event.fate is not Fate.STARTED:
                 left.discard(event.task)
     assert not left
+    return found
+
+
+def until_started(executor: Executor, number: int) -> list[TaskEvent]:
+    """The events until so many tasks have started; none of them may end before."""
+    found = list[TaskEvent]()
+    end = time.monotonic() + PATIENCE_S
+    while len(found) < number and time.monotonic() < end:
+        found += executor.events(0.2)
+    assert [event.fate for event in found] == [Fate.STARTED] * number
     return found
 
 

@@ -64,6 +64,12 @@ def sleep(params: bytes, inputs: Inputs, output: str) -> None:
     time.sleep(float(params))
 
 
+def linger(params: bytes, inputs: Inputs, output: str) -> None:
+    """Stay at work for as long as a file exists."""
+    while Path(params.decode()).exists():
+        time.sleep(0.01)
+
+
 def spin(params: bytes, inputs: Inputs, output: str) -> None:
     """Compute for so many CPU seconds."""
     end = time.thread_time() + float(params)
@@ -122,6 +128,13 @@ def hold(params: bytes, inputs: Inputs, output: str) -> None:
     held = bytearray(int(params))
     held[::4096] = b"x" * len(held[::4096])
     time.sleep(0.5)
+
+
+def hoard(params: bytes, inputs: Inputs, output: str) -> None:
+    """Hold so many bytes of memory until the process is ended."""
+    held = bytearray(int(params))
+    held[::4096] = b"x" * len(held[::4096])
+    time.sleep(600)
 
 
 def without_memory(params: bytes, inputs: Inputs, output: str) -> None:
@@ -224,8 +237,10 @@ def niceness(params: bytes, inputs: Inputs, output: str) -> bytes:
 
 
 def devices(params: bytes, inputs: Inputs, output: str) -> bytes:
-    """Sleep for so many seconds, and tell which devices may be used."""
+    """Sleep for so many seconds and while the inputs exist, and tell which devices may be used."""
     time.sleep(float(params))
+    for gate in inputs:
+        linger(os.fsencode(gate), (), "")
     return os.environ.get("CUDA_VISIBLE_DEVICES", "").encode()
 
 
