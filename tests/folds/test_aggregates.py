@@ -204,7 +204,10 @@ UNTYPED: Any = tm.fold
         (lambda: UNTYPED.mean("x", tolerance=True), "True is not a share"),
         (lambda: UNTYPED.approx_n_unique("x", error=0.0), "0.0 is not a share from 0.001 to 1"),
         (lambda: UNTYPED.approx_quantile("x", 2), "2 is not a quantile from 0 to 1"),
-        (lambda: UNTYPED.mergeable(partial="x", merge=pl.Expr.sum), "partial='x' is not a Polars expression"),
+        (
+            lambda: UNTYPED.mergeable(partial="x", merge=pl.Expr.sum),
+            "partial='x' is not a Polars expression",
+        ),
         (lambda: UNTYPED.mergeable(partial=pl.len(), merge=1), "merge=1 is not a function"),
         (lambda: UNTYPED.mergeable(partial=pl.len(), merge=pl.Expr.sum, final=1), "final=1 is no"),
     ],

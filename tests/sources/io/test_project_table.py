@@ -139,7 +139,11 @@ def test_a_damaged_object_is_not_read(both: tuple[Tides, Tides]) -> None:
         ('"doubled")', '"doubled", env="dev")', "has not been published (there are none)"),
         ('"../writer", "doubled")', '"..", "doubled")', "is in no project with [tool.tidemill]"),
         ("double = tm", "treble = tm", "has no column 'treble' of contract Read"),
-        ('partition="1d"', 'partition="1mo"', "is not a partition by month of day; partition Read the same way"),
+        (
+            'partition="1d"',
+            'partition="1mo"',
+            "is not a partition by month of day; partition Read the same way",
+        ),
         ('"doubled")', '"raw")', "has no column 'double' of contract Read"),
     ],
 )
