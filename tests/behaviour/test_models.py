@@ -173,7 +173,7 @@ def test_train_forces_and_the_same_model_again_changes_nothing(sea: Sea) -> None
 TRIGGERS = [
     ("tm.new_data()", 1, "its inputs changed"),
     ("tm.volume(0.5)", 2, "4 new rows since it was trained on 8"),
-    ('tm.every("3d")', 3, f"data went from {day(3)} to {day(6)}, at least 3d"),
+    ('tm.every("3d")', 3, f"its newest data moved from {day(3)} to {day(6)}, at least 3d"),
     ('tm.any_of(tm.every("9d"), tm.volume(0.25))', 1, "2 new rows since it was trained on 8"),
 ]
 

@@ -45,21 +45,21 @@ def facts(
 
 WORSE = degraded("mae", by=0.05)
 BETTER_IS_MORE = degraded("mae", by=0.05, higher_is_better=True)
-CHANGED = "contract of features went from 1.0.0 to 2.0.0"
+CHANGED = "the contract of `features` changed from 1.0.0 to 2.0.0"
 CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
     (None, facts(rows=999), ()),
     (new_data(), facts(), ("its inputs changed",)),
     # An error may grow by its share, not by more.
     (WORSE, facts(now=10.5), ()),
-    (WORSE, facts(now=10.6), ("mae of the live model went from 10 to 10.6",)),
+    (WORSE, facts(now=10.6), ("`mae` of the live model changed from 10 to 10.6",)),
     (WORSE, facts(now=9.0), ()),
     (BETTER_IS_MORE, facts(now=9.5), ()),
-    (BETTER_IS_MORE, facts(now=9.4), ("mae of the live model went from 10 to 9.4",)),
+    (BETTER_IS_MORE, facts(now=9.4), ("`mae` of the live model changed from 10 to 9.4",)),
     # A metric may be negative: the share is of its size.
     (WORSE, facts(then=-10.0, now=-10.0), ()),
-    (WORSE, facts(then=-10.0, now=-9.4), ("mae of the live model went from -10 to -9.4",)),
+    (WORSE, facts(then=-10.0, now=-9.4), ("`mae` of the live model changed from -10 to -9.4",)),
     (BETTER_IS_MORE, facts(then=-10.0, now=-10.4), ()),
-    (BETTER_IS_MORE, facts(then=-10.0, now=-10.6), ("mae of the live model went from -10 to -10.6",)),
+    (BETTER_IS_MORE, facts(then=-10.0, now=-10.6), ("`mae` of the live model changed from -10 to -10.6",)),
     # Without facts it isn't due.
     (WORSE, facts(then=None, now=99.0), ()),
     (WORSE, facts(now=None), ()),
@@ -70,13 +70,16 @@ CASES: list[tuple[Trigger | None, Facts, tuple[str, ...]]] = [
     (volume(0.5), facts(rows=11), ()),
     (volume(0.5), facts(rows=12), ("12 new rows since it was trained on 24",)),
     (every("7d"), facts(anchor="2013-03-13"), ()),
-    (every("7d"), facts(anchor="2013-03-14"), ("data went from 2013-03-07 to 2013-03-14, at least 7d",)),
+    (every("7d"), facts(anchor="2013-03-14"),
+     ("its newest data moved from 2013-03-07 to 2013-03-14, at least 7d",)),
     (every("1mo"), facts(anchor="2013-04-06"), ()),
-    (every("1mo"), facts(anchor="2013-04-07"), ("data went from 2013-03-07 to 2013-04-07, at least 1mo",)),
+    (every("1mo"), facts(anchor="2013-04-07"),
+     ("its newest data moved from 2013-03-07 to 2013-04-07, at least 1mo",)),
     (every("2w"), facts(until="2013-W10", anchor="2013-W12"),
-     ("data went from 2013-W10 to 2013-W12, at least 2w",)),
+     ("its newest data moved from 2013-W10 to 2013-W12, at least 2w",)),
     # The input was cut by day, now it is by month.
-    (every("7d"), facts(anchor="2013-04"), ("data went from 2013-03-07 to 2013-04, at least 7d",)),
+    (every("7d"), facts(anchor="2013-04"),
+     ("its newest data moved from 2013-03-07 to 2013-04, at least 7d",)),
     (every("7d"), facts(until=""), ()),
     (every("7d"), facts(anchor=""), ()),
     (any_of(WORSE, volume(0.5)), facts(), ()),

@@ -160,7 +160,7 @@ TRIGGERS = [
     (None, 30, ()),
     (new_data(), 9, ("its inputs changed",)),
     (every("3d"), 10, ()),
-    (every("3d"), 11, ("data went from 2013-03-06 to 2013-03-09, at least 3d",)),
+    (every("3d"), 11, ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)),
     # Of the days that came into the window, only those that are published can be counted.
     (volume(0.5), 9, ()),
     (any_of(volume(0.5), every("3d")), 10, ("20 new rows since it was trained on 40",)),
@@ -188,7 +188,7 @@ def test_a_contract_of_another_version_is_a_trigger() -> None:
     assert world.plan().empty  # outdated is what its key says, and the key is the recipe's
     world.versions["mod"] = 2
     (state,) = world.plan().models
-    assert state.due == ("contract of raw went from 1.0.0 to 2.0.0",)
+    assert state.due == ("the contract of `raw` changed from 1.0.0 to 2.0.0",)
 
 
 def test_a_degraded_live_model_makes_it_due() -> None:
@@ -198,7 +198,7 @@ def test_a_degraded_live_model_makes_it_due() -> None:
     feed(world, 9)
     world.run()
     (state,) = world.plan().models
-    assert state.due == ("mae of the live model went from 1 to 1.2",)
+    assert state.due == ("`mae` of the live model changed from 1 to 1.2",)
 
 
 def test_asked_for_is_due_and_forced() -> None:
@@ -273,7 +273,7 @@ def test_time_is_counted_on_the_first_input_that_has_it() -> None:
     world.run()
     feed(world, 11)
     (state,) = world.plan().models
-    assert state.due == ("data went from 2013-03-06 to 2013-03-09, at least 3d",)
+    assert state.due == ("its newest data moved from 2013-03-06 to 2013-03-09, at least 3d",)
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,13 @@ def _degraded(trigger: Degraded, facts: Facts) -> tuple[str, ...]:
     worse = now < limit if trigger.higher_is_better else now > limit
     if not worse:
         return ()
-    return (f"{trigger.metric} of the live model went from {then:.4g} to {now:.4g}",)
+    return (f"`{trigger.metric}` of the live model changed from {then:.4g} to {now:.4g}",)
 
 
 def _contracts(facts: Facts) -> tuple[str, ...]:
     trained = facts.artifact.contracts
     return tuple(
-        f"contract of {name} went from {trained[name]} to {version}"
+        f"the contract of `{name}` changed from {trained[name]} to {version}"
         for name, version in facts.contracts.items()
         if name in trained and trained[name] != version
     )
@@ -84,11 +84,12 @@ def _contracts(facts: Facts) -> tuple[str, ...]:
 def _volume(share: float, facts: Facts) -> tuple[str, ...]:
     if facts.new_rows < share * facts.artifact.rows:
         return ()
-    return (f"{facts.new_rows} new rows since it was trained on {facts.artifact.rows}",)
+    rows = f"{facts.new_rows} new row{'s' * (facts.new_rows != 1)}"
+    return (f"{rows} since it was trained on {facts.artifact.rows}",)
 
 
 def _every(trigger: Every, facts: Facts) -> tuple[str, ...]:
     then, now = facts.trained_until, facts.anchor
     if not then or not now or bounds_of(then)[0] > trigger.span.before(bounds_of(now)[0]):
         return ()
-    return (f"data went from {then} to {now}, at least {trigger.span}",)
+    return (f"its newest data moved from {then} to {now}, at least {trigger.span}",)

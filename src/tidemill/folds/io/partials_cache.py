@@ -35,15 +35,17 @@ _DIGEST = 16
 
 
 class Folder:
-    """Folds inputs of steps, with partials cached in `memos`; not thread-safe.
+    """Folds the inputs of one step, in one thread, with partials that are kept in `memos`.
 
-    `usage` adds up the work since it was last set to None.
+    `shelves` stay open from one step to the next. `usage` is None when nothing was folded.
     """
 
-    def __init__(self, memos: Memos, frames: Frames) -> None:
+    def __init__(
+        self, memos: Memos, frames: Frames, shelves: dict[str, Shelf] | None = None
+    ) -> None:
         self._memos = memos
         self._frames = frames
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves = {} if shelves is None else shelves
         self.usage: FoldUsage | None = None
 
     def fold(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
