@@ -166,7 +166,9 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
     path.unlink()
     # Nothing reads it, so nothing is missed; a reader is told.
     assert tides.ok() == {}
-    with pytest.raises(StorageError, match=r"1 objects of raw are missing .*tidemill run raw --again"):
+    with pytest.raises(
+        StorageError, match=r"1 objects of raw are missing .*tidemill run raw --again"
+    ):
         tides.read("raw", day(1))
     tides.edit("value * 2", "value * 3")
     [step] = [step for step in tides.open().plan().steps if step.stage == "raw"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Within:
-    """A filter for rows with `least <= column <= most`; bounds are values as the database returned them."""
+    """A filter for rows with `minimum <= column <= maximum`; bounds are values as the database gave them."""
 
     column: str
     least: Any
