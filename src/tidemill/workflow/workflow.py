@@ -94,7 +94,7 @@ class Workflow:
         - `start`: the first partition to ingest; earlier ones are ignored.
         - `sample_by`: the columns whose hash decides which rows are in a sample (default: the key);
           `[]` keeps all rows in every sample.
-        - `version`: stands for the code in fingerprints: change it when the code changes its results.
+        - `version`: part of the stage's fingerprint; change it to read all rows again.
         - `resources`: limits of each step, `tm.resources(...)`.
         - `retries`: when a failed step is retried, `tm.retries(...)`.
         """
