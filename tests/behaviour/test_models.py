@@ -500,7 +500,7 @@ def test_a_model_is_not_fed_what_it_was_not_trained_on_until_it_is_trained_anew(
     [message] = receipt.messages
     assert message.startswith(f"out {day(WINDOW)}: model ")
     assert (
-        "was trained on Features 1.0.0 and is not fed Features 1.0.0: x: unit deg C, now F"
+        "was trained on Features 1.0.0 and can't be fed Features 1.0.0: x: unit deg C, now F"
         in message
     )
     assert "`tidemill run --train model`" in message

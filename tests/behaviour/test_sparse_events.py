@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.codec.events import _TWINS, KINDS, decode_event, encode_event
+from tidemill.adapters.codec.events import _TWINS, decode_event, encode_event
 from tidemill.contracts.row_ruling import Disposition, Ruling
-from tidemill.ledger.event import Event
+from tidemill.ledger.event import EVENTS, Event
 from tidemill.testing.records import everything
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -115,7 +115,7 @@ def records(draw: st.DrawFn, kind: Any) -> Any:
     return kind(**chosen)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVENTS)
 @given(data=st.data())
 def test_a_record_comes_back_whatever_it_holds(kind: type[Event], data: st.DataObject) -> None:
     event = data.draw(records(kind))

@@ -136,9 +136,7 @@ def test_it_stands_so_only_while_a_query_is_looked_at() -> None:
 
 
 def test_code_that_cannot_be_told_needs_a_version() -> None:
-    with pytest.raises(
-        DeclarationError, match=r"say which version of the function this is: @tm.memo"
-    ):
+    with pytest.raises(DeclarationError, match=r"declare a version of the function: @tm.memo"):
         recipe_of_memo(costly(blind, version=""), HERE)
     assert recipe_of_memo(costly(blind), HERE)
 

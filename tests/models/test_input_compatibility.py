@@ -66,8 +66,8 @@ CHANGES: list[tuple[Changes, str]] = [
         "n.null: never null, now it may be null, but violations only warn; "
         "n.min: min 0, now min 0, but violations only warn",
     ),
-    ({"version": "2.0.0"}, "version 1.0.0, now 2.0.0, so that what its columns mean changed"),
-    ({"version": "0.9.0"}, "version 1.0.0, now 0.9.0, so that what its columns mean changed"),
+    ({"version": "2.0.0"}, "version 1.0.0, now 2.0.0, so the meaning of its columns changed"),
+    ({"version": "0.9.0"}, "version 1.0.0, now 0.9.0, so the meaning of its columns changed"),
 ]
 
 
@@ -79,9 +79,9 @@ def test_what_changed_since_training(changes: Changes, expected: str) -> None:
         return
     version = changes.get("version", "1.0.0")
     assert words == (
-        f"delay_model artifact was trained on Features 1.0.0 and is not fed Features {version}: "
-        f"{expected}; train it anew (`tidemill run --train delay_model`), or, if it reads them as "
-        "before, say in its stage what it relies on: "
+        f"delay_model artifact was trained on Features 1.0.0 and can't be fed Features {version}: "
+        f"{expected}; retrain it (`tidemill run --train delay_model`), or, if the change doesn't "
+        "affect it, declare what its stage relies on: "
         "reads=[Features.reads('x', 'n', guarantees=[...])]"
     )
 
@@ -131,7 +131,7 @@ def test_only_what_it_reads_is_held_against_it() -> None:
     # Another contract that has all of its columns is what it would be fed.
     renamed = spec(contract("Renamed", "2.0.0"))
     assert refusal(trained(PLAIN), STAGE, [renamed]) == ""
-    assert "is not fed Renamed" in refusal(
+    assert "can't be fed Renamed" in refusal(
         trained(PLAIN), STAGE, [replace(renamed, columns=spec(contract(x=tm.Float64())).columns)]
     )
 
@@ -160,5 +160,5 @@ def test_what_an_artifact_keeps() -> None:
 def test_an_older_artifact_is_fed_with_a_note() -> None:
     assert learned(artifact_of()) is None
     assert refusal(artifact_of(), STAGE, [spec(contract(version="9.0.0"))]) == ""
-    assert unchecked(artifact_of()).startswith("delay_model artifact doesn't say by which contract")
+    assert unchecked(artifact_of()).startswith("delay_model artifact has no record of the contract")
     assert unchecked(trained(PLAIN)) == ""

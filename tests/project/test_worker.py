@@ -85,7 +85,7 @@ def test_what_fails_there_is_told(tides: Tides) -> None:
     path.unlink()
     found = asked(tides, work_on(tides))
     assert isinstance(found, Failed)
-    assert "gone from the store" in found.message
+    assert "missing from the store" in found.message
     assert not found.unlike
 
 

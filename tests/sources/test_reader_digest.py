@@ -103,11 +103,11 @@ def test_an_option_that_can_not_be_told_is_refused(option: Any, kind: str, reaso
     with pytest.raises(DeclarationError) as caught:
         digest(option=option)
     (fault,) = caught.value.faults
-    start = f"ingest 'raw': what its option option (of type {kind}) does can't be told: "
+    start = f"ingest 'raw': its option option (of type {kind}) can't be fingerprinted: "
     assert fault.message.startswith(start)
     assert reason in fault.message
     assert fault.where == "flow.py:7"
-    assert fault.hint.startswith("hand numbers, text, lists, dicts, Polars types or functions")
+    assert fault.hint.startswith("pass numbers, text, lists, dicts, Polars types, or functions")
 
 
 def test_what_is_read_of_a_database_and_of_a_project() -> None:

@@ -107,7 +107,7 @@ def test_other_metadata_is_no_profile() -> None:
 
 @pytest.mark.parametrize("text", ["?", b64encode(b"?").decode()])
 def test_a_profile_that_is_none_says_so(text: str) -> None:
-    with pytest.raises(StorageError, match="profile in a file's metadata can't be read"):
+    with pytest.raises(StorageError, match="can't read the profile in a file's metadata"):
         decode_profile({METADATA: text})
 
 
@@ -227,7 +227,7 @@ def test_a_recheck_keeps_the_profile(tmp_path: Path) -> None:
     [
         (("raw", "2026-01-09"), "has no partition '2026-01-09'"),
         (("raw", "2026-01-02", "2026-01-09"), "has no partition '2026-01-09'"),
-        (("raw", "2026-01-03", "2026-01-02"), "it ends before it begins"),
+        (("raw", "2026-01-03", "2026-01-02"), "the range ends before it begins"),
         (("nothing",), "there is no stage 'nothing'"),
     ],
 )

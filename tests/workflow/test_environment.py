@@ -18,13 +18,15 @@ def test_names(name: str) -> None:
     ["", ".", "..", "../x", "x/y", "x\\y", ".x", "-x", " ", "a b", "a\n", "a\0", "café", "a" * 65],
 )
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of an environment; it has 1 to 64") as caught:
+    with pytest.raises(
+        UsageError, match="is not a valid name of an environment: use 1 to 64"
+    ) as caught:
         environment_of(name)
     assert str(caught.value).startswith(repr(name))
 
 
 def test_a_name_that_is_far_too_long_is_cut() -> None:
-    with pytest.raises(UsageError, match=r"^'a{40}'\.\.\. \(300 characters\) is no name"):
+    with pytest.raises(UsageError, match=r"^'a{40}'\.\.\. \(300 characters\) is not a valid name"):
         environment_of("a" * 300)
 
 

@@ -150,11 +150,11 @@ SPELT = [
     ("weight.least", "Orders ({}) has no rule 'weight.least'", "did you mean 'weight.max'?"),
     ("shipped_late", "Orders ({}) has no rule 'shipped_late'", "did you mean 'shipped_later'?"),
     ("weight.null", "'weight' may be null in Orders ({})", None),
-    ("id.max", "Orders ({}) says nothing of 'id.max'", None),
-    ("id.nan", "Orders ({}) says nothing of 'id.nan'", None),
+    ("id.max", "Orders ({}) doesn't guarantee 'id.max'", None),
+    ("id.nan", "Orders ({}) doesn't guarantee 'id.nan'", None),
     (tm.Int64(), "a guarantee is a column without a name (Int64)",
-     "say whose: Orders.reads(weight=tm.Float64(min=0))"),
-    (7, "7 is no guarantee", "name a rule of the contract, or give a column or a tm.rule(...)"),
+     "name it: Orders.reads(weight=tm.Float64(min=0))"),
+    (7, "7 is not a guarantee", "name a rule of the contract, or pass a column or a tm.rule(...)"),
 ]  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def test_a_name_that_is_none(guarantee: Any, message: str, hint: str | None) -> 
     [found] = faults(said)
     place = Orders.__tidemill_contract__.place
     assert found.message == f"transform 'slim': {said}: {message.format(place)}"
-    assert found.hint == (hint or "say it in the contract, or don't rely on it")
+    assert found.hint == (hint or "declare it in the contract, or don't rely on it")
     assert found.where == said.place
 
 
@@ -187,13 +187,13 @@ def test_reads_that_fit_no_input() -> None:
     assert stray.hint == "there is: Orders"
     [twice] = faults(Orders.reads("id"), Orders.reads("id", "day"))
     assert twice.message == (
-        "transform 'slim': Orders.reads('id', 'day') is its second of that contract"
+        "transform 'slim': Orders.reads('id', 'day') repeats the reads of that contract"
     )
 
 
 def test_reads_of_no_column() -> None:
     [found] = faults(Orders.reads())
-    assert found.message == "transform 'slim': Orders.reads() names no column, so it has no rows"
+    assert found.message == "transform 'slim': Orders.reads() names no columns"
 
 
 def test_one_name_alone_needs_no_list() -> None:
@@ -208,7 +208,7 @@ def test_all_of_it_at_once() -> None:
 def test_reads_that_are_none() -> None:
     flow = workflow()
     flow.declared[-1].options["reads"] = ["id"]  # type: ignore[index]
-    with pytest.raises(DeclarationError, match="reads='id' is not what a contract's reads"):
+    with pytest.raises(DeclarationError, match="reads='id' was not made by a contract's reads"):
         seal(flow)
 
 

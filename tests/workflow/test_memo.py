@@ -26,7 +26,7 @@ def test_prices(price: str | float, amount: float, unit: str) -> None:
 
 @pytest.mark.parametrize("price", [-1, True, None, "1", "1/0 rows", "1/call", "x/row", "1/1G rows"])
 def test_what_is_no_price(price: str) -> None:
-    with pytest.raises(ValueError, match="is no price; write money a row, or such as"):
+    with pytest.raises(ValueError, match="is not a price: give money per row, or write"):
         fee_of(price)
 
 
@@ -39,7 +39,7 @@ def test_rates(rate: str | None, seconds: float) -> None:
 
 @pytest.mark.parametrize("rate", ["0/m", "60", "60/w", "m/60", 60, "1.5/s"])
 def test_what_is_no_rate(rate: str) -> None:
-    with pytest.raises(ValueError, match="is no rate of calls; write such as"):
+    with pytest.raises(ValueError, match="is not a rate of calls: write"):
         every_of(rate)
 
 

@@ -148,7 +148,7 @@ def test_a_whole_number_is_a_number() -> None:
         ({"first": {"days": 1}}, "days = 1 is not a list"),
         ({"first": {"grid": {}}}, "grid = {} is not a list"),
         ({"first": {"more": []}}, r"more = \[\] is not a table"),
-        ({"first": {"weights": [1]}}, r"is not a numpy\.ndarray, which no settings can say"),
+        ({"first": {"weights": [1]}}, r"is not a numpy\.ndarray, which settings can't express"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_place(said: Any, words: str) -> None:

@@ -63,7 +63,7 @@ SEALED = seal(flow)
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 2.0, float("nan")])
 def test_what_is_no_share(share: float) -> None:
-    with pytest.raises(UsageError, match="is no sample; it is a share of rows between 0 and 1"):
+    with pytest.raises(UsageError, match="is not a sample: give a share of rows between 0 and 1"):
         share_of(share)
 
 
@@ -111,6 +111,6 @@ def test_columns_that_there_are_not(said: Any) -> None:
     other = tm.Workflow("wrong")
     other.ingest(sample_by=said)(orders)
     with pytest.raises(
-        DeclarationError, match=r"ingest 'orders': sample_by=.* is no column of Orders"
+        DeclarationError, match=r"ingest 'orders': sample_by=.* is not a column of Orders"
     ):
         seal(other)

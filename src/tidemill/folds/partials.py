@@ -1,8 +1,8 @@
-"""A fold as queries: the partials of a partition, what merges them, and what a stage is handed of them.
+"""A fold as three queries: compute the partials of a partition, merge partials, and finish the result.
 
-Its digests name what these queries compute, so that other words for the same are the same. Two things
-are tried on drawn rows: that what comes of a group depends neither on how its rows are spread over
-partitions, nor on the order in which those are merged.
+The digests of a fold identify what these queries compute, so that equivalent expressions are equal.
+Synthetic rows test that the result depends neither on how rows are distributed over partitions, nor on the
+order in which partitions are merged.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.incremental_fold import Aggregate, Fold, Folded
 
-# Bump it when equal rows get other partials, or when these are merged in another way.
+# Increment it when equal rows get different partials, or when partials are merged differently.
 _FORMAT = 1
-# Rows that are drawn to try a fold, in so many groups, and what they are drawn by.
+# The number of synthetic rows that test a fold, the number of their groups, and the seed.
 _ROWS, _GROUPS, _SEED = 36, 5, 7
 
 _Step: TypeAlias = Callable[[Fold, pl.LazyFrame], pl.LazyFrame]
 
 
 def partials(fold: Fold, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """A row for each group of some rows: its columns, and a partial in the place of each aggregate."""
+    """Return one row per group: the group columns, and a partial for each aggregate."""
     return _grouped(fold, rows, {name: item.partial for name, item in fold.aggregates.items()})
 
 
 def merged(fold: Fold, parts: pl.LazyFrame) -> pl.LazyFrame:
-    """A row for each group of partials that are put one below the other, with what merges them."""
+    """Merge concatenated partials into one row per group."""
     made = {name: item.merge(pl.col(name)) for name, item in fold.aggregates.items()}
     return _grouped(fold, parts, made)
 
 
 def finished(fold: Fold, parts: pl.LazyFrame, types: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-    """What a stage is handed of partials that were merged, in the order of the groups, in some types."""
+    """Turn merged partials into the result that a stage gets, sorted by group and cast to `types`."""
     made = {
         name: pl.col(name) if item.final is None else item.final(pl.col(name))
         for name, item in fold.aggregates.items()
@@ -58,7 +58,7 @@ def finished(fold: Fold, parts: pl.LazyFrame, types: Mapping[str, pl.DataType]) 
 
 
 def _grouped(fold: Fold, frame: pl.LazyFrame, made: Mapping[str, pl.Expr]) -> pl.LazyFrame:
-    # The order of rows decides about that of groups, and of sums: the same frames give the same bytes.
+    # Group order and sums follow the order of rows, so that equal frames give equal bytes.
     return (
         frame.group_by(fold.by, maintain_order=True).agg(**made)
         if fold.by
@@ -67,11 +67,11 @@ def _grouped(fold: Fold, frame: pl.LazyFrame, made: Mapping[str, pl.Expr]) -> pl
 
 
 class _Unfit(Exception):
-    """The fold can't be one of this contract."""
+    """The fold can't be applied to the contract."""
 
 
 def told(fold: Fold, contract: ContractSpec) -> tuple[Folded | None, tuple[str, ...]]:
-    """A fold of the rows of a contract, and what is wrong with it; None if it can't be that."""
+    """Resolve a fold against a contract and test it; return the resolved fold (or None) and its faults."""
     try:
         found = folded(fold, contract)
     except _Unfit as reason:
@@ -80,7 +80,7 @@ def told(fold: Fold, contract: ContractSpec) -> tuple[Folded | None, tuple[str, 
 
 
 def folded(fold: Fold, contract: ContractSpec) -> Folded:
-    """A fold of the rows of a contract, which weren't tried; an exception says why, if it can't be that."""
+    """Resolve a fold against a contract, without a test on rows; raises _Unfit if that's impossible."""
     unknown = [name for name in fold.by if name not in contract.names]
     if unknown:
         advice = did_you_mean(unknown[0], contract.names)
@@ -93,7 +93,7 @@ def folded(fold: Fold, contract: ContractSpec) -> Folded:
     kept = _single(fold, parts, merged, "merge")
     for name in fold.aggregates:
         if kept[name] != schema[name]:
-            raise _Unfit(f"{name}: merge gives {kept[name]}, and a partial is {schema[name]}")
+            raise _Unfit(f"{name}: merge returns {kept[name]}, but a partial is {schema[name]}")
     whole = _grouped(
         fold, rows, {n: item.whole for n, item in fold.aggregates.items() if item.whole is not None}
     )
@@ -122,40 +122,40 @@ def _schema(frame: pl.LazyFrame, what: str) -> dict[str, pl.DataType]:
     try:
         return dict(frame.collect_schema())
     except (PolarsError, PanicException) as error:
-        said = str(error).partition("\n")[0]
-        raise _Unfit(f"Polars can't compute {what}: {said}") from error
+        text = str(error).partition("\n")[0]
+        raise _Unfit(f"Polars can't compute {what}: {text}") from error
 
 
 def _single(fold: Fold, frame: pl.LazyFrame, how: _Step, what: str) -> dict[str, pl.DataType]:
-    """The types of a step of a fold, each of whose expressions gives one value of a group."""
+    """Return the schema of a step of a fold; raises _Unfit unless it has one value per group."""
     found = _schema(how(fold, frame), what)
-    # Without groups nothing becomes a list on its own.
+    # Without group columns, Polars collects no values into lists.
     alone = _schema(how(replace(fold, by=()), frame), what)
     for name in fold.aggregates:
         if found[name] != alone[name]:
-            raise _Unfit(f"{name}: its {what} gives several values of a group, not one")
+            raise _Unfit(f"{name}: its {what} has several values per group, not one")
     return found
 
 
 def _told(
     frame: pl.LazyFrame, what: str, keys: Mapping[str, Sequence[str]] | None = None
 ) -> Numbered:
-    """What a step of a fold computes, if its expressions say all of it."""
+    """Return the column digests of a step of a fold; raises _Unfit unless they are complete."""
     _schema(frame, what)
     try:
         found = numbered(frame, keys)
     except Unreadable as reason:
-        raise _Unfit(f"its {what} can't be told: {reason}") from reason
+        raise _Unfit(f"its {what} can't be analysed: {reason}") from reason
     if found.hits:
         hit = found.hits[0]
-        raise _Unfit(f"its {what} isn't all in expressions of Polars: {hit.kind} ({hit.name})")
+        raise _Unfit(f"its {what} is not only Polars expressions: {hit.kind} ({hit.name})")
     if found.unstable:
-        raise _Unfit(f"its {what} gives other values of the same rows: {found.unstable}")
+        raise _Unfit(f"its {what} isn't deterministic: {found.unstable}")
     return found
 
 
 def _unmergeable(found: Folded, contract: ContractSpec) -> Iterator[str]:
-    """The aggregates for which drawn rows, merged in parts, give something else than all at once."""
+    """Yield a fault for each aggregate that gives different results for split and whole synthetic rows."""
     rows = _drawn(found, contract)
     cut = _ROWS // 3
     try:
@@ -163,13 +163,13 @@ def _unmergeable(found: Folded, contract: ContractSpec) -> Iterator[str]:
         at_once = _end(found, _run(partials, found.fold, rows))
         spread = [_end(found, _run(merged, found.fold, pl.concat(p))) for p in (parts, parts[::-1])]
     except (PolarsError, PanicException):
-        # It can't be computed of any rows: whether it can of those that there are is seen in a run.
+        # It fails on synthetic rows; whether it works on real ones shows in a run.
         return
     for name, item in found.fold.aggregates.items():
         whole, inward, outward = (frame[name] for frame in (at_once, *spread))
         if not same(whole, inward, item.tolerance):
             yield (
-                f"{name}={item.said} doesn't merge: of the same rows, {_apart(whole, inward, item)} "
+                f"{name}={item.said} doesn't merge: for the same rows, {_apart(whole, inward, item)} "
                 "when they are in two partitions"
             )
         elif not same(inward, outward, item.tolerance):
@@ -177,7 +177,7 @@ def _unmergeable(found: Folded, contract: ContractSpec) -> Iterator[str]:
 
 
 def _drawn(found: Folded, contract: ContractSpec) -> pl.DataFrame:
-    """Rows with the columns that a fold reads, several of each group."""
+    """Generate rows with the columns that a fold reads, several in each group."""
     chance = np.random.default_rng(_SEED)  # noqa: TID251 - the same rows each time
     columns = []
     for name in found.columns:
@@ -185,7 +185,7 @@ def _drawn(found: Folded, contract: ContractSpec) -> pl.DataFrame:
         try:
             values = drawn(column, _ROWS, chance)
         except ContractError:
-            # Nothing that is allowed can be drawn; then there is only null.
+            # No valid value can be generated: use null.
             values = pl.Series(name, [None] * _ROWS, polars_type(column.dtype))
         grouped = name in found.fold.by
         columns.append(values.gather([i % _GROUPS for i in range(_ROWS)]) if grouped else values)
@@ -201,7 +201,7 @@ def _end(found: Folded, parts: pl.DataFrame) -> pl.DataFrame:
 
 
 def same(one: pl.Series, other: pl.Series, tolerance: float) -> bool:
-    """Whether values are equal; numbers but for a relative difference of `tolerance`."""
+    """Whether values are equal; floats up to a relative difference of `tolerance`."""
     if not one.dtype.is_float() or not tolerance:
         return one.equals(other, null_equal=True)
     return bool(_near(one, other, tolerance).all())

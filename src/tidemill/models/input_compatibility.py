@@ -1,9 +1,9 @@
-"""Whether a trained model may be fed rows of a contract as it is now.
+"""Check whether a trained model can be fed rows of a contract in its current version.
 
-A model keeps the contract of the columns that it reads as it was in training, and what its training
-declared to rely on. It is fed as long as what it learned from holds: the columns are there, of their type
-or a wider one of the kind, in their unit, with what was promised of their values. Under another major
-version the same columns mean something else; only a model that says what it relies on goes by that alone.
+An artifact stores the contract of the columns that the model reads, as it was in training, and the
+guarantees that it relied on. The model stays compatible while the columns exist with the same type (or a
+wider one of its kind), unit and guarantees. A new major version of the contract makes it incompatible,
+unless its stage declares the guarantees that it relies on: then only these count.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from tidemill.workflow.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What a model was trained on: its columns' contract, and what it declared to rely on."""
+    """The input contract of a model in training, and the guarantees that it declared to rely on."""
 
     contract: ContractSpec
     relies: ContractSpec | None
 
 
 def recorded(reads: Reads) -> str:
-    """The contract of the columns that a model reads, as an artifact keeps it."""
+    """Serialise the contract of the columns that a model reads, to be stored in its artifact (JSON)."""
     spec = reads.contract
-    # Words for people are no part of what was learned.
+    # Descriptions don't affect what a model learns.
     columns = (replace(spec.column(name), description="") for name in reads.columns)
     own = ContractSpec(name=spec.name, version=spec.version, columns=tuple(columns))
     relies = demands(reads, spec) if reads.guarantees is not None else None
@@ -41,7 +41,7 @@ def recorded(reads: Reads) -> str:
 
 
 def learned(artifact: Artifact) -> Learned | None:
-    """What a model was trained on; None of one that was stored before that was kept."""
+    """Return the input contract of a model in training; None if its artifact is too old to have one."""
     if not artifact.reads:
         return None
     found = json.loads(artifact.reads)
@@ -49,7 +49,7 @@ def learned(artifact: Artifact) -> Learned | None:
 
 
 def refusal(artifact: Artifact, model: Stage, given: Iterable[ContractSpec | None]) -> str:
-    """Why a model may not be fed rows of these contracts: what changed, and what to do; "" if it may."""
+    """Return why a model can't be fed rows of these contracts, and what to do; "" if it can."""
     known = learned(artifact)
     if known is None:
         return ""
@@ -63,12 +63,12 @@ def refusal(artifact: Artifact, model: Stage, given: Iterable[ContractSpec | Non
 
 
 def _feeds(spec: ContractSpec, known: ContractSpec) -> bool:
-    """Whether rows of a contract are what the model reads; other inputs of an evaluation aren't."""
+    """Whether the model reads rows of this contract; other inputs of an evaluation don't count."""
     return spec.name == known.name or set(known.names) <= set(spec.names)
 
 
 def _relies(known: Learned, model: Stage) -> ContractSpec | None:
-    """What the model relies on; what its stage declares today counts more than what it did then."""
+    """Return the guarantees that the model relies on; current declarations override those in training."""
     for item in model.inputs:
         reads = item.reads
         if reads is None or reads.guarantees is None:
@@ -88,11 +88,11 @@ def _changed(old: ContractSpec, relies: ContractSpec | None, given: ContractSpec
         if column.unit and unit != column.unit:
             yield f"{column.name}: unit {column.unit}, now {unit or 'none'}"
     if relies is None and given.name == old.name and _major(given) != _major(old):
-        yield f"version {old.version}, now {given.version}, so that what its columns mean changed"
+        yield f"version {old.version}, now {given.version}, so the meaning of its columns changed"
 
 
 def _widened(wanted: ContractSpec, given: ContractSpec) -> ContractSpec:
-    """Demands that ask of each column for its type as it is now, where every reader survives that."""
+    """Replace required column types by the current ones, where that is compatible with all readers."""
     columns = tuple(
         replace(column, dtype=given.column(column.name).dtype)
         if column.name in given.names
@@ -112,18 +112,18 @@ def _told(
 ) -> str:
     columns = ", ".join(map(repr, old.names[:3])) + (", ..." if len(old.names) > 3 else "")
     return (
-        f"{artifact.stage} {artifact.id} was trained on {old.name} {old.version} and is not fed "
-        f"{new.name} {new.version}: {'; '.join(changed)}; train it anew (`tidemill run --train "
-        f"{artifact.stage}`), or, if it reads them as before, say in its stage what it relies on: "
+        f"{artifact.stage} {artifact.id} was trained on {old.name} {old.version} and can't be fed "
+        f"{new.name} {new.version}: {'; '.join(changed)}; retrain it (`tidemill run --train "
+        f"{artifact.stage}`), or, if the change doesn't affect it, declare what its stage relies on: "
         f"reads=[{old.name}.reads({columns}, guarantees=[...])]"
     )
 
 
 def unchecked(artifact: Artifact) -> str:
-    """A note on a model that was stored before artifacts kept the contract of what they read."""
+    """Return a note about an artifact without an input contract, stored by an older version."""
     if artifact.reads:
         return ""
     return (
-        f"{artifact.stage} {artifact.id} doesn't say by which contract it was trained, so its rows "
-        "aren't held against one; its next training will"
+        f"{artifact.stage} {artifact.id} has no record of the contract that it was trained on, so its "
+        "input isn't checked; retraining adds it"
     )

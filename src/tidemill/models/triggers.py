@@ -1,4 +1,4 @@
-"""Whether a trigger makes an outdated model due, with the figures that it saw."""
+"""Evaluate triggers: is an outdated model due for retraining, and why?"""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from tidemill.workflow.trigger import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What triggers look at: the last training, what came since, and how the live model does now.
+    """The input of triggers: the last training, changes since then, and the live model's scores.
 
-    `trained_until` and `anchor` are the newest partitions by time, then and now, or empty.
+    `trained_until` and `anchor` are the newest partitions by time in training and now, or empty.
+    `approved` are the scores at approval, `latest` those on the newest window.
     """
 
     artifact: Artifact
@@ -37,7 +38,7 @@ class Facts:
 
 
 def due(trigger: Trigger | None, facts: Facts) -> tuple[str, ...]:
-    """The reasons to train now; none means not due."""
+    """Return the reasons to retrain now; empty if the model isn't due."""
     match trigger:
         case None:
             return ()

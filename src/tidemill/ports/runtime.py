@@ -1,4 +1,4 @@
-"""What the hands work with: the adapters behind the seams, the project's folder, the clock."""
+"""The runtime of a project: its opened adapters, its folder, and the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tidemill.ports.sources import Outside
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """The adapters of one project. `clock` gives Unix seconds, `logs` is where what steps say is kept."""
+    """The adapters of one project; `clock` returns Unix seconds, `logs` is the folder of step logs."""
 
     root: Path
     logs: Path

@@ -1,4 +1,4 @@
-"""Published rows, as users read them."""
+"""Read published data for users: rows, quarantined rows, and profiles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tidemill.workflow.stage import Stage
 
 
 def read(tools: Tools, stage: Stage, state: State, partition: str | None) -> pl.LazyFrame:
-    """The rows of a partition, or of all, in the order of partitions."""
+    """Return the rows of a partition, or of all partitions in order."""
     products = _products(tools, stage, state, _bound(stage, state, partition))
     if any(product.parts for product in products):
         return pl.concat([_beside(tools, product) for product in products])
@@ -28,7 +28,7 @@ def read(tools: Tools, stage: Stage, state: State, partition: str | None) -> pl.
 def read_quarantine(
     tools: Tools, stage: Stage, state: State, partition: str | None
 ) -> pl.LazyFrame:
-    """The quarantined rows as they came, each with the rules that it broke; empty when there are none."""
+    """Return quarantined rows as they arrived, with the rules that each violated in `_reasons`."""
     partitions = state.heads[stage.name].partitions if stage.name in state.heads else {}
     keys = _bound(stage, state, partition)
     if partition is None and UNPLACED in partitions:
@@ -44,14 +44,14 @@ def read_quarantine(
 def read_profile(
     tools: Tools, stage: Stage, state: State, partition: str | None, until: str | None
 ) -> Profile:
-    """What is in the columns of a partition, of those from one up to another, or of all."""
+    """Return the merged profile of a partition, of a range of partitions up to `until`, or of all."""
     bound = _bound(stage, state, partition)
     if until is not None:
         last = _bound(stage, state, until)[0]
         bound = [key for key in _bound(stage, state, None) if (partition or key) <= key <= last]
         if not bound:
             raise UsageError(
-                f"from {partition} to {until} there is nothing; it ends before it begins"
+                f"there is no partition from {partition} to {until}: the range ends before it begins"
             )
     return merge([*profiles_in(tools.artifacts, _products(tools, stage, state, bound))])
 
@@ -59,7 +59,7 @@ def read_profile(
 def stored_profile(
     tools: Tools, stage: Stage, state: State, partition: str | None
 ) -> Profile | None:
-    """The profile of a partition, or of all, if it is stored; no rows are read."""
+    """Return the stored profile of a partition, or of all; None if one isn't stored. Reads no rows."""
     bound = _bound(stage, state, partition)
     stored = []
     for product in _products(tools, stage, state, bound):
@@ -71,7 +71,7 @@ def stored_profile(
 
 
 def verified(tools: Tools, state: State, stage: str) -> None:
-    """StorageError naming the first object of a stage that isn't what its name says."""
+    """Raise StorageError for the first object of a stage whose content doesn't match its name."""
     head = state.heads.get(stage)
     for binding in head.partitions.values() if head else ():
         for name in binding.product.pins:
@@ -101,7 +101,7 @@ def _products(tools: Tools, stage: Stage, state: State, bound: list[str]) -> lis
 
 
 def _beside(tools: Tools, product: Product) -> pl.LazyFrame:
-    """The rows of a partition whose columns may be in several objects, in the order of its columns."""
+    """Scan a partition, joining its columns if they are in several objects."""
     columns = {part.object: list(part.columns) for part in product.parts}
     scans = [
         pl.scan_parquet(tools.artifacts.uri(name), glob=False).select(columns.get(name, pl.all()))
@@ -113,7 +113,7 @@ def _beside(tools: Tools, product: Product) -> pl.LazyFrame:
 def _scan(tools: Tools, stage: Stage, names: list[str]) -> pl.LazyFrame:
     paths = [tools.artifacts.uri(name) for name in names]
     if stage.output is not None and stage.output.unknown_columns == "keep":
-        # Columns that are kept differ from partition to partition.
+        # Kept unknown columns differ between partitions.
         return pl.concat(
             [pl.scan_parquet(path, glob=False) for path in paths], how="diagonal_relaxed"
         )
@@ -124,6 +124,6 @@ def _require(tools: Tools, stage: Stage, names: Sequence[str]) -> None:
     lost = tools.artifacts.missing(names)
     if lost:
         raise StorageError(
-            f"{len(lost)} objects of {stage.name} are gone from the store ({min(lost)}, ...); "
-            f"run `tidemill run {stage.name} --again` to make them anew"
+            f"{len(lost)} objects of {stage.name} are missing from the store ({min(lost)}, ...); "
+            f"run `tidemill run {stage.name} --again` to recompute them"
         )

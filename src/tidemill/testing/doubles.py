@@ -33,7 +33,6 @@ class MemoryLedger:
         self._tokens: dict[str, int] = {}
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        """Append all or none; the sequence number of the last."""
         with self._lock:
             view = self._view.copy()
             if guard is not None:
@@ -56,7 +55,6 @@ class MemoryLedger:
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
         with self._lock:
             held = self._leases.get(name)
             if held is not None and held.expires > now and not dead(held.holder):
@@ -67,26 +65,22 @@ class MemoryLedger:
             return lease
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
-        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
         with self._lock:
             self._require(lease)
             renewed = self._leases[lease.name] = replace(lease, expires=now + ttl)
             return renewed
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens when it is no longer ours."""
         with self._lock:
             held = self._leases.get(lease.name)
             if held is not None and held.token == lease.token:
                 del self._leases[lease.name]
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        """The view of now, always whole; an environment that doesn't exist is empty."""
         with self._lock:
             return self._view.state(environment, len(self._facts))
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        """What was first bound under these keys, in any environment."""
         with self._lock:
             known = self._view.traces
             return {key: known[key] for key in keys if key in known}
@@ -99,7 +93,6 @@ class MemoryLedger:
         run: str = "",
         limit: int | None = None,
     ) -> Iterable[Recorded]:
-        """The facts in order: all, or those of some kinds, after a number, of one run."""
         with self._lock:
             facts = self._facts[after:]
         if kinds:

@@ -1,7 +1,7 @@
-"""What a consumer relies on, read from its declaration and written as a contract of its own.
+"""Guarantees that a consumer relies on: resolve declared `reads` to the contract that they require.
 
-A guarantee by name stands for what the contract says at that moment: "weight.min" for its least
-value, whichever it is. In a review it is read from the contract as it was.
+A guarantee given by name stands for the contract's current term: "weight.min" is whatever minimum the
+contract declares. Reviews of a change resolve it against the old version of the contract.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TABLE = ("key", "rows", "budget")
 
 
 def demands(reads: Reads, spec: ContractSpec) -> ContractSpec:
-    """What a consumer relies on, as a contract; names are read from `spec`, what it hasn't is left out."""
+    """Return the contract that a consumer requires; names resolve against `spec`, others are skipped."""
     wanted = ContractSpec(name=str(reads), version=spec.version, columns=())
     for guarantee in reads.guarantees or ():
         match guarantee:
@@ -37,38 +37,38 @@ def demands(reads: Reads, spec: ContractSpec) -> ContractSpec:
 
 
 def unmet_guarantees(reads: Reads, given: ContractSpec) -> Iterator[Unmet]:
-    """What a consumer relies on by the contract that it knows, and `given` doesn't promise."""
+    """Yield each term that a consumer relies on and the contract `given` doesn't guarantee."""
     return unmet(demands(reads, reads.contract), given)
 
 
 def spelling_faults(stage: Stage, reads: Reads) -> Iterator[Fault]:
-    """Guarantees that are nothing which the contract could promise, or that it says nothing of."""
-    said = reads.guarantees or ()
-    known = frozenset(promises(reads.contract)) if said else frozenset()
-    for guarantee in said:
+    """Yield a fault for each guarantee that the contract doesn't have: unknown names, wrong types."""
+    guarantees = reads.guarantees or ()
+    known = frozenset(promises(reads.contract)) if guarantees else frozenset()
+    for guarantee in guarantees:
         message, hint = _misspelt(guarantee, reads.contract, known)
         if message:
-            told = f"{stage.kind} {stage.name!r}: {reads}: {message}"
-            yield Fault(message=told, where=reads.place, hint=hint)
+            text = f"{stage.kind} {stage.name!r}: {reads}: {message}"
+            yield Fault(message=text, where=reads.place, hint=hint)
 
 
 def with_reads(
     stage: Stage, declared: Sequence[Reads], given: Mapping[str, ContractSpec | None]
 ) -> tuple[Stage, list[Fault]]:
-    """A stage whose inputs know what is declared of their contracts; what fits no input is a fault.
+    """Attach declared `reads` to the stage's inputs, matched by contract; unmatched ones are faults.
 
-    `given` are the contracts of its inputs, by name.
+    `given` maps the name of each input to its contract.
     """
     faults = [fault for reads in declared for fault in spelling_faults(stage, reads)]
     for place, reads in enumerate(declared):
         if not reads.columns:
-            message = f"{stage.kind} {stage.name!r}: {reads} names no column, so it has no rows"
+            message = f"{stage.kind} {stage.name!r}: {reads} names no columns"
             faults.append(Fault(message=message, where=reads.place, hint="name at least one"))
         if all(reads.contract != spec for spec in given.values()):
             faults.append(_stray(stage, reads, given))
         if any(reads.contract == other.contract for other in declared[:place]):
-            message = f"{stage.kind} {stage.name!r}: {reads} is its second of that contract"
-            faults.append(Fault(message=message, where=reads.place, hint="say it in one"))
+            message = f"{stage.kind} {stage.name!r}: {reads} repeats the reads of that contract"
+            faults.append(Fault(message=message, where=reads.place, hint="merge them into one"))
     found = {
         name: next((reads for reads in declared if reads.contract == spec), None)
         for name, spec in given.items()
@@ -80,8 +80,8 @@ def with_reads(
 def _stray(stage: Stage, reads: Reads, given: Mapping[str, ContractSpec | None]) -> Fault:
     name = reads.contract.name
     message = f"{stage.kind} {stage.name!r}: {reads}, but none of its inputs has contract {name}"
-    there = [spec.name for spec in given.values() if spec is not None]
-    return Fault(message=message, where=reads.place, hint=did_you_mean(name, there))
+    names = [spec.name for spec in given.values() if spec is not None]
+    return Fault(message=message, where=reads.place, hint=did_you_mean(name, names))
 
 
 def _misspelt(guarantee: object, spec: ContractSpec, known: Collection[str]) -> tuple[str, str]:
@@ -90,7 +90,7 @@ def _misspelt(guarantee: object, spec: ContractSpec, known: Collection[str]) -> 
             return "", ""
         case Column():
             if not guarantee.name:
-                hint = f"say whose: {spec.name}.reads(weight=tm.Float64(min=0))"
+                hint = f"name it: {spec.name}.reads(weight=tm.Float64(min=0))"
                 return f"a guarantee is a column without a name ({guarantee.dtype})", hint
             if guarantee.name in spec.names:
                 return "", ""
@@ -98,8 +98,8 @@ def _misspelt(guarantee: object, spec: ContractSpec, known: Collection[str]) -> 
             return f"{spec.name} has no column {guarantee.name!r}", hint
         case str():
             return _unsaid(guarantee, spec, known)
-    hint = "name a rule of the contract, or give a column or a tm.rule(...)"
-    return f"{guarantee!r} is no guarantee", hint
+    hint = "name a rule of the contract, or pass a column or a tm.rule(...)"
+    return f"{guarantee!r} is not a guarantee", hint
 
 
 def _unsaid(name: str, spec: ContractSpec, known: Collection[str]) -> tuple[str, str]:
@@ -110,14 +110,14 @@ def _unsaid(name: str, spec: ContractSpec, known: Collection[str]) -> tuple[str,
         hint = did_you_mean(name, known)
         return f"{spec.name} ({spec.place}) has no rule {name!r}", hint
     if term in ("null", "nan") and spec.column(column).nullable:
-        what = f"{column!r} may be null in {spec.name} ({spec.place})"
+        problem = f"{column!r} may be null in {spec.name} ({spec.place})"
     else:
-        what = f"{spec.name} ({spec.place}) says nothing of {name!r}"
-    return what, "say it in the contract, or don't rely on it"
+        problem = f"{spec.name} ({spec.place}) doesn't guarantee {name!r}"
+    return problem, "declare it in the contract, or don't rely on it"
 
 
 def promises(spec: ContractSpec) -> tuple[str, ...]:
-    """The names of all that a contract says of its rows and its table; whatever only warns included."""
+    """Return the names of all guarantees of a contract, including rules that only warn."""
     own = [name for name in _TABLE if getattr(spec, name)]
     rules = [*(rule.name for rule in spec.rules), *(rule.name for rule in spec.wider)]
     terms = [
@@ -140,7 +140,7 @@ def _silent(field: str) -> Any:
 
 
 def _named(wanted: ContractSpec, name: str, spec: ContractSpec) -> ContractSpec:
-    """`wanted` with what a name stands for in `spec`; what only warns there is asked for all the same."""
+    """Add the guarantee that `name` means in `spec`; a rule that only warns there is required, too."""
     match name:
         case "key":
             return _with_key(wanted, spec)
@@ -160,7 +160,7 @@ def _named(wanted: ContractSpec, name: str, spec: ContractSpec) -> ContractSpec:
 
 
 def _parts(column: Column, name: str) -> Iterator[Column]:
-    """What a name stands for in a column: all of it, one of its terms, or nothing."""
+    """Yield the part of a column that a name means: the whole column, one term, or nothing."""
     term = name.removeprefix(f"{column.name}.")
     if name == column.name:
         yield replace(column, on_fail="quarantine")
@@ -169,10 +169,10 @@ def _parts(column: Column, name: str) -> Iterator[Column]:
 
 
 def _only(column: Column, term: str) -> Column:
-    """A column that says nothing but one term."""
+    """Return the column with one of its terms and no others."""
     kept = {field: getattr(column, field) for field in _FIELDS[term]}
-    said: dict[str, Any] = {"nullable": True, **kept}
-    return Column(dtype=column.dtype, name=column.name, **said)
+    terms: dict[str, Any] = {"nullable": True, **kept}
+    return Column(dtype=column.dtype, name=column.name, **terms)
 
 
 def _with_key(wanted: ContractSpec, spec: ContractSpec) -> ContractSpec:
@@ -182,5 +182,5 @@ def _with_key(wanted: ContractSpec, spec: ContractSpec) -> ContractSpec:
 
 
 def _with_column(wanted: ContractSpec, column: Column) -> ContractSpec:
-    """`wanted` with a column beside what it says of that column already."""
+    """Append a column; one that is there already keeps its terms as well."""
     return replace(wanted, columns=(*wanted.columns, column))

@@ -1,4 +1,4 @@
-"""Functions whose output depends on what no key can see: a service, the clock."""
+"""Mark functions whose output depends on hidden inputs: a service, the clock, anything outside of keys."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impure:
-    """A result stands for `every_s` seconds; None means until the next run."""
+    """How long a result stays valid: `every_s` seconds, or until the next run (None)."""
 
     every_s: float | None = None
 
     def stands(self, made: float, now: float) -> bool:
-        """Whether a result of the time `made` is still good at the time `now` (both in seconds)."""
+        """Whether a result computed at time `made` is still valid at time `now` (Unix seconds)."""
         return self.every_s is not None and now - made < self.every_s
 
     def __str__(self) -> str:
         if self.every_s is None:
-            return "it runs at every run"
+            return "it is recomputed in every run"
         unit = next((u for u, size in _SECONDS.items() if self.every_s % size == 0), "s")
-        return f"it runs again after {self.every_s / _SECONDS.get(unit, 1):g}{unit}"
+        return f"it is recomputed after {self.every_s / _SECONDS.get(unit, 1):g}{unit}"
 
 
 class Marker(Protocol):
-    """Marks a function and returns it unchanged."""
+    """A decorator that marks a function and returns it unchanged."""
 
     def __call__(self, function: F, /) -> F: ...
 
@@ -46,10 +46,11 @@ def impure(function: F, /) -> F: ...
 @overload
 def impure(*, every: str | None = None) -> Marker: ...
 def impure(function: Callable[..., Any] | None = None, /, *, every: str | None = None) -> Any:
-    """Mark the function of an ingest or a transform whose output depends on what no key can see.
+    """Mark an ingest or transform as impure: its output depends on something besides its inputs and code.
 
-    Its steps run again at every run; with `every` (`30m`, `6h`, `7d`) once their last result is that
-    old. Above or below `@flow.transform`. Raises DeclarationError for anything else.
+    Its steps run in every run, or with `every` ("30m", "6h", "7d", "2w") once their last result is that
+    old. Works above or below `@flow.ingest` and `@flow.transform`. Raises DeclarationError for an
+    invalid interval, or on anything but a function.
     """
     mark = Impure(every_s=_seconds(every, caller(1)))
     if function is not None:
@@ -58,7 +59,7 @@ def impure(function: Callable[..., Any] | None = None, /, *, every: str | None =
 
 
 def impure_of(function: object) -> Impure | None:
-    """What a function is marked with."""
+    """Return the mark of a function that `tm.impure` decorated, else None."""
     mark = getattr(function, _MARK, None)
     return mark if isinstance(mark, Impure) else None
 

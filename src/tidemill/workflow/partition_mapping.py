@@ -1,4 +1,4 @@
-"""Which partitions of its inputs a partition of a stage sees, and which partitions a stage has."""
+"""Map partitions: which partitions a stage should have, and which of its inputs each one reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Cuts = Mapping[str, Partitioning]
 
 
 def cuts_of(flow: Flow) -> dict[str, Partitioning]:
-    """How each stage's output is cut; a delivery is cut as the features that it delivers."""
+    """Return the partitioning of each stage's output; a delivery has that of its features."""
     cuts = {stage.name: stage.partitioning for stage in flow.stages}
     for stage in flow.stages:
         if stage.kind is Kind.DELIVER:
@@ -23,11 +23,11 @@ def cuts_of(flow: Flow) -> dict[str, Partitioning]:
 
 
 def outputs(stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]) -> list[str]:
-    """The partitions that a transform should have, given the partitions of its inputs.
+    """Return the partitions that a transform should have, given the partitions of its inputs.
 
-    Every partition that some required input of the same kind has (some optional one, when no such
-    input is required): whether it waits for the others is judged later, so that a missing input is
-    seen and not passed over.
+    These are the partitions of all required inputs that are partitioned alike; of the optional ones, if
+    no such input is required. Whether a partition must wait for other inputs is decided later, so that a
+    missing input is reported instead of skipped.
     """
     cut = stage.partitioning
     if cut.is_whole:
@@ -42,18 +42,18 @@ def outputs(stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]) ->
 
 
 def alike(cut: Partitioning, other: Partitioning) -> bool:
-    """Whether partitions of two outputs stand for each other: both by time, or both by value."""
+    """Whether partitions of two outputs correspond: both are by time, or both by value."""
     return not cut.is_whole and not other.is_whole and cut.is_time == other.is_time
 
 
 def visible(
     item: Input, partition: str, cut: Partitioning, other: Partitioning, keys: Sequence[str]
 ) -> tuple[str, ...] | None:
-    """The partitions of an input (of its sorted `keys`) that `partition` of a stage sees.
+    """Return the partitions of an input (of its sorted `keys`) that `partition` of a stage reads.
 
-    None means that its own partition of the input is missing, or all of it: it must wait. An
-    unpartitioned input is seen whole; a value partition sees the same value; a stage that is cut
-    another way, or not at all, sees everything, or its window.
+    None means that they are missing, so that the stage must wait. An unpartitioned input is read whole,
+    a value partition reads the partition of the same value. A stage that is partitioned differently, or
+    not at all, reads all partitions, or its window.
     """
     if other.is_whole:
         return (WHOLE,) if WHOLE in keys else None
@@ -69,11 +69,10 @@ def visible(
 def seen_whole(
     stage: Stage, cuts: Cuts, available: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[str, ...]]:
-    """What an unpartitioned stage sees of each input, and the partition that its windows end with.
+    """Return the partitions of each input that an unpartitioned stage reads.
 
-    The anchor is the newest partition that all its inputs by time have reached, so that one input
-    that runs ahead doesn't shift the windows of the others apart. Inputs without any partition are
-    left out.
+    Its windows end with the newest partition that all its inputs by time have reached, so that an input
+    that is ahead of the others doesn't shift its window. Inputs without partitions are left out.
     """
     keys = {item.name: placed(available[item.name]) for item in stage.frames}
     newest = [
@@ -112,13 +111,13 @@ def _in_time(
 
 
 def _among(key: str, keys: Sequence[str]) -> bool:
-    """Whether sorted `keys` hold `key`."""
+    """Whether sorted `keys` contain `key`, by binary search."""
     place = bisect_left(keys, key)
     return place < len(keys) and keys[place] == key
 
 
 def _recut(keys: Iterable[str], grain: Grain | None, into: Grain | None) -> set[str]:
-    """The partitions of another grain that share time with `keys`."""
+    """Return the partitions of grain `into` that overlap `keys` in time."""
     assert grain is not None
     assert into is not None
     found: set[str] = set()
@@ -132,5 +131,5 @@ def _recut(keys: Iterable[str], grain: Grain | None, into: Grain | None) -> set[
 
 @lru_cache(maxsize=200_000)
 def moment(key: str, grain: Grain) -> str:
-    """The end of a partition as text that sorts in time, over all grains."""
+    """Return the end of a partition as ISO text, which sorts by time across grains."""
     return end_of(key, grain).isoformat()

@@ -1,4 +1,4 @@
-"""Whose tables the references of contracts mean: which stage gives the contract that a rule names."""
+"""Resolve references between contracts to stages: which stage produces the contract that a rule names."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tidemill.workflow.stage import DATA, Stage
 def referring(
     stages: Mapping[str, Stage], unclear: Collection[str] = ()
 ) -> tuple[dict[str, Stage], list[Fault]]:
-    """The stages, each with the stage of every reference by rule; and what is wrong with references.
+    """Set `Stage.refers`, which maps each reference rule to its stage; return the stages and the faults.
 
-    `unclear` stages have faults of their own: what isn't known to give a contract may be one of them.
+    Stages in `unclear` have faults themselves. If the output contract of one is unknown, an unresolved
+    reference may mean that stage, and isn't reported.
     """
     faults: list[Fault] = []
     found: dict[str, Stage] = {}
@@ -33,14 +34,14 @@ def referring(
 
 
 def references(stage: Stage) -> Iterator[ReferenceRule]:
-    """The references that a stage's table has to keep."""
+    """Yield the reference rules of a stage's output contract."""
     for rule in stage.output.wider if stage.output is not None else ():
         if isinstance(rule, ReferenceRule):
             yield rule
 
 
 def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
-    """The stages that give the contract of a rule, or the one of them that it names."""
+    """Return the names of the stages that produce the contract of a rule, or just the one it names."""
     return [
         name
         for name, stage in stages.items()
@@ -57,11 +58,12 @@ def _fault(
     about = f"{stage.kind} {stage.name!r}: {rule.name}: {rule.contract} ({rule.place})"
     if given:
         names = ", ".join(given)
-        hint = f"say which: References(..., stage={given[0]!r})"
-        return Fault(message=f"{about} is given by {names}", where=stage.place, hint=hint)
+        hint = f"name one: References(..., stage={given[0]!r})"
+        message = f"{about} is produced by several stages: {names}"
+        return Fault(message=message, where=stage.place, hint=hint)
     if rule.stage:
-        message = f"{about} is not what a stage {rule.stage!r} gives"
+        message = f"{about} is not the output of a stage {rule.stage!r}"
         hint = did_you_mean(rule.stage, [name for name, s in stages.items() if s.kind in DATA])
         return Fault(message=message, where=stage.place, hint=hint)
     hint = f"declare one, such as @flow.ingest ... -> tm.Source[{rule.contract}]"
-    return Fault(message=f"{about} is given by no stage", where=stage.place, hint=hint)
+    return Fault(message=f"{about} isn't the output of any stage", where=stage.place, hint=hint)

@@ -1,4 +1,4 @@
-"""Read a workflow's declaration into a sealed flow, or say everything that is wrong with it at once."""
+"""Seal a workflow: check its declaration, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ _RETURNS = {
     Kind.EVALUATE: "tm.Scores",
 }
 _NEVER_IMPURE = {
-    Kind.MODEL: "say when a model is due: retrain=tm.every('14d')",
-    Kind.EVALUATE: "take the mark off: a model is scored again when it or its data change",
+    Kind.MODEL: "declare when a model is due instead: retrain=tm.every('14d')",
+    Kind.EVALUATE: "remove the mark: a model is scored again when it or its data change",
 }
 _SPECIAL = ("params", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """A workflow's stages as far as they can be told, and everything that is wrong with it.
+    """The stages of a workflow as far as they could be resolved, and all its faults.
 
-    Of `unclear` stages it isn't known what they take and give.
+    `unclear` are the stages with faults: their inputs and output may be incomplete.
     """
 
     workflow: Workflow
@@ -63,21 +63,21 @@ class Drawn:
 
     @property
     def clear(self) -> Flow:
-        """The stages that can be judged by themselves, in the order of declaration."""
+        """The stages that can be checked by themselves, in the order of declaration."""
         stages = (
             stage
             for name, stage in self.stages.items()
-            # A misspelt input may be misspelt in one place only.
+            # The name of an unknown input may be a typo.
             if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
         )
         return _flow(self.workflow, tuple(stages))
 
 
 def seal(workflow: Workflow) -> Flow:
-    """The stages of a workflow in an order in which they can run.
+    """Check a workflow and return its stages in topological order.
 
-    Raises DeclarationError with every fault: unknown stages, cycles, missing or unmet contracts, bad
-    windows, models that reach a table without approval.
+    Raises DeclarationError with all faults: unknown stages, cycles, missing or unmet contracts, invalid
+    windows, models that are delivered without approval.
     """
     found = draw(workflow)
     if found.faults:
@@ -92,7 +92,7 @@ def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
 
 
 def draw(workflow: Workflow) -> Drawn:
-    """Read a declaration, whatever is wrong with it."""
+    """Resolve a workflow's declaration, and collect its faults instead of raising them."""
     faults: list[Fault] = list(_twice(workflow))
     stages: dict[str, Stage] = {}
     unclear: set[str] = set()
@@ -112,7 +112,7 @@ def draw(workflow: Workflow) -> Drawn:
         workflow=workflow,
         stages=stages,
         unclear=frozenset(unclear),
-        # A contract says what is wrong with it at every stage that names it.
+        # The faults of a contract are found at every stage that uses it.
         faults=tuple(dict.fromkeys(faults)),
     )
 
@@ -172,19 +172,19 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
 def _reading(
     declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
 ) -> tuple[Stage, list[Fault]]:
-    """The stage with the columns that it declares to read; all of them must be declared as reads."""
-    said = declared.options.get("reads", ())
-    told = said if isinstance(said, (tuple, list)) else (said,)
-    wrong = next((each for each in told if not isinstance(each, Reads)), None)
+    """Attach the declared `reads` to the stage; anything but `Contract.reads(...)` is a fault."""
+    option = declared.options.get("reads", ())
+    reads = option if isinstance(option, (tuple, list)) else (option,)
+    wrong = next((each for each in reads if not isinstance(each, Reads)), None)
     if wrong is None:
-        return with_reads(stage, tuple(told), given)
-    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} is not what a contract's reads() gives"
+        return with_reads(stage, tuple(reads), given)
+    message = f"{stage.kind} {stage.name!r}: reads={wrong!r} was not made by a contract's reads()"
     hint = "write reads=[Orders.reads('id', 'weight')]"
     return stage, [Fault(message=message, where=declared.place, hint=hint)]
 
 
 def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
-    """The annotations of a function; None when they can't be read."""
+    """Return the annotations of a function; None, with a fault, if they can't be evaluated."""
     try:
         return get_type_hints(function), []
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
@@ -257,16 +257,16 @@ def _how_faults(declared: Declared) -> Iterator[Fault]:
             message = f"{declared.kind} {declared.name!r}: {name}={declared.options[name]!r}"
             hint = f"write {name}=tm.{name}(...)"
             yield Fault(
-                message=f"{message} is not what tm.{name}() gives",
+                message=f"{message} was not made by tm.{name}()",
                 where=declared.place,
                 hint=hint,
             )
 
 
 def _how(declared: Declared) -> dict[str, Any]:
-    """What the steps of a stage may use, and what is tried again."""
-    said = {name: declared.options.get(name) for name, _ in _HOW}
-    return {name: said[name] for name, kind in _HOW if isinstance(said[name], kind)}
+    """Return the declared `resources` and `retries` of a stage, without invalid ones."""
+    options = {name: declared.options.get(name) for name, _ in _HOW}
+    return {name: options[name] for name, kind in _HOW if isinstance(options[name], kind)}
 
 
 def _is_trigger(value: object) -> bool:
@@ -338,7 +338,7 @@ def _output(
         ok = spec is not None
     if ok:
         return spec, []
-    message = f"{declared.kind} {declared.name!r} does not say what it returns"
+    message = f"{declared.kind} {declared.name!r} has no valid return annotation"
     hint = f"annotate it -> {_RETURNS[declared.kind]}"
     return spec, [Fault(message=message, where=declared.place, hint=hint)]
 
@@ -365,20 +365,20 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
 def _sample_by(
     declared: Declared, output: ContractSpec | None, faults: list[Fault]
 ) -> tuple[str, ...] | None:
-    said = declared.options.get("sample_by")
-    if said is None or output is None:
+    names = declared.options.get("sample_by")
+    if names is None or output is None:
         return None
-    wrong = [said] if isinstance(said, str) else [name for name in said if name not in output.names]
+    wrong = [names] if isinstance(names, str) else [n for n in names if n not in output.names]
     if wrong:
         faults.append(
             Fault(
-                message=f"ingest {declared.name!r}: sample_by={said!r}: {wrong[0]!r} is no column of "
-                f"{output.name}",
+                message=f"ingest {declared.name!r}: sample_by={names!r}: {wrong[0]!r} is not a column "
+                f"of {output.name}",
                 where=declared.place,
                 hint=f"name columns, such as sample_by={output.names[:1]!r}",
             )
         )
-    return tuple(said)
+    return tuple(names)
 
 
 def _training(declared: Declared) -> Training:
@@ -434,22 +434,24 @@ def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterato
     seen: dict[str, str] = {}
     for approval in workflow.approvals:
         if approval.model in seen:
-            message = f"approve({approval.model}) is said twice, first at {seen[approval.model]}"
-            yield Fault(message=message, where=approval.place, hint="say all gates in one")
+            message = (
+                f"approve({approval.model}) is declared twice, first at {seen[approval.model]}"
+            )
+            yield Fault(message=message, where=approval.place, hint="list all gates in one")
         seen.setdefault(approval.model, approval.place)
         if approval.model not in models:
-            message = f"approve({approval.model}) is not about a model of this workflow"
+            message = f"approve({approval.model}): this workflow has no such model"
             hint = did_you_mean(approval.model, models)
             yield Fault(message=message, where=approval.place, hint=hint)
         if not approval.gates:
-            message = f"approve({approval.model}) has no gates, so anything would pass"
+            message = f"approve({approval.model}) has no gates, so any model would pass"
             yield Fault(
                 message=message, where=approval.place, hint="gates=[tm.beats_baseline('mae')]"
             )
 
 
 def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
-    """Stages after what they read, otherwise in the order of declaration."""
+    """Yield stages after their inputs, and apart from that in the order of declaration."""
     done: set[str] = set()
     left = list(stages.values())
     while left:
@@ -460,6 +462,6 @@ def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
 
 
 def needs(stage: Stage) -> set[str]:
-    """The stages that must be current before this one."""
+    """Return the names of the stages that must be up to date before this one."""
     inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
     return inputs | ({stage.model} if stage.model else set())

@@ -1,4 +1,4 @@
-"""What went wrong in user code, in words that lead to the line."""
+"""Turn exceptions of user code into errors that point at the user's line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tidemill.core.errors import StepError, said_by
 from tidemill.core.partition import WHOLE
 from tidemill.workflow.stage import Stage
 
-# What the user wrote is above and below frames of the engine and of the import machinery.
+# Frames of Tidemill, Polars and the import machinery don't help users, whose code is around them.
 _TIDEMILL = __file__.replace("\\", "/").rsplit("/", 2)[0] + "/"
 _IMPORTLIB = importlib.__path__[0].replace("\\", "/") + "/"
 _HIDDEN = (_TIDEMILL, _IMPORTLIB, "/site-packages/polars/", "<frozen ")
 
 
 def failed(stage: Stage, partition: str, error: BaseException) -> StepError:
-    """An error of user code as the user should see it: what, where, and only their own frames."""
+    """Return an exception of user code as a StepError: what, where, and a traceback of user frames only."""
     place = "" if partition == WHOLE else f" {partition}"
     frames = user_frames(error)
     said = said_by(error)

@@ -1,4 +1,4 @@
-"""What is wrong between stages: names, cycles, contracts, cuts and windows that don't fit together."""
+"""Check how stages fit together: names, cycles, contracts, partitionings, windows, and approvals."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tidemill.workflow.window import Last, overlap, too_short, written
 
 
 def wiring_faults(stages: Mapping[str, Stage], unclear: Collection[str] = ()) -> list[Fault]:
-    """Every fault between the stages of a workflow.
+    """Return every fault in the connections between stages.
 
-    Of `unclear` stages, which have faults of their own, only the names are judged: what their
-    annotations leave open would look like more faults.
+    Stages in `unclear` have faults themselves. Only the names that they use are checked, because their
+    incomplete annotations would cause misleading further faults.
     """
     faults: list[Fault] = []
     clear = {name: stage for name, stage in stages.items() if name not in unclear}
@@ -57,24 +57,25 @@ def _input(stage: Stage, item: Input, producer: Stage) -> Iterator[Fault]:
     wants_model = item.contract is None and stage.kind is Kind.EVALUATE
     if wants_model != (producer.kind is Kind.MODEL) or producer.kind not in (*DATA, Kind.MODEL):
         yield _fault(
-            stage, f"{item.name!r} is a stage of kind {producer.kind}, which it can't read"
+            stage, f"it can't read {item.name!r}, which is a stage of kind {producer.kind}"
         )
         return
     if producer.output is not None:
         yield from _unmet(stage, item, producer.output)
-    cut = producer.partitioning
+    partitioning = producer.partitioning
     if item.window is None:
         return
-    if cut.grain is None:
-        message = f"window={item.window} on {item.name!r}, which is {cut}"
+    if partitioning.grain is None:
+        message = f"window={item.window} on {item.name!r}, which is {partitioning}"
         yield _fault(stage, message, "windows are for inputs partitioned by time")
-    elif too_short(item.window, cut.grain):
-        message = f"window={item.window} on {item.name!r} is shorter than a {cut.grain}"
-        yield _fault(stage, message, f"{item.name!r} is partitioned {cut}: take at least one")
+    elif too_short(item.window, partitioning.grain):
+        message = f"window={item.window} on {item.name!r} is shorter than a {partitioning.grain}"
+        hint = f"{item.name!r} is partitioned {partitioning}: take at least one"
+        yield _fault(stage, message, hint)
 
 
 def _unmet(stage: Stage, item: Input, given: ContractSpec) -> Iterator[Fault]:
-    """What an input's annotation and its declared reads ask for, and its stage doesn't give."""
+    """Yield what an input's annotation and declared reads require and its producer doesn't guarantee."""
     wanted = item.contract
     if wanted is not None and wanted != given:
         for found in unmet(wanted, given):
@@ -87,23 +88,24 @@ def _unmet(stage: Stage, item: Input, given: ContractSpec) -> Iterator[Fault]:
 
 def _asked(item: Input, found: Unmet, wanted: ContractSpec | Reads, given: ContractSpec) -> str:
     name = f"{item.name}.{found.about}"
-    says = str(wanted) if isinstance(wanted, Reads) else wanted.name
+    consumer = str(wanted) if isinstance(wanted, Reads) else wanted.name
     match found.term:
         case "exists":
             return f"{item.name!r} has no column {found.about!r} (contract {given.name})"
         case "type":
             return f"{name} is {found.given}, not {found.asked}"
-    return f"{name}: {says} relies on {found.asked}, {given.name} says {found.given}"
+    return f"{name}: {consumer} relies on {found.asked}, {given.name} says {found.given}"
 
 
 def _cut(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    cut = stage.partitioning
-    if cut.is_whole:
+    own = stage.partitioning
+    if own.is_whole:
         return
     inputs = [stages[item.name].partitioning for item in stage.inputs]
-    if not any(alike(cut, other) for other in inputs):
-        message = f"its output is partitioned {cut}, but none of its inputs is"
-        yield _fault(stage, message, "partition an input the same way, or leave the output whole")
+    if not any(alike(own, other) for other in inputs):
+        message = f"its output is partitioned {own}, but none of its inputs is"
+        hint = "partition an input the same way, or don't partition the output"
+        yield _fault(stage, message, hint)
 
 
 def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
@@ -120,9 +122,9 @@ def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
         if grain is None:
             continue
         if trained is None:
-            # Its newest partition may lie behind: the evaluation would begin where training ended.
+            # Its newest partition may be older: the evaluation window would overlap the training.
             message = f"it reads {item.name!r} by time, which the model {training.name!r} does not"
-            hint = f"let {training.name!r} read it, too, so that both windows end together"
+            hint = f"add it to the inputs of {training.name!r}, so that both windows end together"
             yield _fault(stage, message, hint)
         elif (
             trained.window is None
@@ -137,7 +139,7 @@ def _evaluation(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
 
 
 def _before(item: Input) -> str:
-    """The window that a training window may end before: the evaluation's own, if it has an end."""
+    """Return the window that training must end before: the evaluation's own, unless it is `tm.all`."""
     return written(item.window) if isinstance(item.window, Last) else "tm.last('7d')"
 
 
@@ -161,12 +163,12 @@ def _waits(stage: Stage) -> set[str]:
 
 
 def _cycles(stages: Mapping[str, Stage]) -> Iterator[Fault]:
-    """One fault for each group of stages that wait for each other."""
+    """Yield one fault that names all stages on cycles."""
     left = {name: _waits(stage) & set(stages) for name, stage in stages.items()}
     while ready := [name for name, needs in left.items() if not needs & set(left)]:
         for name in ready:
             del left[name]
-    # What only reads from a cycle isn't part of it: peel from the other side, too.
+    # A stage that only reads from a cycle isn't part of it: remove those from the other end, too.
     while idle := [name for name in left if not any(name in needs for needs in left.values())]:
         for name in idle:
             del left[name]

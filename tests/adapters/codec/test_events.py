@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.codec import events as codec
 from tidemill.adapters.codec.events import (
     Address,
     address,
@@ -16,6 +15,7 @@ from tidemill.adapters.codec.events import (
     encode_event,
 )
 from tidemill.core.errors import StorageError
+from tidemill.ledger import event as events
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import Attempted, Event, RunEnded, Ticked
@@ -80,7 +80,7 @@ def test_a_binding_is_decoded_directly(made: Product) -> None:
 
 
 def test_every_kind_is_known() -> None:
-    assert set(codec.KINDS) == set(Event.__args__) == {type(event) for event in EVENTS}
+    assert set(events.EVENTS) == set(Event.__args__) == {type(event) for event in EVENTS}
 
 
 @given(TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS))

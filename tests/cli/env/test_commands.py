@@ -48,9 +48,9 @@ def test_what_is_refused(built: Path) -> None:
         (("env", "diff", "dev"), "there is no environment 'dev'"),
         (("env", "diff", "prod", "prod", "--rows"), "needs a STAGE"),
         (("env", "create", "x", "--from", "prod", "--empty"), "can't be combined"),
-        (("env", "create", "x", "--sample", "5"), "is no sample"),
+        (("env", "create", "x", "--sample", "5"), "is not a sample"),
         (("run", "--sample", "0.5"), "prod never runs on a sample"),
-        (("plan", "--env", "x", "--sample", "2"), "is no sample"),
+        (("plan", "--env", "x", "--sample", "2"), "is not a sample"),
     ):
         ended = tidemill(*arguments)
         assert (ended.code, words in ended.err) == (2, True), (arguments, ended.err)

@@ -244,7 +244,7 @@ def test_production_takes_no_sample_and_a_sample_is_settled(tides: Tides) -> Non
     for share in (0.0, 1.0, 5.0, float("nan")):
         with (
             opened(tides, DEV, sample=share) as project,
-            pytest.raises(UsageError, match="no sample"),
+            pytest.raises(UsageError, match="not a sample"),
         ):
             project.plan()
     ran(tides, DEV, sample=0.5)
@@ -346,10 +346,10 @@ def test_what_is_refused(tides: Tides) -> None:
         known = project.environments
         for attempt, words in (
             (lambda: known.create(PRODUCTION), "always exists"),
-            (lambda: known.create("a b"), "no name"),
+            (lambda: known.create("a b"), "not a valid name"),
             (lambda: known.create("x", parent="dev"), "did you mean 'dev-ana'"),
             (lambda: known.create("x", ttl="soon"), "is not a duration"),
-            (lambda: known.create("x", sample=2.0), "no sample"),
+            (lambda: known.create("x", sample=2.0), "not a sample"),
             (lambda: known.drop([PRODUCTION]), "can't be dropped"),
             (lambda: known.drop(["dev"]), "did you mean 'dev-ana'"),
         ):

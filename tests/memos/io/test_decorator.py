@@ -294,7 +294,7 @@ class TestInAWorkflow:
             f"squared {day(0)}: tides.square has no value for 1 of 3 rows: ValueError: too odd (tides.py:"
         )
         assert "value=3.0" in message
-        assert "the next run asks for these rows only" in message
+        assert "the next run computes only these rows" in message
         assert receipt.memo == Usage(known=0, asked=2, calls=2, spent=1.0)
         assert asked(tides.root) == ["1.0", "2.0", "3.0"]
         tides.edit("if item == 3", "if item == 4")
@@ -469,7 +469,7 @@ class TestAsking:
         with pytest.raises(Exception, match="no value for 400 of 400 rows"):
             ask(counted.memo(batch=4, concurrency=2), range(400), desk)
         assert len(counted.calls) <= 7
-        assert "rows weren't asked any more" in str(desk.failure)
+        assert "rows were not tried any more" in str(desk.failure)
 
     def test_long_values_are_cut_short_and_few_are_named(self) -> None:
         def odd(text: list[str]) -> list[int]:
@@ -488,12 +488,12 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("gave", "words"),
         [
-            ([1], r"ValueError: it gave 1 values for 2 rows"),
-            (None, r"TypeError: it gave NoneType, not a list of 2 values"),
-            ("ab", r"TypeError: it gave str, not a list of 2 values"),
-            (iter([1, 2]), r"TypeError: it gave list_iterator, not a list of 2 values"),
-            (["a", "b"], r"TypeError: it gave what is no Int64, as gives= says"),
-            (([1, 2], [1]), r"ValueError: it gave 1 numbers of tokens for 2 rows"),
+            ([1], r"ValueError: it returned 1 values for 2 rows"),
+            (None, r"TypeError: it returned NoneType, not a list of 2 values"),
+            ("ab", r"TypeError: it returned str, not a list of 2 values"),
+            (iter([1, 2]), r"TypeError: it returned list_iterator, not a list of 2 values"),
+            (["a", "b"], r"TypeError: it returned no Int64, as gives= declares"),
+            (([1, 2], [1]), r"ValueError: it returned 1 token counts for 2 rows"),
         ],
     )
     def test_what_a_function_may_not_give(self, gave: Any, words: str) -> None:
@@ -780,14 +780,14 @@ class TestDeclaring:
     @pytest.mark.parametrize(
         ("terms", "words"),
         [
-            ({"gives": "Int64"}, "gives='Int64' is no type of Polars"),
-            ({"gives": None}, "gives=None is no type of Polars"),
-            ({"price": "much"}, "price='much' is no price"),
-            ({"rate": "fast"}, "rate='fast' is no rate of calls"),
-            ({"batch": 0}, "batch=0 is no number from 1 on"),
-            ({"concurrency": True}, "concurrency=True is no number from 1 on"),
-            ({"version": 1}, "version=1 is no text"),
-            ({"model": None}, "model=None is no text"),
+            ({"gives": "Int64"}, "gives='Int64' is not a Polars type"),
+            ({"gives": None}, "gives=None is not a Polars type"),
+            ({"price": "much"}, "price='much' is not a price"),
+            ({"rate": "fast"}, "rate='fast' is not a rate of calls"),
+            ({"batch": 0}, "batch=0 is not a whole number of at least 1"),
+            ({"concurrency": True}, "concurrency=True is not a whole number of at least 1"),
+            ({"version": 1}, "version=1 is not text"),
+            ({"model": None}, "model=None is not text"),
         ],
     )
     def test_terms_that_make_no_sense(self, terms: dict[str, Any], words: str) -> None:
@@ -801,10 +801,10 @@ class TestDeclaring:
         def many(*numbers: list[int]) -> None: ...
 
         for function, words in (
-            (none, "none takes no argument"),
-            (extra, "more of extra is no argument that takes a column"),
-            (default, "more of default is no argument"),
-            (many, "numbers of many is no argument"),
+            (none, "none has no arguments"),
+            (extra, "argument more of extra can't take a column"),
+            (default, "argument more of default can't take a column"),
+            (many, "argument numbers of many can't take a column"),
             (3, "it takes a def, not 3"),
         ):
             with pytest.raises(DeclarationError, match=words):
@@ -817,7 +817,7 @@ class TestDeclaring:
             return [n * size for n in number]
 
         with pytest.raises(
-            DeclarationError, match="closes over size, and version= doesn't tell which"
+            DeclarationError, match="closes over size, which version= doesn't identify"
         ):
             memo_of(tens)
         assert memo_of(tens, model="3")

@@ -443,7 +443,7 @@ def test_who_runs_a_command(monkeypatch: pytest.MonkeyPatch, tides: Tides) -> No
         raise OSError("no such user")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert holder.this_user().startswith("somebody on ")
+    assert holder.this_user().startswith("unknown user on ")
 
 
 def test_numbers_in_short() -> None:

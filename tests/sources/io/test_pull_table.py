@@ -109,10 +109,10 @@ def test_another_cut_needs_no_other_pull(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("return (rows", "raise OSError('no line')\n    return (rows", "no line"),
-        ("(rows[:2], rows[2:])", "'rows'", "rows are a frame, a list of dicts"),
-        ('{"seen": len(lines)}', "{1: len(lines)}", "is another when it is read back"),
+        ("(rows[:2], rows[2:])", "'rows'", "rows must be a frame, a list of dicts"),
+        ('{"seen": len(lines)}', "{1: len(lines)}", "changes when it is stored as JSON"),
         ('{"seen": len(lines)}', "lines.append", "JSON serializable"),
-        ("json.loads(line)", '{"day": "2024-03-01"}', "has no column 'id' of contract Raw"),
+        ("json.loads(line)", '{"day": "2024-03-01"}', "have no column 'id' of contract Raw"),
         ("json.loads(line)", '{"day": 1, "id": 1, "value": object}', "can't be stored"),
     ],
 )

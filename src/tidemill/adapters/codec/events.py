@@ -18,35 +18,18 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.event import (
+    EVENTS,
     Attempted,
     Computed,
-    Decided,
     Delivered,
-    EffectDone,
     EffectQueued,
-    EnvironmentCreated,
-    EnvironmentDropped,
     Event,
-    Judged,
     Published,
-    RecipeChanged,
-    Removed,
-    Ruled,
-    RunEnded,
-    RunStarted,
-    Settled,
-    SourceSeen,
-    Ticked,
 )
 
 T = TypeVar("T")
 
 VERSION = 1
-KINDS: tuple[type[Event], ...] = (
-    *(Attempted, Computed, Decided, Delivered, EffectDone, EffectQueued, EnvironmentCreated),
-    *(EnvironmentDropped, Judged, Published, RecipeChanged, Removed, Ruled, RunEnded, RunStarted),
-    *(Settled, SourceSeen, Ticked),
-)
 
 
 class _Written(msgspec.Struct):
@@ -84,7 +67,7 @@ _READER = msgspec.json.Decoder(_Read)
 # Building a decoder takes 0.1 ms, so each is built on first use. They aren't strict: JSON has no NaN
 # or infinity, so such numbers are written as text.
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
-_BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in KINDS}
+_BY_NAME: dict[str, type[Event]] = {kind.__name__: kind for kind in EVENTS}
 
 
 def encode(value: Any) -> str:

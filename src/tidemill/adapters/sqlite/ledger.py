@@ -33,12 +33,6 @@ class SqliteLedger:
         self._connections = Connections(path, busy_s)
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
-        """Append all or none in one durable transaction; the sequence number of the last.
-
-        ConflictError when the guard doesn't hold, or an event contradicts what is recorded: a run,
-        an effect's key, a tick or an environment is taken twice, or what ends was never begun.
-        StorageError when the disk doesn't take it, or an object that is bound isn't stored.
-        """
         rows = [(type(e).__name__, *address(e), encode_event(e)) for e in events]
         with self._connections.writing() as connection:
             if guard is not None:
@@ -60,27 +54,18 @@ class SqliteLedger:
         ttl: float,
         dead: Callable[[Mapping[str, str]], bool],
     ) -> Lease:
-        """Take the lease when it is free, expired, or its holder is `dead`; else ConflictError."""
         with self._connections.writing() as connection:
             return leases.acquire(connection, name, holder, now=now, ttl=ttl, dead=dead)
 
     def renew(self, lease: Lease, *, now: float, ttl: float) -> Lease:
-        """Hold the lease for another `ttl` seconds; ConflictError when it was taken by another."""
         with self._connections.writing() as connection:
             return leases.renew(connection, lease, now=now, ttl=ttl)
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back; nothing happens when it is no longer ours."""
         with self._connections.writing() as connection:
             leases.release(connection, lease)
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        """The view of now, from one snapshot; an environment that doesn't exist is empty.
-
-        Partitions of heads are read when they are asked for, which raises ConflictError once the head
-        moved; with `whole` they are all read at once.
-        """
-
         def open_head(
             layers: tuple[Layer, ...], stage: str, version: int, moved: int
         ) -> Partitions:
@@ -90,7 +75,6 @@ class SqliteLedger:
             return state_reader.state(connection, environment, open_head, whole=whole)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        """What was first bound under these keys, in any environment."""
         with self._connections.reading() as connection:
             return state_reader.traces(connection, encode(list(keys)))
 
@@ -102,7 +86,6 @@ class SqliteLedger:
         run: str = "",
         limit: int | None = None,
     ) -> Iterable[Recorded]:
-        """The facts in order up to now, read in pages: no snapshot is held open meanwhile."""
         with self._connections.reading() as connection:
             until = state_reader.last_seq(connection)
         wanted = sorted(set(kinds))
@@ -117,7 +100,6 @@ class SqliteLedger:
         return islice(found, limit)
 
     def close(self) -> None:
-        """Let go of files and connections; the next use opens them again."""
         self._connections.close()
 
     def _pages(self, query: str, after: int, until: int, *where: str | None) -> Iterator[Recorded]:

@@ -1,8 +1,7 @@
-"""What folds make of partitions, and of what they make together: computed once, and kept.
+"""Cache the partials of folds: of each partition, and of the nodes of the merge tree.
 
-A partial is kept under what it was made of: the fold, and the content of the columns that it reads, or
-the keys of the partials that it was merged from. Nothing depends on what is kept for being right: what is
-lost or damaged is computed anew.
+The key of a partial is derived from the fold, and from the content of the columns that it reads or the
+keys of the partials that it was merged from. Lost or damaged partials are computed again.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from tidemill.store.frames import Frames
 from tidemill.workflow.incremental_fold import Folded, FoldUsage
 from tidemill.workflow.stage import Input
 
-# What was computed is kept whenever there is so much of it.
+# New partials are stored whenever they reach this size.
 _KEEP_BYTES = 32 * 2**20
 _DIGEST = 16
 
@@ -50,7 +49,7 @@ class Folder:
         self.usage: FoldUsage | None = None
 
     def fold(self, item: Input, bound: Mapping[str, Binding]) -> pl.LazyFrame:
-        """What a stage is handed of the partitions of a folded input."""
+        """Return the fold of an input's partitions, as the stage gets it."""
         fold, contract = item.fold, item.contract
         assert fold is not None
         assert contract is not None
@@ -68,7 +67,7 @@ class Folder:
 
 
 class _Merging:
-    """Merges the partials of a tree, of those that are kept and of the partitions."""
+    """Merges the partials of a tree, from cached ones and from partitions."""
 
     def __init__(
         self,
@@ -82,7 +81,7 @@ class _Merging:
         self._shelf = shelf
         self._fold = fold.fold
         self._contract = contract
-        # Where only rows are counted, any column has them.
+        # If the fold only counts rows, any column will do.
         self._columns = fold.columns or contract.names[:1]
         self._bound = bound
         self._known: dict[str, pl.DataFrame] = {}
@@ -92,7 +91,7 @@ class _Merging:
         self.rows = 0
 
     def merge(self, root: Node) -> pl.DataFrame:
-        """The partials of all partitions together; what was computed of them is kept."""
+        """Return the merged partials of all partitions, and store those that were computed."""
         self._known = self._kept(root)
         found = self._made(root)
         self._keep()
@@ -112,7 +111,7 @@ class _Merging:
 
     def _partial(self, partition: str) -> pl.DataFrame:
         query = self._frames.load((self._bound[partition],), self._contract, self._columns)
-        # In how many pieces rows come depends on where they were; floats are added piece by piece.
+        # Rechunk: the number of chunks depends on where rows were stored, and floats are added per chunk.
         rows = _run(query).rechunk()
         self.computed += 1
         self.rows += rows.height
@@ -123,7 +122,7 @@ class _Merging:
         return _run(merged(self._fold, below.lazy()))
 
     def _kept(self, root: Node) -> dict[str, pl.DataFrame]:
-        """The partials that are kept of a tree, from its top down to those that nothing above stands for."""
+        """Load cached partials of a tree, top-down; nodes below a cached one aren't needed."""
         nodes = list(dict.fromkeys(node.key for node in root))
         try:
             self._shelf.refresh()
@@ -141,7 +140,7 @@ class _Merging:
         return {key: _unpacked(payload) for key, payload in found.items() if _is_sound(payload)}
 
     def _keep(self) -> None:
-        """Keep what was computed, durably; what wasn't kept is computed anew."""
+        """Store new partials durably."""
         if not self._fresh:
             return
         self._shelf.add(
@@ -164,7 +163,7 @@ def _wanted(node: Node, unknown: set[str]) -> Iterator[str]:
 
 
 def _leaf(fold: Folded, binding: Binding) -> str:
-    """Names what a fold reads of a partition."""
+    """Return the digest of what a fold reads from a partition."""
     product = binding.product
     return fingerprint("leaf", product.rows, [product.columns.get(name) for name in fold.columns])
 

@@ -1,4 +1,4 @@
-"""Call a costly function on batches of rows: several at once, not too often, again when that may help."""
+"""Call a memoised function on batches of rows: concurrently, rate-limited, and with retries."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tidemill.analysis.hashing.row_keys import Positions
 from tidemill.core.errors import UsageError
 from tidemill.workflow.memo import Costly
 
-# When so many batches failed, the service is down or the function is wrong: the rest isn't asked.
+# After this many failed batches, the service is down or the function is wrong: stop calling it.
 _ENOUGH = 5
-# How often it is looked whether the function waits for Polars, and Polars for the function.
+# How often to check for a deadlock between the function and Polars.
 _LOOK_S = 1.0
 _IN_POLARS = (
-    "it uses Polars, whose threads may all be waiting for it: compute with the lists that it is handed, "
-    "or set POLARS_MAX_THREADS to more than the memos that a query has"
+    "it uses Polars, whose threads may all be waiting for it: compute with the lists that it gets, "
+    "or set POLARS_MAX_THREADS to more than the number of memos in a query"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one batch of rows gave: the `values` of the first `rows`, and the errors of those that `failed`.
+    """The results of one batch: `values` of the positions `rows`, and the errors of those that `failed`.
 
-    `tokens` are a number a row, if the function told them. A batch that wasn't asked any more has nothing.
+    `tokens` has a number per row, if the function returned them. A batch that was cancelled is empty.
     """
 
     rows: tuple[int, ...] = ()
@@ -45,7 +45,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Raw:
-    """What the function `gave`, or the error that it ended in, after so many calls; it may not be asked."""
+    """The raw result of one batch: what the function returned, or its error, after some calls.
+
+    A batch that was cancelled has neither.
+    """
 
     rows: tuple[int, ...]
     came: bool = False
@@ -55,7 +58,7 @@ class _Raw:
 
 
 class Asker:
-    """Asks one function; `turn` says how many seconds to wait before the next call."""
+    """Calls one function batch by batch; `turn` returns how many seconds to wait before the next call."""
 
     def __init__(self, costly: Costly, turn: Callable[[], float]) -> None:
         self._costly = costly
@@ -65,10 +68,10 @@ class Asker:
         self._threads: set[int] = set()
 
     def ask(self, columns: Sequence[pl.Series], rows: Positions) -> Generator[list[Answer]]:
-        """Ask for `rows` of the columns, batch by batch; each time all answers since the last.
+        """Call the function on `rows` of the columns; yield all results since the last yield.
 
-        The function runs in threads of its own, which should use nothing of Polars: whoever asks may hold
-        all threads of that. Who does so fails. Who stops iterating drops what wasn't asked yet.
+        The function runs in separate threads, which must not use Polars: the caller may occupy all threads
+        of Polars. If they deadlock, the batches fail. Closing the generator cancels the waiting batches.
         """
         size, busy = self._costly.batch, self._costly.concurrency
         waiting = deque(rows[start : start + size] for start in range(0, len(rows), size))
@@ -77,7 +80,7 @@ class Asker:
         pool = ThreadPoolExecutor(busy, thread_name_prefix=self._costly.name)
         try:
             while waiting or pending:
-                # No more than are soon asked: the rest can still be dropped.
+                # Submit few batches ahead, so that the others can still be cancelled.
                 while waiting and len(pending) < 2 * busy:
                     batch = waiting.popleft()
                     values = [series.gather(batch).to_list() for series in columns]
@@ -86,7 +89,7 @@ class Asker:
                 done, _ = wait(pending, _LOOK_S, return_when=FIRST_COMPLETED)
                 if not done and standstill.look(tuple(self._threads)):
                     error = UsageError(_IN_POLARS)
-                    lost = [row for asked in pending.values() for row in asked]
+                    lost = [row for batch_rows in pending.values() for row in batch_rows]
                     yield [Answer(failed=tuple((row, error) for row in lost))]
                     return
                 for future in done:
@@ -98,14 +101,14 @@ class Asker:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _called(self, values: Sequence[list[Any]], rows: tuple[int, ...]) -> _Raw:
-        """What the function gives for one batch, after as many tries as may help."""
+        """Call the function on one batch, with retries."""
         retries, calls = self._costly.retries, 0
         while self._fell < _ENOUGH and not self._stop.wait(self._turn()):
             calls += 1
             self._threads.add(threading.get_ident())
             try:
                 return _Raw(rows=rows, came=True, gave=self._costly.function(*values), calls=calls)
-            # Whatever the function raises is what became of the batch.
+            # Whatever the function raises is the result of the batch.
             except (Exception, PanicException, SystemExit) as error:  # noqa: BLE001
                 if not retries.covers(type(error)) or calls > retries.times:
                     self._fell += 1
@@ -127,15 +130,15 @@ class Asker:
 
 
 def _settled(costly: Costly, raw: _Raw) -> Answer:
-    """What the function gave, as values of the declared type; TypeError or ValueError if it can't be."""
+    """Convert what the function returned to the declared type; TypeError or ValueError if it can't be."""
     gave, tokens = raw.gave, None
     if isinstance(gave, tuple) and len(gave) == 2:
         gave, tokens = gave
     count = len(raw.rows)
     if not hasattr(gave, "__len__") or isinstance(gave, (str, bytes, dict)):
-        raise TypeError(f"it gave {type(gave).__name__}, not a list of {count} values")
+        raise TypeError(f"it returned {type(gave).__name__}, not a list of {count} values")
     if len(gave) != count:
-        raise ValueError(f"it gave {len(gave)} values for {count} rows")
+        raise ValueError(f"it returned {len(gave)} values for {count} rows")
     bad: dict[int, BaseException] = {}
     if isinstance(gave, list):
         bad = {n: item for n, item in enumerate(gave) if isinstance(item, Exception)}
@@ -157,22 +160,22 @@ def _typed(costly: Costly, gave: Any) -> pl.Series:
         return pl.Series("value", list(gave), dtype=costly.gives)
     except (PolarsError, TypeError, ValueError, OverflowError) as error:
         raise TypeError(
-            f"it gave what is no {costly.gives}, as gives= says: {str(error).partition(chr(10))[0]}"
+            f"it returned no {costly.gives}, as gives= declares: {str(error).partition(chr(10))[0]}"
         ) from error
 
 
 def _tokens(tokens: Any, rows: int) -> pl.Series:
-    """A number a row; one for the whole batch is shared out."""
+    """Return the tokens per row; a total for the whole batch is split evenly."""
     if isinstance(tokens, int):
         each, more = divmod(tokens, rows)
         tokens = [each + (n < more) for n in range(rows)]
     if len(tokens) != rows:
-        raise ValueError(f"it gave {len(tokens)} numbers of tokens for {rows} rows")
+        raise ValueError(f"it returned {len(tokens)} token counts for {rows} rows")
     return pl.Series("tokens", list(tokens), dtype=pl.UInt32)
 
 
 _POLARS = os.path.dirname(pl.__file__) + os.sep
-# Who stands still in Polars for so long, while the process computes for less than this share of it.
+# A thread counts as stuck when it stays in Polars for this long while the process is almost idle.
 _LONG_S, _SHARE = 10.0, 0.1
 
 
@@ -184,13 +187,13 @@ class _Since(NamedTuple):
 
 
 class Standstill:
-    """Where threads are, each time that it is told to look."""
+    """Detects threads that are stuck in Polars, by sampling their stacks."""
 
     def __init__(self) -> None:
         self._since: dict[int, _Since] = {}
 
     def look(self, threads: Iterable[int]) -> bool:
-        """Whether one of some threads has stood still in Polars, and nobody in this process does anything."""
+        """Whether one of these threads is stuck in Polars while the process is almost idle."""
         frames, since = sys._current_frames(), dict[int, _Since]()
         wall, cpu = time.monotonic(), time.process_time()
         for thread in threads:

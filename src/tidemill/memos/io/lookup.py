@@ -1,7 +1,7 @@
-"""What is known of the rows that a memo is asked for, and the function for the others.
+"""Look up memoised rows, and call the function for those without a stored result.
 
-A step asks at a desk, which keeps results in the project and counts what they cost; outside of steps
-nothing is kept for longer than the query lives.
+A `MemoSession` per step stores results in the project and counts their cost. Outside of steps, results
+are only kept for one query.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from tidemill.ports.reuse import Memos
 from tidemill.workflow.memo import Costly, Usage
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.5
-# So many rows that failed are named, each argument in so many characters.
+# How many failed rows a message names, and the maximum length of each argument.
 _NAMED, _LONG = 3, 80
 
 _open_desk: ContextVar[Desk | None] = ContextVar("desk", default=None)
 
 
 class Unanswered(TidemillError):
-    """Some rows of a memo have no value; those that have are kept."""
+    """Raised when some rows of a memo have no value; the values of others are stored."""
 
 
 class Desk:
-    """Where the memos of a step are asked; for any thread. `shelves` are open from one step to the next."""
+    """Evaluates the memos of one step; thread-safe. `shelves` stay open from one step to the next."""
 
     def __init__(self, memos: Memos, shelves: dict[str, Shelf] | None = None) -> None:
         self._memos = memos
@@ -48,12 +48,12 @@ class Desk:
 
     @property
     def usage(self) -> Usage | None:
-        """What was known and what was spent; None when no memo was asked for any row."""
+        """The use of memos in this session; None if no row was looked up."""
         return None if self._usage == Usage() else self._usage
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Let memos that are called in this thread ask here."""
+        """Make this the session of memos that are called in this thread."""
         token = _open_desk.set(self)
         try:
             yield
@@ -61,7 +61,7 @@ class Desk:
             _open_desk.reset(token)
 
     def values(self, costly: Costly, recipe: str, columns: Sequence[pl.Series]) -> pl.Series:
-        """The value of every row that the columns make up; Unanswered when some have none."""
+        """Return a memo's value for each row of the columns; MemoIncomplete if some have none."""
         space = space_of(costly.name, recipe, columns)
         with self._lock:
             shelf = self._shelves.setdefault(space, Shelf(self._memos, space))
@@ -95,20 +95,20 @@ class Desk:
 
 
 def desk() -> Desk:
-    """The desk of the step that is at work in this thread; outside of steps one of its own."""
+    """Return the session of the step that runs in this thread; a new one in memory outside of steps."""
     found = _open_desk.get() or Desk(Unkept())
     found.wanted = True
     return found
 
 
 def is_wanted() -> bool:
-    """Whether the step that is at work in this thread has called a memo."""
+    """Whether the step that runs in this thread has called a memo."""
     found = _open_desk.get()
     return found is not None and found.wanted
 
 
 class _Search:
-    """Finds the values of rows that nobody knows, and counts what that took."""
+    """Computes the values of rows without stored results, and counts the cost."""
 
     def __init__(
         self,
@@ -129,12 +129,12 @@ class _Search:
         self.tokens = 0
 
     def fill(self, keys: Keys, rows: Positions) -> None:
-        """Ask for some rows, but for those that others are at: these are waited for."""
+        """Compute rows, except those that other processes are computing: wait for these."""
         while len(rows):
             intent = self._memos.intend(self._space, _packed(keys.at(rows)))
             try:
                 others = self._memos.intents(self._space, intent)
-                # Only now: whoever was at them a moment ago has kept what came of it.
+                # Only now: processes whose intents just vanished have stored their results.
                 rows = self._unknown(keys, rows)
                 theirs = _announced(keys.at(rows), others)
                 self._ask(keys, rows[~theirs])
@@ -143,9 +143,9 @@ class _Search:
                 self._memos.withdraw(self._space, intent)
 
     def failure(self, rows: int, missing: Positions) -> Unanswered:
-        """That some of so many rows have no value: which, and why."""
+        """Return the error for rows without values: how many, which, and why."""
         errors = list(self._failed.values())
-        why = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "it wasn't asked"
+        why = f"{type(errors[0]).__name__}: {errors[0]}" if errors else "it wasn't called"
         named = [f"\n  {self._row(row)}" for row in list(self._failed)[:_NAMED]]
         more = len(self._failed) - len(named)
         unasked = len(missing) - len(self._failed)
@@ -153,18 +153,18 @@ class _Search:
             f"{self._costly.name} has no value for {len(missing):,} of {rows:,} rows: {why} "
             f"({self._costly.place}){''.join(named)}"
             + (f"\n  and {more:,} more" if more > 0 else "")
-            + (f"\n  {unasked:,} rows weren't asked any more" if unasked > 0 and errors else "")
-            + "\n  all values that came are kept: the next run asks for these rows only"
+            + (f"\n  {unasked:,} rows were not tried any more" if unasked > 0 and errors else "")
+            + "\n  all other values are stored: the next run computes only these rows"
         )
         error.__cause__ = errors[0] if errors else None
         return error
 
     def _row(self, row: int) -> str:
-        told = []
+        parts = []
         for name, series in zip(self._costly.arguments, self._columns, strict=True):
             text = repr(series[row])
-            told.append(f"{name}={text if len(text) <= _LONG else text[: _LONG - 3] + '...'}")
-        return ", ".join(told)
+            parts.append(f"{name}={text if len(text) <= _LONG else text[: _LONG - 3] + '...'}")
+        return ", ".join(parts)
 
     def _unknown(self, keys: Keys, rows: Positions) -> Positions:
         self._shelf.refresh()
@@ -185,17 +185,18 @@ class _Search:
             self._shelf.refresh()
 
     def _keep(self, keys: Keys, answers: Sequence[Answer]) -> None:
-        """Keep what came, durably, before anything else is waited for."""
+        """Store results durably, before waiting for more."""
         for answer in answers:
             self._failed.update(answer.failed)
             self.calls += answer.calls
-        for told in (True, False):
-            kept = [a for a in answers if a.rows and (a.tokens is not None) is told]
+        for counted in (True, False):
+            kept = [a for a in answers if a.rows and (a.tokens is not None) is counted]
             if not kept:
                 continue
             rows = np.array([row for answer in kept for row in answer.rows], np.intp)
             values = pl.concat([answer.values for answer in kept if answer.values is not None])
-            tokens = pl.concat([a.tokens for a in kept if a.tokens is not None]) if told else None
+            counts = [a.tokens for a in kept if a.tokens is not None]
+            tokens = pl.concat(counts) if counted else None
             self._shelf.add(keys.at(rows), values, tokens)
             self.asked += len(rows)
             self.tokens += int(tokens.sum()) if tokens is not None else 0
@@ -203,7 +204,7 @@ class _Search:
     def _wait(
         self, keys: Keys, rows: Positions, others: Mapping[str, bytes], intent: str
     ) -> Positions:
-        """Rows that are still unknown when those who were at them are done."""
+        """Wait until other processes have computed these rows; return those that are still unknown."""
         pause = _FIRST_PAUSE_S
         while len(rows):
             busy = any(name in others for name in self._memos.intents(self._space, intent))
@@ -222,7 +223,7 @@ def _packed(keys: Keys) -> bytes:
 def _announced(
     keys: Keys, others: Mapping[str, bytes]
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which keys others are about to compute."""
+    """Return a mask of the keys that other processes have announced to compute."""
     theirs = np.zeros(len(keys), np.bool_)
     for packed in others.values():
         halves = np.frombuffer(packed, np.uint64).reshape(2, -1)

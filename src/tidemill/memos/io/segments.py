@@ -1,9 +1,9 @@
-"""The kept results of one memo, as this process has them open: segments of keys and values.
+"""Segments: the stored results of one memo, as files of row keys and values with an index in memory.
 
-A segment is a Parquet file in the order in which results came, so that what was computed together lies
-together. Its keys are held in memory, 24 bytes each; of its values only the neighbourhoods of rows that
-are looked up are read. Small segments are merged once there are several, neighbours with neighbours, so
-that of two results for one row the older stays the one that is found.
+A segment is a Parquet file in the order in which results arrived, so that rows that were computed
+together are adjacent. Its keys are held in memory, 24 bytes each; of its values only the rows that are
+looked up and their neighbours are read. Adjacent small segments are merged once there are several. If a
+row has two results, the older one stays in use.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tidemill.core.errors import StorageError
 from tidemill.memos.identity import to_merge
 from tidemill.ports.reuse import Memos
 
-# Values are written in groups of so many bytes, and rows; rows that are closer than this, and no farther
-# apart than a group is long, are read at once.
+# The maximum bytes and rows of a row group. Rows that are closer than `_NEAR`, and no farther apart than
+# the length of a group, are read at once.
 _GROUP = 4 * 2**20
 _ROWS = 262_144
 _NEAR = 4_096
@@ -35,7 +35,10 @@ _PATIENCE_S = 1.0
 
 
 class Segment:
-    """One file, or its bytes: the keys that it has, and their values; StorageError if it is damaged."""
+    """One segment, from a file or its bytes: an index of its keys, and access to its values.
+
+    Raises StorageError if it is damaged.
+    """
 
     def __init__(self, source: str | bytes) -> None:
         self._source = source
@@ -47,11 +50,11 @@ class Segment:
             self.told = "tokens" in pl.read_parquet_schema(source)
 
     def find(self, keys: Keys) -> Positions:
-        """Where each key is in the file, -1 for one that isn't."""
+        """Return the position of each key in the segment; -1 for keys that it doesn't have."""
         return self._index.find(keys)
 
     def at(self, places: Positions, column: str) -> pl.Series:
-        """A column's values in some rows."""
+        """Return the values of a column at some positions."""
         first, last = int(places.min()), int(places.max())
         if last - first < self._near + 2 * len(places):
             return self._read([column], first, last - first + 1)[column].gather(places - first)
@@ -68,7 +71,7 @@ class Segment:
         return pl.concat(parts).gather(within)
 
     def whole(self) -> pl.DataFrame:
-        """All of it, with the number of tokens of each row."""
+        """Return all rows, with the number of tokens of each."""
         frame = self._read(["high", "low", "value", *(["tokens"] if self.told else [])])
         return frame if self.told else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
 
@@ -87,7 +90,7 @@ class Segment:
             where = "a segment" if isinstance(self._source, bytes) else self._source
             text = str(error).partition("\n")[0]
             raise StorageError(
-                f"{where} of a memo is damaged ({text}): delete it, and what it held is computed anew"
+                f"{where} of a memo is damaged ({text}): delete it, and its rows are computed again"
             ) from error
 
 
@@ -95,18 +98,18 @@ Piece: TypeAlias = tuple[Segment, Positions, Positions]
 
 
 class Found(NamedTuple):
-    """Where rows were found: for each segment that has some, which they are and their places in it."""
+    """Where rows were found: per segment the indices of the rows, and their positions in it."""
 
     pieces: Sequence[Piece]
     missing: Positions
 
     def filled(self, more: Found) -> Found:
-        """With what was found of the rows that were missing."""
+        """Add what was found of the missing rows."""
         pieces = [(held, self.missing[rows], places) for held, rows, places in more.pieces]
         return Found([*self.pieces, *pieces], self.missing[more.missing])
 
     def values(self, gives: pl.DataType) -> pl.Series:
-        """The values of rows that were all found."""
+        """Return the values of the rows, all of which must have been found."""
         read = [held.at(places, "value").cast(gives) for held, _, places in self.pieces]
         if len(read) < 2:
             return read[0] if read else pl.Series("value", [], gives)
@@ -117,7 +120,7 @@ class Found(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """The tokens that it took to get the values of rows, as far as they were found and told."""
+        """The tokens spent on the values that were found, as far as they are known."""
         return sum(
             int(held.at(places, "tokens").sum()) for held, _, places in self.pieces if held.told
         )
@@ -125,7 +128,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The values of rows, None while some are `missing`; and the tokens that it took to get those known."""
+    """The values of rows (None while some are `missing`), and the tokens spent on the known ones."""
 
     missing: Positions
     tokens: int
@@ -133,7 +136,7 @@ class Result:
 
 
 class Shelf:
-    """The results of rows of a space; for any thread."""
+    """The results stored in a memo space, looked up by row key; thread-safe."""
 
     def __init__(self, memos: Memos, space: str) -> None:
         self._memos = memos
@@ -142,13 +145,13 @@ class Shelf:
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """See what was added since, by anybody."""
-        # One thread opens what all need. The others don't wait for long: they may be threads of Polars',
-        # which the one that reads needs.
+        """Load segments that any process added since the last refresh."""
+        # One thread opens segments for all. The others don't wait for long: they may be threads of Polars,
+        # which the reading one needs.
         locked = self._lock.acquire(timeout=_PATIENCE_S)
         try:
             while (opened := self._opened()) is None:
-                pass  # one was merged away in between: another one has what it had
+                pass  # a segment was merged in the meantime: another one has its rows
             self._open = opened
         finally:
             if locked:
@@ -164,7 +167,7 @@ class Shelf:
         return opened
 
     def find(self, keys: Keys) -> Found:
-        """Where the results of rows are, as far as was seen."""
+        """Find the stored results of rows, as of the last `refresh`."""
         pieces, rows = list[Piece](), np.arange(len(keys))
         for held in self._open.values():
             if not len(rows):
@@ -177,43 +180,43 @@ class Shelf:
         return Found(pieces, rows)
 
     def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
-        """Keep results durably; they are found after the next `refresh`."""
+        """Store results durably; `find` sees them after the next `refresh`."""
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
         self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
 
     def result(self, keys: Keys, gives: pl.DataType, before: Found) -> Result:
-        """What is known of rows, of which some were found `before`; as far as was seen by `refresh`."""
+        """Return the results of rows, of which some were found `before`; as of the last `refresh`."""
         found = before.filled(self.find(keys.at(before.missing)))
         while True:
             try:
                 values = None if len(found.missing) else found.values(gives)
                 return Result(missing=found.missing, tokens=found.tokens, values=values)
             except FileNotFoundError:
-                # A segment was merged away: another one has what it had.
+                # A segment was merged in the meantime: another one has its rows.
                 self.refresh()
                 found = self.find(keys)
 
     def repair(self, sound: Callable[[bytes], bool]) -> None:
-        """Take out what is damaged: segments that can't be read, and values that aren't `sound`."""
+        """Remove damaged data: segments that can't be read, and values that aren't `sound`."""
         for name in self._memos.segments(self._space):
             try:
                 held = self._read(name)
                 frame = held.whole() if held is not None else _NOTHING
                 good = frame.filter([sound(value) for value in frame["value"]])
             except FileNotFoundError:
-                continue  # it was merged away in between
+                continue  # it was merged in the meantime
             except (StorageError, PanicException):
                 frame, good = None, _NOTHING
             if frame is None or good.height < frame.height:
                 self._memos.merge(self._space, [name], _encoded(good))
 
     def compact(self) -> None:
-        """Merge the newest segments into one, if there are several small ones."""
+        """Merge the newest small segments into one, if there are several."""
         opened, sizes = self._open, self._memos.segments(self._space)
         names = list(opened)
         newest = to_merge([sizes.get(name) for name in names])
-        # What somebody else has merged is gone.
+        # Another process may have merged them already.
         with suppress(FileNotFoundError):
             if names := names[len(names) - newest :]:
                 self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
@@ -227,7 +230,7 @@ class Shelf:
 
 
 def _merged(segments: Sequence[Segment]) -> bytes:
-    """All that segments hold, each key once: with its oldest value."""
+    """Merge segments, with the oldest value of each key."""
     frame = pl.concat([held.whole() for held in segments])
     first = Keys(frame["high"].to_numpy(), frame["low"].to_numpy()).distinct()
     told = any(held.told for held in segments)

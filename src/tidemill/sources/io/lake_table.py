@@ -1,4 +1,4 @@
-"""Read a Delta or Iceberg table by its files, which never change: what is new in a version are new files."""
+"""Read a Delta or Iceberg table by its data files, which never change: new versions add new files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tidemill.workflow.stage import Stage
 
 
 class LakeTable:
-    """A table at one version; of files that are `known` no row is read to tell what they feed."""
+    """A lake table at one version; the partitions of `known` files aren't computed again."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class LakeTable:
         self._reading = reading_of(source, stage)
         self._lake = outside.lake(source)
         self._files = {f"{self._name}/{file.name}": file for file in self._lake.files}
-        # Of the same file other rows come when a column is another, or one more.
+        # A file gives other rows if a column was added or changed.
         self._columns = {
             name: kind
             for name, kind in self._lake.columns.items()
@@ -43,7 +43,6 @@ class LakeTable:
         }
 
     def listed(self) -> dict[str, SourceFile]:
-        """The files of the version, each with the partitions that it feeds."""
         for name in self._contract.required:
             if name not in self._columns:
                 raise SourceError(
@@ -63,12 +62,11 @@ class LakeTable:
         return found
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of a partition, of all files that feed it."""
         frames = []
         for path, planned in files.items():
             file = self._files.get(path)
             if file is None or self._digest(file) != planned.digest:
-                raise SourceError(f"{self._name} changed while this run was at work; run again")
+                raise SourceError(f"{self._name} changed during this run; run again")
             rows = file.read([*self._columns])
             if set(planned.rows) != {partition}:
                 rows = rows.filter(self._keys(rows) == partition)

@@ -1,4 +1,4 @@
-"""Read what a stage of another project has published: no row is hashed, its objects are named already."""
+"""Read a stage's published output from another project; its ledger already has the content hashes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.workflow.source import Output, SourceFile
 
 
 class OutputTable:
-    """A head of another project, as it is when it is first asked for."""
+    """The head of a stage in another project, as it is at the first access."""
 
     def __init__(self, source: Output[Any], contract: ContractSpec, outside: Outside) -> None:
         self._source = source
@@ -28,7 +28,6 @@ class OutputTable:
         self._held: dict[str, Binding] | None = None
 
     def listed(self) -> dict[str, SourceFile]:
-        """Its partitions, each named by the contents of the columns that the contract has."""
         files: dict[str, SourceFile] = {}
         for key, binding in sorted(self._bound().items()):
             path, product = self._path(key), binding.product
@@ -44,16 +43,13 @@ class OutputTable:
         return files
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
-        """The rows of all partitions that feed one of ours; SourceError when one is another by now."""
         chosen = []
         for key, binding in sorted(self._bound().items()):
             file = files.get(self._path(key))
             if file is not None and file.digest == self._digest(binding.product):
                 chosen.append(binding)
         if len(chosen) < len(files):
-            raise SourceError(
-                f"{self._name} was published anew while this run was at work; run again"
-            )
+            raise SourceError(f"{self._name} was published again during this run; run again")
         self._frames.require({self._name: chosen})
         self._frames.verify({self._name: chosen})
         columns = self._columns(chosen[0].product)
@@ -64,7 +60,7 @@ class OutputTable:
             try:
                 self._held = self._published(whole=False)
             except ConflictError:
-                # A run there published something between two looks.
+                # A run there published something between the two reads.
                 self._held = self._published(whole=True)
         return self._held
 
@@ -85,8 +81,8 @@ class OutputTable:
             return WHOLE
         if key == WHOLE or not fits(key, cut):
             raise SourceError(
-                f"{self._name} is cut otherwise: its partition {key!r} is none {cut}; "
-                f"cut {self._contract.name} as it is, or not at all"
+                f"{self._name} is partitioned differently: {key!r} is not a partition {cut}; "
+                f"partition {self._contract.name} the same way, or not at all"
             )
         return key
 

@@ -1,4 +1,4 @@
-"""Count the rows of files by partition, which says what each file feeds."""
+"""Count the rows of files by partition, to know which partitions each file feeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidemill.sources.io.file_readers import format_of, read_file
 from tidemill.workflow.source import Files
 from tidemill.workflow.stage import Stage
 
-# So many files are read at once, so that their partition columns fit in memory.
+# The number of files read at once, so that their partition columns fit in memory.
 _TOGETHER = 64
 _PATH = "\0path"
 
@@ -27,9 +27,9 @@ Counted = dict[str, int]
 def count_rows(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> dict[str, Counted | SourceError]:
-    """How many rows each file has of each partition, or why it can't be read.
+    """Count the rows of each file by partition; the value is the error for a file that can't be read.
 
-    Only the partition column is read, of many files at once where each holds one partition by time.
+    Only the partition column is read, and many files at once if each holds one partition by time.
     """
     found: dict[str, Counted | SourceError] = {}
     for first in range(0, len(paths), _TOGETHER):
@@ -46,14 +46,14 @@ def count_rows(
 def _together(
     source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
 ) -> dict[str, Counted]:
-    """Of Parquet files whose first and last moments lie in one partition; others are left out."""
+    """Count Parquet files whose minimum and maximum lie in one partition; other files are left out."""
     assert stage.output is not None
     cut = stage.output.partitioning
     if not cut.is_time or source.options:
         return {}
     dtype = polars_type(stage.output.column(cut.column).dtype)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        # Where the clock goes back over midnight, the first and the last moment don't tell.
+        # If the clock goes back across midnight, minimum and maximum don't determine the partition.
         return {}
     alike = {str(root / path): path for path in paths if _is_plain(source, stage, root, path)}
     if len(alike) < 2:
@@ -73,14 +73,14 @@ def _together(
             .collect()
         )
     except (PolarsError, PanicException):
-        return {}  # one by one tells which file it is
+        return {}  # reading them one by one finds the broken file
     first, last = (raw_keys(table[name], dtype, cut).to_list() for name in ("first", "last"))
     rows = zip(table[_PATH], first, last, table["nulls"], table["rows"], strict=True)
     return {alike[path]: {a: count} for path, a, b, nulls, count in rows if a == b and not nulls}
 
 
 def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
-    """Whether a file is Parquet with the contract's columns, and the partition's of the contract's type."""
+    """Whether a file is Parquet with the contract's columns, and a partition column of the right type."""
     assert stage.output is not None
     cut = stage.output.partitioning
     try:
@@ -105,7 +105,7 @@ def _alone(source: Files[Any], stage: Stage, root: Path, path: str) -> Counted:
     except (PolarsError, PanicException) as error:
         raise SourceError(f"{path} can't be read: {error}") from error
     dtype = polars_type(contract.column(cut.column).dtype)
-    # Mostly a file holds one partition.
+    # The common case: the file holds one partition.
     only = only_key(column, cut) if column.dtype == dtype else None
     if only is not None:
         return {only: column.len()}
