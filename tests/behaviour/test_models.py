@@ -331,7 +331,7 @@ def test_a_delivery_that_fails_stays_queued_and_is_done_once(sea: Sea) -> None:
     )
     assert sea.ran(receipt) == {}
     assert sea.delivered()[day(WINDOW)] == 9.0
-    assert sea.open().state().pending == ()
+    assert sea.open().state().pending_effects == ()
 
 
 def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
@@ -343,7 +343,7 @@ def test_a_queued_delivery_whose_object_is_gone_is_made_anew(sea: Sea) -> None:
         sea.run()
     blocked.rmdir()
     with sea.open() as project:
-        (effect,) = project.state().pending
+        (effect,) = project.state().pending_effects
         project.tools.artifacts.remove([effect.object])
     receipt = sea.run()
     assert receipt.messages[0] == "1 queued deliveries lost their objects; they will be recomputed"

@@ -233,7 +233,7 @@ KINDS = [*EDITS, *["restated"] * 4, "both"]
 def as_a_whole() -> Iterator[None]:
     """Every step computes all columns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidemill.runs.io.step_inputs.columns_anew", lambda *_: ())
+        patch.setattr("tidemill.runs.io.step_inputs.stale_columns", lambda *_: ())
         yield
 
 

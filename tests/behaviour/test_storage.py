@@ -36,7 +36,7 @@ def sound(tides: Tides) -> None:
     project = tides.open()
     for head in project.state().heads.values():
         for binding in head.partitions.values():
-            assert not project.tools.artifacts.missing(binding.product.pins)
+            assert not project.tools.artifacts.find_missing(binding.product.all_objects)
 
 
 def objects(tides: Tides, stage: str, number: int) -> list[Path]:
@@ -66,14 +66,14 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
     def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    before, count = files._fill, at(nth, full)
+    before, count = files._write_all, at(nth, full)
 
     def fill(file: Any, payload: bytes) -> None:
         count()
         before(file, payload)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_fill", fill)
+        patch.setattr(files, "_write_all", fill)
         with pytest.raises(StorageError, match=r"no space left for .*objects.*free some space"):
             tides.run()
     sound(tides)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
-from tidemill.cli.demo import ACTS, free_folder
+from tidemill.cli.demo import ACTS, unused_folder
 from tidemill.ledger.run import Receipt, Status
 
 ALL = {"flights": 365, "weather": 364, "features": 365, "labels": 365, "scored_flights": 365}
@@ -109,8 +109,8 @@ def test_it_leaves_a_project_with_every_flight_scored(played: tuple[Path, str]) 
 
 def test_an_earlier_demo_is_never_played_over(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    assert free_folder(folder) == folder
+    assert unused_folder(folder) == folder
     folder.mkdir()
-    assert free_folder(folder) == folder
+    assert unused_folder(folder) == folder
     (folder / "mine.py").touch()
-    assert free_folder(folder) == tmp_path / "demo-2"
+    assert unused_folder(folder) == tmp_path / "demo-2"

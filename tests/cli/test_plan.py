@@ -6,7 +6,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.commands import edit, forgotten_imports, tidemill
-from tidemill.testing.records import attempted
+from tidemill.testing.records import attempted_event
 
 
 def test_a_new_project(fresh: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_contract_that_checks_otherwise_judges_again(built: Path) -> None:
 def test_what_it_should_cost_comes_from_history(fresh: Path) -> None:
     edit(fresh / "pyproject.toml", "[tool.tidemill]\n", "[tool.tidemill]\ncpu_hour = 3.6\n")
     with forgotten_imports(), tm.open() as project:
-        took = attempted("sales", wall_s=10.0, cpu_s=20.0, rows_in=36, rows_out=36)
+        took = attempted_event("sales", wall_s=10.0, cpu_s=20.0, rows_in=36, rows_out=36)
         project.tools.ledger.append([took], now=1.0)
     ended = tidemill("plan", "labels", "--limit", "1", "--json")
     head, _, *table = ended.err.split("\n")

@@ -9,7 +9,7 @@ import pytest
 
 import tidemill as package
 from tests.support.commands import edit, held_run, in_labels, process, tidemill
-from tidemill.cli.request_options import duration
+from tidemill.cli.request_options import parse_duration
 
 
 def test_receipt(fresh: Path) -> None:
@@ -142,7 +142,7 @@ class TestExitCodes:
     ("text", "seconds"), [("30", 30), ("0.5s", 0.5), ("5m", 300), ("1h", 3600)]
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert duration(None, None, text) == seconds  # type: ignore[arg-type]
+    assert parse_duration(None, None, text) == seconds  # type: ignore[arg-type]
 
 
 class TestDebug:

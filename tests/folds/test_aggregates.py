@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError
-from tidemill.folds.partials import finished, merged, partials, same
+from tidemill.folds.partials import equal_up_to_rounding, merge_query, partials_query, result_query
 from tidemill.workflow.incremental_fold import Aggregate, Fold
 
 FLOATS = st.none() | st.floats(width=32) | st.sampled_from([0.0, -0.0, math.nan, math.inf])
@@ -73,10 +73,10 @@ def whole(fold: Fold, rows: pl.DataFrame) -> pl.DataFrame:
 
 def folded(fold: Fold, parts: Sequence[pl.DataFrame], types: Any) -> pl.DataFrame:
     """What is merged of the partials of parts: two at a time, and those all at once."""
-    done = [partials(fold, part.lazy()).collect() for part in parts]
+    done = [partials_query(fold, part.lazy()).collect() for part in parts]
     pairs = [pl.concat(done[i : i + 2]) for i in range(0, len(done), 2)]
-    again = pl.concat([merged(fold, pair.lazy()).collect() for pair in pairs])
-    return finished(fold, merged(fold, again.lazy()), types).collect()
+    again = pl.concat([merge_query(fold, pair.lazy()).collect() for pair in pairs])
+    return result_query(fold, merge_query(fold, again.lazy()), types).collect()
 
 
 @given(
@@ -108,7 +108,7 @@ def test_floats_are_added_within_the_tolerance(
     found = folded(fold, cut(frame, places), expected.schema)
     for name, item in fold.aggregates.items():
         assert item.tolerance == 1e-9
-        assert same(expected[name], found[name], item.tolerance), name
+        assert equal_up_to_rounding(expected[name], found[name], item.tolerance), name
 
 
 @given(
@@ -125,7 +125,7 @@ def test_quantiles_are_within_their_error(
     fold = tm.fold(q=item)
     expected = whole(fold, frame)
     found = folded(fold, cut(frame, places), expected.schema)
-    assert same(expected["q"], found["q"], item.tolerance), (expected, found)
+    assert equal_up_to_rounding(expected["q"], found["q"], item.tolerance), (expected, found)
     # However they are spread it is the same value.
     assert found.equals(folded(fold, [frame], expected.schema))
 
@@ -166,7 +166,7 @@ def test_types_are_those_of_polars(dtype: Any) -> None:
     expected = whole(fold, rows)
     found = folded(fold, cut(rows, [1]), expected.schema)
     assert found.schema == expected.schema
-    assert found.equals(expected) or same(expected["mean"], found["mean"], 1e-6)
+    assert found.equals(expected) or equal_up_to_rounding(expected["mean"], found["mean"], 1e-6)
 
 
 def test_ones_own_merge_as_they_say() -> None:

@@ -11,9 +11,9 @@ import tidemill as tm
 from tests.support.folds import HERE, PLAIN, Flights, recipe, stage_of
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.core.errors import DeclarationError
-from tidemill.folds.partials import same
+from tidemill.folds.partials import equal_up_to_rounding
 from tidemill.reuse.probe import probe
-from tidemill.reuse.recipe import Evidence, changes, probe_key, recipe_of
+from tidemill.reuse.recipe import Evidence, probe_key, recipe_changes, recipe_of
 from tidemill.workflow.seal import seal
 from tidemill.workflow.workflow import Workflow
 
@@ -51,7 +51,9 @@ def test_a_recipe_has_the_fold_in_it() -> None:
     )
     assert recipe(one).digest == recipe(same_).digest
     assert recipe(one).digest != recipe(other).digest
-    assert changes(recipe(one).parts, recipe(other).parts) == ("the fold of its inputs changed",)
+    assert recipe_changes(recipe(one).parts, recipe(other).parts) == (
+        "the fold of its inputs changed",
+    )
     assert one.function is not None
     code = code_of(one.function)
     assert probe_key(one, code, HERE) == probe_key(same_, code, HERE)
@@ -168,4 +170,4 @@ def test_columns_of_which_no_value_can_be_drawn_are_tried_without() -> None:
 def test_numbers_are_the_same_within_a_tolerance(
     one: list[Any], other: list[Any], tolerance: float, expected: bool
 ) -> None:
-    assert same(pl.Series(one), pl.Series(other), tolerance) is expected
+    assert equal_up_to_rounding(pl.Series(one), pl.Series(other), tolerance) is expected

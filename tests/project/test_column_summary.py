@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.support.commands import tidemill
-from tidemill.contracts.profiles.partition_profile import profile_of
+from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.project.column_summary import profile_summary, row_summary
 from tidemill.store.profiles import SMALL
 
@@ -39,12 +39,12 @@ FRAME = pl.DataFrame(
 
 @pytest.mark.parametrize("frame", [FRAME, FRAME.clear()], ids=["rows", "no rows"])
 def test_a_stored_profile_gives_the_summary_of_the_rows(frame: pl.DataFrame) -> None:
-    assert profile_summary(profile_of(frame), frame.schema) == row_summary(frame.lazy())
+    assert profile_summary(profile_frame(frame), frame.schema) == row_summary(frame.lazy())
 
 
 def test_a_number_that_is_estimated_is_marked() -> None:
     frame = pl.DataFrame({"n": range(1000), "few": [1] * 1000})
-    found: list[dict[str, Any]] = profile_summary(profile_of(frame), frame.schema)
+    found: list[dict[str, Any]] = profile_summary(profile_frame(frame), frame.schema)
     assert found[0]["about"]
     assert found[0]["unique"] == pytest.approx(1000, rel=4 * 0.046)
     assert "about" not in found[1]

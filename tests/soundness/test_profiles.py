@@ -19,7 +19,7 @@ import pytest
 from tests.behaviour.test_models import MODEL
 from tests.support.constant import ConstantFormat
 from tests.support.tides import FIRST, Tides, day, flow_of
-from tidemill.analysis.hashing.row_sample import portion
+from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
@@ -145,7 +145,7 @@ class Sandbox:
         branch = self.branches[env]
         branch.value = self.value(branch.profile)
         rows = [
-            portion(frame, ("day", "id"), branch.sample) if branch.sample != 1.0 else frame
+            sample_rows(frame, ("day", "id"), branch.sample) if branch.sample != 1.0 else frame
             for _, frame in sorted(self.rows.items())
         ]
         wanted = pl.concat(rows).sort("day", "id")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.sources.scan import is_apart
+from tidemill.sources.scan import feeds_only
 from tidemill.workflow.source import SourceFile
 
 
@@ -24,4 +24,4 @@ def test_files_that_feed_one_partition(rows: list[dict[str, int]], expected: boo
         f"{n}.csv": SourceFile(path=f"{n}.csv", size=0, mtime_ns=0, digest=str(n), rows=each)
         for n, each in enumerate(rows)
     }
-    assert is_apart("a", files) is expected
+    assert feeds_only("a", files) is expected

@@ -10,7 +10,7 @@ import pytest
 import tidemill as tm
 from tests.support.folds import PLAIN, Flights, Routes, recipe, stage_of
 from tidemill.core.errors import DeclarationError
-from tidemill.workflow.fold_inputs import offered, sources
+from tidemill.workflow.fold_inputs import input_columns, readable_columns
 from tidemill.workflow.seal import seal
 from tidemill.workflow.workflow import Workflow
 
@@ -22,7 +22,7 @@ def test_an_input_has_the_columns_of_its_fold() -> None:
     assert item.fold.schema == {
         "origin": pl.String, "n": pl.UInt32, "late": pl.Float64, "top": pl.Int64,
     }  # fmt: skip
-    assert item.fold.needs["top"] == ("flight", "origin")
+    assert item.fold.dependencies["top"] == ("flight", "origin")
 
 
 def test_a_key_covers_what_is_asked_of_the_fold() -> None:
@@ -31,10 +31,10 @@ def test_a_key_covers_what_is_asked_of_the_fold() -> None:
     assert made.reads == {"flights": ("origin", "delay")}
     assert made.lineage["n"] == {"flights": ("origin",)}
     assert made.lineage["late"] == {"flights": ("origin", "delay")}
-    assert offered(stage, made.reads) == {"flights": ("origin", "n", "late")}
+    assert readable_columns(stage, made.reads) == {"flights": ("origin", "n", "late")}
     assert made.stable
     # Of a fold that nobody asks for a column, the groups count.
-    assert sources(stage, {"flights": (), "other": ("a",)}) == {
+    assert input_columns(stage, {"flights": (), "other": ("a",)}) == {
         "flights": ("origin",),
         "other": ("a",),
     }

@@ -95,7 +95,7 @@ def test_what_bears_no_mark(thing: object) -> None:
 def test_a_result_stands_until_it_is_that_old(
     every_s: float | None, age: float, stands: bool
 ) -> None:
-    assert Impure(every_s=every_s).stands(1_000.0, 1_000.0 + age) is stands
+    assert Impure(every_s=every_s).is_valid(1_000.0, 1_000.0 + age) is stands
 
 
 @pytest.mark.parametrize(

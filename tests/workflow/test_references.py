@@ -8,7 +8,7 @@ import pytest
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError
-from tidemill.workflow.seal import needs, seal
+from tidemill.workflow.seal import dependencies, seal
 from tidemill.workflow.workflow import Workflow
 
 
@@ -60,7 +60,7 @@ def test_a_stage_comes_after_those_that_it_refers_to() -> None:
     flow = seal(workflow(ships, ports))
     assert flow.names == ("ports", "ships")
     assert flow["ships"].refers == {"known": "ports"}
-    assert needs(flow["ships"]) == {"ports"}
+    assert dependencies(flow["ships"]) == {"ports"}
     assert flow["ports"].refers == {}
 
 

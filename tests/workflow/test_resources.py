@@ -15,8 +15,8 @@ def test_resources_are_read() -> None:
     found = tm.resources(cpus=2, memory="2GB", gpus=1, timeout="10m")
 
     assert found == Resources(cpus=2, memory=2_000_000_000, gpus=1, timeout_s=600.0)
-    assert found.limited
-    assert not tm.resources(cpus=0.5).limited
+    assert found.needs_process
+    assert not tm.resources(cpus=0.5).needs_process
     assert tm.resources() == Resources()
 
 

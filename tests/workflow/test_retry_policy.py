@@ -36,17 +36,17 @@ def test_retries_are_read() -> None:
     found = tm.retries(5, backoff="constant", delay="2s", on=OSError)
 
     assert found == Retries(times=5, backoff="constant", delay_s=2.0, on=(OSError,))
-    assert found.covers(socket.gaierror)
-    assert not found.covers(ValueError)
-    assert [found.pause_s(n) for n in (1, 2, 9)] == [2.0, 2.0, 2.0]
+    assert found.is_retryable(socket.gaierror)
+    assert not found.is_retryable(ValueError)
+    assert [found.backoff_s(n) for n in (1, 2, 9)] == [2.0, 2.0, 2.0]
 
 
 def test_pauses_double_up_to_five_minutes() -> None:
     found = tm.retries(20, delay=1)
 
-    assert [found.pause_s(n) for n in (1, 2, 3, 9, 10, 500)] == [1, 2, 4, 256, 300, 300]
+    assert [found.backoff_s(n) for n in (1, 2, 3, 9, 10, 500)] == [1, 2, 4, 256, 300, 300]
     # Who asks for a longer pause than that gets it.
-    assert tm.retries(delay="10m").pause_s(7) == 600
+    assert tm.retries(delay="10m").backoff_s(7) == 600
 
 
 @given(
@@ -59,7 +59,7 @@ def test_tries_end(times: int, faults: list[str]) -> None:
     for fault in faults:
         deaths += fault == "lost"
         lost = deaths if fault == "lost" else 0
-        pause = policy.again_s(number, transient=fault == "transient", deaths=lost)
+        pause = policy.retry_delay_s(number, transient=fault == "transient", deaths=lost)
         if pause is None:
             break
         assert 0 <= pause <= 300

@@ -167,7 +167,7 @@ def _approve(model: Any = mod, *, gates: Any = GATES) -> Any:
     def declare(flow: tm.Workflow) -> None:
         _model()(flow)
         flow.evaluate(window=tm.last("7d"))(scored)
-        flow.declared[-2:-1] = []
+        flow.declarations[-2:-1] = []
         flow.model(window=tm.last("60d", before=tm.last("7d")))(mod)
         flow.approve(model, gates=gates)
 

@@ -8,7 +8,7 @@ import pytest
 from tidemill.core.partition import WHOLE
 from tidemill.workflow import partition_mapping
 from tidemill.workflow.stage import Kind, Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
 STAGE = Stage(
     name="daily", kind=Kind.TRANSFORM, function=None, inputs=(), output=None, place="flow.py:1"
@@ -27,7 +27,7 @@ def _own() -> None:
 
 
 def _through_the_engine() -> None:
-    partition_mapping.moment("never", "1d")
+    partition_mapping.sortable_end("never", "1d")
 
 
 def _through_polars() -> None:
@@ -42,7 +42,7 @@ def _through_polars() -> None:
     ],
 )
 def test_the_message_says_what_and_where(partition: str, start: str) -> None:
-    error = failed(STAGE, partition, _caught(_own))
+    error = user_error(STAGE, partition, _caught(_own))
 
     assert str(error).startswith(start)
     assert (error.stage, error.partition) == ("daily", partition)
@@ -51,7 +51,7 @@ def test_the_message_says_what_and_where(partition: str, start: str) -> None:
 
 @pytest.mark.parametrize("call", [_through_the_engine, _through_polars])
 def test_the_traceback_has_only_frames_of_users(call: object) -> None:
-    trace = failed(STAGE, WHOLE, _caught(call)).trace
+    trace = user_error(STAGE, WHOLE, _caught(call)).trace
 
     assert "test_user_errors.py" in trace
     assert "/tidemill/workflow/" not in trace
@@ -59,4 +59,4 @@ def test_the_traceback_has_only_frames_of_users(call: object) -> None:
 
 
 def test_an_exception_without_frames_has_no_line() -> None:
-    assert str(failed(STAGE, WHOLE, KeyError("a"))) == "daily raised KeyError: 'a'"
+    assert str(user_error(STAGE, WHOLE, KeyError("a"))) == "daily raised KeyError: 'a'"

@@ -12,8 +12,8 @@ import sys
 
 import click
 
-from tidemill.cli.lazy_group import LazyGroup, where_options
-from tidemill.cli.terminal.interrupt import leave_when_interrupted
+from tidemill.cli.lazy_group import LazyGroup, project_options
+from tidemill.cli.terminal.interrupt import exit_when_interrupted
 
 INTERRUPTED = 130
 
@@ -54,7 +54,7 @@ INTERRUPTED = 130
         ),
     },
 )
-@where_options
+@project_options
 @click.version_option(package_name="tidemill", prog_name="tidemill")
 def cli(**_: object) -> None:
     """Declare a workflow once; run only what changed, checked, gated, priced and recorded."""
@@ -66,7 +66,7 @@ def main() -> None:
         # The caller closed the stream: `tidemill run >&-`.
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
-    leave_when_interrupted()
+    exit_when_interrupted()
     # A plan reads thousands of small records that all stay alive. Collecting garbage every 700 records
     # costs as much as reading them.
     gc.set_threshold(50_000, 20, 100)

@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
-from tidemill.cli.lazy_group import where, where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.contract_changes import reviews
-from tidemill.cli.render.figures import plural, table
-from tidemill.cli.render.json_document import answer, document, json_option, tell
+from tidemill.cli.lazy_group import project_location, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.contract_changes import render_changes_since
+from tidemill.cli.render.figures import plural
+from tidemill.cli.render.json_document import document, json_option, print_document, print_result
 from tidemill.core.errors import DeclarationError
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import text_table
 from tidemill.project.checks import CheckReport, faults_at
-from tidemill.runs.repeatability import Repeated
+from tidemill.runs.repeatability import Comparison
 
 _SAMPLE = 3
 _TWICE = ("run twice", "partitions", "differing columns", "not as published")
@@ -32,7 +33,7 @@ _TWICE = ("run twice", "partitions", "differing columns", "not as published")
               help="Compare contracts and stages with those at a git ref.")  # fmt: skip
 @click.option("--tell", "tell_into", type=click.Path(path_type=Path), hidden=True)
 @json_option
-@where_options
+@project_options
 def check(
     twice: bool,
     sample: int | None,
@@ -56,16 +57,16 @@ def check(
     if sample is not None and not twice:
         raise click.UsageError("--sample sets how many partitions --twice runs; add --twice")
     try:
-        with opened() as project:
+        with project_session() as project:
             report = project.checks.report(
                 twice=(sample or _SAMPLE) if twice else 0,
                 against=against or "",
-                workflow=where().workflow,
+                workflow=project_location().workflow,
             )
     except DeclarationError as error:
         raise _all_of(error, as_json) from error
-    text = _text(report) + (reviews(against, report.against) if against else "")
-    tell(text, as_json, "tidemill.check/1", lambda: _body(report))
+    text = _text(report) + (render_changes_since(against, report.against) if against else "")
+    print_result(text, as_json, "tidemill.check/1", lambda: _body(report))
     failed = 3 if report.against.failed else 0
     click.get_current_context().exit(1 if any(item.failed for item in report.repeated) else failed)
 
@@ -90,17 +91,17 @@ def _body(report: CheckReport) -> dict[str, Any]:
 
 def _all_of(error: DeclarationError, as_json: bool) -> DeclarationError:
     """The error, completed by the faults inside stages, which faults between stages hide."""
-    at = where()
+    at = project_location()
     found = faults_at(Path(at.project), at.workflow)
     faults = tuple(dict.fromkeys((*error.faults, *found)))
     if as_json:
         body = {"workflow": error.subject, "faults": faults}
         none = dict.fromkeys(("notes", "twice", "against", "stages"), ())
-        answer(document("tidemill.check/1", {**body, **none}))
+        print_document(document("tidemill.check/1", {**body, **none}))
     return DeclarationError(error.subject, faults)
 
 
-def _repeated(found: Sequence[Repeated]) -> list[str]:
+def _repeated(found: Sequence[Comparison]) -> list[str]:
     if not found:
         return []
     rows = [
@@ -112,7 +113,7 @@ def _repeated(found: Sequence[Repeated]) -> list[str]:
         )
         for item in found
     ]
-    return ["", table(_TWICE, rows)]
+    return ["", text_table(_TWICE, rows)]
 
 
 def _places(partitions: Sequence[str]) -> str:
@@ -124,7 +125,7 @@ def _places(partitions: Sequence[str]) -> str:
 
 def _serve(answer: tuple[Path, Path] | None, stages: Path | None) -> None:
     """Do the part of a process that --twice or --against started."""
-    with opened() as project:
+    with project_session() as project:
         if answer is not None:
             project.trials.rerun(*answer)
         if stages is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.demo_data import bad_batch, lay_out
+from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.core.errors import TidemillError
 
 _FIRST, _LAST, _NEW = date(2013, 1, 1), date(2013, 12, 30), date(2013, 12, 31)
@@ -31,7 +31,7 @@ class Act:
     exit_code: int = 0
 
 
-def free_folder(wanted: Path) -> Path:
+def unused_folder(wanted: Path) -> Path:
     """`wanted` if it is empty or doesn't exist, else the first such of `wanted-2`, `wanted-3`, ...
 
     An earlier demo is a project that may be in use, so it is never overwritten.
@@ -40,7 +40,7 @@ def free_folder(wanted: Path) -> Path:
     return next(path for path in names if not (path.exists() and any(path.iterdir())))
 
 
-def play(folder: Path, echo: Callable[[str], None]) -> None:
+def play_acts(folder: Path, echo: Callable[[str], None]) -> None:
     """Play all acts in a new project in `folder`, and keep the project.
 
     Raises TidemillError when an act ends with an unexpected exit code.
@@ -67,7 +67,7 @@ def _start(folder: Path) -> str:
     template = files("tidemill") / "templates" / "flights"
     for name in ("flights.py", "pyproject.toml"):
         (folder / name).write_bytes((template / name).read_bytes())
-    laid = lay_out(folder / "data", first=_FIRST, last=_LAST)
+    laid = write_daily_files(folder / "data", first=_FIRST, last=_LAST)
     return f"{laid.files} files, {laid.rows:,} rows, {laid.bytes / 1e6:.1f} MB"
 
 
@@ -76,7 +76,7 @@ def _no_change(folder: Path) -> str:
 
 
 def _new_day(folder: Path) -> str:
-    laid = lay_out(folder / "data", first=_NEW, last=_NEW)
+    laid = write_daily_files(folder / "data", first=_NEW, last=_NEW)
     return f"data/flights/{_NEW}.parquet arrived; {laid.rows:,} rows"
 
 
@@ -94,7 +94,7 @@ def _edit(old: str, new: str) -> Callable[[Path], str]:
 
 def _damage(folder: Path) -> str:
     file = folder / "data" / "flights" / f"{_DAMAGED}.parquet"
-    faults = bad_batch(file, file, seed=7)
+    faults = write_bad_batch(file, file, seed=7)
     return f"{file.name}: " + ", ".join(f"{count} {name}" for name, count in faults.items())
 
 
@@ -159,4 +159,4 @@ def demo(folder: Path) -> None:
 
     If FOLDER isn't empty, FOLDER-2 is used.
     """
-    play(free_folder(folder.resolve()), click.echo)
+    play_acts(unused_folder(folder.resolve()), click.echo)

@@ -34,7 +34,7 @@ UTC_HOUR = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
+class WrittenData:
     """The files below the target; `written` counts those that were new or changed."""
 
     files: int
@@ -49,18 +49,18 @@ class Damage:
 
     rows: int
     column: str
-    becomes: pl.Expr
+    value: pl.Expr
 
 
 # With the rows sent twice 12 in all: under 2 % of the smallest day (634), so the others pass.
 DAMAGES: Mapping[str, Damage] = {
-    "delays_disagree": Damage(rows=2, column="arr_delay", becomes=pl.col("dep_delay") + 24 * 60),
-    "negative_distance": Damage(rows=3, column="distance", becomes=-pl.col("distance")),
+    "delays_disagree": Damage(rows=2, column="arr_delay", value=pl.col("dep_delay") + 24 * 60),
+    "negative_distance": Damage(rows=3, column="distance", value=-pl.col("distance")),
     "lowercase_carrier": Damage(
-        rows=3, column="carrier", becomes=pl.col("carrier").str.to_lowercase()
+        rows=3, column="carrier", value=pl.col("carrier").str.to_lowercase()
     ),
-    "null_flight": Damage(rows=1, column="flight", becomes=pl.lit(None)),
-    "hour_24": Damage(rows=1, column="hour", becomes=pl.lit(24)),
+    "null_flight": Damage(rows=1, column="flight", value=pl.lit(None)),
+    "hour_24": Damage(rows=1, column="hour", value=pl.lit(24)),
 }
 SENT_TWICE = 2
 
@@ -71,7 +71,9 @@ def days() -> tuple[date, ...]:
     return tuple(found["date"].sort())
 
 
-def lay_out(target: Path, *, first: date | None = None, last: date | None = None) -> Laid:
+def write_daily_files(
+    target: Path, *, first: date | None = None, last: date | None = None
+) -> WrittenData:
     """Write `flights/DAY.parquet` and `weather/DAY.parquet` for the local days from `first` to
     `last` (both included), and planes, airports and airlines, below `target`.
 
@@ -84,10 +86,10 @@ def lay_out(target: Path, *, first: date | None = None, last: date | None = None
         data = _parquet(frame)
         written += _put(path, data)
         files, rows, size = files + 1, rows + frame.height, size + len(data)
-    return Laid(files=files, rows=rows, bytes=size, written=written)
+    return WrittenData(files=files, rows=rows, bytes=size, written=written)
 
 
-def bad_batch(source: Path, target: Path, seed: int) -> dict[str, int]:
+def write_bad_batch(source: Path, target: Path, seed: int) -> dict[str, int]:
     """Write a damaged copy of one day's flights to `target`; return the number of rows by fault.
 
     No row has two faults; rows that are sent twice are repeated at the end. The same source and
@@ -183,7 +185,7 @@ def _damaged(day: pl.DataFrame, damage: Damage, rows: list[int]) -> pl.DataFrame
     column = pl.col(damage.column)
     return day.with_columns(
         pl.when(here)
-        .then(damage.becomes)
+        .then(damage.value)
         .otherwise(column)
         .cast(day.schema[damage.column])
         .alias(damage.column)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import moment, plural, table, without_empty
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import local_time, plural
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.render.recipe import recipe_line
-from tidemill.core.partition import WHOLE, spread
-from tidemill.lineage.upstream import Traced
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.lineage.upstream import ColumnTrace
 from tidemill.project.lineage import ColumnFacts, Explanation, Origin
 from tidemill.workflow.stage import Kind
 
@@ -25,16 +26,16 @@ _DIGITS = 12
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.argument("column", default="", metavar="[COLUMN]")
 @json_option
-@where_options
+@project_options
 def explain(stage: str, partition: str, column: str, as_json: bool) -> None:
     """Show lineage and provenance of STAGE: its recipe, its inputs down to source files, its runs.
 
     With COLUMN, show the columns that it depends on, stage by stage. For a model, also show the
     decisions of its gates. PARTITION is `all` for a stage without partitions.
     """
-    with opened() as project:
+    with project_session() as project:
         found = project.lineage.explain(stage, partition, column)
-    tell(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
+    print_result(render(found), as_json, "tidemill.explain/1", lambda: {"explanation": found})
 
 
 def render(found: Explanation) -> str:
@@ -52,13 +53,13 @@ def render(found: Explanation) -> str:
 
 
 def _head(found: Explanation) -> list[str]:
-    keys = spread(set(found.partitions) - {WHOLE})
+    keys = summarize_keys(set(found.partitions) - {WHOLE})
     contract = f", contract {found.contract}" if found.contract else ""
     lines = [f"{found.stage} {keys}".strip() + f": {found.kind} at {found.place}{contract}"]
     if not found.partitions:
         return [*lines, "  nothing is published yet"]
     figures = f"{plural(found.rows, 'row')}, {found.quarantined:,} quarantined"
-    lines.append(f"  {figures}; published {moment(found.at)}")
+    lines.append(f"  {figures}; published {local_time(found.at)}")
     lines += [
         f"  {finding.severity}: {finding.message or finding.rule}" for finding in found.findings
     ]
@@ -84,7 +85,7 @@ def _reads(found: Explanation) -> list[str]:
         for item in found.reads
     ]
     folded = [f"  {item.name} is folded {item.fold}" for item in found.reads if item.fold]
-    return [table(("reads of", "columns", "not read"), rows, indent="  "), *folded]
+    return [text_table(("reads of", "columns", "not read"), rows, indent="  "), *folded]
 
 
 def _column(facts: ColumnFacts) -> list[str]:
@@ -95,7 +96,7 @@ def _column(facts: ColumnFacts) -> list[str]:
     origin = f"the same values as {', '.join(facts.same_as)}" if facts.same_as else "computed here"
     lines.append(f"  values {facts.hash[:_DIGITS]}: {origin}")
     return lines + [
-        f"  changed to {version.hash[:_DIGITS]} at {moment(version.at)} by run {version.run}"
+        f"  changed to {version.hash[:_DIGITS]} at {local_time(version.at)} by run {version.run}"
         for version in facts.history
     ]
 
@@ -110,14 +111,14 @@ def _lineage(found: Explanation) -> list[str]:
         rows.append((f"{item.stage}.{item.column or '(rows)'}", _depends(item)))
         if item.opaque:
             opaque[item.stage] = item.opaque
-    lines = [table(("column", "depends on"), rows, indent="  ")]
+    lines = [text_table(("column", "depends on"), rows, indent="  ")]
     return lines + [
         f"  {stage} is judged by its code ({reason}), so it depends on all columns of its inputs"
         for stage, reason in opaque.items()
     ]
 
 
-def _depends(item: Traced) -> str:
+def _depends(item: ColumnTrace) -> str:
     if not item.reads:
         return "its files"
     return "; ".join(
@@ -136,7 +137,7 @@ def _model(found: Explanation) -> list[str]:
     )
     for decision in found.decisions:
         verdict = "approved" if decision.approved else "refused"
-        lines.append(f"  {verdict} by {decision.actor} at {moment(decision.at)}:")
+        lines.append(f"  {verdict} by {decision.actor} at {local_time(decision.at)}:")
         lines += [
             f"    {'passed' if result.passed else 'FAILED'} {result.gate}: {result.evidence}"
             for result in decision.results
@@ -148,7 +149,7 @@ def _origins(found: Explanation) -> list[str]:
     if not found.origins:
         return []
     rows = map(_origin, found.origins)
-    lines = [table(*without_empty(_ORIGINS, rows, "changed since"), indent="  ")]
+    lines = [text_table(*drop_empty_columns(_ORIGINS, rows, "changed since"), indent="  ")]
     for origin in found.origins:
         shown = [f"{file.path} ({file.digest[:_DIGITS]})" for file in origin.files[:_FILES]]
         rest = len(origin.files) - len(shown)
@@ -159,8 +160,8 @@ def _origins(found: Explanation) -> list[str]:
 
 
 def _origin(origin: Origin) -> list[str]:
-    keys = spread(set(origin.partitions) - {WHOLE})
-    made = moment(origin.last) if origin.last else "not published"
+    keys = summarize_keys(set(origin.partitions) - {WHOLE})
+    made = local_time(origin.last) if origin.last else "not published"
     changed = ", ".join(origin.changed_columns) or "yes" if origin.changed else "-"
     rows = f"{origin.rows:,}" if origin.rows else "-"
     runs = ", ".join(origin.runs[:2]) + (", ..." if len(origin.runs) > 2 else "")
@@ -169,6 +170,6 @@ def _origin(origin: Origin) -> list[str]:
 
 def _runs(found: Explanation) -> list[str]:
     return [
-        f"run {made.run}: `{made.command}` on {made.host}, {moment(made.started)}"
+        f"run {made.run}: `{made.command}` on {made.host}, {local_time(made.started)}"
         for made in found.runs
     ]

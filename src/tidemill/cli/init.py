@@ -28,7 +28,7 @@ def init(folder: Path) -> None:
     Overwrites no existing files.
     """
     try:
-        written = start(folder)
+        written = create_project(folder)
     except OSError as error:
         raise StorageError(
             f"{error.filename or folder} can't be written: {error.strerror}"
@@ -40,7 +40,7 @@ def init(folder: Path) -> None:
         click.echo(f"  {command}")
 
 
-def start(folder: Path) -> list[str]:
+def create_project(folder: Path) -> list[str]:
     """Write the template and its data into `folder`; return the names of the files except the data.
 
     Raises UsageError when one of them exists.

@@ -22,7 +22,7 @@ _META = "tidemill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class ProjectLocation:
     """The project, workflow and environment of a command; sample and profile for a new environment."""
 
     project: str = "."
@@ -92,7 +92,7 @@ def _forget_output() -> None:
         return
 
 
-def where_options(function: F) -> F:
+def project_options(function: F) -> F:
     """Add `-C`, `-w` and `--env`. They work before and after a command; the one after it wins."""
     decorated: Any = function
     for option in (
@@ -108,7 +108,7 @@ def where_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def terms_options(function: F) -> F:
+def environment_options(function: F) -> F:
     """Add `--sample` and `--profile`, for commands that may start a new environment."""
     decorated: Any = function
     for option in (
@@ -128,12 +128,12 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return value
 
 
-def where() -> Where:
+def project_location() -> ProjectLocation:
     """The options of the command line that name the project."""
     meta = click.get_current_context().meta
     names = ("project", "workflow", "environment", "sample", "profile")
     given = {name: meta[f"{_META}.{name}"] for name in names if f"{_META}.{name}" in meta}
-    return Where(**given)
+    return ProjectLocation(**given)
 
 
 def command_line() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.lazy_group import where
+from tidemill.cli.lazy_group import project_location
 from tidemill.core.errors import TidemillError
 from tidemill.project.project import open_project
 from tidemill.workflow.user_errors import user_frames
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(environment: str = "") -> Iterator[Project]:
+def project_session(environment: str = "") -> Iterator[Project]:
     """Open the project, and close it at the end; exit 1 when importing its workflow raises.
 
     `environment` overrides `--env`.
     """
-    at = where()
+    at = project_location()
     env = environment or at.environment
     try:
         project = open_project(
@@ -33,7 +33,7 @@ def opened(environment: str = "") -> Iterator[Project]:
     except TidemillError:
         raise
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        click.echo(users_trace(error), err=True)
+        click.echo(user_traceback(error), err=True)
         click.echo(
             f"{click.style('error:', fg='red', bold=True)} {_import_error_text(error)}", err=True
         )
@@ -44,7 +44,7 @@ def opened(environment: str = "") -> Iterator[Project]:
         project.close()
 
 
-def users_trace(error: BaseException) -> str:
+def user_traceback(error: BaseException) -> str:
     """The traceback of an error without the frames of Tidemill and of the import machinery."""
     frames = user_frames(error)
     head = ["Traceback (most recent call last):\n"] if frames else []

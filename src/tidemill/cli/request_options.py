@@ -14,7 +14,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
+def parse_duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
     """Parse `30`, `30s`, `5m` or `1h` to seconds; the callback of an option."""
     match = _DURATION.fullmatch(value)
     if match is None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import command_line, terms_options, where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, room, tell
+from tidemill.cli.lazy_group import command_line, environment_options, project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
-from tidemill.cli.request_options import duration, request_options
+from tidemill.cli.request_options import parse_duration, request_options
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.core.errors import StepError
 from tidemill.core.partition import WHOLE
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @click.command()
 @request_options
 @click.argument("partition", default="", metavar="[PARTITION]")
-@click.option("--wait", default="0", callback=duration, metavar="DURATION",
+@click.option("--wait", default="0", callback=parse_duration, metavar="DURATION",
               help="Wait up to DURATION for another run to end, such as 30s or 5m.")  # fmt: skip
 @click.option("--debug", is_flag=True,
               help="Run one step in this process (breakpoints work) and publish nothing.")  # fmt: skip
 @click.option("--inline", is_flag=True,
               help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @json_option
-@terms_options
-@where_options
+@environment_options
+@project_options
 def run(
     partition: str, wait: float, debug: bool, inline: bool, as_json: bool, **request: Any
 ) -> None:
@@ -51,12 +51,12 @@ def run(
         )
     # Breakpoints work with --inline, and bars would be drawn over the debugger.
     bars = nullcontext() if inline else ProgressBars(sys.stderr)
-    with opened() as project, bars as progress:
+    with project_session() as project, bars as progress:
         receipt = project.run(
             **request, wait_s=wait, command=command_line(), progress=progress, inline=inline
         )
-    text = render_receipt(receipt, room())
-    tell(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
+    text = render_receipt(receipt, text_width())
+    print_result(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
 
 
@@ -66,13 +66,15 @@ def _debug(request: dict[str, Any], partition: str, as_json: bool) -> None:
         raise click.UsageError("--debug needs a STAGE, and its PARTITION if it has several")
     if any(request.values()):
         raise click.UsageError("--debug runs one step: it takes only a STAGE and a PARTITION")
-    with opened() as project:
+    with project_session() as project:
         try:
             trial = project.debug(stage, partition or WHOLE)
         except StepError as error:
             click.echo(error.trace, err=True)
             raise
-    tell(_trial_text(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial))
+    print_result(
+        _trial_text(stage, partition, trial), as_json, "tidemill.trial/1", lambda: _body(trial)
+    )
 
 
 def _trial_text(stage: str, partition: str, trial: Trial) -> str:
@@ -81,11 +83,11 @@ def _trial_text(stage: str, partition: str, trial: Trial) -> str:
     lines = [
         f"{name}: {product.rows:,} rows, {product.quarantined:,} quarantined; nothing was published",
         "",
-        head_table(trial.rows.head(10)),
+        frame_table(trial.rows.head(10)),
         *(f"- {f.severity}: {f.message or f.rule}" for f in product.findings),
     ]
     if trial.bad is not None:
-        lines += ["", "quarantined:", head_table(trial.bad.head(10))]
+        lines += ["", "quarantined:", frame_table(trial.bad.head(10))]
     return "\n".join(lines)
 
 

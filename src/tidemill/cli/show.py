@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, plural, size, table
-from tidemill.cli.render.frame import cell, head_table
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, plural, size
+from tidemill.cli.render.frame import cell_text, frame_table
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.contracts.finding import Finding
-from tidemill.core.partition import WHOLE, spread
-from tidemill.ledger.binding import Binding, passed
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import text_table
+from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
 @click.option("--rows", default=10, show_default=True, type=click.IntRange(min=0), metavar="N",
               help="Show the first N rows.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> None:
     """Show what STAGE has published: schema with contract conditions, profile, and the first rows.
 
     Shows the artifact of a model, and the scores of an evaluation.
     """
-    with opened() as project:
+    with project_session() as project:
         subject = project.stage(stage)
         if bad:
             text, body = _quarantine_text(
@@ -51,14 +52,14 @@ def show(stage: str, partition: str, bad: bool, rows: int, as_json: bool) -> Non
         else:
             text, body = _table_text(project.data.show(stage, partition or None, rows))
     what = {"stage": stage, "kind": subject.kind, "partition": partition or None}
-    tell(text, as_json, "tidemill.show/1", lambda: {**what, **body})
+    print_result(text, as_json, "tidemill.show/1", lambda: {**what, **body})
 
 
 def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:
     bindings = view.bindings
     findings = {key: b.findings for key, b in bindings.items() if b.findings}
     title, columns = _title(view.stage, bindings), _profile_table(view.columns)
-    text = "\n".join([title, "", columns, "", head_table(view.head), *_finding_lines(findings)])
+    text = "\n".join([title, "", columns, "", frame_table(view.head), *_finding_lines(findings)])
     body = {
         "partitions": list(bindings),
         "versions": {key: binding.contract for key, binding in bindings.items()},
@@ -73,8 +74,12 @@ def _table_text(view: TableView) -> tuple[str, dict[str, Any]]:
 
 def _title(stage: Stage, bound: Mapping[str, Binding]) -> str:
     products = [binding.product for binding in bound.values()]
-    contract = f", contract {stage.output.name} {passed(bound.values())}" if stage.output else ""
-    keys = spread(set(bound) - {WHOLE})
+    contract = (
+        f", contract {stage.output.name} {contract_versions(bound.values())}"
+        if stage.output
+        else ""
+    )
+    keys = summarize_keys(set(bound) - {WHOLE})
     figures = (
         plural(sum(p.rows for p in products), "row"),
         f"{sum(p.quarantined for p in products):,} quarantined",
@@ -88,16 +93,16 @@ def _profile_table(columns: list[dict[str, Any]]) -> str:
     lines = [
         [
             known["name"],
-            cell(known["type"]),
+            cell_text(known["type"]),
             count(known["nulls"]),
-            "" if known["min"] is None else cell(known["min"]),
-            "" if known["max"] is None else cell(known["max"]),
+            "" if known["min"] is None else cell_text(known["min"]),
+            "" if known["max"] is None else cell_text(known["max"]),
             "" if known["unique"] is None else _distinct(known),
             known["contract"],
         ]
         for known in columns
     ]
-    return table(headers, lines)
+    return text_table(headers, lines)
 
 
 def _distinct(known: Mapping[str, Any]) -> str:
@@ -118,7 +123,7 @@ def _quarantine_text(
 ) -> tuple[str, dict[str, Any]]:
     text = f"{stage} {partition}".strip() + f": {plural(view.rows, 'quarantined row')}"
     if view.rows:
-        text = "\n".join([text, "", head_table(view.reasons), "", head_table(view.head)])
+        text = "\n".join([text, "", frame_table(view.reasons), "", frame_table(view.head)])
     reasons, head = view.reasons.to_dicts(), view.head.to_dicts()
     return text, {"rows": view.rows, "reasons": reasons, "head": head}
 
@@ -128,7 +133,7 @@ def _artifact_text(binding: Binding) -> tuple[str, dict[str, Any]]:
     assert artifact is not None
     lines = [
         f"{artifact.stage} {artifact.id}: {artifact.format}, {size(binding.product.bytes)}, "
-        f"trained by run {binding.run} at {moment(binding.at)}",
+        f"trained by run {binding.run} at {local_time(binding.at)}",
         *artifact_lines(artifact),
     ]
     return "\n".join(lines), {"artifact": artifact, "run": binding.run, "at": binding.at}
@@ -136,7 +141,9 @@ def _artifact_text(binding: Binding) -> tuple[str, dict[str, Any]]:
 
 def artifact_lines(artifact: Artifact) -> list[str]:
     """Describe a model artifact: output, inputs, training data, contracts, parameters."""
-    trained = ", ".join(f"{name} {spread(keys)}" for name, keys in artifact.trained_on.items())
+    trained = ", ".join(
+        f"{name} {summarize_keys(keys)}" for name, keys in artifact.trained_on.items()
+    )
     contracts = ", ".join(f"{name} {version}" for name, version in artifact.contracts.items())
     return [
         f"  predicts    {artifact.output} from {', '.join(artifact.inputs)}",
@@ -151,7 +158,7 @@ def _score_text(stage: str, scores: Mapping[str, Scores]) -> tuple[str, dict[str
     names = list(dict.fromkeys(name for each in scores.values() for name in each.metrics))
     headers = ("of", "by", "slice", ">rows", *(f">{name}" for name in names))
     lines = [line for subject, each in scores.items() for line in _score_rows(subject, each, names)]
-    return f"{stage}\n\n{table(headers, lines)}", {"scores": scores}
+    return f"{stage}\n\n{text_table(headers, lines)}", {"scores": scores}
 
 
 def _score_rows(subject: str, scores: Scores, names: list[str]) -> list[list[str]]:

@@ -17,7 +17,7 @@ import polars as pl
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault
-from tidemill.folds.partials import told
+from tidemill.folds.partials import resolve_fold
 from tidemill.workflow.incremental_fold import Aggregate, Fold
 
 IntoColumn: TypeAlias = "str | pl.Expr"
@@ -56,13 +56,13 @@ class Folds:
         if not by and not aggregates:
             faults.append("it has neither group columns nor aggregates")
         _refuse(faults)
-        return Fold(by=by, aggregates=aggregates, told=told, place=_where())
+        return Fold(by=by, aggregates=aggregates, resolve=resolve_fold, place=_user_line())
 
     def count(self, column: IntoColumn | None = None) -> Aggregate:
         """Count rows, or the values of a column that aren't null."""
         whole = pl.len() if column is None else _expression(column).count()
         return Aggregate(
-            said=f"count({'' if column is None else _written(column)})",
+            said=f"count({'' if column is None else _column_text(column)})",
             partial=whole.cast(pl.UInt64),
             merge=pl.Expr.sum,
             whole=whole,
@@ -70,31 +70,33 @@ class Folds:
 
     def sum(self, column: IntoColumn, *, tolerance: float = _ROUNDING) -> Aggregate:
         """Sum values, as Polars does; sums of floats may differ by the relative error `tolerance`."""
-        return _plain("sum", pl.Expr.sum, column, tolerance)
+        return _self_merging("sum", pl.Expr.sum, column, tolerance)
 
     def min(self, column: IntoColumn) -> Aggregate:
         """Return the minimum, as Polars does."""
-        return _plain("min", pl.Expr.min, column)
+        return _self_merging("min", pl.Expr.min, column)
 
     def max(self, column: IntoColumn) -> Aggregate:
         """Return the maximum, as Polars does."""
-        return _plain("max", pl.Expr.max, column)
+        return _self_merging("max", pl.Expr.max, column)
 
     def mean(self, column: IntoColumn, *, tolerance: float = _ROUNDING) -> Aggregate:
         """Average the values that aren't null, up to the relative error `tolerance`."""
         values = _expression(column)
         return Aggregate(
-            said=f"mean({_written(column)})",
+            said=f"mean({_column_text(column)})",
             partial=pl.struct(
                 total=values.cast(pl.Float64).sum(), n=values.count().cast(pl.UInt64)
             ),
-            merge=lambda part: pl.struct(total=_of(part, "total").sum(), n=_of(part, "n").sum()),
+            merge=lambda part: pl.struct(
+                total=_struct_field(part, "total").sum(), n=_struct_field(part, "n").sum()
+            ),
             # As in Polars, the mean of no values is null.
-            final=lambda part: pl.when(_of(part, "n") > 0).then(
-                _of(part, "total") / _of(part, "n")
+            final=lambda part: pl.when(_struct_field(part, "n") > 0).then(
+                _struct_field(part, "total") / _struct_field(part, "n")
             ),
             whole=values.mean(),
-            tolerance=_share("mean", tolerance),
+            tolerance=_check_share("mean", tolerance),
         )
 
     def approx_n_unique(self, column: IntoColumn, *, error: float = 0.03) -> Aggregate:
@@ -102,7 +104,7 @@ class Folds:
 
         Up to `1 / error ** 2` distinct values are counted exactly; that many hashes are stored per group.
         """
-        kept = math.ceil(1 / _share("approx_n_unique", error, least=0.001) ** 2)
+        kept = math.ceil(1 / _check_share("approx_n_unique", error, least=0.001) ** 2)
 
         def least(hashes: pl.Expr) -> pl.Expr:
             return hashes.unique(maintain_order=True).sort().head(kept).implode()
@@ -115,7 +117,7 @@ class Folds:
 
         values = _expression(column)
         return Aggregate(
-            said=f"approx_n_unique({_written(column)})",
+            said=f"approx_n_unique({_column_text(column)})",
             partial=least(values.hash(seed=_SEED)),
             merge=lambda part: least(part.explode().drop_nulls()),
             final=estimate,
@@ -130,23 +132,24 @@ class Folds:
         """Estimate a quantile (0 to 1, lower interpolation) with a relative error of at most `error`."""
         if not 0 <= quantile <= 1:
             _refuse([f"approx_quantile: {quantile!r} is not a quantile from 0 to 1"])
-        share = _share("approx_quantile", error, least=0.001)
+        share = _check_share("approx_quantile", error, least=0.001)
         growth = (1 + share) / (1 - share)
         values = _expression(column).cast(pl.Float64).drop_nulls()
-        bins = _bins(values, growth)
+        bins = _bin_numbers(values, growth)
 
         def lower(part: pl.Expr) -> pl.Expr:
-            counts = _of(part, "n")
+            counts = _struct_field(part, "n")
             rank = ((counts.list.sum().cast(pl.Int64) - 1) * quantile).floor()
             behind = counts.list.eval(pl.element().cum_sum().cast(pl.Float64)) - rank
             place = behind.list.eval((pl.element() <= 0).sum()).list.first()
-            return _middle(_of(part, "bin").list.get(place, null_on_oob=True), growth)
+            return _bin_value(_struct_field(part, "bin").list.get(place, null_on_oob=True), growth)
 
         return Aggregate(
-            said=f"approx_quantile({_written(column)}, {quantile:g})",
-            partial=_counted(bins, (bins * 0 + 1).cast(pl.UInt64)),
-            merge=lambda part: _counted(
-                _of(part, "bin").explode().drop_nulls(), _of(part, "n").explode().drop_nulls()
+            said=f"approx_quantile({_column_text(column)}, {quantile:g})",
+            partial=_bin_counts(bins, (bins * 0 + 1).cast(pl.UInt64)),
+            merge=lambda part: _bin_counts(
+                _struct_field(part, "bin").explode().drop_nulls(),
+                _struct_field(part, "n").explode().drop_nulls(),
             ),
             final=lower,
             # Polars includes nulls in the rank, and rounds intermediate results.
@@ -181,28 +184,28 @@ class Folds:
         ]
         _refuse(faults)
         return Aggregate(
-            said=f"mergeable({_written(partial)})",
+            said=f"mergeable({_column_text(partial)})",
             partial=partial,
             merge=merge,
             final=final,
-            tolerance=_share("mergeable", tolerance),
+            tolerance=_check_share("mergeable", tolerance),
         )
 
 
 fold = Folds()
 
 
-def _plain(
+def _self_merging(
     name: str, how: Callable[[pl.Expr], pl.Expr], column: IntoColumn, tolerance: float = 0.0
 ) -> Aggregate:
     """Return an aggregate whose partials merge by the same operation that computes them."""
     whole = how(_expression(column))
     return Aggregate(
-        said=f"{name}({_written(column)})",
+        said=f"{name}({_column_text(column)})",
         partial=whole,
         merge=how,
         whole=whole,
-        tolerance=_share(name, tolerance),
+        tolerance=_check_share(name, tolerance),
     )
 
 
@@ -212,11 +215,11 @@ def _expression(column: Any) -> pl.Expr:
     return pl.col(column) if isinstance(column, str) else column
 
 
-def _written(column: IntoColumn) -> str:
+def _column_text(column: IntoColumn) -> str:
     return column if isinstance(column, str) else str(column)
 
 
-def _share(name: str, share: Any, *, least: float = 0.0) -> float:
+def _check_share(name: str, share: Any, *, least: float = 0.0) -> float:
     """Check a relative error or tolerance."""
     number = isinstance(share, (int, float)) and not isinstance(share, bool)
     if not number or not least <= share < 1:
@@ -227,20 +230,20 @@ def _share(name: str, share: Any, *, least: float = 0.0) -> float:
 def _refuse(faults: list[str]) -> None:
     if faults:
         raise DeclarationError(
-            "tm.fold", [Fault(message=fault, where=_where()) for fault in faults]
+            "tm.fold", [Fault(message=fault, where=_user_line()) for fault in faults]
         )
 
 
-def _where() -> str:
+def _user_line() -> str:
     """Return the line of user code that calls this module."""
     return next(place for depth in count(1) if not (place := caller(depth)).startswith(_HERE))
 
 
-def _of(part: pl.Expr, field: str) -> pl.Expr:
+def _struct_field(part: pl.Expr, field: str) -> pl.Expr:
     return part.struct.field(field)
 
 
-def _bins(values: pl.Expr, growth: float) -> pl.Expr:
+def _bin_numbers(values: pl.Expr, growth: float) -> pl.Expr:
     """Return the bin of each float: 0 for zero, positive above it, negative below it."""
     far = (values.abs().log() / math.log(growth)).ceil() + _ONE
     number = (
@@ -255,7 +258,7 @@ def _bins(values: pl.Expr, growth: float) -> pl.Expr:
     return number.cast(pl.Int32)
 
 
-def _middle(number: pl.Expr, growth: float) -> pl.Expr:
+def _bin_value(number: pl.Expr, growth: float) -> pl.Expr:
     """Return the value with the smallest maximum relative error for a bin."""
     far = ((number.abs() - _ONE) * math.log(growth)).exp() * (2 / (growth + 1))
     return (
@@ -269,7 +272,7 @@ def _middle(number: pl.Expr, growth: float) -> pl.Expr:
     )
 
 
-def _counted(bins: pl.Expr, counts: pl.Expr) -> pl.Expr:
+def _bin_counts(bins: pl.Expr, counts: pl.Expr) -> pl.Expr:
     """Return the counts per bin, as a struct of two lists sorted by bin."""
     ordered = bins.sort()
     last = (ordered != ordered.shift(-1)).fill_null(value=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tidemill.contracts.finding import Finding, Verdict
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.workflow.gate import Scores
@@ -66,7 +66,7 @@ class Product:
                 )
 
     @property
-    def pins(self) -> tuple[str, ...]:
+    def all_objects(self) -> tuple[str, ...]:
         """The names of all objects that must be kept while this product is bound."""
         return (*self.objects, self.quarantine) if self.quarantine else self.objects
 
@@ -93,7 +93,7 @@ class Binding:
     product: Product
     run: str
     at: float
-    verdict: Verdict | None = None
+    verdict: TableFindings | None = None
     sample: float = 1.0
 
     @property
@@ -111,7 +111,7 @@ class Head:
     """
 
     version: int = 0
-    moved: int = 0
+    last_event: int = 0
     partitions: Mapping[str, Binding] = field(default_factory=dict)
 
 
@@ -131,7 +131,7 @@ class Mark:
     partitions: int
 
 
-def passed(bound: Iterable[Binding]) -> str:
+def contract_versions(bound: Iterable[Binding]) -> str:
     """Format the contract versions that partitions passed, with counts if they differ."""
     found = Counter(binding.contract for binding in bound if binding.contract)
     if len(found) == 1:

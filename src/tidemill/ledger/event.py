@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
-from tidemill.contracts.finding import Verdict
+from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.delivery import Decision, Delivery, Effect
@@ -130,7 +130,7 @@ class Judged:
     environment: str
     stage: str
     run: str
-    verdict: Verdict
+    verdict: TableFindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +209,7 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedEvent:
     """An event in the ledger, with its sequence number and the time of its append (Unix seconds)."""
 
     seq: int

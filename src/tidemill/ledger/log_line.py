@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 # An attempt at a step: stage, partition and number.
-Try: TypeAlias = tuple[str, str, int]
+AttemptKey: TypeAlias = tuple[str, str, int]
 
 END = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LogLine:
     """A line that an attempt at a step printed or logged; `at` is in Unix seconds.
 
     A log record may have several lines of text. `stream` is "stdout", "stderr", "log", or "end" for the
@@ -30,6 +30,6 @@ class Line:
     logger: str = ""
 
     @property
-    def of(self) -> Try:
+    def attempt_key(self) -> AttemptKey:
         """The attempt that the line belongs to."""
         return self.stage, self.partition, self.attempt

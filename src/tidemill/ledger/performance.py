@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Percentiles:
     """The 50th and 95th percentile of durations in seconds; None without any."""
 
     p50: float | None = None
@@ -30,8 +30,8 @@ class Performance:
     failed: int
     retried: int
     error_rate: float
-    wall: Spread
-    queue: Spread
+    wall: Percentiles
+    queue: Percentiles
     rows_per_s: float | None
     bytes_per_s: float | None
     cpu_s: float

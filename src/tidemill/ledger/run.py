@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 
 class Outcome(StrEnum):
@@ -66,7 +66,7 @@ class Attempt:
     queued_s: float = 0.0
     peak_rss: int = 0
     worker: str = ""
-    memo: Usage | None = None
+    memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
 
@@ -88,7 +88,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class StageTotals:
     """Totals of one stage's attempts in a run; `ran` includes those that `removed` a partition."""
 
     stage: str
@@ -107,7 +107,7 @@ class Tally:
     quarantined: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    memo: Usage | None = None
+    memo: MemoUsage | None = None
     fold: FoldUsage | None = None
 
 
@@ -121,7 +121,7 @@ class Receipt:
 
     run: str
     status: Status
-    stages: tuple[Tally, ...] = ()
+    stages: tuple[StageTotals, ...] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss: int = 0
@@ -132,10 +132,10 @@ class Receipt:
     failures: tuple[Failure, ...] = ()
 
     @property
-    def memo(self) -> Usage | None:
+    def memo(self) -> MemoUsage | None:
         """The total use of memos; None if no memo was called."""
         used = [tally.memo for tally in self.stages if tally.memo is not None]
-        return sum(used, Usage()) if used else None
+        return sum(used, MemoUsage()) if used else None
 
     @property
     def fold(self) -> FoldUsage | None:

@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 
 from tidemill.analysis.code.code_fingerprint import code_of
-from tidemill.analysis.code.package_closure import closure_of
+from tidemill.analysis.code.package_closure import dependency_closure
 from tidemill.analysis.hashing.column_hash import type_tag
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
-from tidemill.workflow.memo import Costly
+from tidemill.workflow.memo import MemoFunction
 
 # Increment it when the same row of the same function gets a different key or space.
 _FORMAT = 1
@@ -33,7 +33,7 @@ _probing: ContextVar[list[str] | None] = ContextVar("probing", default=None)
 
 
 @contextmanager
-def probing() -> Iterator[Sequence[str]]:
+def probe_memos() -> Iterator[Sequence[str]]:
     """Replace memos in queries by placeholder expressions while a stage is probed, in this thread.
 
     Yields the recipes of the memos that were called.
@@ -51,7 +51,7 @@ def is_probing() -> bool:
     return _probing.get() is not None
 
 
-def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
+def placeholder(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
     """Return a placeholder for a memo: an expression of its type that depends on its columns and recipe.
 
     Polars serialises a Python function as opaque bytes; this expression can be analysed. It is never
@@ -64,7 +64,7 @@ def stand_in(recipe: str, columns: Sequence[pl.Expr], gives: Any) -> pl.Expr:
     return pl.when(row.hash(seed=1) == 0).then(nothing).otherwise(nothing)
 
 
-def recipe_of_memo(costly: Costly, platform: Sequence[str]) -> str:
+def memo_digest(costly: MemoFunction, platform: Sequence[str]) -> str:
     """Return the digest of a memoised function: its version, or its code on a `platform`, and its model.
 
     Hidden inputs of the code (a service, a file of weights) don't count: memoising a function means that
@@ -86,7 +86,7 @@ def _tag(series: pl.Series) -> str:
     return ascii(type_tag(series.dtype))
 
 
-def _code_part(costly: Costly, platform: Sequence[str]) -> Part:
+def _code_part(costly: MemoFunction, platform: Sequence[str]) -> Part:
     code = code_of(costly.function)
     faults = [
         Fault(
@@ -99,16 +99,21 @@ def _code_part(costly: Costly, platform: Sequence[str]) -> Part:
     if faults:
         raise DeclarationError(f"memo {costly.name}", faults)
     own = [package for package in code.packages if package[0] != "polars"]
-    return ["code", code.digest, [list(package) for package in closure_of(own)], list(platform)]
+    return [
+        "code",
+        code.digest,
+        [list(package) for package in dependency_closure(own)],
+        list(platform),
+    ]
 
 
-def space_of(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
+def space_name(name: str, recipe: str, columns: Sequence[pl.Series]) -> str:
     """Return the name of the space for results of rows of these types; it contains the function's name."""
     kinds = [_tag(series) for series in columns]
     return f"{_UNFIT.sub('_', name)[-60:]}-{fingerprint('memo space', recipe, kinds)[:32]}"
 
 
-def to_merge(sizes: Sequence[int | None]) -> int:
+def count_to_merge(sizes: Sequence[int | None]) -> int:
     """Return how many of the newest segments to merge into one, given all sizes, oldest first; 0 for none.
 
     A segment that is gone has size None. Merging keeps at most about eight segments of each fourfold

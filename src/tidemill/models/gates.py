@@ -16,14 +16,14 @@ def subject_of(artifact: str, approval: Approval, evaluation: str) -> str:
     return fingerprint("decision", artifact, [repr(gate) for gate in approval.gates], evaluation)
 
 
-def judge(
+def evaluate_gates(
     gates: Sequence[Gate], candidate: Scores, live: Scores | None, baseline: Scores | None
 ) -> tuple[GateResult, ...]:
     """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline."""
-    return tuple(_judge(gate, candidate, live, baseline) for gate in gates)
+    return tuple(_evaluate_gate(gate, candidate, live, baseline) for gate in gates)
 
 
-def _judge(
+def _evaluate_gate(
     gate: Gate, candidate: Scores, live: Scores | None, baseline: Scores | None
 ) -> GateResult:
     if isinstance(gate, NoSliceWorse):
@@ -86,6 +86,6 @@ def _slices(gate: NoSliceWorse, candidate: Scores, live: Scores | None) -> tuple
 CANDIDATE, LIVE, BASELINE = "candidate", "live", "baseline"
 
 
-def is_same(live: Artifact | None, artifact: Artifact) -> bool:
+def is_live(live: Artifact | None, artifact: Artifact) -> bool:
     """Whether a model is already live, trained on the same contract."""
     return live is not None and (live.id, live.reads) == (artifact.id, artifact.reads)

@@ -13,90 +13,96 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.directions import types
-from tidemill.contracts.compatibility.unmet_demands import unmet
-from tidemill.contracts.json_form import read, written
+from tidemill.contracts.compatibility.directions import judge_type
+from tidemill.contracts.compatibility.unmet_demands import unmet_demands
+from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec, Reads
-from tidemill.workflow.guarantees import demands
+from tidemill.workflow.guarantees import required_contract
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class TrainedInputs:
     """The input contract of a model in training, and the guarantees that it declared to rely on."""
 
     contract: ContractSpec
-    relies: ContractSpec | None
+    guarantees: ContractSpec | None
 
 
-def recorded(reads: Reads) -> str:
+def inputs_as_json(reads: Reads) -> str:
     """Serialise the contract of the columns that a model reads, to be stored in its artifact (JSON)."""
     spec = reads.contract
     # Descriptions don't affect what a model learns.
     columns = (replace(spec.column(name), description="") for name in reads.columns)
     own = ContractSpec(name=spec.name, version=spec.version, columns=tuple(columns))
-    relies = demands(reads, spec) if reads.guarantees is not None else None
-    return json.dumps({"contract": written(own), "relies": written(relies)})
+    relies = required_contract(reads, spec) if reads.guarantees is not None else None
+    return json.dumps({"contract": to_json(own), "relies": to_json(relies)})
 
 
-def learned(artifact: Artifact) -> Learned | None:
+def trained_inputs(artifact: Artifact) -> TrainedInputs | None:
     """Return the input contract of a model in training; None if its artifact is too old to have one."""
     if not artifact.reads:
         return None
     found = json.loads(artifact.reads)
-    return Learned(contract=read(found["contract"]), relies=read(found["relies"]))
+    return TrainedInputs(
+        contract=from_json(found["contract"]), guarantees=from_json(found["relies"])
+    )
 
 
-def refusal(artifact: Artifact, model: Stage, given: Iterable[ContractSpec | None]) -> str:
+def incompatibility(
+    artifact: Artifact, model: Stage, contracts: Iterable[ContractSpec | None]
+) -> str:
     """Return why a model can't be fed rows of these contracts, and what to do; "" if it can."""
-    known = learned(artifact)
+    known = trained_inputs(artifact)
     if known is None:
         return ""
-    for spec in given:
-        if spec is not None and _feeds(spec, known.contract):
-            relies = _relies(known, model)
-            changed = tuple(dict.fromkeys(_changed(known.contract, relies, spec)))
+    for spec in contracts:
+        if spec is not None and _is_input(spec, known.contract):
+            relies = _required_guarantees(known, model)
+            changed = tuple(dict.fromkeys(_changes(known.contract, relies, spec)))
             if changed:
-                return _told(artifact, known.contract, spec, changed)
+                return _incompatibility_message(artifact, known.contract, spec, changed)
     return ""
 
 
-def _feeds(spec: ContractSpec, known: ContractSpec) -> bool:
+def _is_input(spec: ContractSpec, known: ContractSpec) -> bool:
     """Whether the model reads rows of this contract; other inputs of an evaluation don't count."""
     return spec.name == known.name or set(known.names) <= set(spec.names)
 
 
-def _relies(known: Learned, model: Stage) -> ContractSpec | None:
+def _required_guarantees(known: TrainedInputs, model: Stage) -> ContractSpec | None:
     """Return the guarantees that the model relies on; current declarations override those in training."""
     for item in model.inputs:
         reads = item.reads
         if reads is None or reads.guarantees is None:
             continue
         if reads.contract.name == known.contract.name:
-            return demands(reads, known.contract)
-    return known.relies
+            return required_contract(reads, known.contract)
+    return known.guarantees
 
 
-def _changed(old: ContractSpec, relies: ContractSpec | None, given: ContractSpec) -> Iterator[str]:
+def _changes(
+    old: ContractSpec, relies: ContractSpec | None, current: ContractSpec
+) -> Iterator[str]:
     bare = tuple(Column(name=c.name, dtype=c.dtype, nullable=True) for c in old.columns)
     for wanted in (replace(old, columns=bare), old if relies is None else relies):
-        for each in unmet(_widened(wanted, given), given):
+        for each in unmet_demands(_with_current_types(wanted, current), current):
             yield f"{each.name.removesuffix('.exists')}: {each.asked}, now {each.given}"
     for column in old.columns:
-        unit = given.column(column.name).unit if column.name in given.names else column.unit
+        unit = current.column(column.name).unit if column.name in current.names else column.unit
         if column.unit and unit != column.unit:
             yield f"{column.name}: unit {column.unit}, now {unit or 'none'}"
-    if relies is None and given.name == old.name and _major(given) != _major(old):
-        yield f"version {old.version}, now {given.version}, so the meaning of its columns changed"
+    if relies is None and current.name == old.name and _major(current) != _major(old):
+        yield f"version {old.version}, now {current.version}, so the meaning of its columns changed"
 
 
-def _widened(wanted: ContractSpec, given: ContractSpec) -> ContractSpec:
+def _with_current_types(wanted: ContractSpec, current: ContractSpec) -> ContractSpec:
     """Replace required column types by the current ones, where that is compatible with all readers."""
     columns = tuple(
-        replace(column, dtype=given.column(column.name).dtype)
-        if column.name in given.names
-        and types(column.dtype, given.column(column.name).dtype).survived
+        replace(column, dtype=current.column(column.name).dtype)
+        if column.name in current.names
+        and judge_type(column.dtype, current.column(column.name).dtype).survived
         else column
         for column in wanted.columns
     )
@@ -107,7 +113,7 @@ def _major(spec: ContractSpec) -> str:
     return spec.version.partition(".")[0]
 
 
-def _told(
+def _incompatibility_message(
     artifact: Artifact, old: ContractSpec, new: ContractSpec, changed: tuple[str, ...]
 ) -> str:
     columns = ", ".join(map(repr, old.names[:3])) + (", ..." if len(old.names) > 3 else "")
@@ -119,7 +125,7 @@ def _told(
     )
 
 
-def unchecked(artifact: Artifact) -> str:
+def unchecked_note(artifact: Artifact) -> str:
     """Return a note about an artifact without an input contract, stored by an older version."""
     if artifact.reads:
         return ""

@@ -21,7 +21,7 @@ class Artifacts(Protocol):
     def uri(self, name: str) -> str:
         """Return a path or URI from which Polars can scan the object."""
 
-    def missing(self, names: Collection[str]) -> Collection[str]:
+    def find_missing(self, names: Collection[str]) -> Collection[str]:
         """Return those of `names` that aren't stored."""
 
     def names(self) -> Iterable[str]:

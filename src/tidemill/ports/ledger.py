@@ -13,12 +13,12 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
-from tidemill.ledger.event import Event, Recorded
+from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ledger.run import RunInfo
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
 
-Notify: TypeAlias = Callable[[Recorded], None]
+Notify: TypeAlias = Callable[[RecordedEvent], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,14 @@ class Guard:
 
     lease: Lease | None = None
     heads: Mapping[str, int] = field(default_factory=dict)
-    present: Callable[[Collection[str]], Collection[str]] | None = None
+    find_missing: Callable[[Collection[str]], Collection[str]] | None = None
 
 
 @runtime_checkable
-class Noted(Protocol):
+class HasBindingFacts(Protocol):
     """Partitions of a head that know which events bound them, without loading the bindings."""
 
-    def facts(self) -> Mapping[str, int]:
+    def binding_events(self) -> Mapping[str, int]:
         """Map each partition to the sequence number of the event that bound it."""
 
 
@@ -69,11 +69,11 @@ class State:
     heads: Mapping[str, Head]
     recipes: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Mapping[str, SourceFile]]
-    settled: Mapping[str, Mark]
+    completion_marks: Mapping[str, Mark]
     rulings: Mapping[str, Mapping[str, tuple[Ruling, ...]]] = field(default_factory=dict)
     live: Mapping[str, Delivery]
     decisions: Mapping[str, Decision]
-    pending: tuple[Effect, ...]
+    pending_effects: tuple[Effect, ...]
     open_runs: tuple[RunInfo, ...]
     costs: Mapping[str, Mapping[str, Cost]]
     environments: Mapping[str, Environment] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Ledger(Protocol):
         after: int = 0,
         run: str = "",
         limit: int | None = None,
-    ) -> Iterable[Recorded]:
+    ) -> Iterable[RecordedEvent]:
         """Return the recorded events in order, filtered by kind (class name), run, and sequence number.
 
         Only events with a number above `after`, and at most `limit` of them. Adapters may read them page

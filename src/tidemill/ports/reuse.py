@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from tidemill.analysis.query.summary import Query
+from tidemill.analysis.query.summary import QuerySummary
 
 
 class Probes(Protocol):
     """A cache of probe results, so that the next plan needn't call user code."""
 
-    def get(self, keys: Collection[str]) -> Mapping[str, Query]:
+    def get(self, keys: Collection[str]) -> Mapping[str, QuerySummary]:
         """Return the cached results for these keys; unreadable entries count as missing."""
 
-    def put(self, found: Mapping[str, Query]) -> None:
+    def put(self, found: Mapping[str, QuerySummary]) -> None:
         """Cache these results; a failure to write is ignored."""
 
 
@@ -31,7 +31,7 @@ class Claims(Protocol):
     def wait(self, key: str, timeout_s: float) -> bool:
         """Wait up to `timeout_s` to claim the key; return whether we hold it."""
 
-    def give(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """Release the key; does nothing if we don't hold it."""
 
 

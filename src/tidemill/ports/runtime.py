@@ -10,11 +10,11 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import ModelFormat, SinkWriter
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Claims, Memos, Probes
-from tidemill.ports.sources import Outside
+from tidemill.ports.sources import ExternalSources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class Runtime:
     """The adapters of one project; `clock` returns Unix seconds, `logs` is the folder of step logs."""
 
     root: Path
@@ -26,5 +26,5 @@ class Tools:
     memos: Memos
     formats: tuple[ModelFormat, ...]
     sinks: Mapping[str, SinkWriter]
-    outside: Outside
+    external_sources: ExternalSources
     clock: Callable[[], float]

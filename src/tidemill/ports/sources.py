@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Within:
+class ColumnRange:
     """A filter for rows with `minimum <= column <= maximum`; bounds are values as the database gave them."""
 
     column: str
-    least: Any
-    most: Any
+    minimum: Any
+    maximum: Any
 
 
 class Database(Protocol):
@@ -46,7 +46,7 @@ class Database(Protocol):
         columns: Sequence[str],
         *,
         distinct: bool = False,
-        within: Within | None = None,
+        within: ColumnRange | None = None,
     ) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows of a query in chunks: some columns, of all rows or those `within` bounds.
 
@@ -80,11 +80,11 @@ class Lake:
     files: tuple[LakeFile, ...]
 
 
-class Outside(Protocol):
+class ExternalSources(Protocol):
     """Opens external sources: databases, lake tables, and other projects; each is opened once."""
 
     @property
-    def keeps(self) -> bool:
+    def has_snapshot(self) -> bool:
         """Whether a database snapshot is open, which other processes couldn't share."""
 
     def database(self, url: str, engine: Engine | None = None) -> Database:

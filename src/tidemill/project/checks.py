@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, TidemillError, UsageError
-from tidemill.lineage.impact import readers
+from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
-from tidemill.lineage.stage_changes import Against, earlier, members, moved, told
-from tidemill.lineage.versioning import review
+from tidemill.lineage.stage_changes import (
+    WorkflowChanges,
+    earlier_contracts,
+    find_stage_changes,
+    stage_entries,
+    stages_as_json,
+)
+from tidemill.lineage.versioning import review_contract
 from tidemill.project.composition import compile_rules, probe
 from tidemill.project.settings import find_settings, load_workflow
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.check_notes import notes_on
+from tidemill.reuse.check_notes import reuse_notes
 from tidemill.reuse.io.evidence import Prober, source_faults
 from tidemill.reuse.recipe import Recipe, reader_faults
-from tidemill.runs.io.repeatability_check import command_for, repeat
-from tidemill.runs.repeatability import Repeated, notes_of
+from tidemill.runs.io.repeatability_check import command_for, run_twice
+from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.profile_params import profile_faults
-from tidemill.workflow.seal import draw
+from tidemill.workflow.seal import resolve_declaration
 from tidemill.workflow.stage import Flow
 from tidemill.workflow.workflow import Workflow
 
@@ -43,8 +49,8 @@ class CheckReport:
 
     flow: Flow
     notes: tuple[str, ...]
-    repeated: tuple[Repeated, ...] = ()
-    against: Against = field(default_factory=Against)
+    repeated: tuple[Comparison, ...] = ()
+    against: WorkflowChanges = field(default_factory=WorkflowChanges)
 
 
 class Checks:
@@ -68,7 +74,7 @@ class Checks:
         `workflow` names the workflow at that ref. Raises DeclarationError with every fault.
         """
         space = self._workspace
-        recipes, probed = space.recipes, space.evidence.probed
+        recipes, probed = space.recipes, space.evidence.probes
         notes = check_workflow(
             space.flow,
             recipes,
@@ -79,11 +85,11 @@ class Checks:
         )
         repeated = self.repeat(twice) if twice else ()
         if twice:
-            notes = (*notes, *notes_of(space.flow, repeated))
-        changes = self.against(against, workflow) if against else Against()
+            notes = (*notes, *describe_differences(space.flow, repeated))
+        changes = self.against(against, workflow) if against else WorkflowChanges()
         return CheckReport(flow=space.flow, notes=notes, repeated=repeated, against=changes)
 
-    def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
+    def repeat(self, sample: int = 3) -> tuple[Comparison, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
 
         The two processes differ in their number of threads and their hash seed. UsageError for a
@@ -91,9 +97,9 @@ class Checks:
         """
         space = self._workspace
         command = command_for(space.root, space.settings.workflow, space.environment)
-        return repeat(space.facts(), sample, command)
+        return run_twice(space.facts(), sample, command)
 
-    def against(self, ref: str, workflow: str | None = None) -> Against:
+    def against(self, ref: str, workflow: str | None = None) -> WorkflowChanges:
         """Compare stages and contracts with those at a git ref.
 
         `workflow` names the workflow at the ref if the settings there don't. Raises UsageError for an
@@ -101,20 +107,20 @@ class Checks:
         """
         space = self._workspace
         then = stages_at(space.root, ref, workflow)
-        moves = moved(then, members(space.flow))
-        before = earlier(then, moves)
+        moves = find_stage_changes(then, stage_entries(space.flow))
+        before = earlier_contracts(then, moves)
         found = (
-            review(
+            review_contract(
                 stage.name,
                 before[stage.name],
                 stage.output,
-                readers(space.flow, space.recipes, stage.name),
+                consumers_of(space.flow, space.recipes, stage.name),
             )
             for stage in space.flow.stages
             if stage.output is not None and stage.name in before
         )
         changed = tuple(item for item in found if item.diff.changes or item.faults)
-        return Against(stages=moves, contracts=changed)
+        return WorkflowChanges(stages=moves, contracts=changed)
 
     def write_stages(self, into: Path) -> None:
         """Write the stages and their contracts as JSON, for `against` in another process.
@@ -126,7 +132,7 @@ class Checks:
         file = Path(str(sys.modules[module].__file__)).resolve()
         if not file.is_relative_to(space.root):
             raise UsageError(f"{module} was imported from {file}, not from the files of the ref")
-        into.write_text(json.dumps(told(members(space.flow))), encoding="utf-8")
+        into.write_text(json.dumps(stages_as_json(stage_entries(space.flow))), encoding="utf-8")
 
 
 def check_workflow(
@@ -146,7 +152,7 @@ def check_workflow(
     notes: list[str] = []
     for stage in flow.stages:
         found = probed[stage.name]
-        notes += notes_on(stage, recipes[stage.name], found.query if found else None)
+        notes += reuse_notes(stage, recipes[stage.name], found.query if found else None)
     return tuple(notes)
 
 
@@ -166,8 +172,8 @@ def faults_in(
     Faults between stages don't hide those inside a stage, such as a column that its query lacks.
     Needs no data or state, and writes nothing.
     """
-    drawn = draw(workflow)
-    flow = drawn.clear
+    drawn = resolve_declaration(workflow)
+    flow = drawn.checkable
     codes = [(stage, code_of(stage.function)) for stage in flow.stages if stage.function]
     found = _faults(
         flow,

@@ -23,14 +23,14 @@ from tidemill.adapters.sinks import parquet
 from tidemill.adapters.sqlite import ledger as sqlite
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
-from tidemill.core.units import bytes_of
+from tidemill.core.units import parse_bytes
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
-from tidemill.ports.runtime import Tools
-from tidemill.project.external_sources import OpenedOutside
+from tidemill.ports.runtime import Runtime
+from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings
 from tidemill.reuse.recipe import Platform
-from tidemill.runs.io.job import Elsewhere
-from tidemill.steps.step_messages import Context
+from tidemill.runs.io.job import EngineOptions
+from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
@@ -57,13 +57,13 @@ def count_rows(
     return count_rows(source, stage, root, paths)
 
 
-def look(
-    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+def list_tables(
+    source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
 ) -> Mapping[str, SourceFile]:
     # Only sources other than files need Polars to be listed.
-    from tidemill.sources.io.tables import look
+    from tidemill.sources.io.tables import list_table
 
-    return look(source, stage, tools, known)
+    return list_table(source, stage, tools, known)
 
 
 def probe(stage: Stage) -> Probe | None:
@@ -89,7 +89,7 @@ def this_platform() -> Platform:
     )
 
 
-def open_tools(root: Path, home: Path, memo: Path) -> Tools:
+def open_tools(root: Path, home: Path, memo: Path) -> Runtime:
     try:
         home.mkdir(parents=True, exist_ok=True)
         ignore = home / ".gitignore"
@@ -97,7 +97,7 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
-    return Tools(
+    return Runtime(
         root=root,
         logs=logs_in(home),
         ledger=sqlite.SqliteLedger(home / "ledger.db"),
@@ -107,7 +107,7 @@ def open_tools(root: Path, home: Path, memo: Path) -> Tools:
         memos=memos.FileMemos(memo),
         formats=(LightGBMText(),),
         sinks={"parquet": parquet.deliver},
-        outside=OpenedOutside(root),
+        external_sources=OpenedSources(root),
         clock=time.time,
     )
 
@@ -117,7 +117,9 @@ def logs_in(home: Path) -> Path:
     return home / "logs"
 
 
-def engine_options(settings: Settings, environment: str, run: str, *, careful: bool) -> Elsewhere:
+def engine_options(
+    settings: Settings, environment: str, run: str, *, careful: bool
+) -> EngineOptions:
     """The engines on which a run's steps can execute besides its own thread."""
     cpus = settings.workers or machine_cpus()
 
@@ -129,7 +131,7 @@ def engine_options(settings: Settings, environment: str, run: str, *, careful: b
             cpus=cpus,
             idle_s=settings.idle,
             gpus=settings.gpus,
-            memory=bytes_of(settings.memory) if settings.memory else 0,
+            memory=parse_bytes(settings.memory) if settings.memory else 0,
             classes=_CLASSES,
             # Output that bypasses Python: of a subprocess, a C library, a crash.
             output=logs_in(settings.root / settings.home) / run,
@@ -142,7 +144,7 @@ def engine_options(settings: Settings, environment: str, run: str, *, careful: b
     # Other processes can only import a workflow that has a name.
     if ":" in settings.workflow:
         engines["process"] = processes
-    context = Context(
+    context = ProjectContext(
         root=str(settings.root),
         workflow=settings.workflow,
         home=settings.home,
@@ -153,7 +155,7 @@ def engine_options(settings: Settings, environment: str, run: str, *, careful: b
         argv=tuple(sys.argv),
         profiles=settings.profiles,
     )
-    return Elsewhere(engines=engines, context=context, cpus=cpus, careful=careful)
+    return EngineOptions(engines=engines, context=context, cpus=cpus, careful=careful)
 
 
 def machine_cpus() -> int:

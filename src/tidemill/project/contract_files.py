@@ -8,7 +8,7 @@ from pathlib import Path
 from tidemill.contracts.io.odcs_files import read_odcs as read_odcs
 from tidemill.contracts.io.odcs_files import write_odcs as write_odcs
 from tidemill.contracts.io.synthetic import sample as sample
-from tidemill.contracts.odcs.reader import Imported as Imported
+from tidemill.contracts.odcs.reader import ImportedContracts as ImportedContracts
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
 

@@ -8,12 +8,12 @@ from types import ModuleType
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.history.io.runs import Held as Held
-from tidemill.history.io.runs import Publication as Publication
-from tidemill.history.io.runs import list_versions
-from tidemill.lineage.impact import readers
+from tidemill.history.io.runs import ContractVersion as ContractVersion
+from tidemill.history.io.runs import PublishedPartition as PublishedPartition
+from tidemill.history.io.runs import list_contract_versions
+from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
-from tidemill.lineage.versioning import Reviewed, review
+from tidemill.lineage.versioning import ContractReview, review_contract
 from tidemill.project.workspace import Workspace
 
 _SPEC = "__tidemill_contract__"
@@ -24,7 +24,7 @@ class ContractHistory:
     """A stage's contract as declared now, and the versions that its partitions passed, oldest first."""
 
     spec: ContractSpec
-    versions: Sequence[Held]
+    versions: Sequence[ContractVersion]
 
 
 class Contracts:
@@ -55,23 +55,23 @@ class Contracts:
         space = self._workspace
         now = space.bindings(stage)
         spec = self.of_stage(stage)
-        versions = list_versions(space.tools.ledger, space.environment, stage, now)
+        versions = list_contract_versions(space.tools.ledger, space.environment, stage, now)
         return ContractHistory(spec=spec, versions=versions)
 
-    def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> Reviewed:
+    def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> ContractReview:
         """Compare two contracts of a stage: the changes, and the stages that they may break.
 
         A stage that the workflow no longer has is compared without consumers.
         """
         space = self._workspace
         if stage not in space.flow.names:
-            return review(stage, old, new, ())
-        return review(stage, old, new, readers(space.flow, space.recipes, stage))
+            return review_contract(stage, old, new, ())
+        return review_contract(stage, old, new, consumers_of(space.flow, space.recipes, stage))
 
 
-def compare_contracts(old: ContractSpec, new: ContractSpec) -> Reviewed:
+def compare_contracts(old: ContractSpec, new: ContractSpec) -> ContractReview:
     """Compare two contracts that belong to no stage."""
-    return review(new.name, old, new, ())
+    return review_contract(new.name, old, new, ())
 
 
 def contract_of_class(module: ModuleType, name: str) -> ContractSpec:

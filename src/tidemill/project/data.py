@@ -9,17 +9,17 @@ from typing import Any
 
 import polars as pl
 
-from tidemill.contracts.docs.phrases import terms
+from tidemill.contracts.docs.phrases import column_terms
 from tidemill.contracts.profiles.record import Profile
 from tidemill.ledger.binding import Binding
 from tidemill.project.column_summary import profile_summary, row_summary
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import (
-    read,
     read_profile,
     read_quarantine,
+    read_rows,
     stored_profile,
-    verified,
+    verify_stage,
 )
 from tidemill.workflow.stage import Stage
 
@@ -55,7 +55,7 @@ class PublishedData:
     def read(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The published rows of a partition, or of all; UsageError names the partitions there are."""
         space, subject = self._workspace, self._workspace.stage(stage)
-        return space.read_state(lambda state: read(space.tools, subject, state, partition))
+        return space.read_state(lambda state: read_rows(space.tools, subject, state, partition))
 
     def quarantined(self, stage: str, partition: str | None = None) -> pl.LazyFrame:
         """The quarantined rows as they came, with the rules that each broke in `_reasons`."""
@@ -115,7 +115,7 @@ class PublishedData:
         try:
             yield
         except pl.exceptions.PolarsError:
-            verified(self._workspace.tools, self._workspace.state(), stage)
+            verify_stage(self._workspace.tools, self._workspace.state(), stage)
             raise
 
 
@@ -123,7 +123,7 @@ def _add_conditions(columns: list[dict[str, Any]], stage: Stage) -> None:
     contracted = {column.name: column for column in stage.output.columns} if stage.output else {}
     for column in columns:
         name = column["name"]
-        column["contract"] = terms(contracted[name]) if name in contracted else ""
+        column["contract"] = column_terms(contracted[name]) if name in contracted else ""
 
 
 def _count_reasons(bad: pl.DataFrame) -> pl.DataFrame:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.core.partition import WHOLE
-from tidemill.environments.io.compare import StageApart as StageApart
-from tidemill.environments.io.compare import differ, differ_in_rows
+from tidemill.environments.io.compare import StageDiff as StageDiff
+from tidemill.environments.io.compare import diff_environments, diff_partition
 from tidemill.environments.io.environments import Environments
-from tidemill.environments.io.terms import told as told
+from tidemill.environments.io.terms import options_text as options_text
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tidemill.environments.row_diff import RowsApart
+    from tidemill.environments.row_diff import RowDiff
 
 
 class ProjectEnvironments(Environments):
@@ -22,16 +22,16 @@ class ProjectEnvironments(Environments):
         super().__init__(workspace.tools, workspace.options)
         self._workspace = workspace
 
-    def diff(self, other: str, stage: str = "") -> tuple[StageApart, ...]:
+    def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in `other`; no rows are read.
 
         UsageError when either environment doesn't exist.
         """
         space = self._workspace
         stages = [space.stage(stage).name] if stage else space.flow.names
-        return differ(space.tools, stages, space.environment, other)
+        return diff_environments(space.tools, stages, space.environment, other)
 
-    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowsApart:
+    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowDiff:
         """How the rows of a partition differ from those in `other`, matched by their key."""
         space = self._workspace
-        return differ_in_rows(space.tools, space.stage(stage), space.environment, other, partition)
+        return diff_partition(space.tools, space.stage(stage), space.environment, other, partition)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tidemill.adapters.databases.postgres import PostgresDatabase
 from tidemill.adapters.databases.sqlite import SqliteDatabase
-from tidemill.adapters.databases.urls import place_of, resolved
+from tidemill.adapters.databases.urls import public_location, resolve_url
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import SourceError, UsageError
@@ -19,7 +19,7 @@ from tidemill.project.settings import find_settings
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
 
-class OpenedOutside:
+class OpenedSources:
     """Opens each external source once, until `close`. Paths are relative to `root`."""
 
     def __init__(self, root: Path) -> None:
@@ -29,13 +29,13 @@ class OpenedOutside:
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
 
     @property
-    def keeps(self) -> bool:
+    def has_snapshot(self) -> bool:
         """Whether a database is open; another process wouldn't see the same snapshot of it."""
         return bool(self._databases)
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
         """Open the database of a URL, read by an engine; the same one until `close`."""
-        url = resolved(url)
+        url = resolve_url(url)
         if (url, engine) not in self._databases:
             self._databases[url, engine] = self._open_database(url, engine)
         return self._databases[url, engine]
@@ -45,7 +45,7 @@ class OpenedOutside:
         # Three slashes start a relative path, four an absolute one.
         path = self._root / rest.removeprefix("///")
         if engine is None and scheme == "sqlite":
-            return SqliteDatabase(path, place_of(url))
+            return SqliteDatabase(path, public_location(url))
         if engine is None and scheme in ("postgresql", "postgres"):
             return PostgresDatabase(url)
         if engine is None and scheme not in SCHEMES:

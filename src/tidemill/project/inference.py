@@ -11,12 +11,12 @@ from typing import cast
 import polars as pl
 
 from tidemill.contracts.inference.infer import infer
-from tidemill.contracts.inference.text_shape import codes_among
+from tidemill.contracts.inference.text_shape import code_columns
 from tidemill.core.errors import SourceError, UsageError
-from tidemill.core.partition import UNPLACED, bounds_of, spread
+from tidemill.core.partition import UNPLACED, summarize_keys, time_bounds
 from tidemill.project.data import PublishedData
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.output_schema import given
+from tidemill.reuse.output_schema import empty_output
 from tidemill.sources.io.file_readers import READERS
 from tidemill.workflow.source import SUFFIXES, Format
 from tidemill.workflow.stage import Stage
@@ -78,7 +78,7 @@ def infer_from_stage(
         frame = pl.concat([data.read(stage, key) for key in keys]).collect()
         about = ""
     else:
-        frame = given(subject)
+        frame = empty_output(subject)
         about = f"What the query of {stage} gives, of which no row was seen: say what one row is."
     known = {column.name: column for column in subject.output.columns} if subject.output else {}
     name = _checked(name or _class_name(stage))
@@ -127,7 +127,7 @@ def _code_columns(files: Sequence[Path], parts: Sequence[pl.LazyFrame]) -> list[
     for file, part in zip(files, parts, strict=True):
         numbers = [name for name, dtype in part.collect_schema().items() if dtype.is_numeric()]
         text = READERS["csv"](file, infer_schema=False)
-        found |= dict.fromkeys(codes_among(text, numbers))
+        found |= dict.fromkeys(code_columns(text, numbers))
     return list(found)
 
 
@@ -147,16 +147,16 @@ def _select(keys: list[str], stage: Stage, since: str | None, until: str | None)
         return kept
     if not stage.partitioning.is_time:
         raise UsageError(f"{stage.name} is cut {stage.partitioning}: --from and --to name times")
-    first = bounds_of(since)[0] if since else None
-    end = bounds_of(until)[1] if until else None
+    first = time_bounds(since)[0] if since else None
+    end = time_bounds(until)[1] if until else None
     found = [
         key
         for key in kept
-        if (first is None or bounds_of(key)[0] >= first)
-        and (end is None or bounds_of(key)[1] <= end)
+        if (first is None or time_bounds(key)[0] >= first)
+        and (end is None or time_bounds(key)[1] <= end)
     ]
     if not found:
-        there = spread(set(kept)) or "nothing published yet"
+        there = summarize_keys(set(kept)) or "nothing published yet"
         asked = " ".join(f"{w} {t}" for w, t in (("from", since), ("to", until)) if t)
         raise UsageError(f"{stage.name} has no partition {asked}: there is {there}")
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tidemill.contracts.spec import ContractSpec
-from tidemill.lineage.dictionary import Dictionary, Entry, dictionary, entry_of
-from tidemill.lineage.impact import Consumer, readers
-from tidemill.lineage.io.origins import Facts
+from tidemill.lineage.dictionary import Dictionary, DictionaryEntry, build_dictionary, entry_of
+from tidemill.lineage.impact import Consumer, consumers_of
 from tidemill.lineage.io.origins import Origin as Origin
+from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.io.provenance import ColumnFacts as ColumnFacts
 from tidemill.lineage.io.provenance import Explanation as Explanation
 from tidemill.lineage.io.provenance import explain
@@ -33,23 +33,23 @@ class Lineage:
 
     def consumers(self, stage: str) -> tuple[Consumer, ...]:
         """The stages that read a stage, each with the columns that it reads."""
-        return readers(self._workspace.flow, self._workspace.recipes, stage)
+        return consumers_of(self._workspace.flow, self._workspace.recipes, stage)
 
     def dictionary(self) -> Dictionary:
         """The data dictionary: each contract, its stage, and the stages that read it."""
-        return dictionary(self._workspace.flow, self._workspace.recipes)
+        return build_dictionary(self._workspace.flow, self._workspace.recipes)
 
-    def entry(self, stage: str) -> Entry:
+    def entry(self, stage: str) -> DictionaryEntry:
         """The entry of one stage in the data dictionary."""
         return entry_of(self._workspace.flow, self._workspace.recipes, stage)
 
-    def entries_of(self, contract: ContractSpec) -> tuple[Entry, ...]:
+    def entries_of(self, contract: ContractSpec) -> tuple[DictionaryEntry, ...]:
         """The entries of the stages that have a contract."""
         flow = self._workspace.flow
         return tuple(self.entry(stage.name) for stage in flow.stages if stage.output == contract)
 
 
-def _is_column(facts: Facts, stage: Stage, name: str) -> bool:
-    if name in facts.bound(stage.name) or stage.output is None:
+def _is_column(facts: ProvenanceFacts, stage: Stage, name: str) -> bool:
+    if name in facts.bindings(stage.name) or stage.output is None:
         return False
     return name in stage.output.names

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tidemill.core.errors import ConflictError, DeclarationError
-from tidemill.environments.io.environments import refuse_over
-from tidemill.planning.io.reasons_with_history import why
-from tidemill.planning.plan import Now, Plan
-from tidemill.planning.planner import make_plan, scope_of
+from tidemill.environments.io.environments import require_unexpired
+from tidemill.planning.io.reasons_with_history import explain_reasons
+from tidemill.planning.plan import Plan, PlanInputs
+from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
-from tidemill.planning.stage_reasons import Why
+from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
-from tidemill.project.composition import count_rows, look
+from tidemill.project.composition import count_rows, list_tables
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.io.evidence import faults_of
-from tidemill.runs.io.job import absent_from
-from tidemill.sources.io.listing import scan
+from tidemill.reuse.io.evidence import probe_faults
+from tidemill.runs.io.job import missing_objects
+from tidemill.sources.io.listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.stage import Kind
 
@@ -39,25 +39,25 @@ class Plans:
         except ConflictError:
             return self.make_on(space.preview_state(whole=True), request)
         finally:
-            space.tools.outside.close()
+            space.tools.external_sources.close()
 
     def make_on(self, state: State, request: Request) -> Plan:
         """Plan a request on a given state; the caller closes the sources that were opened for it."""
         space = self._workspace
-        refuse_over(state, space.environment, space.tools.clock())
+        require_unexpired(state, space.environment, space.tools.clock())
         scans, now = self._scan(state, request), _now(state, space.tools.clock())
         plan = self._plan(now, scans, request)
-        absent = absent_from(space.tools.artifacts, plan, state)
+        absent = missing_objects(space.tools.artifacts, plan, state)
         if absent:
-            plan = self._plan(replace(now, absent=absent), scans, request)
+            plan = self._plan(replace(now, missing_objects=absent), scans, request)
         self._refuse_faults(plan)
         return plan
 
-    def reasons(self, plan: Plan, stage: str) -> Why:
+    def reasons(self, plan: Plan, stage: str) -> StageReasons:
         """Why the plan runs, delays or keeps a stage, followed upstream to source files."""
-        return why(self._workspace.facts(), plan, self._workspace.stage(stage))
+        return explain_reasons(self._workspace.facts(), plan, self._workspace.stage(stage))
 
-    def _plan(self, now: Now, scans: Mapping[str, Scan], request: Request) -> Plan:
+    def _plan(self, now: PlanInputs, scans: Mapping[str, Scan], request: Request) -> Plan:
         space = self._workspace
         known = space.tools.ledger.traces
         return make_plan(space.flow, space.recipes, now, scans, known, request, space.environment)
@@ -65,9 +65,9 @@ class Plans:
     def _scan(self, state: State, request: Request) -> Mapping[str, Scan]:
         """List the sources of the ingest stages that the request covers."""
         space = self._workspace
-        scope = scope_of(space.flow, request)
+        scope = request_scope(space.flow, request)
         return {
-            stage.name: scan(stage, space.tools, state.sources, count_rows, look)
+            stage.name: scan_source(stage, space.tools, state.sources, count_rows, list_tables)
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
@@ -75,20 +75,20 @@ class Plans:
     def _refuse_faults(self, plan: Plan) -> None:
         space = self._workspace
         running = plan.by_stage()
-        faults = faults_of(space.evidence, running)
+        faults = probe_faults(space.evidence, running)
         faults += [fault for name in running for fault in space.recipes[name].faults]
         if faults:
             raise DeclarationError(f"workflow {space.flow.name!r}", faults)
 
 
-def _now(state: State, at: float) -> Now:
-    return Now(
+def _now(state: State, at: float) -> PlanInputs:
+    return PlanInputs(
         heads=state.heads,
         recipes=state.recipes,
         live=state.live,
         decisions=state.decisions,
         sources=state.sources,
-        settled=state.settled,
+        marks=state.completion_marks,
         rulings=state.rulings,
         costs=state.costs,
         at=at,

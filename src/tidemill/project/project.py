@@ -15,10 +15,10 @@ from tidemill.ledger.run import Receipt, RunInfo
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
 from tidemill.ports.ledger import State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.checks import Checks
 from tidemill.project.contracts import Contracts
-from tidemill.project.environments import ProjectEnvironments, StageApart
+from tidemill.project.environments import ProjectEnvironments, StageDiff
 from tidemill.project.lineage import Lineage
 from tidemill.project.models import Models
 from tidemill.project.plans import Plans
@@ -26,9 +26,9 @@ from tidemill.project.runs import Progress, Runs
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
-from tidemill.runs.repeatability import Repeated
+from tidemill.runs.repeatability import Comparison
 from tidemill.runs.totals import Price
-from tidemill.workflow.environment import PRODUCTION, environment_of
+from tidemill.workflow.environment import PRODUCTION, check_environment_name
 from tidemill.workflow.stage import Flow, Stage
 from tidemill.workflow.workflow import Workflow
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tidemill.contracts.profiles.record import Profile
-    from tidemill.environments.row_diff import RowsApart
+    from tidemill.environments.row_diff import RowDiff
     from tidemill.project.data import PublishedData
     from tidemill.project.quarantine import Quarantine
     from tidemill.project.trials import Trial, Trials
@@ -57,7 +57,7 @@ def open_project(
     source rows, and with the run profile `profile` of the settings. Raises UsageError when there is no
     such project or profile or `env` isn't a valid name, DeclarationError when the workflow has faults.
     """
-    environment = environment_of(env)
+    environment = check_environment_name(env)
     start = Path(path or ".").resolve()
     if isinstance(workflow, Workflow):
         settings = Settings(root=start, workflow=workflow.name)
@@ -113,7 +113,7 @@ class Project:
         return self.workspace.recipes
 
     @property
-    def tools(self) -> Tools:
+    def tools(self) -> Runtime:
         """The adapters: the ledger, the object store, and the others. They open at first use."""
         return self.workspace.tools
 
@@ -215,7 +215,7 @@ class Project:
         """
         return self.checks.notes(twice=twice)
 
-    def repeat(self, sample: int = 3) -> tuple[Repeated, ...]:
+    def repeat(self, sample: int = 3) -> tuple[Comparison, ...]:
         """Run up to `sample` published partitions of each transform twice, and publish nothing.
 
         The two processes differ in their number of threads and their hash seed. UsageError for a
@@ -228,14 +228,14 @@ class Project:
         """The environments of the project: list, create, compare and drop them."""
         return ProjectEnvironments(self.workspace)
 
-    def diff(self, other: str, stage: str = "") -> tuple[StageApart, ...]:
+    def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in the environment `other`.
 
         Compares hashes of columns and reads no rows. UsageError when either environment doesn't exist.
         """
         return self.environments.diff(other, stage)
 
-    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowsApart:
+    def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowDiff:
         """How the rows of a partition differ from those in the environment `other`, by their key."""
         return self.environments.diff_rows(other, stage, partition)
 

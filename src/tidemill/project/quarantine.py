@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from tidemill.project.workspace import Workspace
-from tidemill.quarantine.io.release import Held as Held
 from tidemill.quarantine.io.release import Quarantine as Quarantine
+from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
 
 
 def open_quarantine(workspace: Workspace) -> Quarantine:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from tidemill.environments.io.environments import Environments, begin, tend
-from tidemill.environments.io.promotion import refuse_unlike
+from tidemill.environments.io.environments import Environments, begin_environment, drop_expired
+from tidemill.environments.io.promotion import require_same_code
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt
@@ -13,12 +13,12 @@ from tidemill.planning.request import Request
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.idle_run import rest
-from tidemill.runs.io.job import Elsewhere, Job
+from tidemill.runs.io.idle_run import record_idle_run
+from tidemill.runs.io.job import EngineOptions, Job
+from tidemill.runs.io.job import NoProgress as NoProgress
 from tidemill.runs.io.job import Progress as Progress
-from tidemill.runs.io.job import Unwatched as Unwatched
 from tidemill.runs.io.lease import Heartbeat, take_lease
-from tidemill.runs.io.recovery import recover
+from tidemill.runs.io.recovery import recover_dead_runs
 
 
 class Runs:
@@ -45,9 +45,9 @@ class Runs:
         tools = self._workspace.tools
         lease = take_lease(tools, self._workspace.environment, this_process(command), wait_s)
         try:
-            return self._run(request, lease, command, progress or Unwatched(), inline=inline)
+            return self._run(request, lease, command, progress or NoProgress(), inline=inline)
         finally:
-            tools.outside.close()
+            tools.external_sources.close()
             lease.close()
 
     def promote(
@@ -67,11 +67,11 @@ class Runs:
         tools = space.tools
         lease = take_lease(tools, space.environment, this_process(command), wait_s)
         try:
-            tune = partial(space.options.tuned, space.declared)
-            refuse_unlike(tools, tune, space.recipes, source, space.environment)
-            return self._run(request, lease, command, progress or Unwatched(), at_once=True)
+            tune = partial(space.options.apply_profile, space.declared)
+            require_same_code(tools, tune, space.recipes, source, space.environment)
+            return self._run(request, lease, command, progress or NoProgress(), at_once=True)
         finally:
-            tools.outside.close()
+            tools.external_sources.close()
             lease.close()
 
     def _run(
@@ -86,14 +86,14 @@ class Runs:
     ) -> Receipt:
         space = self._workspace
         tools, name = space.tools, space.environment
-        messages = [] if at_once else begin(tools, name, space.options, lease)
+        messages = [] if at_once else begin_environment(tools, name, space.options, lease)
         state = space.state()
         crashed = bool(state.open_runs)
-        recovered = recover(tools, state, lease)
+        recovered = recover_dead_runs(tools, state, lease)
         if recovered:
             messages, state = [*messages, *recovered], space.state()
         plan, run = self._plans.make_on(state, request), run_id()
-        messages += tend(Environments(tools, space.options), state, tools.clock())
+        messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         # A step that brought the run before down may do so again.
         engines = engine_options(space.settings, name, run, careful=crashed)
         job = Job(
@@ -106,11 +106,11 @@ class Runs:
             command=command,
             price=space.price,
             progress=progress,
-            elsewhere=Elsewhere() if inline else engines,
+            engines=EngineOptions() if inline else engines,
             at_once=at_once,
         )
         if plan.empty and not plan.broken:
-            return rest(job, lease, messages)
+            return record_idle_run(job, lease, messages)
         # Only a run with steps needs Polars and the scheduler.
         from tidemill.runs.io.execute import execute
 

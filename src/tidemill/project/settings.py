@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.units import bytes_of
+from tidemill.core.units import parse_bytes
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
 
@@ -40,7 +40,7 @@ class Settings:
     profiles: Mapping[str, RunProfile] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
+    def profiles_place(self) -> str:
         """The place of the profiles in the settings, for messages."""
         if ":" in self.workflow:
             return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
@@ -102,7 +102,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         if name != "profiles":
             _check_type(file, name, table[name])
     try:
-        bytes_of(table.get("memory") or 1)
+        parse_bytes(table.get("memory") or 1)
     except ValueError as error:
         raise UsageError(f"{file}: [tool.tidemill] memory = {error}") from error
     named = workflow or table.get("workflow")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemill.project.workspace import Workspace
-from tidemill.reuse.recipe import all_columns
-from tidemill.runs.io.repeatability_worker import answer
+from tidemill.reuse.recipe import all_input_columns
+from tidemill.runs.io.repeatability_worker import run_sample
 from tidemill.steps.io.debug import Trial as Trial
-from tidemill.steps.io.debug import attempt
+from tidemill.steps.io.debug import debug_step
 
 
 class Trials:
@@ -22,9 +22,9 @@ class Trials:
         space = self._workspace
         subject = space.stage(stage)
         # A probe would stop at the stage's breakpoints before there are rows to look at.
-        reads = all_columns(subject)
+        reads = all_input_columns(subject)
         return space.read_state(
-            lambda state: attempt(space.tools, space.flow, subject, state, partition, reads)
+            lambda state: debug_step(space.tools, space.flow, subject, state, partition, reads)
         )
 
     def rerun(self, question: Path, into: Path) -> None:
@@ -32,4 +32,4 @@ class Trials:
 
         The process that checks repeatability starts this in another process.
         """
-        answer(self._workspace.tools, self._workspace.facts(), question, into)
+        run_sample(self._workspace.tools, self._workspace.facts(), question, into)

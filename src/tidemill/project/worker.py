@@ -10,41 +10,41 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from tidemill.history.io.log_recorder import Recorder
+from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.project.settings import Settings, load_workflow
 from tidemill.project.workspace import Workspace
-from tidemill.steps.io.step_runner import Workshop
-from tidemill.steps.io.task_codec import answer_of, read_context, read_errand
+from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.io.task_codec import decode_context, decode_payload, encode_result
 
 
-class Mine(threading.local):
+class WorkerContext(threading.local):
     """The step runner of a thread with the context that it is for, and what is open for it."""
 
     def __init__(self) -> None:
-        self.shop: tuple[bytes, Workshop] | None = None
+        self.runner: tuple[bytes, StepRunner] | None = None
         self.opened = ExitStack()
 
 
-_mine = Mine()
+_worker = WorkerContext()
 
 
 def make(params: bytes, inputs: tuple[str, ...], output: str) -> bytes:
     """Execute one task; its output is stored when this returns. `inputs` and `output` aren't used."""
-    errand = read_errand(params)
-    return answer_of(_runner(errand.context).store(errand.work))
+    errand = decode_payload(params)
+    return encode_result(_runner(errand.context).run_and_store(errand.work))
 
 
-def _runner(context: bytes) -> Workshop:
+def _runner(context: bytes) -> StepRunner:
     """The step runner of this thread; a new context replaces the one before."""
-    known = _mine.shop
+    known = _worker.runner
     if known is None or known[0] != context:
-        _mine.opened.close()
-        known = _mine.shop = context, _open_runner(context)
+        _worker.opened.close()
+        known = _worker.runner = context, _open_runner(context)
     return known[1]
 
 
-def _open_runner(context: bytes) -> Workshop:
-    found = read_context(context)
+def _open_runner(context: bytes) -> StepRunner:
+    found = decode_context(context)
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv
     settings = Settings(
@@ -58,6 +58,6 @@ def _open_runner(context: bytes) -> Workshop:
     space = Workspace(settings, load_workflow(settings), found.environment)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
-    recorder = Recorder(space.tools.logs / found.run, quiet=True)
-    _mine.opened.enter_context(recorder)
-    return Workshop(space.tools, space.flow, recipes, space.environment, recorder)
+    recorder = LogRecorder(space.tools.logs / found.run, quiet=True)
+    _worker.opened.enter_context(recorder)
+    return StepRunner(space.tools, space.flow, recipes, space.environment, recorder)

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
-from tidemill.core.partition import spread
-from tidemill.environments.io.environments import foreseen, standing
-from tidemill.environments.io.terms import Terms
+from tidemill.core.partition import summarize_keys
+from tidemill.environments.io.environments import load_state, preview_state
+from tidemill.environments.io.terms import EnvironmentOptions
 from tidemill.ledger.binding import Binding
-from tidemill.lineage.io.origins import Facts
+from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.ports.ledger import State
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import open_tools, probe, this_platform
 from tidemill.project.settings import Settings
-from tidemill.reuse.io.evidence import Known, gather
+from tidemill.reuse.io.evidence import StageEvidence, gather_evidence
 from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
@@ -43,10 +43,13 @@ class Workspace:
         sample: float | None = None,
         profile: str | None = None,
     ) -> None:
-        self.options = Terms(
-            sample=sample, profile=profile, profiles=settings.profiles, place=settings.place
+        self.options = EnvironmentOptions(
+            sample=sample,
+            profile=profile,
+            profiles=settings.profiles,
+            place=settings.profiles_place,
         )
-        self.options.refuse_in(environment)
+        self.options.require_allowed_in(environment)
         self.settings = settings
         self.environment = environment
         self.declared: Flow = seal(workflow)
@@ -63,7 +66,7 @@ class Workspace:
         return self.root / self.settings.home
 
     @cached_property
-    def tools(self) -> Tools:
+    def tools(self) -> Runtime:
         """The adapters. A new home gets a .gitignore that excludes all of it."""
         memo = self.settings.memo or self.home / "memo"
         return open_tools(self.root, self.home, self.root / memo)
@@ -77,9 +80,9 @@ class Workspace:
         return self._flow
 
     @cached_property
-    def evidence(self) -> Known:
+    def evidence(self) -> StageEvidence:
         """The analysis of each stage's query and code; only changed stages are probed."""
-        return gather(self.flow, self.tools.probes, this_platform(), probe)
+        return gather_evidence(self.flow, self.tools.probes, this_platform(), probe)
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -104,13 +107,13 @@ class Workspace:
 
         With `whole` all of it is read at once, so that no run can change it meanwhile.
         """
-        return standing(self.tools.ledger, self.environment, whole=whole)
+        return load_state(self.tools.ledger, self.environment, whole=whole)
 
     def preview_state(self, *, whole: bool = False) -> State:
         """The state that a run would start from: a new environment starts as a branch of production."""
-        state = foreseen(self.tools.ledger, self.environment, whole=whole)
+        state = preview_state(self.tools.ledger, self.environment, whole=whole)
         if self._flow is None:
-            self._flow = self.options.flow(self.declared, state)
+            self._flow = self.options.apply(self.declared, state)
         return state
 
     def read_state(self, use: Callable[[State], T]) -> T:
@@ -130,17 +133,19 @@ class Workspace:
         known = self.bindings(stage)
         found = {key: known[key] for key in sorted(known) if key == (partition or key)}
         if not found:
-            there = spread(known) or f"nothing published yet; run `tidemill run {stage}`"
+            there = summarize_keys(known) or f"nothing published yet; run `tidemill run {stage}`"
             raise UsageError(f"{stage} has no {partition or 'partition'}: there is {there}")
         return found
 
-    def facts(self) -> Facts:
+    def facts(self) -> ProvenanceFacts:
         """What explanations need: the stages, their recipes, the whole state, and the ledger."""
         state = self.state(whole=True)
-        return Facts(flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger)
+        return ProvenanceFacts(
+            flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger
+        )
 
     def close(self) -> None:
         """Close files and connections."""
         if "tools" in self.__dict__:
-            self.tools.outside.close()
+            self.tools.external_sources.close()
             self.tools.ledger.close()

@@ -14,7 +14,7 @@ from tidemill.workflow.stage import Stage
 _TYPES = "polars.datatypes.classes"
 
 
-def reading_digest(source: Source[Any], stage: Stage) -> str:
+def reader_digest(source: Source[Any], stage: Stage) -> str:
     """Return the digest of how a source is read; file names and database addresses aren't part of it.
 
     Raises DeclarationError for an option whose content can't be fingerprinted.
@@ -32,16 +32,18 @@ def reading_digest(source: Source[Any], stage: Stage) -> str:
             # Pulled rows are stored: a changed function only affects the next ones.
             return fingerprint("pull")
     assert isinstance(source, Files)
-    options = {name: _option(name, value, stage) for name, value in sorted(source.options.items())}
+    options = {
+        name: _option_part(name, value, stage) for name, value in sorted(source.options.items())
+    }
     return fingerprint("files", source.format, options)
 
 
-def _option(name: str, value: object, stage: Stage) -> Part:
-    if _is_text(value):
+def _option_part(name: str, value: object, stage: Stage) -> Part:
+    if _has_complete_repr(value):
         return repr(value)
     code = code_of_value(value, name, stage.place)
     reasons = [f"{item.name}: {item.reason}" for item in code.unresolved]
-    reasons += [f"it depends on {item.name} ({item.where})" for item in code.touches]
+    reasons += [f"it depends on {item.name} ({item.where})" for item in code.hidden_inputs]
     if reasons:
         raise DeclarationError("the workflow", [_fault(name, value, stage, reasons[0])])
     return ["value", code.digest]
@@ -57,13 +59,15 @@ def _fault(name: str, value: object, stage: Stage, reason: str) -> Fault:
     )
 
 
-def _is_text(value: Any) -> bool:
+def _has_complete_repr(value: Any) -> bool:
     """Whether the repr of a value identifies it: it is complete and contains no memory address."""
     kind = type(value)
     if kind in (list, tuple):
-        return all(map(_is_text, value))
+        return all(map(_has_complete_repr, value))
     if kind is dict or (kind.__module__, kind.__name__) == ("polars.schema", "Schema"):
-        return all(_is_text(key) and _is_text(item) for key, item in value.items())
+        return all(
+            _has_complete_repr(key) and _has_complete_repr(item) for key, item in value.items()
+        )
     return kind in EXACT or _is_type(value)
 
 

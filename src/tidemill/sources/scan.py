@@ -17,12 +17,12 @@ class Scan:
     """
 
     files: Mapping[str, SourceFile]
-    called: str = "files"
+    noun: str = "files"
     broken: Mapping[str, str] = field(default_factory=dict)
-    held: frozenset[str] = frozenset()
+    kept_partitions: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
-def is_apart(partition: str, files: Mapping[str, SourceFile]) -> bool:
+def feeds_only(partition: str, files: Mapping[str, SourceFile]) -> bool:
     """Whether files have rows of this partition only."""
     return all(set(file.rows) == {partition} for file in files.values())

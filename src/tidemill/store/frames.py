@@ -8,7 +8,7 @@ from io import BytesIO
 
 import polars as pl
 
-from tidemill.analysis.query.scan_leaves import marked
+from tidemill.analysis.query.scan_leaves import tag_frame
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.profiles.record import Profile
 from tidemill.contracts.spec import ContractSpec
@@ -16,7 +16,7 @@ from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import object_name
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
-from tidemill.store.profiles import profile_in
+from tidemill.store.profiles import load_profile
 
 PARQUET = ".parquet"
 # Partitions that were just written are usually read next; up to this many bytes stay in memory.
@@ -41,7 +41,7 @@ def encode(
     return buffer.getvalue()
 
 
-class Frames:
+class FrameStore:
     """Reads published partitions, with a cache of those that this run wrote last.
 
     `settle` waits until everything that this run has written so far is in the store.
@@ -72,8 +72,8 @@ class Frames:
 
     def profile(self, product: Product) -> Profile | None:
         """Return the profile stored with a partition; None if it has none, or isn't stored yet."""
-        missing = self._artifacts.missing(product.objects)
-        return None if missing else profile_in(self._artifacts, product)
+        missing = self._artifacts.find_missing(product.objects)
+        return None if missing else load_profile(self._artifacts, product)
 
     def load(
         self, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str] = ()
@@ -95,7 +95,7 @@ class Frames:
         frames = [self._rows(binding.product, columns) for binding in bindings]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
-    def together(
+    def load_concatenated(
         self, name: str, bindings: Sequence[Binding], contract: ContractSpec, columns: Sequence[str]
     ) -> pl.LazyFrame:
         """Like `load`, but concatenate cached frames now, into one plan leaf identified by `name`."""
@@ -103,7 +103,7 @@ class Frames:
             return self.load(bindings, contract, columns)
         names = [*columns]
         tables = [self._table(binding.product, names) for binding in bindings]
-        return marked(name, pl.concat(tables, rechunk=True))
+        return tag_frame(name, pl.concat(tables, rechunk=True))
 
     def _table(self, product: Product, columns: list[str]) -> pl.DataFrame:
         cached = None if product.parts else self._recent.get(product.objects[0])
@@ -141,7 +141,7 @@ class Frames:
         frame = self._recent.get(name)
         if frame is None:
             return pl.scan_parquet(self._artifacts.uri(name), glob=False).select(columns)
-        return marked(name, frame if frame.columns == columns else frame.select(columns))
+        return tag_frame(name, frame if frame.columns == columns else frame.select(columns))
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """Raise StorageError, with the name of the first one, if objects are missing."""
@@ -152,19 +152,19 @@ class Frames:
             for name in binding.product.objects
             if name not in self._recent
         }
-        lost = sorted(self.missing(names))
+        lost = sorted(self.find_missing(names))
         if lost:
             raise StorageError(
                 f"{len(lost)} objects of {names[lost[0]]} are missing from the store ({lost[0]}, ...); "
                 f"run `tidemill run {names[lost[0]]} --again` to recompute them"
             )
 
-    def missing(self, names: Collection[str]) -> Collection[str]:
+    def find_missing(self, names: Collection[str]) -> Collection[str]:
         """Return those of `names` that are neither stored nor about to be stored by this run."""
-        lost = self._artifacts.missing([name for name in names if name not in self._recent])
+        lost = self._artifacts.find_missing([name for name in names if name not in self._recent])
         if lost:
             self._settle()
-            lost = self._artifacts.missing(lost)
+            lost = self._artifacts.find_missing(lost)
         return lost
 
     def verify(self, bindings: Mapping[str, Sequence[Binding]]) -> None:

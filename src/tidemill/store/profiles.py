@@ -16,10 +16,10 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
-from tidemill.contracts.profiles.partition_profile import columns_of, profile_of
+from tidemill.contracts.profiles.partition_profile import profile_columns, profile_frame
 from tidemill.contracts.profiles.record import ColumnProfile, Grid, Profile
 from tidemill.core.errors import StorageError
-from tidemill.core.partition import placed
+from tidemill.core.partition import readable_keys
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 
@@ -56,7 +56,7 @@ def decode_profile(metadata: Mapping[str, str]) -> Profile | None:
         ) from error
 
 
-def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
+def load_profile(artifacts: Artifacts, product: Product) -> Profile | None:
     """Return the stored profile of a partition, from all its objects; None if one has no profile."""
     columns: dict[str, ColumnProfile] = {}
     # An object may have columns that were recomputed later, into another object.
@@ -71,14 +71,14 @@ def profile_in(artifacts: Artifacts, product: Product) -> Profile | None:
     return Profile(rows=product.rows, columns=tuple(held))
 
 
-def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
+def load_profiles(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[Profile]:
     """Yield the profile of each partition in order: the stored one, or one computed from its rows.
 
     Computed profiles use the grids of the partitions before them, so that they can be merged.
     """
     grids: dict[str, Grid] = {}
     for product in products:
-        profile = profile_in(artifacts, product)
+        profile = load_profile(artifacts, product)
         if profile is None:
             columns = {part.object: list(part.columns) for part in product.parts}
             parts = [
@@ -86,17 +86,17 @@ def profiles_in(artifacts: Artifacts, products: Sequence[Product]) -> Iterator[P
                 for name in product.objects
             ]
             frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
-            profile = profile_of(frame, grids)
+            profile = profile_frame(frame, grids)
         grids = profile.grids | grids
         yield profile
 
 
-def due(rows: int) -> bool:
+def is_profiled(rows: int) -> bool:
     """Whether a partition of this many rows is stored with a profile."""
     return rows >= SMALL
 
 
-class Profiles:
+class PartitionProfiler:
     """Computes the profiles of what a run publishes; all of a stage use the grids of its first partitions.
 
     `head` returns the published partitions of a stage. If none of the first has a profile, the first
@@ -117,25 +117,27 @@ class Profiles:
         keys = [(hashes[name], grids.get(name)) for name in frame.columns]
         columns = zip(frame.get_columns(), keys, strict=True)
         fresh = [(series, key) for series, key in columns if key not in self._columns]
-        made = columns_of([(series, key[1]) for series, key in fresh])
+        made = profile_columns([(series, key[1]) for series, key in fresh])
         self._columns.update(zip((key for _, key in fresh), made, strict=True))
-        found = [self._named(name, key) for name, key in zip(frame.columns, keys, strict=True)]
+        found = [
+            self._renamed_profile(name, key) for name, key in zip(frame.columns, keys, strict=True)
+        ]
         profile = Profile(rows=frame.height, columns=tuple(found))
         self._grids[stage] = profile.grids | grids
         while len(self._columns) > _KEEP_COLUMNS:
             self._columns.popitem(last=False)
         return profile
 
-    def _named(self, name: str, key: tuple[str, Grid | None]) -> ColumnProfile:
+    def _renamed_profile(self, name: str, key: tuple[str, Grid | None]) -> ColumnProfile:
         column = self._columns[key]
         return column if column.name == name else replace(column, name=name)
 
     def _grids_of(self, stage: str) -> dict[str, Grid]:
         grids: dict[str, Grid] = {}
         head = self._head(stage)
-        for key in placed(head)[:_FIRSTS]:
+        for key in readable_keys(head)[:_FIRSTS]:
             product = head[key].product
-            if not self._artifacts.missing(product.objects):
-                profile = profile_in(self._artifacts, product)
+            if not self._artifacts.find_missing(product.objects):
+                profile = load_profile(self._artifacts, product)
                 grids = grids if profile is None else profile.grids | grids
         return grids

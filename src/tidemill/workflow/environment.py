@@ -28,7 +28,7 @@ class Environment:
     sample: float = 1.0
     profile: str = ""
 
-    def expired(self, now: float) -> bool:
+    def has_expired(self, now: float) -> bool:
         """Whether the environment has expired."""
         return self.expires is not None and self.expires <= now
 
@@ -51,7 +51,7 @@ class RunProfile:
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
-def environment_of(name: str) -> str:
+def check_environment_name(name: str) -> str:
     """Check the name of an environment and return it; UsageError if it is invalid."""
     if not _NAME.fullmatch(name):
         shown = repr(name) if len(name) <= 80 else f"{name[:40]!r}... ({len(name)} characters)"
@@ -62,7 +62,9 @@ def environment_of(name: str) -> str:
     return name
 
 
-def lineage_of(environments: Mapping[str, Environment], name: str) -> Callable[[str, int], bool]:
+def history_filter(
+    environments: Mapping[str, Environment], name: str
+) -> Callable[[str, int], bool]:
     """Return a predicate: is event number `seq` of an environment part of the history of `name`?"""
     before: dict[str, float] = {name: float("inf")}
     while (found := environments.get(name)) is not None and found.parent:

@@ -24,9 +24,9 @@ class Impure:
 
     every_s: float | None = None
 
-    def stands(self, made: float, now: float) -> bool:
+    def is_valid(self, computed_at: float, now: float) -> bool:
         """Whether a result computed at time `made` is still valid at time `now` (Unix seconds)."""
-        return self.every_s is not None and now - made < self.every_s
+        return self.every_s is not None and now - computed_at < self.every_s
 
     def __str__(self) -> str:
         if self.every_s is None:
@@ -54,8 +54,8 @@ def impure(function: Callable[..., Any] | None = None, /, *, every: str | None =
     """
     mark = Impure(every_s=_seconds(every, caller(1)))
     if function is not None:
-        return _marked(function, mark, caller(1))
-    return lambda function: _marked(function, mark, caller(1))
+        return _mark_function(function, mark, caller(1))
+    return lambda function: _mark_function(function, mark, caller(1))
 
 
 def impure_of(function: object) -> Impure | None:
@@ -64,10 +64,10 @@ def impure_of(function: object) -> Impure | None:
     return mark if isinstance(mark, Impure) else None
 
 
-def _marked(function: Any, mark: Impure, where: str) -> Any:
+def _mark_function(function: Any, mark: Impure, where: str) -> Any:
     if not isinstance(function, FunctionType):
         advice = "write @tm.impure or @tm.impure(every='6h') above a def"
-        raise _refused(f"it takes a function, not {function!r}", where, advice)
+        raise _declaration_error(f"it takes a function, not {function!r}", where, advice)
     setattr(function, _MARK, mark)
     return function
 
@@ -78,9 +78,9 @@ def _seconds(every: object, where: str) -> float | None:
     match = _EVERY.fullmatch(every) if isinstance(every, str) else None
     if match is None:
         advice = "write minutes, hours, days or weeks: '30m', '6h', '7d', '2w'"
-        raise _refused(f"every={every!r} is not a length of time", where, advice)
+        raise _declaration_error(f"every={every!r} is not a length of time", where, advice)
     return float(int(match[1]) * _SECONDS[match[2]])
 
 
-def _refused(message: str, where: str, advice: str) -> DeclarationError:
+def _declaration_error(message: str, where: str, advice: str) -> DeclarationError:
     return DeclarationError("tm.impure", [Fault(message=message, where=where, hint=advice)])

@@ -36,7 +36,7 @@ class Fold:
 
     by: tuple[str, ...]
     aggregates: Mapping[str, Aggregate]
-    told: Callable[[Fold, ContractSpec], tuple[Folded | None, tuple[str, ...]]]
+    resolve: Callable[[Fold, ContractSpec], tuple[ResolvedFold | None, tuple[str, ...]]]
     place: str = ""
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class FoldUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class ResolvedFold:
     """A fold resolved against a contract.
 
     `digest` identifies its result, `kept` its partials. `columns` are the columns that it reads.
@@ -69,8 +69,8 @@ class Folded:
     """
 
     digest: str
-    kept: str
+    partials_digest: str
     columns: tuple[str, ...]
     schema: Mapping[str, Any] = field(compare=False)
-    needs: Mapping[str, tuple[str, ...]] = field(compare=False)
+    dependencies: Mapping[str, tuple[str, ...]] = field(compare=False)
     fold: Fold = field(compare=False)

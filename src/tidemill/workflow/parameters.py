@@ -23,22 +23,26 @@ def params_part(params: Mapping[Any, Any]) -> Part:
     """
     if _is_plain(dict(params)):
         return dict(params)
-    pairs = [[code_of_value(key, "", "").digest, _code(key, params).digest] for key in params]
+    pairs = [
+        [code_of_value(key, "", "").digest, _parameter_code(key, params).digest] for key in params
+    ]
     return ["values", *sorted(pairs)]
 
 
-def with_params(code: Code, params: Mapping[Any, Any], place: str) -> Code:
+def with_parameter_code(code: Code, params: Mapping[Any, Any], place: str) -> Code:
     """Add the packages and hidden inputs of functions and types among the parameters to a model's code."""
-    codes = [] if _is_plain(dict(params)) else [_code(key, params, place) for key in params]
+    codes = (
+        [] if _is_plain(dict(params)) else [_parameter_code(key, params, place) for key in params]
+    )
     packages = {package for item in (code, *codes) for package in item.packages}
-    touches = dict.fromkeys(touch for item in (code, *codes) for touch in item.touches)
-    return replace(code, packages=tuple(sorted(packages)), touches=tuple(touches))
+    touches = dict.fromkeys(touch for item in (code, *codes) for touch in item.hidden_inputs)
+    return replace(code, packages=tuple(sorted(packages)), hidden_inputs=tuple(touches))
 
 
 def params_faults(model: str, params: Mapping[Any, Any], place: str) -> Iterator[Fault]:
     """Yield a fault for each parameter whose content can't be fingerprinted completely."""
     for key, value in {} if _is_plain(dict(params)) else params.items():
-        for unknown in _code(key, params, place).unresolved[:1]:
+        for unknown in _parameter_code(key, params, place).unresolved[:1]:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             yield Fault(
                 message=(
@@ -50,7 +54,7 @@ def params_faults(model: str, params: Mapping[Any, Any], place: str) -> Iterator
             )
 
 
-def _code(key: Any, params: Mapping[Any, Any], place: str = "") -> Code:
+def _parameter_code(key: Any, params: Mapping[Any, Any], place: str = "") -> Code:
     return code_of_value(params[key], str(key), place)
 
 

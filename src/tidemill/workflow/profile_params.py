@@ -24,15 +24,15 @@ _KINDS: Mapping[type, tuple[type, str]] = {
 }
 
 
-def tuned(flow: Flow, profile: RunProfile) -> Flow:
+def apply_profile(flow: Flow, profile: RunProfile) -> Flow:
     """Return the workflow with the profile's parameters; UsageError lists all that don't fit."""
     faults = list(profile_faults(flow, profile))
     if faults:
         raise UsageError("\n".join(map(str, faults)))
-    return replace(flow, stages=tuple(_tuned(stage, profile) for stage in flow.stages))
+    return replace(flow, stages=tuple(_apply_to_stage(stage, profile) for stage in flow.stages))
 
 
-def _tuned(stage: Stage, profile: RunProfile) -> Stage:
+def _apply_to_stage(stage: Stage, profile: RunProfile) -> Stage:
     if stage.training is None or stage.name not in profile.params:
         return stage
     known, given = stage.training.params, profile.params[stage.name]
@@ -70,12 +70,12 @@ def _params_faults(
             hint = did_you_mean(key, map(str, training.params))
             message = f"{setting}: model {model!r} declares no such parameter"
             yield Fault(message=message, where=place, hint=hint)
-        elif (wanted := _misfit(value, training.params[key])) is not None:
+        elif (wanted := _expected_type(value, training.params[key])) is not None:
             hint = f"model {model!r} declares {short(training.params[key])}"
             yield Fault(message=f"{setting} is not {wanted}", where=place, hint=hint)
 
 
-def _misfit(value: Any, declared: Any) -> str | None:
+def _expected_type(value: Any, declared: Any) -> str | None:
     """Return the type that a value should have but hasn't, in words; None if it fits."""
     if declared is None:
         return None
@@ -87,7 +87,7 @@ def _misfit(value: Any, declared: Any) -> str | None:
     return None if fits else words
 
 
-def parts_tuned(parts: Mapping[str, str], stage: Stage) -> Mapping[str, str]:
+def with_parameter_digest(parts: Mapping[str, str], stage: Stage) -> Mapping[str, str]:
     """Return a stage's recipe parts with the digest of the parameters that it has here."""
     if stage.training is None:
         return parts

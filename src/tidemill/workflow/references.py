@@ -10,8 +10,8 @@ from tidemill.core.errors import Fault, did_you_mean
 from tidemill.workflow.stage import DATA, Stage
 
 
-def referring(
-    stages: Mapping[str, Stage], unclear: Collection[str] = ()
+def resolve_references(
+    stages: Mapping[str, Stage], faulty: Collection[str] = ()
 ) -> tuple[dict[str, Stage], list[Fault]]:
     """Set `Stage.refers`, which maps each reference rule to its stage; return the stages and the faults.
 
@@ -20,11 +20,11 @@ def referring(
     """
     faults: list[Fault] = []
     found: dict[str, Stage] = {}
-    hidden = any(stages[name].output is None for name in unclear)
+    hidden = any(stages[name].output is None for name in faulty)
     for name, stage in stages.items():
         refers: dict[str, str] = {}
-        for rule in references(stage):
-            given = _given(rule, stages)
+        for rule in reference_rules(stage):
+            given = _producers(rule, stages)
             if len(given) == 1:
                 refers[rule.name] = given[0]
             elif given or not hidden:
@@ -33,14 +33,14 @@ def referring(
     return found, faults
 
 
-def references(stage: Stage) -> Iterator[ReferenceRule]:
+def reference_rules(stage: Stage) -> Iterator[ReferenceRule]:
     """Yield the reference rules of a stage's output contract."""
-    for rule in stage.output.wider if stage.output is not None else ():
+    for rule in stage.output.table_rules if stage.output is not None else ():
         if isinstance(rule, ReferenceRule):
             yield rule
 
 
-def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
+def _producers(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
     """Return the names of the stages that produce the contract of a rule, or just the one it names."""
     return [
         name
@@ -53,12 +53,12 @@ def _given(rule: ReferenceRule, stages: Mapping[str, Stage]) -> list[str]:
 
 
 def _fault(
-    stage: Stage, rule: ReferenceRule, given: Sequence[str], stages: Mapping[str, Stage]
+    stage: Stage, rule: ReferenceRule, producers: Sequence[str], stages: Mapping[str, Stage]
 ) -> Fault:
     about = f"{stage.kind} {stage.name!r}: {rule.name}: {rule.contract} ({rule.place})"
-    if given:
-        names = ", ".join(given)
-        hint = f"name one: References(..., stage={given[0]!r})"
+    if producers:
+        names = ", ".join(producers)
+        hint = f"name one: References(..., stage={producers[0]!r})"
         message = f"{about} is produced by several stages: {names}"
         return Fault(message=message, where=stage.place, hint=hint)
     if rule.stage:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
-from tidemill.core.errors import refuse_faults
-from tidemill.core.units import bytes_of, is_number, seconds_of
+from tidemill.core.errors import raise_faults
+from tidemill.core.units import is_number, parse_bytes, parse_seconds
 
 Lane: TypeAlias = Literal["auto", "process", "thread"]
 
@@ -23,7 +23,7 @@ class Resources:
     lane: Lane = "auto"
 
     @property
-    def limited(self) -> bool:
+    def needs_process(self) -> bool:
         """Whether some limit can only be enforced in a separate process."""
         return bool(self.memory or self.gpus or self.timeout_s is not None)
 
@@ -60,14 +60,14 @@ def resources(
         faults.append(f"lane={lane!r} is not one of {', '.join(get_args(Lane))}")
     held, timeout_s = 0, None
     try:
-        held = bytes_of(memory) if memory != 0 else 0
+        held = parse_bytes(memory) if memory != 0 else 0
     except ValueError as error:
         faults.append(f"memory={error}")
     try:
-        timeout_s = None if timeout is None else seconds_of(timeout)
+        timeout_s = None if timeout is None else parse_seconds(timeout)
     except ValueError as error:
         faults.append(f"timeout={error}")
     if lane == "thread" and (held or timeout_s is not None or gpus):
         faults.append("lane='thread': memory=, timeout= and gpus= can't be enforced in a thread")
-    refuse_faults("tm.resources", faults, where)
+    raise_faults("tm.resources", faults, where)
     return Resources(cpus=cpus, memory=held, gpus=int(gpus), timeout_s=timeout_s, lane=lane)

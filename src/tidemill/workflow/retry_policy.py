@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
-from tidemill.core.errors import refuse_faults
-from tidemill.core.units import is_number, seconds_of
+from tidemill.core.errors import raise_faults
+from tidemill.core.units import is_number, parse_seconds
 
 Backoff: TypeAlias = Literal["exponential", "constant"]
 
@@ -28,7 +28,7 @@ class Retries:
     delay_s: float = 1.0
     on: tuple[type[BaseException], ...] = TRANSIENT
 
-    def again_s(self, number: int, *, transient: bool, deaths: int = 0) -> float | None:
+    def retry_delay_s(self, number: int, *, transient: bool, deaths: int = 0) -> float | None:
         """Return the seconds to wait before retrying after attempt `number` (from 1); None to give up.
 
         `transient`: the failure is of a retryable kind. `deaths` counts the attempts so far whose process
@@ -36,13 +36,13 @@ class Retries:
         """
         if deaths:
             return 0.0 if deaths == 1 else None
-        return self.pause_s(number) if transient and number <= self.times else None
+        return self.backoff_s(number) if transient and number <= self.times else None
 
-    def covers(self, error: type[BaseException]) -> bool:
+    def is_retryable(self, error: type[BaseException]) -> bool:
         """Whether exceptions of this class are retried."""
         return issubclass(error, self.on)
 
-    def pause_s(self, number: int) -> float:
+    def backoff_s(self, number: int) -> float:
         """Return the seconds to wait after attempt `number` (from 1)."""
         grown = self.delay_s * 2.0 ** min(number - 1, 20) if self.backoff == "exponential" else 0.0
         return min(max(self.delay_s, grown), max(self.delay_s, _LONGEST_S))
@@ -69,7 +69,7 @@ def retries(
         faults.append(f"backoff={backoff!r} is not one of {', '.join(get_args(Backoff))}")
     delay_s = 1.0
     try:
-        delay_s = seconds_of(delay)
+        delay_s = parse_seconds(delay)
     except ValueError as error:
         faults.append(f"delay={error}")
     kinds = on if isinstance(on, tuple) else (on,)
@@ -78,5 +78,5 @@ def retries(
         for kind in kinds
         if not (isinstance(kind, type) and issubclass(kind, BaseException))
     ]
-    refuse_faults("tm.retries", faults, where)
+    raise_faults("tm.retries", faults, where)
     return Retries(times=int(times), backoff=backoff, delay_s=delay_s, on=kinds)

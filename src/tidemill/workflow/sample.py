@@ -15,7 +15,7 @@ from tidemill.workflow.stage import Flow, Input, Stage
 SAMPLE = "sample"
 
 
-def share_of(value: float) -> float:
+def check_share(value: float) -> float:
     """Check a sample's share of rows; UsageError unless it is between 0 and 1, exclusive."""
     if not 0 < value < 1:
         raise UsageError(
@@ -24,7 +24,7 @@ def share_of(value: float) -> float:
     return float(value)
 
 
-def sampled(flow: Flow, share: float) -> Flow:
+def sample_workflow(flow: Flow, share: float) -> Flow:
     """Return the workflow on a share of its sources' rows; share 1.0 returns it unchanged.
 
     Drops row counts and references from its contracts: a sample has fewer rows, and lacks some of those
@@ -32,35 +32,35 @@ def sampled(flow: Flow, share: float) -> Flow:
     """
     if share == 1.0:
         return flow
-    return replace(flow, stages=tuple(_sampled(stage, share) for stage in flow.stages))
+    return replace(flow, stages=tuple(_sample_stage(stage, share) for stage in flow.stages))
 
 
-def _sampled(stage: Stage, share: float) -> Stage:
-    inputs = tuple(_eased_input(item) for item in stage.inputs)
-    output = stage.output and _eased(stage.output)
+def _sample_stage(stage: Stage, share: float) -> Stage:
+    inputs = tuple(_relax_input(item) for item in stage.inputs)
+    output = stage.output and _relax_contract(stage.output)
     return replace(stage, inputs=inputs, output=output, refers={}, sample=share)
 
 
-def _eased_input(item: Input) -> Input:
-    return item if item.contract is None else replace(item, contract=_eased(item.contract))
+def _relax_input(item: Input) -> Input:
+    return item if item.contract is None else replace(item, contract=_relax_contract(item.contract))
 
 
-def _eased(spec: ContractSpec) -> ContractSpec:
-    wider = tuple(rule for rule in spec.wider if not isinstance(rule, ReferenceRule))
-    return replace(spec, rows=None, wider=wider)
+def _relax_contract(spec: ContractSpec) -> ContractSpec:
+    wider = tuple(rule for rule in spec.table_rules if not isinstance(rule, ReferenceRule))
+    return replace(spec, rows=None, table_rules=wider)
 
 
-def on_all_rows(parts: Mapping[str, str]) -> dict[str, str]:
+def without_sample_part(parts: Mapping[str, str]) -> dict[str, str]:
     """Return the recipe parts that the same stage has on all rows."""
     return {name: digest for name, digest in parts.items() if name != SAMPLE}
 
 
-def digest_on(stage: Stage, parts: Mapping[str, str], share: float) -> str:
+def recipe_digest_on(stage: Stage, parts: Mapping[str, str], share: float) -> str:
     """Return the digest of the recipe that a stage with these parts has on a sample."""
-    all_parts = parts if share == 1.0 else {**parts, SAMPLE: sample_part(stage, share)}
+    all_parts = parts if share == 1.0 else {**parts, SAMPLE: sample_digest(stage, share)}
     return fingerprint("recipe", dict(all_parts))
 
 
-def sample_part(stage: Stage, share: float) -> str:
+def sample_digest(stage: Stage, share: float) -> str:
     """Return the digest of a stage's sample: its share and the columns that select its rows."""
-    return fingerprint(SAMPLE, [share, list(stage.sampled_by)])
+    return fingerprint(SAMPLE, [share, list(stage.sample_columns)])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tidemill.contracts.checks.opaque_rules import rule_faults
+from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
-from tidemill.core.partition import key_of, start_of
+from tidemill.core.partition import partition_key, partition_start
 from tidemill.workflow.annotations import Frame, Predictor
 from tidemill.workflow.fold_inputs import with_folds
 from tidemill.workflow.gate import Scores
@@ -18,7 +18,7 @@ from tidemill.workflow.guarantees import with_reads
 from tidemill.workflow.impure import impure_of
 from tidemill.workflow.model import Fitted
 from tidemill.workflow.parameters import params_faults
-from tidemill.workflow.references import referring
+from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import Source
@@ -34,7 +34,7 @@ from tidemill.workflow.trigger import (
 )
 from tidemill.workflow.window import All, Last, Window
 from tidemill.workflow.wiring import wiring_faults
-from tidemill.workflow.workflow import Declared, Workflow, contract_of
+from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
 
 _RETURNS = {
     Kind.INGEST: "tm.Source[Contract]",
@@ -50,7 +50,7 @@ _SPECIAL = ("params", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class Declaration:
     """The stages of a workflow as far as they could be resolved, and all its faults.
 
     `unclear` are the stages with faults: their inputs and output may be incomplete.
@@ -58,17 +58,17 @@ class Drawn:
 
     workflow: Workflow
     stages: Mapping[str, Stage]
-    unclear: frozenset[str]
+    faulty: frozenset[str]
     faults: tuple[Fault, ...]
 
     @property
-    def clear(self) -> Flow:
+    def checkable(self) -> Flow:
         """The stages that can be checked by themselves, in the order of declaration."""
         stages = (
             stage
             for name, stage in self.stages.items()
             # The name of an unknown input may be a typo.
-            if name not in self.unclear and all(i.name in self.stages for i in stage.inputs)
+            if name not in self.faulty and all(i.name in self.stages for i in stage.inputs)
         )
         return _flow(self.workflow, tuple(stages))
 
@@ -79,10 +79,10 @@ def seal(workflow: Workflow) -> Flow:
     Raises DeclarationError with all faults: unknown stages, cycles, missing or unmet contracts, invalid
     windows, models that are delivered without approval.
     """
-    found = draw(workflow)
+    found = resolve_declaration(workflow)
     if found.faults:
         raise DeclarationError(f"workflow {workflow.name!r}", found.faults)
-    return _flow(workflow, tuple(_ordered(found.stages)))
+    return _flow(workflow, tuple(_topological_order(found.stages)))
 
 
 def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
@@ -91,35 +91,35 @@ def _flow(workflow: Workflow, stages: tuple[Stage, ...]) -> Flow:
     )
 
 
-def draw(workflow: Workflow) -> Drawn:
+def resolve_declaration(workflow: Workflow) -> Declaration:
     """Resolve a workflow's declaration, and collect its faults instead of raising them."""
-    faults: list[Fault] = list(_twice(workflow))
+    faults: list[Fault] = list(_duplicate_faults(workflow))
     stages: dict[str, Stage] = {}
     unclear: set[str] = set()
-    for declared in workflow.declared:
-        stage, found = _stage(declared, workflow)
+    for declared in workflow.declarations:
+        stage, found = _resolve_stage(declared, workflow)
         stages[stage.name] = stage
         faults += found
         if found:
             unclear.add(stage.name)
-    if not workflow.declared:
+    if not workflow.declarations:
         faults.append(Fault(message="it has no stages", hint="declare one with @flow.ingest"))
     faults += _approval_faults(workflow, stages)
-    stages, found = referring(stages, unclear)
+    stages, found = resolve_references(stages, unclear)
     faults += found
     faults += wiring_faults(stages, unclear)
-    return Drawn(
+    return Declaration(
         workflow=workflow,
         stages=stages,
-        unclear=frozenset(unclear),
+        faulty=frozenset(unclear),
         # The faults of a contract are found at every stage that uses it.
         faults=tuple(dict.fromkeys(faults)),
     )
 
 
-def _twice(workflow: Workflow) -> Iterator[Fault]:
+def _duplicate_faults(workflow: Workflow) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for declared in workflow.declared:
+    for declared in workflow.declarations:
         if declared.name in seen:
             yield Fault(
                 message=f"stage {declared.name!r} is declared twice, first at {seen[declared.name]}",
@@ -129,22 +129,24 @@ def _twice(workflow: Workflow) -> Iterator[Fault]:
         seen.setdefault(declared.name, declared.place)
 
 
-def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+def _resolve_stage(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     if declared.kind is Kind.DELIVER:
-        return _table(declared, workflow)
+        return _resolve_table(declared, workflow)
     assert declared.function is not None
-    hints, faults = _hints(declared, declared.function)
+    hints, faults = _annotations(declared, declared.function)
     windows, more = _windows(declared)
     faults += more
     faults += _trigger_faults(declared)
     faults += _impure_faults(declared)
-    faults += _how_faults(declared)
+    faults += _limit_faults(declared)
     inputs = tuple(_inputs(declared, hints, windows))
     faults += _input_faults(declared, inputs, hints)
     output, more = _output(declared, hints)
     faults += more
     contracts = [output, *(item.contract for item in inputs)]
-    faults += [fault for spec in contracts if spec is not None for fault in rule_faults(spec)]
+    faults += [
+        fault for spec in contracts if spec is not None for fault in opaque_rule_faults(spec)
+    ]
     options = declared.options
     faults += params_faults(declared.name, options.get("params", {}), declared.place)
     approval = next((a for a in workflow.approvals if a.model == declared.name), None)
@@ -157,33 +159,35 @@ def _stage(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         version=options.get("version"),
         impure=impure_of(declared.function),
-        start=_start(declared, output, faults),
+        start=_start_partition(declared, output, faults),
         sample_by=_sample_by(declared, output, faults),
-        training=_training(declared) if declared.kind is Kind.MODEL else None,
+        training=_training_options(declared) if declared.kind is Kind.MODEL else None,
         approval=approval,
-        **_how(declared),
+        **_limits(declared),
     )
     given = {item.name: item.contract for item in inputs}
-    stage, more = _reading(declared, stage, given)
+    stage, more = _attach_reads(declared, stage, given)
     stage, folded = with_folds(stage, options.get("fold"))
     return stage, faults + more + folded
 
 
-def _reading(
-    declared: Declared, stage: Stage, given: Mapping[str, ContractSpec | None]
+def _attach_reads(
+    declared: StageDeclaration, stage: Stage, contracts: Mapping[str, ContractSpec | None]
 ) -> tuple[Stage, list[Fault]]:
     """Attach the declared `reads` to the stage; anything but `Contract.reads(...)` is a fault."""
     option = declared.options.get("reads", ())
     reads = option if isinstance(option, (tuple, list)) else (option,)
     wrong = next((each for each in reads if not isinstance(each, Reads)), None)
     if wrong is None:
-        return with_reads(stage, tuple(reads), given)
+        return with_reads(stage, tuple(reads), contracts)
     message = f"{stage.kind} {stage.name!r}: reads={wrong!r} was not made by a contract's reads()"
     hint = "write reads=[Orders.reads('id', 'weight')]"
     return stage, [Fault(message=message, where=declared.place, hint=hint)]
 
 
-def _hints(declared: Declared, function: Function) -> tuple[dict[str, Any] | None, list[Fault]]:
+def _annotations(
+    declared: StageDeclaration, function: Function
+) -> tuple[dict[str, Any] | None, list[Fault]]:
     """Return the annotations of a function; None, with a fault, if they can't be evaluated."""
     try:
         return get_type_hints(function), []
@@ -203,7 +207,7 @@ def _parameters(function: Function) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
+def _windows(declared: StageDeclaration) -> tuple[Mapping[str, Window], list[Fault]]:
     window = declared.window
     if window is None:
         return {}, []
@@ -235,14 +239,14 @@ def _windows(declared: Declared) -> tuple[Mapping[str, Window], list[Fault]]:
     return {name: value for name, value in named.items() if isinstance(value, (Last, All))}, faults
 
 
-def _trigger_faults(declared: Declared) -> Iterator[Fault]:
+def _trigger_faults(declared: StageDeclaration) -> Iterator[Fault]:
     retrain = declared.options.get("retrain")
     if retrain is not None and not _is_trigger(retrain):
         message = f"model {declared.name!r}: retrain={retrain!r} is not a trigger"
         yield Fault(message=message, where=declared.place, hint="write tm.every('14d')")
 
 
-def _impure_faults(declared: Declared) -> Iterator[Fault]:
+def _impure_faults(declared: StageDeclaration) -> Iterator[Fault]:
     if impure_of(declared.function) is not None and declared.kind in _NEVER_IMPURE:
         message = f"{declared.kind} {declared.name!r} is marked with @tm.impure"
         yield Fault(message=message, where=declared.place, hint=_NEVER_IMPURE[declared.kind])
@@ -251,7 +255,7 @@ def _impure_faults(declared: Declared) -> Iterator[Fault]:
 _HOW = (("resources", Resources), ("retries", Retries))
 
 
-def _how_faults(declared: Declared) -> Iterator[Fault]:
+def _limit_faults(declared: StageDeclaration) -> Iterator[Fault]:
     for name, kind in _HOW:
         if not isinstance(declared.options.get(name, kind()), kind):
             message = f"{declared.kind} {declared.name!r}: {name}={declared.options[name]!r}"
@@ -263,7 +267,7 @@ def _how_faults(declared: Declared) -> Iterator[Fault]:
             )
 
 
-def _how(declared: Declared) -> dict[str, Any]:
+def _limits(declared: StageDeclaration) -> dict[str, Any]:
     """Return the declared `resources` and `retries` of a stage, without invalid ones."""
     options = {name: declared.options.get(name) for name, _ in _HOW}
     return {name: options[name] for name, kind in _HOW if isinstance(options[name], kind)}
@@ -276,7 +280,7 @@ def _is_trigger(value: object) -> bool:
 
 
 def _inputs(
-    declared: Declared, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
+    declared: StageDeclaration, hints: Mapping[str, Any] | None, windows: Mapping[str, Window]
 ) -> Iterator[Input]:
     for name in _parameters(declared.function) if declared.function else ():
         if name in _SPECIAL and declared.kind is Kind.MODEL:
@@ -294,7 +298,7 @@ def _contract_in(annotation: object, of: object) -> ContractSpec | None:
 
 
 def _input_faults(
-    declared: Declared,
+    declared: StageDeclaration,
     inputs: Sequence[Input],
     hints: Mapping[str, Any] | None,
 ) -> Iterator[Fault]:
@@ -325,7 +329,7 @@ def _input_faults(
 
 
 def _output(
-    declared: Declared, hints: Mapping[str, Any] | None
+    declared: StageDeclaration, hints: Mapping[str, Any] | None
 ) -> tuple[ContractSpec | None, list[Fault]]:
     if hints is None:
         return None, []
@@ -343,7 +347,9 @@ def _output(
     return spec, [Fault(message=message, where=declared.place, hint=hint)]
 
 
-def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault]) -> str | None:
+def _start_partition(
+    declared: StageDeclaration, output: ContractSpec | None, faults: list[Fault]
+) -> str | None:
     start: str | None = declared.options.get("start")
     if start is None or output is None:
         return None
@@ -354,8 +360,10 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
                 f"its contract is {output.partitioning}, so there is no first partition"
             )
         if not isinstance(start, str):
-            raise UsageError(f"write it as text, such as {key_of(datetime(2013, 3, 7), grain)!r}")
-        start_of(start, grain)
+            raise UsageError(
+                f"write it as text, such as {partition_key(datetime(2013, 3, 7), grain)!r}"
+            )
+        partition_start(start, grain)
     except UsageError as error:
         message = f"ingest {declared.name!r}: start={start!r}: {error}"
         faults.append(Fault(message=message, where=declared.place))
@@ -363,7 +371,7 @@ def _start(declared: Declared, output: ContractSpec | None, faults: list[Fault])
 
 
 def _sample_by(
-    declared: Declared, output: ContractSpec | None, faults: list[Fault]
+    declared: StageDeclaration, output: ContractSpec | None, faults: list[Fault]
 ) -> tuple[str, ...] | None:
     names = declared.options.get("sample_by")
     if names is None or output is None:
@@ -381,7 +389,7 @@ def _sample_by(
     return tuple(names)
 
 
-def _training(declared: Declared) -> Training:
+def _training_options(declared: StageDeclaration) -> Training:
     names = _parameters(declared.function) if declared.function else ()
     options = declared.options
     return Training(
@@ -393,7 +401,7 @@ def _training(declared: Declared) -> Training:
     )
 
 
-def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
     model, features = declared.options["model"], declared.options["features"]
     sink: Sink = declared.options["sink"]
     faults = []
@@ -418,12 +426,12 @@ def _table(declared: Declared, workflow: Workflow) -> tuple[Stage, list[Fault]]:
         place=declared.place,
         model=model.model if isinstance(model, Approval) else "",
         sink=sink,
-        **_how(declared),
+        **_limits(declared),
     )
-    faults += _how_faults(declared)
-    source = next((known for known in workflow.declared if known.name == item.name), None)
-    hints, _ = _hints(source, source.function) if source and source.function else ({}, [])
-    stage, more = _reading(
+    faults += _limit_faults(declared)
+    source = next((known for known in workflow.declarations if known.name == item.name), None)
+    hints, _ = _annotations(source, source.function) if source and source.function else ({}, [])
+    stage, more = _attach_reads(
         declared, stage, {item.name: _output(source, hints)[0] if source else None}
     )
     return stage, faults + more
@@ -450,18 +458,18 @@ def _approval_faults(workflow: Workflow, stages: Mapping[str, Stage]) -> Iterato
             )
 
 
-def _ordered(stages: Mapping[str, Stage]) -> Iterator[Stage]:
+def _topological_order(stages: Mapping[str, Stage]) -> Iterator[Stage]:
     """Yield stages after their inputs, and apart from that in the order of declaration."""
     done: set[str] = set()
     left = list(stages.values())
     while left:
-        ready = next(stage for stage in left if needs(stage) <= done)
+        ready = next(stage for stage in left if dependencies(stage) <= done)
         done.add(ready.name)
         left.remove(ready)
         yield ready
 
 
-def needs(stage: Stage) -> set[str]:
+def dependencies(stage: Stage) -> set[str]:
     """Return the names of the stages that must be up to date before this one."""
     inputs = {item.name for item in stage.inputs} | set(stage.refers.values())
     return inputs | ({stage.model} if stage.model else set())

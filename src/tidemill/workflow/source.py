@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
-from tidemill.workflow.environment import PRODUCTION, environment_of
+from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
 C = TypeVar("C")
 Format: TypeAlias = Literal["parquet", "csv", "ndjson", "arrow"]
@@ -87,7 +87,7 @@ class Output(Source[C]):
         ]
         if faults:
             raise DeclarationError("tm.output", faults)
-        environment_of(self.env)
+        check_environment_name(self.env)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.partition import Partitioning
 from tidemill.workflow.gate import Gate
 from tidemill.workflow.impure import Impure
-from tidemill.workflow.incremental_fold import Folded
+from tidemill.workflow.incremental_fold import ResolvedFold
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.trigger import Trigger
@@ -46,7 +46,7 @@ class Input:
     window: Window | None = None
     optional: bool = False
     reads: Reads | None = None
-    fold: Folded | None = None
+    fold: ResolvedFold | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -115,14 +115,14 @@ class Stage:
     sample_by: tuple[str, ...] | None = None
 
     @property
-    def sampled_by(self) -> tuple[str, ...]:
+    def sample_columns(self) -> tuple[str, ...]:
         """The columns that select an ingest's rows of a sample: `sample_by`, by default its key."""
         if self.kind is not Kind.INGEST or self.output is None:
             return ()
         return (self.output.key or self.output.names) if self.sample_by is None else self.sample_by
 
     @property
-    def vouched(self) -> bool:
+    def is_vouched_for(self) -> bool:
         """Whether its author takes responsibility for hidden inputs: by a version, or by `tm.impure`."""
         return self.version is not None or self.impure is not None
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from math import inf
 from typing import TypeAlias
 
-from tidemill.core.partition import Grain, Span, end_of, parse_span, start_of
+from tidemill.core.partition import Grain, Span, parse_span, partition_end, partition_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def last(length: str | int, *, before: Last | None = None) -> Last:
     return Last(length=span, before=before)
 
 
-def select(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> list[str]:
+def select_partitions(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> list[str]:
     """Return the partitions of `keys` (sorted) that `window` covers when it ends with `anchor`.
 
     A span of time covers the partitions that begin within it.
@@ -74,7 +74,7 @@ def select(window: Window, keys: Sequence[str], grain: Grain, anchor: str) -> li
     stop = bisect_right(keys, anchor)
     if isinstance(window, All):
         return list(keys[:stop])
-    first, stop, _ = _last(window, keys, grain, stop, end_of(anchor, grain))
+    first, stop, _ = _last(window, keys, grain, stop, partition_end(anchor, grain))
     return list(keys[first:stop])
 
 
@@ -86,19 +86,23 @@ def _last(
         stop, _, end = _last(window.before, keys, grain, stop, end)
     if isinstance(window.length, int):
         first = max(0, stop - window.length)
-        return first, stop, start_of(keys[first], grain) if first < stop else end
+        return first, stop, partition_start(keys[first], grain) if first < stop else end
     begin = window.length.before(end)
-    return bisect_left(keys, begin, 0, stop, key=lambda key: start_of(key, grain)), stop, begin
+    return (
+        bisect_left(keys, begin, 0, stop, key=lambda key: partition_start(key, grain)),
+        stop,
+        begin,
+    )
 
 
-def too_short(window: Window, grain: Grain) -> bool:
+def may_be_empty(window: Window, grain: Grain) -> bool:
     """Whether a window is shorter than one partition, so that it may be empty."""
     if isinstance(window, All) or isinstance(window.length, int) or window.length.unit == "mo":
         return False
     return _hours(window.length, grain)[0] < _UNITS[grain][1]
 
 
-def overlap(one: Window, other: Window, grain: Grain) -> bool:
+def may_overlap(one: Window, other: Window, grain: Grain) -> bool:
     """Whether two windows with the same anchor can share a partition.
 
     Errs on the side of overlap: months have 28 to 31 days, and partitions may have gaps, so that a
@@ -136,9 +140,9 @@ def _hours(length: Span | int, grain: Grain) -> tuple[float, float]:
     return length.count * least, length.count * most
 
 
-def written(window: Window) -> str:
+def window_code(window: Window) -> str:
     """Format a window as the code that declares it, such as `tm.last('7d')`."""
     if isinstance(window, All):
         return "tm.all"
     length = window.length if isinstance(window.length, int) else f"'{window.length}'"
-    return f"tm.last({length}{f', before={written(window.before)}' if window.before else ''})"
+    return f"tm.last({length}{f', before={window_code(window.before)}' if window.before else ''})"

@@ -37,7 +37,7 @@ FREE, ONCE = Resources(), Retries()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class StageDeclaration:
     """The declaration of a stage, before any checks."""
 
     name: str
@@ -59,11 +59,11 @@ class Workflow:
         self.name = name
         self.owner = owner
         self.deferrable = deferrable
-        self.declared: list[Declared] = []
+        self.declarations: list[StageDeclaration] = []
         self.approvals: list[Approval] = []
 
     def __repr__(self) -> str:
-        return f"Workflow({self.name!r}, {len(self.declared)} stages)"
+        return f"Workflow({self.name!r}, {len(self.declarations)} stages)"
 
     @overload
     def ingest(self, function: F) -> F: ...
@@ -99,7 +99,7 @@ class Workflow:
         - `retries`: when a failed step is retried, `tm.retries(...)`.
         """
         options = {"start": start, "sample_by": sample_by, "version": version}
-        return self._stage(Kind.INGEST, function, options | _how(resources, retries))
+        return self._stage(Kind.INGEST, function, options | _limits(resources, retries))
 
     @overload
     def transform(self, function: F) -> F: ...
@@ -149,7 +149,7 @@ class Workflow:
             "reads": reads,
             "version": version,
         }
-        return self._stage(Kind.TRANSFORM, function, options | _how(resources, retries), window)
+        return self._stage(Kind.TRANSFORM, function, options | _limits(resources, retries), window)
 
     @overload
     def model(self, function: F) -> F: ...
@@ -196,7 +196,7 @@ class Workflow:
             "reads": reads,
             "version": version,
         }
-        return self._stage(Kind.MODEL, function, options | _how(resources, retries), window)
+        return self._stage(Kind.MODEL, function, options | _limits(resources, retries), window)
 
     @overload
     def evaluate(self, function: F) -> F: ...
@@ -227,7 +227,7 @@ class Workflow:
         `retries` as for `ingest`.
         """
         options = {"reads": reads, "version": version}
-        return self._stage(Kind.EVALUATE, function, options | _how(resources, retries), window)
+        return self._stage(Kind.EVALUATE, function, options | _limits(resources, retries), window)
 
     def approve(self, model: Function, *, gates: Sequence[Gate]) -> Approval:
         """Declare the gates that a model must pass to go live; deliveries take the returned approval."""
@@ -258,8 +258,10 @@ class Workflow:
         relies on; `resources` and `retries` are as for `ingest`.
         """
         options = {"model": model, "features": features, "sink": sink, "reads": reads}
-        options |= _how(resources, retries)
-        self._declare(Declared(name=name, kind=Kind.DELIVER, place=caller(1), options=options))
+        options |= _limits(resources, retries)
+        self._declare(
+            StageDeclaration(name=name, kind=Kind.DELIVER, place=caller(1), options=options)
+        )
 
     def _stage(
         self,
@@ -272,13 +274,13 @@ class Workflow:
 
         def declare(function: F) -> F:
             if not hasattr(function, "__code__"):
-                fault = _no_function(kind, function, place or caller(1))
+                fault = _function_fault(kind, function, place or caller(1))
                 raise DeclarationError(f"workflow {self.name!r}", [fault])
             self._declare(
-                Declared(
+                StageDeclaration(
                     name=function.__name__,
                     kind=kind,
-                    place=_place(function),
+                    place=_location(function),
                     function=function,
                     window=window,
                     options=options,
@@ -288,14 +290,16 @@ class Workflow:
 
         return declare if function is None else declare(function)
 
-    def _declare(self, declared: Declared) -> None:
+    def _declare(self, declared: StageDeclaration) -> None:
         # Running a notebook cell again replaces the stage that it declared before.
         if _in_notebook(declared.function or declared.options.get("features")):
-            self.declared = [known for known in self.declared if known.name != declared.name]
-        self.declared.append(declared)
+            self.declarations = [
+                known for known in self.declarations if known.name != declared.name
+            ]
+        self.declarations.append(declared)
 
 
-def _how(resources: Resources, retries: Retries) -> dict[str, Any]:
+def _limits(resources: Resources, retries: Retries) -> dict[str, Any]:
     return {"resources": resources, "retries": retries}
 
 
@@ -303,7 +307,7 @@ def _in_notebook(function: object) -> bool:
     return getattr(function, "__module__", None) == "__main__"
 
 
-def _no_function(kind: Kind, function: object, where: str) -> Fault:
+def _function_fault(kind: Kind, function: object, where: str) -> Fault:
     return Fault(
         message=f"{kind} takes a function, not {function!r}",
         where=where,
@@ -311,7 +315,7 @@ def _no_function(kind: Kind, function: object, where: str) -> Fault:
     )
 
 
-def _place(function: Function) -> str:
+def _location(function: Function) -> str:
     code = function.__code__
     return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 

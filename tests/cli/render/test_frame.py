@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tidemill.cli.render.frame import cell, head_table
+from tidemill.cli.render.frame import cell_text, frame_table
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from tidemill.cli.render.frame import cell, head_table
     ],
 )
 def test_cell(value: Any, text: str) -> None:
-    assert cell(value) == text
+    assert cell_text(value) == text
 
 
 def test_numbers_are_aligned_to_the_right() -> None:
     frame = pl.DataFrame({"name": ["a", "bcd"], "number": [1, 1000]})
-    assert head_table(frame).split("\n") == ["name  number", "a          1", "bcd     1000"]
+    assert frame_table(frame).split("\n") == ["name  number", "a          1", "bcd     1000"]
 
 
 def test_no_columns() -> None:
-    assert head_table(pl.DataFrame()) == "(no columns)"
+    assert frame_table(pl.DataFrame()) == "(no columns)"

@@ -9,7 +9,7 @@ from tidemill.cli.render.stage_reasons import render_why
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import ModelState, Plan, Step
-from tidemill.planning.stage_reasons import Group, Why
+from tidemill.planning.stage_reasons import ReasonGroup, StageReasons
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 PARTS = {"column day": "a" * 32, "column high": "b" * 32, "contract": "c" * 32}
@@ -20,8 +20,10 @@ def plan(**known: object) -> Plan:
     return Plan(**{**facts, **known})  # type: ignore[arg-type]
 
 
-def why(*groups: Group, because: tuple[Group, ...] = (), model: ModelState | None = None) -> Why:
-    return Why(
+def why(
+    *groups: ReasonGroup, because: tuple[ReasonGroup, ...] = (), model: ModelState | None = None
+) -> StageReasons:
+    return StageReasons(
         stage="daily",
         recipe="0123456789abcdef",
         recipe_parts=PARTS,
@@ -33,8 +35,8 @@ def why(*groups: Group, because: tuple[Group, ...] = (), model: ModelState | Non
     )
 
 
-def group(does: str, *partitions: str, stage: str = "daily", **known: object) -> Group:
-    return Group(stage=stage, does=does, partitions=partitions, **known)  # type: ignore[arg-type]
+def group(does: str, *partitions: str, stage: str = "daily", **known: object) -> ReasonGroup:
+    return ReasonGroup(stage=stage, does=does, partitions=partitions, **known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def group(does: str, *partitions: str, stage: str = "daily", **known: object) ->
         (group("run", DAYS[0], reasons=("files changed",)), f"daily {DAYS[0]} runs: files changed"),
     ],
 )
-def test_a_line_a_group(found: Group, line: str) -> None:
+def test_a_line_a_group(found: ReasonGroup, line: str) -> None:
     assert render_why(why(found), plan()).split("\n")[2] == line
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.commands import tidemill
 from tidemill.cli.runs.show import run_list, run_text
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo, Status
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 
 def test_none_yet(fresh: Path) -> None:
@@ -63,7 +63,11 @@ def test_a_run_that_died(fresh: Path) -> None:
     left = "lost: no receipt was recorded"
     assert run_text(info, [], "EUR").endswith(left)
     tried = Attempt(
-        stage="s", partition="", action="run", outcome=Outcome.OK, memo=Usage(asked=1, spent=2.0)
+        stage="s",
+        partition="",
+        action="run",
+        outcome=Outcome.OK,
+        memo=MemoUsage(asked=1, spent=2.0),
     )
     assert run_text(info, [tried], "EUR").endswith(
         f"{left}\nmemo: 0 rows cached, 1 row computed in 0 calls, spent 2.00 EUR (0 EUR saved)"

@@ -19,7 +19,7 @@ from tidemill.core.errors import ConflictError, ContractError, SourceError, Stor
 from tidemill.ledger.event import EnvironmentCreated, Ruled
 from tidemill.ledger.io import lease_holder as holder
 from tidemill.project.project import open_project
-from tidemill.quarantine.io.release import Held, Quarantine, _ranges
+from tidemill.quarantine.io.release import Quarantine, QuarantinedPartition, _ranges
 
 T = TypeVar("T")
 BAD = (1.0, 2000.0, 3000.0, 4.0)
@@ -51,7 +51,7 @@ def rule(tides: Tides, verb: str = "release", *where: str, **said: Any) -> Rulin
     return made
 
 
-def held(tides: Tides, stage: str = "") -> tuple[Held, ...]:
+def held(tides: Tides, stage: str = "") -> tuple[QuarantinedPartition, ...]:
     return ask(tides, lambda found: found.list(stage))
 
 
@@ -82,7 +82,7 @@ def again(tides: Tides, root: Path) -> Tides:
     said = [fact.event for fact in old.tools.ledger.events(kinds=("Ruled",))]
     for event in said:
         assert isinstance(event, Ruled)
-        for name in event.ruling.pins:
+        for name in event.ruling.pinned_objects:
             new.tools.artifacts.put(old.tools.artifacts.get(name), ".parquet")
     new.tools.ledger.append(said, now=1.0)
     old.close()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.tides import Tides, day
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.project.project import Project, open_project
-from tidemill.runs.io.repeatability_check import settings
+from tidemill.runs.io.repeatability_check import run_variables
 
 DAYS = tuple(day(number) for number in range(3))
 
@@ -103,6 +103,6 @@ def test_a_process_that_cannot_open_the_project(tides: Tides) -> None:
 
 
 def test_the_processes_differ_in_all_that_is_set() -> None:
-    one, other = settings()
+    one, other = run_variables()
     assert set(one) == set(other) == {"POLARS_MAX_THREADS", "PYTHONHASHSEED"}
     assert not set(one.items()) & set(other.items())

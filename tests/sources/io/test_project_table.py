@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.tides import Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
-from tidemill.project.external_sources import OpenedOutside
+from tidemill.project.external_sources import OpenedSources
 
 READER = """
 import polars as pl
@@ -164,7 +164,7 @@ def test_a_project_that_never_ran(both: tuple[Tides, Tides]) -> None:
 
 def test_what_is_outside_is_opened_once(tmp_path: Path, both: tuple[Tides, Tides]) -> None:
     both[0].ok()
-    outside = OpenedOutside(tmp_path)
+    outside = OpenedSources(tmp_path)
     assert outside.project("writer") is outside.project("reader/../writer")
     assert outside.database("sqlite:///a.db") is outside.database("sqlite:///a.db")
     outside.close()

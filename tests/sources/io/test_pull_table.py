@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.tides import CHAIN, Before, Tides, day, flow_of
 from tidemill.ledger.event import Event
 from tidemill.planning.plan import Step
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.project.project import open_project
 
 PULLED = CHAIN.replace(
@@ -147,7 +147,7 @@ class Cut(BaseException):
 class Failing:
     """A ledger that cuts the power at an append, before or after it is durable."""
 
-    def __init__(self, tools: Tools, at: int, *, after: bool) -> None:
+    def __init__(self, tools: Runtime, at: int, *, after: bool) -> None:
         self._ledger = tools.ledger
         self._left = at
         self._after = after
@@ -182,7 +182,7 @@ def test_wherever_it_is_cut_off_no_row_is_lost_or_doubled(
         for rows, at, after in runs:
             feed.send(*rows)
 
-            def cut(tools: Tools, at: int = at, after: bool = after) -> Tools:
+            def cut(tools: Runtime, at: int = at, after: bool = after) -> Runtime:
                 return replace(tools, ledger=Failing(tools, at, after=after))
 
             feed.tides.change = cut

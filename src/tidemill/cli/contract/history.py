@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, table
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.partition import WHOLE
-from tidemill.project.contracts import ContractHistory, Publication
+from tidemill.core.text_table import text_table
+from tidemill.project.contracts import ContractHistory, PublishedPartition
 
 _HEADERS = ("version", ">published", ">in use", "first", "when", "last", "when")
 
@@ -17,10 +18,10 @@ _HEADERS = ("version", ">published", ">in use", "first", "when", "last", "when")
 @click.command()
 @click.argument("stage")
 @json_option
-@where_options
+@project_options
 def history(stage: str, as_json: bool) -> None:
     """List the versions of STAGE's contract: which partitions passed each, and how many still use it."""
-    with opened() as project:
+    with project_session() as project:
         found = project.contracts.history(stage)
     body = {
         "stage": stage,
@@ -28,7 +29,7 @@ def history(stage: str, as_json: bool) -> None:
         "declared": found.spec.version,
         "versions": found.versions,
     }
-    tell(_text(stage, found), as_json, "tidemill.contract.history/1", lambda: body)
+    print_result(_text(stage, found), as_json, "tidemill.contract.history/1", lambda: body)
 
 
 def _text(stage: str, found: ContractHistory) -> str:
@@ -45,8 +46,8 @@ def _text(stage: str, found: ContractHistory) -> str:
         )
         for each in found.versions
     ]
-    return f"{head}\n\n{table(_HEADERS, rows)}"
+    return f"{head}\n\n{text_table(_HEADERS, rows)}"
 
 
-def _publication_cells(one: Publication) -> tuple[str, str]:
-    return ("all" if one.partition == WHOLE else one.partition, moment(one.at))
+def _publication_cells(one: PublishedPartition) -> tuple[str, str]:
+    return ("all" if one.partition == WHOLE else one.partition, local_time(one.at))

@@ -6,9 +6,9 @@ from typing import get_args
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.json_document import answer, document, json_option
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.json_document import document, json_option, print_document
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.project.inference import (
     InferredContract,
@@ -33,7 +33,7 @@ from tidemill.workflow.source import Format
 @click.option("--format", "form", type=click.Choice(get_args(Format)),
               help="The format of the files.  [default: from the suffix]")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def infer(
     path: str,
     is_stage: bool,
@@ -55,7 +55,7 @@ def infer(
         found = _of_stage(path, since, until, name, is_stage=is_stage)
     if as_json:
         body = {"name": found.name, **found.origin, "source": found.source}
-        answer(document("tidemill.contract/1", body))
+        print_document(document("tidemill.contract/1", body))
     else:
         click.echo(found.source.rstrip())
 
@@ -65,7 +65,7 @@ def _of_stage(
 ) -> InferredContract:
     if not (is_stage or stage.isidentifier()):
         raise SourceError(f"there are no data files at {stage!r}")
-    with opened() as project:
+    with project_session() as project:
         if stage not in project.flow.names and not is_stage:
             advice = did_you_mean(stage, project.flow.names)
             raise SourceError(

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import click
 
-from tidemill.cli.contract.reference import contract_named
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.render.json_document import answer, document, json_option
-from tidemill.contracts.inference.python_source import source
-from tidemill.project.contract_files import Imported, contract_of_table, read_odcs, write_odcs
+from tidemill.cli.contract.reference import find_contract
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.render.json_document import document, json_option, print_document
+from tidemill.contracts.inference.python_source import generate_source
+from tidemill.project.contract_files import (
+    ImportedContracts,
+    contract_of_table,
+    read_odcs,
+    write_odcs,
+)
 
 
 @click.command(name="export")
@@ -24,13 +29,13 @@ from tidemill.project.contract_files import Imported, contract_of_table, read_od
     metavar="FILE",
     help="Write to FILE.  [default: stdout]",
 )
-@where_options
+@project_options
 def export(name: str, form: str, to: Path | None) -> None:
     """Write the contract of a stage or a class as a document of the Open Data Contract Standard.
 
     Needs the extra: pip install 'tidemill[odcs]'.
     """
-    text = write_odcs(contract_named(name).spec, to)
+    text = write_odcs(find_contract(name).spec, to)
     click.echo(f"{to}" if to else text.rstrip())
 
 
@@ -48,11 +53,11 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
     contracts = found.contracts
     if schema is not None:
         contracts = (contract_of_table(contracts, schema, file),)
-    written = source(contracts)
+    written = generate_source(contracts)
     listed = (*found.unrepresented, *written.left_out)
     if as_json:
         body = {"file": str(file), "unrepresented": listed, "source": written.text}
-        answer(document("tidemill.contract.import/1", body))
+        print_document(document("tidemill.contract.import/1", body))
     else:
         click.echo((written.text + _remark(file, found, listed)).strip())
     if listed:
@@ -60,7 +65,7 @@ def import_(file: Path, schema: str | None, as_json: bool) -> None:
         click.echo(f"{parts} of {file} can't be expressed in a contract: see the list", err=True)
 
 
-def _remark(file: Path, found: Imported, listed: tuple[str, ...]) -> str:
+def _remark(file: Path, found: ImportedContracts, listed: tuple[str, ...]) -> str:
     """The comment below the classes: the source file, and what the contracts don't express."""
     if not listed:
         return ""

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import click
 
-from tidemill.cli.lazy_group import where
-from tidemill.cli.project_option import opened, users_trace
+from tidemill.cli.lazy_group import project_location
+from tidemill.cli.project_option import project_session, user_traceback
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.project.contract_files import contract_in_file
@@ -21,40 +21,40 @@ _YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class ContractReference:
     """A contract, its stage if it has one, and how many parts of its file it doesn't express."""
 
     spec: ContractSpec
     stage: str = ""
-    unsaid: int = 0
+    unexpressed: int = 0
 
 
-def contract_named(name: str) -> Named:
+def find_contract(name: str) -> ContractReference:
     """Find the contract STAGE, STAGE@REF, MODULE:CLASS or FILE.yaml[#NAME]; UsageError for none."""
     file, _, table = name.partition("#")
     if Path(file).suffix.lower() in _YAML:
         spec, unsaid = contract_in_file(Path(file), table)
-        return Named(spec=spec, unsaid=unsaid)
+        return ContractReference(spec=spec, unexpressed=unsaid)
     stage, at, ref = name.partition("@")
     if at:
-        with opened() as project:
-            spec = project.contracts.at_ref(stage, ref, where().workflow)
-        return Named(spec=spec, stage=stage)
+        with project_session() as project:
+            spec = project.contracts.at_ref(stage, ref, project_location().workflow)
+        return ContractReference(spec=spec, stage=stage)
     module, colon, attribute = name.partition(":")
     if colon:
-        return Named(spec=of_class(module, attribute))
-    with opened() as project:
-        return Named(spec=project.contracts.of_stage(name), stage=name)
+        return ContractReference(spec=contract_in_module(module, attribute))
+    with project_session() as project:
+        return ContractReference(spec=project.contracts.of_stage(name), stage=name)
 
 
-def of_class(module: str, attribute: str) -> ContractSpec:
+def contract_in_module(module: str, attribute: str) -> ContractSpec:
     """The contract of a class in a module; UsageError suggests the nearest name."""
     return contract_of_class(_module(module), attribute)
 
 
 def _module(name: str) -> ModuleType:
     """Import a module from the project's folder, or an installed one; exit 1 when that fails."""
-    folder = str(Path(where().project).resolve())
+    folder = str(Path(project_location().project).resolve())
     sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
@@ -66,5 +66,5 @@ def _module(name: str) -> ModuleType:
         failed = error
     finally:
         sys.path.remove(folder)
-    click.echo(users_trace(failed), err=True)
+    click.echo(user_traceback(failed), err=True)
     raise TidemillError(f"{name} can't be imported: it raised {type(failed).__name__}")

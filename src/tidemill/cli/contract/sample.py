@@ -9,9 +9,9 @@ import click
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.cli.contract.reference import contract_named
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.render.frame import head_table
+from tidemill.cli.contract.reference import find_contract
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.render.frame import frame_table
 from tidemill.core.errors import UsageError
 from tidemill.project.contract_files import sample as sampled
 
@@ -36,16 +36,16 @@ _WRITERS: Mapping[str, Callable[[pl.DataFrame, Path], object]] = {
 )
 @click.option("--to", type=click.Path(path_type=Path), metavar="FILE",
               help="Write a .csv, .ndjson or .parquet file.  [default: stdout]")  # fmt: skip
-@where_options
+@project_options
 def sample(
     name: str, rows: int, seed: int, bad: float, partition: str | None, to: Path | None
 ) -> None:
     """Generate synthetic rows that a contract allows; the same seed gives the same rows."""
     if to is not None and to.suffix not in _WRITERS:
         raise UsageError(f"{to}: the suffix is none of {', '.join(_WRITERS)}")
-    frame = sampled(contract_named(name).spec, rows, seed=seed, bad=bad, partition=partition)
+    frame = sampled(find_contract(name).spec, rows, seed=seed, bad=bad, partition=partition)
     if to is None:
-        click.echo(head_table(frame))
+        click.echo(frame_table(frame))
         return
     try:
         _WRITERS[to.suffix](frame, to)

@@ -8,25 +8,25 @@ from typing import Any
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, plural, table, without_empty
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, tell
-from tidemill.core.partition import WHOLE, spread
-from tidemill.project.environments import StageApart
-from tidemill.project.environments import told as terms_told
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, plural
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, text_table
+from tidemill.project.environments import StageDiff, options_text
 from tidemill.workflow.environment import PRODUCTION, Environment
 
 
 @click.command("list")
 @json_option
-@where_options
+@project_options
 def list_(as_json: bool) -> None:
     """List the environments: the parent, creation time and expiry of each."""
-    with opened(PRODUCTION) as project:
+    with project_session(PRODUCTION) as project:
         found = project.environments.list()
-    tell(
+    print_result(
         _environment_table(found),
         as_json,
         "tidemill.environments/1",
@@ -40,13 +40,13 @@ def _environment_table(found: Sequence[Environment]) -> str:
         [item.name, item.parent or "-", *_times(item), _share(item), item.profile or "-"]
         for item in found
     ]
-    return table(*without_empty(headers, lines, "expires", "sample", "profile"))
+    return text_table(*drop_empty_columns(headers, lines, "expires", "sample", "profile"))
 
 
 def _times(item: Environment) -> tuple[str, str]:
-    over = " (expired)" if item.expired(time.time()) else ""
-    expires = "-" if item.expires is None else moment(item.expires) + over
-    return moment(item.at) if item.since else "-", expires
+    over = " (expired)" if item.has_expired(time.time()) else ""
+    expires = "-" if item.expires is None else local_time(item.expires) + over
+    return local_time(item.at) if item.since else "-", expires
 
 
 def _share(item: Environment) -> str:
@@ -66,7 +66,7 @@ def _share(item: Environment) -> str:
               help="Run on this share of the source rows, such as 0.05.")  # fmt: skip
 @click.option("--profile", metavar="NAME", help="Run with this run profile of the settings.")
 @json_option
-@where_options
+@project_options
 def create(
     name: str,
     parent: str | None,
@@ -80,26 +80,26 @@ def create(
     if empty and parent:
         raise click.UsageError("--empty and --from can't be combined")
     begin = "" if empty else parent or PRODUCTION
-    with opened(PRODUCTION) as project:
+    with project_session(PRODUCTION) as project:
         made = project.environments.create(
             name, parent=begin, ttl=ttl, sample=sample, profile=profile
         )
     text = f"{name} is a new branch of {made.parent}" if made.parent else f"{name} is new and empty"
-    text += terms_told(made)
-    text += "" if made.expires is None else f", until {moment(made.expires)}"
-    tell(text, as_json, "tidemill.environment/1", lambda: {"environment": made})
+    text += options_text(made)
+    text += "" if made.expires is None else f", until {local_time(made.expires)}"
+    print_result(text, as_json, "tidemill.environment/1", lambda: {"environment": made})
 
 
 @click.command("drop")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--expired", is_flag=True, help="Drop all expired environments.")
 @json_option
-@where_options
+@project_options
 def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
     """Drop environments. Their results stay stored and can still be reused."""
     if not names and not expired:
         raise click.UsageError("name the environments to drop, or add --expired")
-    with opened(PRODUCTION) as project:
+    with project_session(PRODUCTION) as project:
         done = project.environments.drop(names, expired=expired)
     lines = [f"dropped {name}" for name in done.dropped]
     lines += [
@@ -107,7 +107,7 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
         + (f"{', '.join(branches)} branched off it" if branches else "a run is active in it")
         for name, branches in done.kept.items()
     ]
-    tell(
+    print_result(
         "\n".join(lines) or "no environment has expired",
         as_json,
         "tidemill.dropped/1",
@@ -122,7 +122,7 @@ def drop(names: tuple[str, ...], expired: bool, as_json: bool) -> None:
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--rows", is_flag=True, help="Compare the rows of a STAGE without partitions.")
 @json_option
-@where_options
+@project_options
 def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: bool) -> None:
     """Compare the published data of the environments ONE and OTHER (default: prod).
 
@@ -130,7 +130,7 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
     """
     if rows and not stage:
         raise click.UsageError("--rows needs a STAGE")
-    with opened(one) as project:
+    with project_session(one) as project:
         if partition or rows:
             apart = project.diff_rows(other, stage, partition or WHOLE)
             body: dict[str, Any] = {"rows": apart, "examples": apart.examples.to_dicts()}
@@ -138,12 +138,12 @@ def diff(one: str, other: str, stage: str, partition: str, rows: bool, as_json: 
         else:
             found = project.diff(other, stage)
             body, text = {"stages": found}, _stage_diff_text(found, one, other)
-    tell(
+    print_result(
         text, as_json, "tidemill.environments.diff/1", lambda: {"one": one, "other": other, **body}
     )
 
 
-def _stage_diff_text(found: Sequence[StageApart], one: str, other: str) -> str:
+def _stage_diff_text(found: Sequence[StageDiff], one: str, other: str) -> str:
     if not found:
         return f"{one} and {other} have the same data"
     headers = (
@@ -168,18 +168,18 @@ def _stage_diff_text(found: Sequence[StageApart], one: str, other: str) -> str:
         for item in found
     ]
     recipes = [f"{item.stage}: {', '.join(item.recipe)}" for item in found if item.recipe]
-    return "\n".join([table(headers, lines), *([""] if recipes else []), *recipes])
+    return "\n".join([text_table(headers, lines), *([""] if recipes else []), *recipes])
 
 
-def _columns(item: StageApart) -> Iterator[str]:
+def _columns(item: StageDiff) -> Iterator[str]:
     for name, number in item.columns.items():
         yield name if number == len(item.changed) else f"{name} ({number})"
 
 
-def _places(item: StageApart) -> Iterator[str]:
+def _places(item: StageDiff) -> Iterator[str]:
     for keys in (item.changed, item.added, item.removed):
         if places := [key for key in keys if key != WHOLE]:
-            yield spread(places)
+            yield summarize_keys(places)
 
 
 def _row_diff_lines(place: str, one: str, apart: Any) -> Iterator[str]:
@@ -197,4 +197,4 @@ def _row_diff_lines(place: str, one: str, apart: Any) -> Iterator[str]:
         yield f"- {name} differs in {plural(number, 'row')}{most}"
     if apart.examples.height:
         yield ""
-        yield head_table(apart.examples)
+        yield frame_table(apart.examples)

@@ -8,29 +8,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, moment, plural, table
-from tidemill.cli.render.frame import head_table
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import count, local_time, plural
+from tidemill.cli.render.frame import frame_table
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import text_table
 
 if TYPE_CHECKING:
-    from tidemill.project.quarantine import Held
+    from tidemill.project.quarantine import QuarantinedPartition
 
 
 @click.command("list")
 @click.argument("stage", default="", metavar="[STAGE]")
 @json_option
-@where_options
+@project_options
 def list_(stage: str, as_json: bool) -> None:
     """List the partitions that have quarantined rows or rulings, of STAGE or of all stages."""
-    with opened() as project:
+    with project_session() as project:
         found = project.quarantine.list(stage)
-    tell(_quarantine_table(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found})
+    print_result(
+        _quarantine_table(found), as_json, "tidemill.quarantine/1", lambda: {"partitions": found}
+    )
 
 
-def _quarantine_table(found: Sequence[Held]) -> str:
+def _quarantine_table(found: Sequence[QuarantinedPartition]) -> str:
     if not found:
         return "nothing is quarantined"
     headers = ("stage", "partition", ">rows", "reasons", "since", "run", "contract")
@@ -40,16 +43,16 @@ def _quarantine_table(found: Sequence[Held]) -> str:
             "" if held.partition == WHOLE else held.partition,
             count(held.rows),
             ", ".join(f"{rule} {rows}" for rule, rows in held.reasons.items()) or "-",
-            moment(held.at),
+            local_time(held.at),
             held.run,
             held.contract,
         ]
         for held in found
     ]
-    return "\n".join([table(headers, lines), *_rulings(found)])
+    return "\n".join([text_table(headers, lines), *_rulings(found)])
 
 
-def _rulings(found: Sequence[Held]) -> list[str]:
+def _rulings(found: Sequence[QuarantinedPartition]) -> list[str]:
     lines: list[str] = []
     for held in found:
         if not held.rulings:
@@ -73,16 +76,16 @@ def _rulings(found: Sequence[Held]) -> list[str]:
 @click.option("--rows", default=20, show_default=True, type=click.IntRange(min=0), metavar="N",
               help="Show the first N rows.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
     """Show the quarantined rows of STAGE as they came, with their numbers and the rules they broke."""
-    with opened() as project:
+    with project_session() as project:
         found = project.quarantine.rows(stage, partition)
     head = found.head(rows)
     title = f"{stage} {partition}".strip() + f": {plural(found.height, 'quarantined row')}"
     body = {"stage": stage, "partition": partition or None, "rows": found.height}
-    tell(
-        "\n".join([title, "", head_table(head)]),
+    print_result(
+        "\n".join([title, "", frame_table(head)]),
         as_json,
         "tidemill.quarantined/1",
         lambda: {**body, "head": head.to_dicts()},
@@ -94,9 +97,9 @@ def show(stage: str, partition: str, rows: int, as_json: bool) -> None:
 @click.argument("partition", default="", metavar="[PARTITION]")
 @click.option("--to", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="The file to write: .csv, .parquet, .json or .ndjson.")  # fmt: skip
-@where_options
+@project_options
 def export(stage: str, partition: str, to: Path) -> None:
     """Write the quarantined rows of STAGE to FILE, with their numbers in the column `_row`."""
-    with opened() as project:
+    with project_session() as project:
         rows = project.quarantine.export(stage, partition, to=to)
     click.echo(f"{plural(rows, 'quarantined row')} written to {to}")

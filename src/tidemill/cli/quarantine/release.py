@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import UsageError
-from tidemill.quarantine.ruling_input import in_words
+from tidemill.quarantine.ruling_input import describe_ruling
 
 F = TypeVar("F", bound=Callable[..., Any])
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -56,7 +56,7 @@ def _why(function: F) -> F:
 @click.option("--fixed", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Replace them by the corrected rows in FILE, one for each.")  # fmt: skip
 @_why
-@where_options
+@project_options
 def release(  # noqa: PLR0913 - options of a command
     stage: str,
     partition: str,
@@ -75,7 +75,7 @@ def release(  # noqa: PLR0913 - options of a command
     rows = _numbers(numbers)
     if fixed is None or numbers or rule or everything:
         _one_of(numbers, rule, everything)
-    with opened() as project:
+    with project_session() as project:
         ruling = project.quarantine.release(
             stage, partition, rows=rows, rule=rule, fixed=fixed, reason=reason, by=by
         )
@@ -87,14 +87,14 @@ def release(  # noqa: PLR0913 - options of a command
 @click.argument("partition", default="", metavar="[PARTITION]")
 @_which
 @_why
-@where_options
+@project_options
 def drop(
     stage: str, partition: str, numbers: str, rule: str, everything: bool, reason: str, by: str
 ) -> None:
     """Drop quarantined rows of STAGE for good: they are neither published nor quarantined."""
     rows = _numbers(numbers)
     _one_of(numbers, rule, everything)
-    with opened() as project:
+    with project_session() as project:
         ruling = project.quarantine.drop(
             stage, partition, rows=rows, rule=rule, reason=reason, by=by
         )
@@ -107,10 +107,10 @@ def drop(
 @click.option("--ruling", required=True, type=click.IntRange(min=1), metavar="N",
               help="The number of the ruling, as `list` shows it.")  # fmt: skip
 @_why
-@where_options
+@project_options
 def undo(stage: str, partition: str, ruling: int, reason: str, by: str) -> None:
     """Undo a ruling on rows of STAGE: they are quarantined again."""
-    with opened() as project:
+    with project_session() as project:
         ruled = project.quarantine.take_back(stage, partition, ruling=ruling, reason=reason, by=by)
     _confirm(stage, ruled)
 
@@ -139,5 +139,5 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _confirm(stage: str, ruling: Ruling) -> None:
-    click.echo(f"recorded: {in_words(ruling)}")
+    click.echo(f"recorded: {describe_ruling(ruling)}")
     click.echo(f"`tidemill run {stage}` applies it")

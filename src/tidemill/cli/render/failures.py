@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import compress, zip_longest
 from textwrap import wrap
 
-from tidemill.cli.render.figures import count, harmless, plural, table
+from tidemill.cli.render.figures import count, plural, printable
 from tidemill.core.partition import WHOLE
+from tidemill.core.text_table import text_table
 from tidemill.ledger.run import Failure
 
 # The maximum width of partitions and the minimum width of texts; longer ones wrap.
@@ -22,16 +23,16 @@ _ABOUT = ("failed", "partitions", ">skipped", "why", "what to do")
 def render_failures(failures: Sequence[Failure], width: int) -> str:
     """A row per cause, if possible not wider than `width`; the last line counts those left out."""
     shown = failures[:_SHOWN]
-    parted = any(named(failure.partitions) for failure in shown)
+    parted = any(partition_names(failure.partitions) for failure in shown)
     kept = (True, parted, any(failure.skipped for failure in shown), True, True)
     why, advice = _texts(shown, width, kept)
     rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
-    text = table(list(compress(_ABOUT, kept)), rows)
+    text = text_table(list(compress(_ABOUT, kept)), rows)
     more = len(failures) - len(shown)
     return f"{text}\nand {plural(more, 'more failure')}" if more else text
 
 
-def named(partitions: Sequence[str]) -> str:
+def partition_names(partitions: Sequence[str]) -> str:
     """`2024-01, 2024-02 and 10 more`; nothing for a stage without partitions."""
     if set(partitions) <= {WHOLE}:
         return ""
@@ -44,10 +45,12 @@ def named(partitions: Sequence[str]) -> str:
 def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
     """The widths of the two texts in the space left by the other columns; commands must fit unbroken."""
     first = (
-        (failure.stage, named(failure.partitions)[:_PARTITIONS], count(failure.skipped))
+        (failure.stage, partition_names(failure.partitions)[:_PARTITIONS], count(failure.skipped))
         for failure in failures
     )
-    beside = table(list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first])
+    beside = text_table(
+        list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first]
+    )
     left = width - max(map(len, beside.split("\n"))) - 2 * len("  ")
     words = (len(word) for one in failures for word in _whole(one.advice).split(" "))
     advice = max(_TEXT, left * 9 // 20, *words)
@@ -58,7 +61,7 @@ def _rows(failure: Failure, why: int, advice: int) -> Iterator[tuple[str, ...]]:
     """The row of a failure, and continuation rows for wrapped texts."""
     cells = (
         [failure.stage],
-        _wrapped(named(failure.partitions), _PARTITIONS),
+        _wrapped(partition_names(failure.partitions), _PARTITIONS),
         [count(failure.skipped)],
         _wrapped(failure.why, why),
         _wrapped(failure.advice, advice),
@@ -73,5 +76,5 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _whole(text: str) -> str:
     """The text on one line, made harmless, with no-break spaces in commands so that they can be copied."""
-    text = harmless(" ".join(text.split()))
+    text = printable(" ".join(text.split()))
     return _COMMAND.sub(lambda found: found[0].replace(" ", _HARD), text)

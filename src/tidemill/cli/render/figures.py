@@ -6,10 +6,6 @@ from datetime import datetime
 
 import click
 
-from tidemill.core.text_table import markdown_table as markdown_table
-from tidemill.core.text_table import table as table
-from tidemill.core.text_table import without_empty as without_empty
-
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -38,7 +34,7 @@ def seconds(number: float) -> str:
     return f"{number:.1f} s" if number >= 9.995 else f"{number:.2f} s"
 
 
-def rough(number: float) -> str:
+def approximate_seconds(number: float) -> str:
     """Estimated seconds: `20 ms`, `0.31 s`, `3.1 s`, `12 s`, `3 min`, `2.5 h`; at least `1 ms`."""
     if number >= 5400:
         return f"{number / 3600:.1f} h"
@@ -58,7 +54,7 @@ def money(amount: float, currency: str) -> str:
     return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
-def moment(unix: float) -> str:
+def local_time(unix: float) -> str:
     """A Unix time in the local time zone, to the second."""
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
@@ -68,7 +64,7 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def harmless(text: str) -> str:
+def printable(text: str) -> str:
     """Text from data, without control characters that would move the cursor or change colours."""
     if text.isprintable():
         return text
@@ -76,9 +72,9 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in text)
 
 
-def harmless_lines(text: str) -> str:
+def printable_lines(text: str) -> str:
     """The same for text of several lines."""
-    return "\n".join(map(harmless, text.split("\n")))
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _escaped(letter: str) -> str:

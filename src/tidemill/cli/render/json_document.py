@@ -33,37 +33,41 @@ json_option = click.option(
 
 def document(schema: str, body: Mapping[str, Any]) -> str:
     """`body` as JSON under the name of its schema, such as "tidemill.plan/1"."""
-    return json.dumps({"schema": schema, **plain(body)}, ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        {"schema": schema, **to_json_values(body)}, ensure_ascii=False, allow_nan=False
+    )
 
 
-def tell(text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, Any]]) -> None:
+def print_result(
+    text: str, as_json: bool, schema: str, body: Callable[[], Mapping[str, Any]]
+) -> None:
     """Print `text`; with --json print it to stderr, and the document of `body()` to stdout."""
     if as_json:
         click.echo(text, err=True)
-        answer(document(schema, body()))
+        print_document(document(schema, body()))
     else:
         click.echo(text)
 
 
-def answer(text: str) -> None:
+def print_document(text: str) -> None:
     """Print the document of a command to stdout."""
     click.get_current_context().meta[_META].close()
     click.echo(text)
 
 
-def room() -> int:
+def text_width() -> int:
     """The number of columns for text: of the terminal, or 120 in a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
 
 
-def plain(value: Any) -> Any:
+def to_json_values(value: Any) -> Any:
     """Convert records, enums, times and sequences to JSON values; NaN and infinities become null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [to_json_values(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):

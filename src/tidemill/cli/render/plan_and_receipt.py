@@ -6,24 +6,26 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tidemill.cli.render.failures import render_failures
 from tidemill.cli.render.figures import (
+    approximate_seconds,
     count,
-    harmless_lines,
-    markdown_table,
     money,
     plural,
-    rough,
+    printable_lines,
     seconds,
     size,
-    table,
-    without_empty,
 )
-from tidemill.core.partition import WHOLE, spread
-from tidemill.ledger.run import Receipt, Tally
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
+from tidemill.ledger.run import Receipt, StageTotals
 from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
-from tidemill.planning.stage_reasons import common, only_if, planned
+from tidemill.planning.stage_reasons import (
+    planned_partitions,
+    reasons_without_partition,
+    unlikely_condition,
+)
 from tidemill.runs.totals import Price
 from tidemill.workflow.incremental_fold import FoldUsage
-from tidemill.workflow.memo import Usage
+from tidemill.workflow.memo import MemoUsage
 
 # Columns that are shown only if a row has something in them.
 RECHECKED, REMOVED = ">rechecked", ">removed"
@@ -49,7 +51,11 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     lines = [_receipt_row(tally) for tally in receipt.stages]
     if len(lines) > 1:
         lines.append(_receipt_row(_sum(receipt.stages)))
-    parts = [table(*without_empty(_RECEIPT, lines, RECHECKED, REMOVED)), "", _totals(receipt)]
+    parts = [
+        text_table(*drop_empty_columns(_RECEIPT, lines, RECHECKED, REMOVED)),
+        "",
+        _totals(receipt),
+    ]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
     if receipt.failures:
@@ -65,7 +71,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     return "\n".join(parts)
 
 
-def _receipt_row(tally: Tally) -> list[str]:
+def _receipt_row(tally: StageTotals) -> list[str]:
     return [
         tally.stage,
         *map(count, (tally.ran - tally.removed, tally.bound, tally.rechecked)),
@@ -76,8 +82,8 @@ def _receipt_row(tally: Tally) -> list[str]:
     ]
 
 
-def _sum(stages: Sequence[Tally]) -> Tally:
-    return Tally(
+def _sum(stages: Sequence[StageTotals]) -> StageTotals:
+    return StageTotals(
         stage="total",
         ran=sum(s.ran for s in stages),
         bound=sum(s.bound for s in stages),
@@ -113,7 +119,7 @@ def _cost(receipt: Receipt) -> str:
     return NO_PRICE if receipt.currency else "cost nothing"
 
 
-def render_memo(used: Usage, currency: str) -> str:
+def render_memo(used: MemoUsage, currency: str) -> str:
     """Render the use of memos: rows from the cache, rows computed, calls, tokens, money."""
     figures = [
         f"{plural(used.known, 'row')} cached",
@@ -133,7 +139,7 @@ def _fold(used: FoldUsage) -> str:
 
 
 def _bullet(message: str) -> str:
-    return "- " + harmless_lines(message).replace("\n", "\n  ")
+    return "- " + printable_lines(message).replace("\n", "\n  ")
 
 
 def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
@@ -142,11 +148,11 @@ def render_plan(plan: Plan, *, why: bool = False, price: Price = FREE) -> str:
     if why:
         parts += [_why(plan.steps)] if plan.steps else []
     else:
-        parts.append(table(*_plan_table(plan)))
+        parts.append(text_table(*_plan_table(plan)))
     return "\n".join((*parts, *remark_lines(plan))).rstrip()
 
 
-def markdown_plan(plan: Plan, *, price: Price = FREE) -> str:
+def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
     """Render a plan as Markdown, for a pull request."""
     parts = [f"### {_headline(plan, price)}"]
     parts.append(markdown_table(*_plan_table(plan)))
@@ -166,18 +172,22 @@ def _headline(plan: Plan, price: Price) -> str:
     figures = [plural(len(sure), "step")]
     if rest:
         more = plan.may_follow.wall_s
-        figures.append(f"{rest:,} may follow{f' (about {rough(more)})' if more else ''}")
+        figures.append(
+            f"{rest:,} may follow{f' (about {approximate_seconds(more)})' if more else ''}"
+        )
     if rows:
         figures.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
     if wall := plan.estimate.wall_s:
-        figures.append(f"about {rough(wall)} ({_cost_text(plan, price)})")
+        figures.append(f"about {approximate_seconds(wall)} ({_cost_text(plan, price)})")
     return f"{subject}: {', '.join(figures)}{_left_out_text(plan)}"
 
 
 def _cost_text(plan: Plan, price: Price) -> str:
     cpu = plan.estimate.cpu_s or 0.0
     cost = price.of(cpu)
-    return f"{rough(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+    return (
+        f"{approximate_seconds(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+    )
 
 
 def _left_out_text(plan: Plan) -> str:
@@ -213,15 +223,17 @@ def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
 def _about(steps: Sequence[Step]) -> str:
     """The estimated duration of steps; `?` when none of the kind ever ran."""
     wall = estimate_of(steps).wall_s
-    return "?" if wall is None else rough(wall) if wall else "-"
+    return "?" if wall is None else approximate_seconds(wall) if wall else "-"
 
 
 def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
     current = count(plan.current.get(stage, 0))
     groups: dict[tuple[str, tuple[str, ...]], list[Step]] = {}
-    steps = planned(plan)
+    steps = planned_partitions(plan)
     for step in plan.by_stage().get(stage, ()):
-        reasons = (only_if(step, steps),) if step.unlikely else common(step)
+        reasons = (
+            (unlikely_condition(step, steps),) if step.unlikely else reasons_without_partition(step)
+        )
         action = _ACTIONS.get(step.action, str(step.action))
         does = f"may {action}" if step.unlikely else action
         groups.setdefault((does, reasons), []).append(step)
@@ -230,7 +242,7 @@ def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
     rows = []
     for number, ((does, reasons), some) in enumerate(groups.items()):
         name, kept = (stage, current) if number == 0 else ("", "")
-        where = spread({s.partition for s in some} - {WHOLE})
+        where = summarize_keys({s.partition for s in some} - {WHOLE})
         steps_of = (count(len(some)), _about(some))
         rows.append([name, does, *steps_of, kept, where, "; ".join(reasons)])
     return rows
@@ -259,7 +271,7 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
             line for model in plan.models for line in (model_line(model, plan), model.note) if line
         ],
         "waiting": [
-            " ".join(filter(None, (stage, spread(set(keys) - {WHOLE, ""})))) + f": {reason}"
+            " ".join(filter(None, (stage, summarize_keys(set(keys) - {WHOLE, ""})))) + f": {reason}"
             for (stage, reason), keys in waiting.items()
         ],
         "can't be read": [
@@ -274,7 +286,7 @@ def model_line(model: ModelState, plan: Plan) -> str:
     trigger = f"; retrained when {model.trigger}" if model.trigger else ""
     training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
     if training:
-        outcome = only_if(training[0], planned(plan))
+        outcome = unlikely_condition(training[0], planned_partitions(plan))
         return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{trigger}"
     outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
     due = f"due ({'; '.join(model.due)})" if model.due else "not due"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from tidemill.cli.render.figures import plural
 from tidemill.cli.render.plan_and_receipt import model_line, remark_lines
 from tidemill.cli.render.recipe import recipe_line
-from tidemill.core.partition import WHOLE, spread
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.planning.plan import Plan
-from tidemill.planning.stage_reasons import Group, Why
+from tidemill.planning.stage_reasons import ReasonGroup, StageReasons
 
 _FILES = 3
 # Reasons that the names of the changed files make redundant.
@@ -30,7 +30,7 @@ _ACTIONS = {
 }
 
 
-def render_why(why: Why, plan: Plan, *, parts_of_it: bool = False) -> str:
+def render_why(why: StageReasons, plan: Plan, *, parts_of_it: bool = False) -> str:
     """Render what the plan does with the stage, the upstream causes, and the stage's recipe.
 
     With `parts_of_it` the request doesn't cover all partitions, so the others may be outdated.
@@ -47,7 +47,7 @@ def render_why(why: Why, plan: Plan, *, parts_of_it: bool = False) -> str:
     return "\n".join((*lines, *remark_lines(plan, ("can't be read", "notes"))))
 
 
-def _headline(why: Why, plan: Plan) -> str:
+def _headline(why: StageReasons, plan: Plan) -> str:
     own = [group for group in why.groups if group.does not in ("wait", "stay")]
     counts = (
         (sum(len(g.partitions) for g in own if not g.unlikely), "step", ""),
@@ -59,13 +59,13 @@ def _headline(why: Why, plan: Plan) -> str:
     return f"{why.stage} in {plan.environment}: {', '.join(shown) or 'nothing to do'}"
 
 
-def _count(groups: Iterable[Group], does: str) -> int:
+def _count(groups: Iterable[ReasonGroup], does: str) -> int:
     return sum(len(group.partitions) for group in groups if group.does == does)
 
 
-def _line(group: Group, parts_of_it: bool) -> str:
+def _line(group: ReasonGroup, parts_of_it: bool) -> str:
     """`flights 2013-03-07 runs: data/flights/2013-03-07.parquet changed`."""
-    where = f"{group.stage} {spread(set(group.partitions) - {WHOLE, ''})}".rstrip()
+    where = f"{group.stage} {summarize_keys(set(group.partitions) - {WHOLE, ''})}".rstrip()
     does = _ACTIONS[group.does][len(group.partitions) > 1]
     if group.unlikely:
         return f"{where} may follow, {'; '.join(group.reasons)}"
@@ -77,6 +77,6 @@ def _line(group: Group, parts_of_it: bool) -> str:
     return f"{where} {does}: {'; '.join((*reasons, *_files(group)))}".removesuffix(": ")
 
 
-def _files(group: Group) -> list[str]:
+def _files(group: ReasonGroup) -> list[str]:
     rest = len(group.files) - _FILES
     return [*group.files[:_FILES], *([f"and {rest:,} more"] if rest > 0 else [])]

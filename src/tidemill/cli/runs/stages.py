@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import click
 
-from tidemill.cli.lazy_group import where_options
-from tidemill.cli.project_option import opened
-from tidemill.cli.render.figures import count, rough, seconds, size, table, without_empty
-from tidemill.cli.render.json_document import json_option, tell
+from tidemill.cli.lazy_group import project_options
+from tidemill.cli.project_option import project_session
+from tidemill.cli.render.figures import approximate_seconds, count, seconds, size
+from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.performance import Performance
 
 _HEADERS = (
@@ -33,22 +34,24 @@ _RARE = (">retried", ">queued p50", ">queued p95")
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
               help="Over the last N runs that had steps to run.")  # fmt: skip
 @json_option
-@where_options
+@project_options
 def stages(last: int, as_json: bool) -> None:
     """Show the performance of each stage: attempts, failures, durations, queueing, throughput.
 
     p50 and p95 are percentiles over the successful attempts. Steps that reused a known result don't
     count.
     """
-    with opened() as project:
+    with project_session() as project:
         found = project.history.performance(last)
-    tell(_table(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found})
+    print_result(
+        _table(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found}
+    )
 
 
 def _table(found: Sequence[Performance], last: int) -> str:
     if not found:
         return "no stage has run yet; start with `tidemill run`"
-    text = table(*without_empty(_HEADERS, map(_row, found), *_RARE))
+    text = text_table(*drop_empty_columns(_HEADERS, map(_row, found), *_RARE))
     return f"{text}\n\nover the last runs with steps of these stages, at most {last:,}"
 
 
@@ -70,4 +73,4 @@ def _row(stage: Performance) -> list[str]:
 
 
 def _length(number: float | None) -> str:
-    return rough(number) if number else "-"
+    return approximate_seconds(number) if number else "-"

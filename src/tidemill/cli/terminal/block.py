@@ -17,7 +17,7 @@ _ERASE = "\r\x1b[J"
 _CUT, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
-class Block:
+class TerminalBlock:
     """Lines at the bottom of a terminal; the cursor stays above them, on an empty line.
 
     So other output (of a worker process, a C library, the keyboard) appears above the lines, and they
@@ -65,7 +65,7 @@ class Block:
             self._lines = lines
             self._redraw()
 
-    def above(self, stream: TextIO, text: str) -> None:
+    def write_above(self, stream: TextIO, text: str) -> None:
         """Write whole lines above the block; the caller holds the lock."""
         self._erase()
         stream.write(text)
@@ -94,7 +94,7 @@ class Block:
 class _Above:
     """A stream on the block's terminal: writes whole lines above the block, and buffers the rest."""
 
-    def __init__(self, stream: TextIO, block: Block) -> None:
+    def __init__(self, stream: TextIO, block: TerminalBlock) -> None:
         self.stream = stream
         self._block = block
         self._rest = ""
@@ -106,7 +106,7 @@ class _Above:
         with self._block.lock:
             lines, newline, self._rest = (self._rest + text).rpartition("\n")
             if newline:
-                self._block.above(self.stream, lines + newline)
+                self._block.write_above(self.stream, lines + newline)
         return len(text)
 
     def writelines(self, lines: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class _Above:
         return getattr(self.stream, name)
 
 
-def size(stream: TextIO) -> tuple[int, int]:
+def terminal_size(stream: TextIO) -> tuple[int, int]:
     """The columns and lines of the terminal, else those in the environment, else 80 x 24."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())

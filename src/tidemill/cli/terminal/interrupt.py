@@ -16,11 +16,11 @@ from collections.abc import Callable
 GRACE_SECONDS = 0.7
 INTERRUPTED = 130
 # Held while drawing on the terminal; an exiting program acquires it if that doesn't take long.
-drawing = threading.Lock()
+drawing_lock = threading.Lock()
 _SOON_S = 0.2
 
 
-def leave_when_interrupted(
+def exit_when_interrupted(
     grace_s: float = GRACE_SECONDS, leave: Callable[[int], object] = os._exit
 ) -> Callable[[], None]:
     """Watch for SIGINT in a thread; call it in the main thread. Returns a function that ends the watch."""
@@ -46,10 +46,10 @@ def _watch(reader: int, grace_s: float, leave: Callable[[int], object]) -> None:
     while received := os.read(reader, 1):
         if received[0] == signal.SIGINT:
             time.sleep(grace_s)
-            held = drawing.acquire(timeout=_SOON_S)
+            held = drawing_lock.acquire(timeout=_SOON_S)
             # Erase the progress bars below the cursor, which are no longer updated.
             below = b"\x1b[J" if os.isatty(2) and os.environ.get("TERM") != "dumb" else b""
             os.write(2, b"\n" + below + b"interrupted; published partitions are kept\n")
             leave(INTERRUPTED)
             if held:
-                drawing.release()
+                drawing_lock.release()

@@ -12,13 +12,13 @@ import time
 from types import TracebackType
 from typing import TextIO
 
-from tidemill.cli.terminal.block import Block, size
-from tidemill.cli.terminal.interrupt import drawing
-from tidemill.cli.terminal.progress_bars import ascii_only, live_lines, log_line
+from tidemill.cli.terminal.block import TerminalBlock, terminal_size
+from tidemill.cli.terminal.interrupt import drawing_lock
+from tidemill.cli.terminal.progress_bars import ascii_only, log_line, progress_lines
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
 from tidemill.project.composition import machine_cpus
-from tidemill.runs.progress import Seen, Standing
+from tidemill.runs.progress import ProgressTracker, RunProgress
 
 # Shorter runs never show a bar.
 _FIRST_S, _TERMINAL_S = 0.5, 0.2
@@ -27,23 +27,23 @@ _FIRST_S, _TERMINAL_S = 0.5, 0.2
 _LOG_S, _RAREST_S, _RARER = 10.0, 60.0, 0.1
 
 
-class Live:
+class LiveProgress:
     """Shows the progress of a run; while it is open, printed text goes above the bars."""
 
     def __init__(self, stream: TextIO, every_s: float | None = None) -> None:
         self._stream = stream
         terminal = stream.isatty() and _moves()
-        self._block = Block(stream) if terminal else None
+        self._block = TerminalBlock(stream) if terminal else None
         self._color = not os.environ.get("NO_COLOR")
         self._plain = "utf" not in (stream.encoding or "utf").lower()
         self._every = every_s or (_TERMINAL_S if terminal else _LOG_S)
         self._first = every_s or (_FIRST_S if terminal else _LOG_S)
         self._lock = threading.Lock()
-        self._standing = Standing(machine_cpus())
+        self._standing = ProgressTracker(machine_cpus())
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> LiveProgress:
         if self._block is not None:
             self._block.open()
         return self
@@ -58,12 +58,12 @@ class Live:
     def started(self, step: Step) -> None:
         """Note that a step started, or waits for a worker."""
         with self._lock:
-            self._standing.started(step, time.monotonic())
+            self._standing.start_step(step, time.monotonic())
 
     def ended(self, step: Step, attempt: Attempt | None) -> None:
         """Note the outcome of a step."""
         with self._lock:
-            self._standing.ended(step, attempt, time.monotonic())
+            self._standing.end_step(step, attempt, time.monotonic())
 
     def __exit__(
         self,
@@ -81,27 +81,27 @@ class Live:
         pause = self._first
         while not self._stop.wait(pause):
             with self._lock:
-                seen = self._standing.seen(time.monotonic())
+                seen = self._standing.snapshot(time.monotonic())
             try:
                 pause = self._show(seen)
             except (OSError, ValueError):
                 # The terminal is gone; the run continues.
                 return
 
-    def _show(self, seen: Seen) -> float:
+    def _show(self, seen: RunProgress) -> float:
         """Write the progress; return the seconds until the next update."""
         if self._block is not None:
-            with drawing:
+            with drawing_lock:
                 self._block.draw(self._lines(seen))
             return self._every
         self._stream.write(log_line(seen) + "\n")
         self._stream.flush()
         return max(self._every, min(_RAREST_S, _RARER * seen.elapsed_s))
 
-    def _lines(self, seen: Seen) -> list[str]:
-        width, height = size(self._stream)
+    def _lines(self, seen: RunProgress) -> list[str]:
+        width, height = terminal_size(self._stream)
         # Leave some printed lines visible.
-        lines = live_lines(seen, width - 1, max(1, height - 4), color=self._color)
+        lines = progress_lines(seen, width - 1, max(1, height - 4), color=self._color)
         return [ascii_only(line) for line in lines] if self._plain else lines
 
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
-from tidemill.project.runs import Progress, Unwatched
+from tidemill.project.runs import NoProgress, Progress
 
 
 class ProgressBars:
@@ -16,7 +16,7 @@ class ProgressBars:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._shown: Progress = Unwatched()
+        self._shown: Progress = NoProgress()
         self._open = ExitStack()
 
     def __enter__(self) -> ProgressBars:
@@ -27,9 +27,9 @@ class ProgressBars:
         if self._stream is None:
             return
         # A run with nothing to do doesn't get here, and doesn't wait for this import.
-        from tidemill.cli.terminal.live_progress import Live
+        from tidemill.cli.terminal.live_progress import LiveProgress
 
-        self._shown = self._open.enter_context(Live(self._stream))
+        self._shown = self._open.enter_context(LiveProgress(self._stream))
         self._shown.begin(plan)
 
     def started(self, step: Step) -> None:

@@ -18,7 +18,7 @@ def this_process(command: str) -> dict[str, str]:
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
-        "started": _started(os.getpid()),
+        "started": _start_time(os.getpid()),
         "command": command,
     }
 
@@ -43,16 +43,16 @@ def is_dead(holder: Mapping[str, str]) -> bool:
     except PermissionError:
         pass
     # Process ids are reused: the same id with another start time is another process.
-    return _started(pid) != holder.get("started")
+    return _start_time(pid) != holder.get("started")
 
 
-def describe(holder: Mapping[str, str]) -> str:
+def describe_holder(holder: Mapping[str, str]) -> str:
     """Format the holder of a lease for messages."""
     command, pid, host = (holder.get(name, "?") for name in ("command", "pid", "host"))
     return f"`{command}` (process {pid} on {host})"
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """Return the start time of a process in the system's own format; empty if it has ended."""
     if _PROC.exists():
         try:

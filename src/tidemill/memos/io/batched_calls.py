@@ -17,7 +17,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from tidemill.analysis.hashing.row_keys import Positions
 from tidemill.core.errors import UsageError
-from tidemill.workflow.memo import Costly
+from tidemill.workflow.memo import MemoFunction
 
 # After this many failed batches, the service is down or the function is wrong: stop calling it.
 _ENOUGH = 5
@@ -30,7 +30,7 @@ _IN_POLARS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class BatchResult:
     """The results of one batch: `values` of the positions `rows`, and the errors of those that `failed`.
 
     `tokens` has a number per row, if the function returned them. A batch that was cancelled is empty.
@@ -44,30 +44,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Raw:
+class _RawResult:
     """The raw result of one batch: what the function returned, or its error, after some calls.
 
     A batch that was cancelled has neither.
     """
 
     rows: tuple[int, ...]
-    came: bool = False
-    gave: Any = None
+    returned: bool = False
+    result: Any = None
     error: BaseException | None = None
     calls: int = 0
 
 
-class Asker:
+class BatchCaller:
     """Calls one function batch by batch; `turn` returns how many seconds to wait before the next call."""
 
-    def __init__(self, costly: Costly, turn: Callable[[], float]) -> None:
+    def __init__(self, costly: MemoFunction, turn: Callable[[], float]) -> None:
         self._costly = costly
         self._turn = turn
         self._stop = threading.Event()
         self._fell = 0
         self._threads: set[int] = set()
 
-    def ask(self, columns: Sequence[pl.Series], rows: Positions) -> Generator[list[Answer]]:
+    def call(self, columns: Sequence[pl.Series], rows: Positions) -> Generator[list[BatchResult]]:
         """Call the function on `rows` of the columns; yield all results since the last yield.
 
         The function runs in separate threads, which must not use Polars: the caller may occupy all threads
@@ -75,8 +75,8 @@ class Asker:
         """
         size, busy = self._costly.batch, self._costly.concurrency
         waiting = deque(rows[start : start + size] for start in range(0, len(rows), size))
-        pending: dict[Future[_Raw], tuple[int, ...]] = {}
-        standstill = Standstill()
+        pending: dict[Future[_RawResult], tuple[int, ...]] = {}
+        standstill = DeadlockDetector()
         pool = ThreadPoolExecutor(busy, thread_name_prefix=self._costly.name)
         try:
             while waiting or pending:
@@ -85,53 +85,55 @@ class Asker:
                     batch = waiting.popleft()
                     values = [series.gather(batch).to_list() for series in columns]
                     asked = tuple(batch.tolist())
-                    pending[pool.submit(self._called, values, asked)] = asked
+                    pending[pool.submit(self._call_with_retries, values, asked)] = asked
                 done, _ = wait(pending, _LOOK_S, return_when=FIRST_COMPLETED)
-                if not done and standstill.look(tuple(self._threads)):
+                if not done and standstill.is_stuck(tuple(self._threads)):
                     error = UsageError(_IN_POLARS)
                     lost = [row for batch_rows in pending.values() for row in batch_rows]
-                    yield [Answer(failed=tuple((row, error) for row in lost))]
+                    yield [BatchResult(failed=tuple((row, error) for row in lost))]
                     return
                 for future in done:
                     del pending[future]
                 if done:
-                    yield [self._answer(future.result()) for future in done]
+                    yield [self._batch_result(future.result()) for future in done]
         finally:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _called(self, values: Sequence[list[Any]], rows: tuple[int, ...]) -> _Raw:
+    def _call_with_retries(self, values: Sequence[list[Any]], rows: tuple[int, ...]) -> _RawResult:
         """Call the function on one batch, with retries."""
         retries, calls = self._costly.retries, 0
         while self._fell < _ENOUGH and not self._stop.wait(self._turn()):
             calls += 1
             self._threads.add(threading.get_ident())
             try:
-                return _Raw(rows=rows, came=True, gave=self._costly.function(*values), calls=calls)
+                return _RawResult(
+                    rows=rows, returned=True, result=self._costly.function(*values), calls=calls
+                )
             # Whatever the function raises is the result of the batch.
             except (Exception, PanicException, SystemExit) as error:  # noqa: BLE001
-                if not retries.covers(type(error)) or calls > retries.times:
+                if not retries.is_retryable(type(error)) or calls > retries.times:
                     self._fell += 1
-                    return _Raw(rows=rows, error=error, calls=calls)
+                    return _RawResult(rows=rows, error=error, calls=calls)
             finally:
                 self._threads.discard(threading.get_ident())
-            self._stop.wait(retries.pause_s(calls))
-        return _Raw(rows=rows, calls=calls)
+            self._stop.wait(retries.backoff_s(calls))
+        return _RawResult(rows=rows, calls=calls)
 
-    def _answer(self, raw: _Raw) -> Answer:
-        if raw.came:
+    def _batch_result(self, raw: _RawResult) -> BatchResult:
+        if raw.returned:
             try:
-                return _settled(self._costly, raw)
+                return _convert_result(self._costly, raw)
             except (TypeError, ValueError) as error:
                 self._fell += 1
-                return Answer(failed=tuple((row, error) for row in raw.rows), calls=raw.calls)
+                return BatchResult(failed=tuple((row, error) for row in raw.rows), calls=raw.calls)
         failed = () if raw.error is None else tuple((row, raw.error) for row in raw.rows)
-        return Answer(failed=failed, calls=raw.calls)
+        return BatchResult(failed=failed, calls=raw.calls)
 
 
-def _settled(costly: Costly, raw: _Raw) -> Answer:
+def _convert_result(costly: MemoFunction, raw: _RawResult) -> BatchResult:
     """Convert what the function returned to the declared type; TypeError or ValueError if it can't be."""
-    gave, tokens = raw.gave, None
+    gave, tokens = raw.result, None
     if isinstance(gave, tuple) and len(gave) == 2:
         gave, tokens = gave
     count = len(raw.rows)
@@ -143,17 +145,17 @@ def _settled(costly: Costly, raw: _Raw) -> Answer:
     if isinstance(gave, list):
         bad = {n: item for n, item in enumerate(gave) if isinstance(item, Exception)}
     kept = [n for n in range(count) if n not in bad]
-    used = None if tokens is None else _tokens(tokens, count)
-    return Answer(
+    used = None if tokens is None else _tokens_per_row(tokens, count)
+    return BatchResult(
         rows=tuple(raw.rows[n] for n in kept),
-        values=_typed(costly, [gave[n] for n in kept] if bad else gave),
+        values=_typed_values(costly, [gave[n] for n in kept] if bad else gave),
         tokens=None if used is None else used.gather(kept),
         failed=tuple((raw.rows[n], error) for n, error in bad.items()),
         calls=raw.calls,
     )
 
 
-def _typed(costly: Costly, gave: Any) -> pl.Series:
+def _typed_values(costly: MemoFunction, gave: Any) -> pl.Series:
     try:
         if isinstance(gave, pl.Series) or hasattr(gave, "__array__"):
             return pl.Series("value", gave).cast(costly.gives)
@@ -164,7 +166,7 @@ def _typed(costly: Costly, gave: Any) -> pl.Series:
         ) from error
 
 
-def _tokens(tokens: Any, rows: int) -> pl.Series:
+def _tokens_per_row(tokens: Any, rows: int) -> pl.Series:
     """Return the tokens per row; a total for the whole batch is split evenly."""
     if isinstance(tokens, int):
         each, more = divmod(tokens, rows)
@@ -186,13 +188,13 @@ class _Since(NamedTuple):
     cpu_s: float
 
 
-class Standstill:
+class DeadlockDetector:
     """Detects threads that are stuck in Polars, by sampling their stacks."""
 
     def __init__(self) -> None:
         self._since: dict[int, _Since] = {}
 
-    def look(self, threads: Iterable[int]) -> bool:
+    def is_stuck(self, threads: Iterable[int]) -> bool:
         """Whether one of these threads is stuck in Polars while the process is almost idle."""
         frames, since = sys._current_frames(), dict[int, _Since]()
         wall, cpu = time.monotonic(), time.process_time()

@@ -13,9 +13,9 @@ import polars as pl
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault, UsageError
-from tidemill.memos.identity import is_probing, recipe_of_memo, stand_in
-from tidemill.memos.io.lookup import Desk, desk
-from tidemill.workflow.memo import Costly, Fee, every_of, fee_of
+from tidemill.memos.identity import is_probing, memo_digest, placeholder
+from tidemill.memos.io.lookup import MemoSession, current_session
+from tidemill.workflow.memo import MemoFunction, MemoPrice, parse_price, parse_rate
 from tidemill.workflow.retry_policy import Retries
 
 IntoColumn: TypeAlias = "str | pl.Expr"
@@ -27,10 +27,10 @@ _HERE = ("{}.{}".format(*sys.version_info[:2]), platform.machine(), sys.platform
 class Memo:
     """A memoised function; call it with columns: `reviews.select(vector=embed("text"))`."""
 
-    __slots__ = ("_costly", "_recipe")
+    __slots__ = ("_function", "_recipe")
 
-    def __init__(self, costly: Costly) -> None:
-        self._costly = costly
+    def __init__(self, costly: MemoFunction) -> None:
+        self._function = costly
         self._recipe = ""
 
     def __call__(self, *columns: IntoColumn) -> pl.Expr:
@@ -40,27 +40,27 @@ class Memo:
         result aren't computed, nor are rows that the query filters out. The column gets the function's
         name.
         """
-        names = self._costly.arguments
+        names = self._function.arguments
         if len(columns) != len(names):
             raise UsageError(
-                f"{self._costly.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
+                f"{self._function.name} takes {len(names)} columns ({', '.join(names)}), not {len(columns)}"
             )
         parts = [
             (pl.col(column) if isinstance(column, str) else column).alias(name)
             for name, column in zip(names, columns, strict=True)
         ]
-        gives, recipe = self._costly.gives, self.__tidemill_digest__()
+        gives, recipe = self._function.gives, self.__tidemill_digest__()
         if is_probing():
-            made = stand_in(recipe, parts, gives)
+            made = placeholder(recipe, parts, gives)
         else:
-            call = _Call(self._costly, recipe, desk())
+            call = _Call(self._function, recipe, current_session())
             made = pl.struct(parts).map_batches(call, return_dtype=gives, is_elementwise=True)
-        return made.alias(self._costly.function.__name__)
+        return made.alias(self._function.function.__name__)
 
     @property
     def function(self) -> Callable[..., Any]:
         """The function itself, without memoisation."""
-        return self._costly.function
+        return self._function.function
 
     def __tidemill_digest__(self) -> str:
         """Return the digest of the function for fingerprints of stages that call it.
@@ -68,17 +68,18 @@ class Memo:
         Raises DeclarationError if its code can't be fingerprinted.
         """
         if not self._recipe:
-            self._recipe = recipe_of_memo(self._costly, _HERE)
+            self._recipe = memo_digest(self._function, _HERE)
         return self._recipe
 
     def __repr__(self) -> str:
-        return f"<memo {self._costly.name}({', '.join(self._costly.arguments)}) -> {self._costly.gives}>"
+        function = self._function
+        return f"<memo {function.name}({', '.join(function.arguments)}) -> {function.gives}>"
 
 
 class _Call:
     """The function that Polars calls on batches of rows."""
 
-    def __init__(self, costly: Costly, recipe: str, desk: Desk) -> None:
+    def __init__(self, costly: MemoFunction, recipe: str, desk: MemoSession) -> None:
         self._costly = costly
         self._recipe = recipe
         self._desk = desk
@@ -124,8 +125,8 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
     """
     where = caller(1)
     faults: list[str] = []
-    fee = _said(faults, "price", lambda: fee_of(price)) or Fee()
-    every_s = _said(faults, "rate", lambda: every_of(rate)) or 0.0
+    fee = _parse(faults, "price", lambda: parse_price(price)) or MemoPrice()
+    every_s = _parse(faults, "rate", lambda: parse_rate(rate)) or 0.0
     kind = _type(gives)
     if kind is None:
         faults.append(f"gives={gives!r} is not a Polars type such as pl.Float64")
@@ -137,21 +138,21 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
     for name, text in texts.items():
         if not isinstance(text, str):
             faults.append(f"{name}={text!r} is not text such as '1'")
-    _refuse(faults, where)
+    _raise_faults(faults, where)
 
     def declare(function: Callable[..., Any]) -> Memo:
         return Memo(
-            Costly(
+            MemoFunction(
                 function=function,
                 name=_name(function, where),
                 arguments=_arguments(function, where, named=bool(version) and not model),
                 gives=kind,
                 version=version,
                 model=model,
-                fee=fee,
+                price=fee,
                 batch=batch,
                 concurrency=concurrency,
-                every_s=every_s,
+                min_interval_s=every_s,
                 retries=retries or Retries(),
                 place=where,
             )
@@ -160,7 +161,7 @@ def memo(  # noqa: PLR0913 - a declaration, said in keywords
     return declare
 
 
-def _said(faults: list[str], name: str, read: Callable[[], Any]) -> Any:
+def _parse(faults: list[str], name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except ValueError as error:
@@ -176,7 +177,7 @@ def _type(gives: Any) -> pl.DataType | None:
 
 
 def _name(function: Any, where: str) -> str:
-    _refuse(
+    _raise_faults(
         [] if isinstance(function, FunctionType) else [f"it takes a def, not {function!r}"], where
     )
     module = function.__module__
@@ -203,10 +204,10 @@ def _arguments(function: Any, where: str, *, named: bool) -> tuple[str, ...]:
         faults.append(
             f"{function.__name__} closes over {closed}, which version= doesn't identify; use model= for that"
         )
-    _refuse(faults, where)
+    _raise_faults(faults, where)
     return tuple(item.name for item in parameters)
 
 
-def _refuse(faults: list[str], where: str) -> None:
+def _raise_faults(faults: list[str], where: str) -> None:
     if faults:
         raise DeclarationError("tm.memo", [Fault(message=fault, where=where) for fault in faults])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 
-class Unkept:
+class InMemoryMemos:
     """The memo store in memory: like any other, but not durable."""
 
     def __init__(self) -> None:

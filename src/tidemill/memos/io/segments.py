@@ -20,9 +20,9 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tidemill.analysis.hashing.row_keys import KeyIndex, Keys, Positions
+from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys
 from tidemill.core.errors import StorageError
-from tidemill.memos.identity import to_merge
+from tidemill.memos.identity import count_to_merge
 from tidemill.ports.reuse import Memos
 
 # The maximum bytes and rows of a row group. Rows that are closer than `_NEAR`, and no farther apart than
@@ -43,17 +43,17 @@ class Segment:
     def __init__(self, source: str | bytes) -> None:
         self._source = source
         frame = self._read(["high", "low"])
-        self._index = KeyIndex(Keys(frame["high"].to_numpy(), frame["low"].to_numpy()))
+        self._index = KeyIndex(RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()))
         size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
         self._near = min(_NEAR, frame.height * _GROUP // size)
-        with self._explaining():
-            self.told = "tokens" in pl.read_parquet_schema(source)
+        with self._report_damage():
+            self.has_tokens = "tokens" in pl.read_parquet_schema(source)
 
-    def find(self, keys: Keys) -> Positions:
+    def find(self, keys: RowKeys) -> Positions:
         """Return the position of each key in the segment; -1 for keys that it doesn't have."""
         return self._index.find(keys)
 
-    def at(self, places: Positions, column: str) -> pl.Series:
+    def values_at(self, places: Positions, column: str) -> pl.Series:
         """Return the values of a column at some positions."""
         first, last = int(places.min()), int(places.max())
         if last - first < self._near + 2 * len(places):
@@ -72,18 +72,18 @@ class Segment:
 
     def whole(self) -> pl.DataFrame:
         """Return all rows, with the number of tokens of each."""
-        frame = self._read(["high", "low", "value", *(["tokens"] if self.told else [])])
-        return frame if self.told else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
+        frame = self._read(["high", "low", "value", *(["tokens"] if self.has_tokens else [])])
+        return frame if self.has_tokens else frame.with_columns(tokens=pl.lit(0, pl.UInt32))
 
     def _read(
         self, columns: Sequence[str], start: int = 0, rows: int | None = None
     ) -> pl.DataFrame:
-        with self._explaining():
+        with self._report_damage():
             query = pl.scan_parquet(self._source).select(columns).slice(start, rows)
             return query.collect(engine="in-memory")
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _report_damage(self) -> Iterator[None]:
         try:
             yield
         except PolarsError as error:
@@ -97,20 +97,20 @@ class Segment:
 Piece: TypeAlias = tuple[Segment, Positions, Positions]
 
 
-class Found(NamedTuple):
+class FoundRows(NamedTuple):
     """Where rows were found: per segment the indices of the rows, and their positions in it."""
 
     pieces: Sequence[Piece]
     missing: Positions
 
-    def filled(self, more: Found) -> Found:
+    def with_found(self, more: FoundRows) -> FoundRows:
         """Add what was found of the missing rows."""
         pieces = [(held, self.missing[rows], places) for held, rows, places in more.pieces]
-        return Found([*self.pieces, *pieces], self.missing[more.missing])
+        return FoundRows([*self.pieces, *pieces], self.missing[more.missing])
 
     def values(self, gives: pl.DataType) -> pl.Series:
         """Return the values of the rows, all of which must have been found."""
-        read = [held.at(places, "value").cast(gives) for held, _, places in self.pieces]
+        read = [held.values_at(places, "value").cast(gives) for held, _, places in self.pieces]
         if len(read) < 2:
             return read[0] if read else pl.Series("value", [], gives)
         rows = np.concatenate([rows for _, rows, _ in self.pieces])
@@ -122,12 +122,14 @@ class Found(NamedTuple):
     def tokens(self) -> int:
         """The tokens spent on the values that were found, as far as they are known."""
         return sum(
-            int(held.at(places, "tokens").sum()) for held, _, places in self.pieces if held.told
+            int(held.values_at(places, "tokens").sum())
+            for held, _, places in self.pieces
+            if held.has_tokens
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class MemoResult:
     """The values of rows (None while some are `missing`), and the tokens spent on the known ones."""
 
     missing: Positions
@@ -135,7 +137,7 @@ class Result:
     values: pl.Series | None
 
 
-class Shelf:
+class SegmentIndex:
     """The results stored in a memo space, looked up by row key; thread-safe."""
 
     def __init__(self, memos: Memos, space: str) -> None:
@@ -150,14 +152,14 @@ class Shelf:
         # which the reading one needs.
         locked = self._lock.acquire(timeout=_PATIENCE_S)
         try:
-            while (opened := self._opened()) is None:
+            while (opened := self._open_segments()) is None:
                 pass  # a segment was merged in the meantime: another one has its rows
             self._open = opened
         finally:
             if locked:
                 self._lock.release()
 
-    def _opened(self) -> dict[str, Segment] | None:
+    def _open_segments(self) -> dict[str, Segment] | None:
         opened = dict[str, Segment]()
         for name in self._memos.segments(self._space):
             held = self._open.get(name) or self._read(name)
@@ -166,32 +168,32 @@ class Shelf:
             opened[name] = held
         return opened
 
-    def find(self, keys: Keys) -> Found:
+    def find(self, keys: RowKeys) -> FoundRows:
         """Find the stored results of rows, as of the last `refresh`."""
         pieces, rows = list[Piece](), np.arange(len(keys))
         for held in self._open.values():
             if not len(rows):
                 break
-            places = held.find(keys.at(rows) if pieces else keys)
+            places = held.find(keys.take(rows) if pieces else keys)
             here = places >= 0
             if here.any():
                 pieces.append((held, rows[here], places[here]))
                 rows = rows[~here]
-        return Found(pieces, rows)
+        return FoundRows(pieces, rows)
 
-    def add(self, keys: Keys, values: pl.Series, tokens: pl.Series | None) -> None:
+    def add(self, keys: RowKeys, values: pl.Series, tokens: pl.Series | None) -> None:
         """Store results durably; `find` sees them after the next `refresh`."""
         columns = [pl.Series("high", keys.high), pl.Series("low", keys.low), values.alias("value")]
         columns += [] if tokens is None else [tokens.alias("tokens")]
-        self._memos.append(self._space, _encoded(pl.DataFrame(columns)))
+        self._memos.append(self._space, _encode(pl.DataFrame(columns)))
 
-    def result(self, keys: Keys, gives: pl.DataType, before: Found) -> Result:
+    def result(self, keys: RowKeys, gives: pl.DataType, before: FoundRows) -> MemoResult:
         """Return the results of rows, of which some were found `before`; as of the last `refresh`."""
-        found = before.filled(self.find(keys.at(before.missing)))
+        found = before.with_found(self.find(keys.take(before.missing)))
         while True:
             try:
                 values = None if len(found.missing) else found.values(gives)
-                return Result(missing=found.missing, tokens=found.tokens, values=values)
+                return MemoResult(missing=found.missing, tokens=found.tokens, values=values)
             except FileNotFoundError:
                 # A segment was merged in the meantime: another one has its rows.
                 self.refresh()
@@ -209,17 +211,19 @@ class Shelf:
             except (StorageError, PanicException):
                 frame, good = None, _NOTHING
             if frame is None or good.height < frame.height:
-                self._memos.merge(self._space, [name], _encoded(good))
+                self._memos.merge(self._space, [name], _encode(good))
 
     def compact(self) -> None:
         """Merge the newest small segments into one, if there are several."""
         opened, sizes = self._open, self._memos.segments(self._space)
         names = list(opened)
-        newest = to_merge([sizes.get(name) for name in names])
+        newest = count_to_merge([sizes.get(name) for name in names])
         # Another process may have merged them already.
         with suppress(FileNotFoundError):
             if names := names[len(names) - newest :]:
-                self._memos.merge(self._space, names, _merged([opened[name] for name in names]))
+                self._memos.merge(
+                    self._space, names, _merge_segments([opened[name] for name in names])
+                )
 
     def _read(self, name: str) -> Segment | None:
         source = self._memos.open(self._space, name)
@@ -229,15 +233,15 @@ class Shelf:
             return None
 
 
-def _merged(segments: Sequence[Segment]) -> bytes:
+def _merge_segments(segments: Sequence[Segment]) -> bytes:
     """Merge segments, with the oldest value of each key."""
     frame = pl.concat([held.whole() for held in segments])
-    first = Keys(frame["high"].to_numpy(), frame["low"].to_numpy()).distinct()
-    told = any(held.told for held in segments)
-    return _encoded(frame[first] if told else frame[first].drop("tokens"))
+    first = RowKeys(frame["high"].to_numpy(), frame["low"].to_numpy()).first_positions()
+    told = any(held.has_tokens for held in segments)
+    return _encode(frame[first] if told else frame[first].drop("tokens"))
 
 
-def _encoded(frame: pl.DataFrame) -> bytes:
+def _encode(frame: pl.DataFrame) -> bytes:
     rows = max(1, frame.height)
     group = min(max(_GROUP * rows // max(1, int(frame.estimated_size())), 1), _ROWS)
     into = BytesIO()

@@ -56,22 +56,22 @@ def read_file(source: Files[Any], contract: ContractSpec, root: Path, path: str)
     except (PolarsError, PanicException, OSError, TypeError) as error:
         raise SourceError(f"{path} can't be read as {form}: {error}") from error
     columns = schema.names()
-    _refuse_twice(path, columns, contract)
-    missing = [name for name in contract.required if name not in columns]
+    _refuse_duplicates(path, columns, contract)
+    missing = [name for name in contract.required_columns if name not in columns]
     if missing:
         advice = did_you_mean(missing[0], columns)
         raise SourceError(
             f"{path} has no column {missing[0]!r} of contract {contract.name} ({advice})"
         )
-    if moments := _moments(schema, contract):
+    if moments := _time_zone_conversions(schema, contract):
         frame = frame.with_columns(moments)
-    if len(contract.required) < len(contract.names):
+    if len(contract.required_columns) < len(contract.names):
         # Here, because after concatenation a missing column can't be told from nulls.
-        return checker_of(contract).completed(frame, columns)
+        return checker_of(contract).fill_defaults(frame, columns)
     return frame
 
 
-def _refuse_twice(path: str, columns: Sequence[str], contract: ContractSpec) -> None:
+def _refuse_duplicates(path: str, columns: Sequence[str], contract: ContractSpec) -> None:
     """Raise SourceError for duplicate column names, which Polars renames silently."""
     for name in columns:
         given = _RENAMED.fullmatch(name)
@@ -81,7 +81,9 @@ def _refuse_twice(path: str, columns: Sequence[str], contract: ContractSpec) -> 
             )
 
 
-def _moments(schema: Mapping[str, pl.DataType], contract: ContractSpec) -> list[pl.Expr]:
+def _time_zone_conversions(
+    schema: Mapping[str, pl.DataType], contract: ContractSpec
+) -> list[pl.Expr]:
     """Return conversions of Datetime columns to the contract's time zones, to combine files of several."""
     return [
         pl.col(column.name).dt.convert_time_zone(str(zone))

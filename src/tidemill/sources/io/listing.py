@@ -14,27 +14,29 @@ from typing import Any
 from tidemill.core.errors import DeclarationError, Fault, SourceError, TidemillError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
-from tidemill.ports.runtime import Tools
-from tidemill.sources.reader_digest import reading_digest
+from tidemill.ports.runtime import Runtime
+from tidemill.sources.reader_digest import reader_digest
 from tidemill.sources.scan import Scan
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
 # Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
-Count = Callable[
+RowCounter = Callable[
     [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "dict[str, int] | SourceError"]
 ]
 
 # Lists a source other than files, which needs Polars, too.
-Look = Callable[[Source[Any], Stage, Tools, Mapping[str, SourceFile]], Mapping[str, SourceFile]]
+TableLister = Callable[
+    [Source[Any], Stage, Runtime, Mapping[str, SourceFile]], Mapping[str, SourceFile]
+]
 
 # A file that changes twice within the file system's time resolution keeps its modification time, so
 # modification times as recent as this aren't trusted.
 _SETTLED_NS = 2_000_000_000
 
 
-def source_of(stage: Stage) -> Source[Any]:
+def call_ingest(stage: Stage) -> Source[Any]:
     """Call an ingest function and return its source.
 
     Raises SourceError if the function raises, DeclarationError if it returns anything else.
@@ -48,7 +50,7 @@ def source_of(stage: Stage) -> Source[Any]:
     except (TidemillError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise SourceError(str(failed(stage, WHOLE, error))) from error
+        raise SourceError(str(user_error(stage, WHOLE, error))) from error
     if not isinstance(source, Source):
         kind = type(source).__name__
         fault = Fault(
@@ -60,12 +62,12 @@ def source_of(stage: Stage) -> Source[Any]:
     return source
 
 
-def scan(
+def scan_source(
     stage: Stage,
-    tools: Tools,
+    tools: Runtime,
     known: Mapping[str, Mapping[str, SourceFile]],
-    count: Count,
-    look: Look,
+    count: RowCounter,
+    look: TableLister,
 ) -> Scan:
     """Scan the source of a stage; `known` are its last known files. Errors are part of the result."""
     try:
@@ -75,36 +77,40 @@ def scan(
 
 
 def list_source(
-    stage: Stage, tools: Tools, known: Mapping[str, SourceFile], count: Count, look: Look
+    stage: Stage,
+    tools: Runtime,
+    known: Mapping[str, SourceFile],
+    count: RowCounter,
+    look: TableLister,
 ) -> Scan:
     """Scan the source of a stage; files that can't be read are part of the result.
 
     Raises SourceError if it is empty: an empty folder or table is more likely a mistake than a wish to
     remove all rows.
     """
-    source = source_of(stage)
+    source = call_ingest(stage)
     if isinstance(source, Files):
         return _list_files(stage, source, tools, known, count)
-    return Scan(files=look(source, stage, tools, known), called="rows")
+    return Scan(files=look(source, stage, tools, known), noun="rows")
 
 
 def _list_files(
     stage: Stage,
     source: Files[Any],
-    tools: Tools,
+    tools: Runtime,
     known: Mapping[str, SourceFile],
-    count: Count,
+    count: RowCounter,
 ) -> Scan:
     root, now = tools.root, tools.clock()
     paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
-    reading = reading_of(source, stage)
+    reading = reading_id(source, stage)
     files: dict[str, SourceFile] = {}
     broken: dict[str, str] = {}
     for path in paths:
         try:
             before = known.get(path)
             same = before if before and before.reading == reading else None
-            file = _seen(root, path, same, reading, now)
+            file = _current_file(root, path, same, reading, now)
             if file is not None:
                 files[path] = file
         except OSError as error:
@@ -121,18 +127,18 @@ def _list_files(
         raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
     # Partitions aren't built from some of their files: those that a broken file fed are kept.
     held = {key for path in broken if path in known for key in known[path].rows}
-    return Scan(files=files, broken=broken, held=frozenset(held))
+    return Scan(files=files, broken=broken, kept_partitions=frozenset(held))
 
 
-def reading_of(source: Source[Any], stage: Stage) -> str:
+def reading_id(source: Source[Any], stage: Stage) -> str:
     """Return a digest of how rows are read and assigned to partitions, apart from the files' content."""
     assert stage.output is not None
     cut = stage.output.partitioning
     dtype = str(stage.output.column(cut.column).dtype) if cut.column else ""
-    return fingerprint("reading", reading_digest(source, stage), str(cut), dtype)[:12]
+    return fingerprint("reading", reader_digest(source, stage), str(cut), dtype)[:12]
 
 
-def _seen(
+def _current_file(
     root: Path, path: str, known: SourceFile | None, reading: str, now: float
 ) -> SourceFile | None:
     """Return a file in its current state, without row counts if it changed; None for a folder."""

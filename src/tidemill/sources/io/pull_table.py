@@ -14,16 +14,16 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.contracts.checks.partition_column import raw_keys
+from tidemill.contracts.checks.partition_column import raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ports.artifacts import Artifacts
-from tidemill.sources.io.listing import reading_of
+from tidemill.sources.io.listing import reading_id
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.source import Pull, SourceFile
 from tidemill.workflow.stage import Stage
-from tidemill.workflow.user_errors import failed
+from tidemill.workflow.user_errors import user_error
 
 STATE = "state"
 
@@ -44,15 +44,15 @@ class PullTable:
         self._contract = stage.output
         self._artifacts = artifacts
         self._known = known
-        self._reading = reading_of(source, stage)
+        self._reading = reading_id(source, stage)
 
-    def listed(self) -> dict[str, SourceFile]:
+    def list_files(self) -> dict[str, SourceFile]:
         """Call the function, store its batch, and list all batches."""
-        known = {path: self._recut(file) for path, file in self._known.items()}
+        known = {path: self._recount(file) for path, file in self._known.items()}
         before = known.get(STATE)
-        frames, state = self._called(json.loads(before.digest) if before else None)
+        frames, state = self._call(json.loads(before.digest) if before else None)
         if frames:
-            batch = self._batch(pl.concat(frames, how="diagonal_relaxed"), len(known))
+            batch = self._store_batch(pl.concat(frames, how="diagonal_relaxed"), len(known))
             known[batch.path] = batch
         # A state is small, and is its own digest.
         if before is None or before.digest != state:
@@ -72,15 +72,15 @@ class PullTable:
             return rows
         return rows.unique(self._contract.key, keep="last", maintain_order=True)
 
-    def _recut(self, file: SourceFile) -> SourceFile:
+    def _recount(self, file: SourceFile) -> SourceFile:
         """Recount the rows of a batch if the contract's partitioning changed since."""
         if file.path == STATE or file.reading == self._reading:
             return file
         keys = self._keys(pl.read_parquet(self._artifacts.get(file.digest)))
-        rows = {WHOLE: sum(file.rows.values())} if keys is None else _counted(keys)
+        rows = {WHOLE: sum(file.rows.values())} if keys is None else _count_keys(keys)
         return replace(file, rows=rows, reading=self._reading)
 
-    def _called(self, state: Any) -> tuple[list[pl.DataFrame], str]:
+    def _call(self, state: Any) -> tuple[list[pl.DataFrame], str]:
         """Call the function with a state; return its non-empty frames and the next state as JSON."""
         try:
             given = self._function(state)
@@ -89,7 +89,7 @@ class PullTable:
             text = json.dumps(after, sort_keys=True, allow_nan=False)
         # Any exception of user code means that the source can't be read now.
         except (Exception, SystemExit) as error:
-            raise SourceError(str(failed(self._stage, WHOLE, error))) from error
+            raise SourceError(str(user_error(self._stage, WHOLE, error))) from error
         if json.loads(text) != after:
             raise SourceError(
                 f"{self._stage.name}: the state {after!r} changes when it is stored as JSON; use text, "
@@ -97,8 +97,8 @@ class PullTable:
             )
         return frames, text
 
-    def _batch(self, frame: pl.DataFrame, number: int) -> SourceFile:
-        missing = [name for name in self._contract.required if name not in frame.columns]
+    def _store_batch(self, frame: pl.DataFrame, number: int) -> SourceFile:
+        missing = [name for name in self._contract.required_columns if name not in frame.columns]
         if missing:
             raise SourceError(
                 f"the pulled rows have no column {missing[0]!r} of contract {self._contract.name} "
@@ -114,7 +114,7 @@ class PullTable:
             size=len(payload),
             mtime_ns=0,
             digest=self._artifacts.put(payload, PARQUET),
-            rows={WHOLE: frame.height} if keys is None else _counted(keys),
+            rows={WHOLE: frame.height} if keys is None else _count_keys(keys),
             reading=self._reading,
         )
 
@@ -124,10 +124,10 @@ class PullTable:
         if cut.is_whole:
             return None
         dtype = polars_type(self._contract.column(cut.column).dtype)
-        return raw_keys(frame[cut.column], dtype, cut).fill_null(UNPLACED)
+        return raw_partition_keys(frame[cut.column], dtype, cut).fill_null(UNPLACED)
 
 
-def _counted(keys: pl.Series) -> dict[str, int]:
+def _count_keys(keys: pl.Series) -> dict[str, int]:
     return dict(sorted(keys.value_counts().iter_rows()))
 
 

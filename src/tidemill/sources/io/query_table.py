@@ -14,13 +14,13 @@ from typing import Any
 import polars as pl
 import xxhash
 
-from tidemill.contracts.checks.partition_column import raw_keys
+from tidemill.contracts.checks.partition_column import raw_partition_keys
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.ports.sources import Database, Within
+from tidemill.ports.sources import ColumnRange, Database
 from tidemill.workflow.source import Query, SourceFile
 
 Row = tuple[Any, ...]
@@ -31,7 +31,7 @@ _HASHES = 1 << 128
 
 
 @dataclass(slots=True)
-class _Tally:
+class _RowsDigest:
     """A digest of a multiset of rows: their number, and the sum of their hashes."""
 
     rows: int = 0
@@ -54,26 +54,26 @@ class QueryTable:
         source: Query[Any],
         contract: ContractSpec,
         database: Database,
-        coming: Sequence[SourceFile] = (),
+        upcoming: Sequence[SourceFile] = (),
     ) -> None:
         self._source = source
         self._contract = contract
         self._database = database
-        self._keys = _Keys(contract)
-        self._coming = {key: file for file in coming for key in file.rows}
+        self._keys = _PartitionLookup(contract)
+        self._coming = {key: file for file in upcoming for key in file.rows}
         self._columns: list[str] = []
         self._bounds: dict[str, list[Any]] = {}
         # The rows of partitions that were read together with another one.
         self._ahead: dict[str, pl.DataFrame | SourceError] = {}
         self._last: tuple[str, pl.DataFrame] | None = None
 
-    def listed(self) -> dict[str, SourceFile]:
+    def list_files(self) -> dict[str, SourceFile]:
         """Take a snapshot of the database, and list all partitions with a digest of their rows."""
         self._database.begin()
-        columns, cut = self._checked(), self._contract.partitioning
-        watched = self._watched(columns)
+        columns, cut = self._check_columns(), self._contract.partitioning
+        watched = self._version_columns(columns)
         asked = [*([] if cut.is_whole else [cut.column]), *watched]
-        tallies: dict[str, _Tally] = {}
+        tallies: dict[str, _RowsDigest] = {}
         for chunk in self._database.rows(self._source.query, asked):
             if cut.is_whole:
                 rows: Iterable[Row] = chunk
@@ -82,7 +82,7 @@ class QueryTable:
             keys = self._keys.of(chunk, 0)
             for key, row in zip(keys, rows, strict=True):
                 self._refuse_null(row)
-                tallies.setdefault(key, _Tally()).add(row)
+                tallies.setdefault(key, _RowsDigest()).add(row)
         if not tallies:
             raise SourceError(f"the query returns no rows in {self._place}; nothing was removed")
         return {self._path(key): self._file(key, tallies[key]) for key in sorted(tallies)}
@@ -92,19 +92,19 @@ class QueryTable:
             return self._last[1]
         if partition not in self._ahead:
             (planned,) = files.values()
-            self._fetch({partition: planned, **self._next(partition)})
+            self._fetch({partition: planned, **self._read_ahead(partition)})
         found = self._ahead.pop(partition)
         if isinstance(found, SourceError):
             raise found
         self._last = partition, found
         return found
 
-    def _checked(self) -> list[str]:
+    def _check_columns(self) -> list[str]:
         """Return the query's columns; SourceError if the contract can't be met by them."""
         if self._columns:
             return self._columns
         columns, name = [*self._database.columns(self._source.query)], self._contract.name
-        for column in self._contract.required:
+        for column in self._contract.required_columns:
             if column not in columns:
                 raise SourceError(
                     f"the query has no column {column!r} of contract {name} "
@@ -120,7 +120,7 @@ class QueryTable:
         self._columns = columns
         return columns
 
-    def _watched(self, columns: Sequence[str]) -> list[str]:
+    def _version_columns(self, columns: Sequence[str]) -> list[str]:
         """Return the columns that identify the version of a row; the cursor comes last."""
         cursor = self._source.cursor
         if not cursor:
@@ -142,28 +142,28 @@ class QueryTable:
     def _path(self, key: str) -> str:
         return self._place if key == WHOLE else f"{self._place} {key}"
 
-    def _file(self, key: str, tally: _Tally) -> SourceFile:
+    def _file(self, key: str, tally: _RowsDigest) -> SourceFile:
         # Rows with the same keys and cursors may differ in another database.
         digest = tally.digest(self._place if self._source.cursor else "")
         return SourceFile(
             path=self._path(key), size=0, mtime_ns=0, digest=digest, rows={key: tally.rows}
         )
 
-    def _next(self, partition: str) -> dict[str, SourceFile]:
+    def _read_ahead(self, partition: str) -> dict[str, SourceFile]:
         """Return the partitions to read together with this one, up to a total number of rows."""
         found: dict[str, SourceFile] = {}
-        if partition not in self._coming or self._within([partition]) is None:
+        if partition not in self._coming or self._column_range([partition]) is None:
             return found
         rows = sum(self._coming[partition].rows.values())
         later = [key for key in sorted(self._bounds) if key > partition]
         for key in later:
             rows += sum(self._coming[key].rows.values()) if key in self._coming else _TOGETHER_ROWS
-            if rows > _TOGETHER_ROWS or self._within([partition, key]) is None:
+            if rows > _TOGETHER_ROWS or self._column_range([partition, key]) is None:
                 break
             found[key] = self._coming[key]
         return found
 
-    def _within(self, keys: Sequence[str]) -> Within | None:
+    def _column_range(self, keys: Sequence[str]) -> ColumnRange | None:
         """Return bounds of the partition column that cover these partitions; None to read all rows."""
         cut = self._contract.partitioning
         if cut.is_whole:
@@ -174,18 +174,20 @@ class QueryTable:
                 for key, (value,) in zip(self._keys.of(chunk, 0), chunk, strict=True):
                     self._bounds.setdefault(key, []).append(value)
             for key, values in self._bounds.items():
-                self._bounds[key] = _ends(values)
+                self._bounds[key] = _min_max(values)
         ends = [end for key in keys for end in self._bounds.get(key, [None])]
         if len({type(end) for end in ends}) != 1 or ends[0] is None:
             return None
-        return Within(column=cut.column, least=min(ends), most=max(ends))
+        return ColumnRange(column=cut.column, minimum=min(ends), maximum=max(ends))
 
     def _fetch(self, planned: Mapping[str, SourceFile]) -> None:
-        columns, cut = self._checked(), self._contract.partitioning
-        watched = [columns.index(name) for name in self._watched(columns)]
+        columns, cut = self._check_columns(), self._contract.partitioning
+        watched = [columns.index(name) for name in self._version_columns(columns)]
         place = columns.index(cut.column) if cut.column else 0
-        parts: dict[str, tuple[list[Row], _Tally]] = {key: ([], _Tally()) for key in planned}
-        within = self._within([*planned])
+        parts: dict[str, tuple[list[Row], _RowsDigest]] = {
+            key: ([], _RowsDigest()) for key in planned
+        }
+        within = self._column_range([*planned])
         for chunk in self._database.rows(self._source.query, columns, within=within):
             for key, row in zip(self._keys.of(chunk, place), chunk, strict=True):
                 if key in parts:
@@ -194,9 +196,9 @@ class QueryTable:
                     tally.add(tuple([row[index] for index in watched]))
         for key, (rows, tally) in parts.items():
             same = self._file(key, tally).digest == planned[key].digest
-            self._ahead[key] = self._frame(columns, rows) if same else self._moved(key)
+            self._ahead[key] = self._frame(columns, rows) if same else self._changed_error(key)
 
-    def _moved(self, key: str) -> SourceError:
+    def _changed_error(self, key: str) -> SourceError:
         return SourceError(f"{self._path(key)} changed during this run; run again")
 
     def _frame(self, columns: Sequence[str], rows: Sequence[Row]) -> pl.DataFrame:
@@ -212,7 +214,7 @@ class QueryTable:
         )
 
 
-class _Keys:
+class _PartitionLookup:
     """Assigns rows to partitions by their partition column, with a cache per value and type."""
 
     def __init__(self, contract: ContractSpec) -> None:
@@ -238,14 +240,14 @@ class _Keys:
         for kind, some in fresh.items():
             # One type at a time, so that the meaning of a value doesn't depend on other values.
             series = _series(self._cut.column, [*some])
-            keys = raw_keys(series, self._dtype, self._cut)
+            keys = raw_partition_keys(series, self._dtype, self._cut)
             self._known[kind].update(
                 zip(some, (UNPLACED if key is None else str(key) for key in keys), strict=True)
             )
         return (self._known[type(value)][value] for value in values)
 
 
-def _ends(values: Sequence[Any]) -> list[Any]:
+def _min_max(values: Sequence[Any]) -> list[Any]:
     """Return the minimum and maximum of values of one type; `[None]` if they can't be ordered."""
     if len({type(value) for value in values}) > 1 or values[0] is None:
         return [None]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from tidemill.ports.runtime import Tools
+from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.lake_table import LakeTable
 from tidemill.sources.io.project_table import OutputTable
 from tidemill.sources.io.pull_table import PullTable
@@ -22,33 +22,35 @@ from tidemill.workflow.stage import Stage
 class Table(Protocol):
     """A source other than files, as one run sees it."""
 
-    def listed(self) -> dict[str, SourceFile]:
+    def list_files(self) -> dict[str, SourceFile]:
         """List the current content by path; SourceError if it is empty."""
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         """Read the rows of a partition; SourceError if they changed since the plan was made."""
 
 
-def look(
-    source: Source[Any], stage: Stage, tools: Tools, known: Mapping[str, SourceFile]
+def list_table(
+    source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
 ) -> Mapping[str, SourceFile]:
     """List the current content of an ingest's source; `known` is what the ledger recorded last."""
-    return table_of(source, stage, tools, known=known).listed()
+    return open_table(source, stage, tools, known=known).list_files()
 
 
-def table_of(
+def open_table(
     source: Source[Any],
     stage: Stage,
-    tools: Tools,
+    tools: Runtime,
     *,
     known: Mapping[str, SourceFile] | None = None,
-    coming: Sequence[SourceFile] = (),
+    upcoming: Sequence[SourceFile] = (),
 ) -> Table:
     """Open the table of a source; the partitions in `coming` may be read ahead."""
     assert stage.output is not None
-    outside = tools.outside
+    outside = tools.external_sources
     if isinstance(source, Query):
-        return QueryTable(source, stage.output, outside.database(source.url, source.engine), coming)
+        return QueryTable(
+            source, stage.output, outside.database(source.url, source.engine), upcoming
+        )
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
